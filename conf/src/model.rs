@@ -1,0 +1,34 @@
+//! The settings file as types, one file a section. Every key has a default.
+
+pub mod detect;
+pub mod http;
+pub mod journal;
+pub mod listen;
+pub mod node;
+pub mod record;
+pub mod relay;
+pub mod window;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole of `skyline.toml`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The process: where its state is, how it stops and logs.
+    pub node: node::Node,
+    /// Listeners.
+    pub listen: listen::Listen,
+    /// The log that every point goes through.
+    pub journal: journal::Journal,
+    /// Where points are forwarded to.
+    pub relay: relay::Relay,
+    /// The rolling window of each metric.
+    pub window: window::Window,
+    /// Detection.
+    pub detect: detect::Detect,
+    /// Where anomalies are recorded.
+    pub record: record::Record,
+    /// Pages, API, health and metrics over HTTP.
+    pub http: http::Http,
+}

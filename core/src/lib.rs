@@ -1,0 +1,20 @@
+//! The vocabulary of the node: metric names, datapoints, batches, anomalies, time.
+//!
+//! Every other crate speaks in these types. This one knows nothing of files, sockets, async
+//! or serialisation formats, with one exception: [`line`] is the text form of a datapoint
+//! (Graphite's plaintext protocol), because a [`batch::Batch`] carries its points in that form
+//! from the socket through the journal to the destinations.
+//!
+//! Entry points: [`batch::BatchBuilder`] makes batches, [`line::parse`] reads one line,
+//! [`clock::Clock`] is the only source of time.
+
+pub mod algorithm;
+pub mod anomaly;
+pub mod batch;
+pub mod clock;
+pub mod figure;
+pub mod line;
+pub mod name;
+pub mod point;
+pub mod reject;
+pub mod shard;
