@@ -92,6 +92,10 @@ impl Journal {
     pub fn start(&self) -> u64 {
         todo!()
     }
+    /// The account of every registered reader, by name.
+    pub fn ledgers(&self) -> Vec<(String, Ledger)> {
+        todo!()
+    }
     /// Saves all positions now and syncs the file.
     pub fn sync(&self) -> Result<(), Error> {
         todo!()
@@ -201,7 +205,7 @@ impl Reader {
 }
 
 /// A reader's account, in points. `routed == delivered + waiting + shed` always holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Ledger {
     pub routed: u64,
     pub delivered: u64,

@@ -1,0 +1,1 @@
+//! Bytes to points: plaintext, pickle, msgpack. Synchronous, no I/O.
