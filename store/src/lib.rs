@@ -2,5 +2,14 @@
 //!
 //! A [`window::Window`] belongs to exactly one thread: no locks. What leaves that thread is a copy;
 //! what algorithms see is a [`view::WindowView`]. Knows no carbon sockets and no alerting.
+//!
+//! Layers, lowest first: [`bits`] packs integers, [`column`] packs doubles exactly, [`block`] is a
+//! sealed run of points, [`window`] is a series, [`snapshot`] keeps a shard's series on disk.
 
+pub mod bits;
+pub mod block;
+pub mod column;
+pub mod edge;
+pub mod snapshot;
 pub mod view;
+pub mod window;

@@ -1,0 +1,115 @@
+//! A cursor into a window that moves forward one point at a time and seldom decodes.
+//!
+//! Accumulators must see each point again when it leaves the window (or the first hour). Decoding a
+//! block for that on every datapoint would cost more than everything else, so the cursor
+//! keeps the next few points decoded.
+
+use crate::window::Window;
+
+/// Points decoded at a time: two cache lines of values.
+pub const EDGE_POINTS: usize = 16;
+
+/// Where an accumulator stands in a window. Positions count points since the window was made.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    /// Position of the point that [`Edge::peek`] shows.
+    at: u32,
+    /// Position of the first decoded point.
+    from: u32,
+    len: u8,
+    first_ts: f64,
+    step: f64,
+    values: [f64; EDGE_POINTS],
+}
+
+impl Edge {
+    /// A cursor at the oldest point of `window`.
+    #[must_use]
+    pub const fn at_start(window: &Window) -> Self {
+        Self { at: window.start(), from: 0, len: 0, first_ts: 0.0, step: 0.0, values: [0.0; EDGE_POINTS] }
+    }
+
+    /// Its position.
+    #[must_use]
+    pub const fn position(&self) -> u32 {
+        self.at
+    }
+
+    /// The point it stands at, as (time in seconds, value); `None` behind the newest.
+    #[inline]
+    pub fn peek(&mut self, window: &Window) -> Option<(f64, f64)> {
+        let mut i = self.at.wrapping_sub(self.from);
+        if i >= u32::from(self.len) {
+            self.fill(window)?;
+            i = 0;
+        }
+        let value = *self.values.get(i as usize)?;
+        Some((f64::from(i).mul_add_exact(self.step, self.first_ts), value))
+    }
+
+    /// Moves to the next point.
+    pub const fn advance(&mut self) {
+        self.at = self.at.wrapping_add(1);
+    }
+
+    fn fill(&mut self, window: &Window) -> Option<()> {
+        let mut ts = [0.0; EDGE_POINTS];
+        let n = window.copy_at(self.at, &mut ts, &mut self.values);
+        let first = ts.first().copied().filter(|_| n > 0)?;
+        let step = if n > 1 { ts.get(1).copied()? - first } else { 0.0 };
+        // Times are kept as a step; a chunk ends where they do not follow it exactly.
+        let regular = ts
+            .iter()
+            .take(n)
+            .enumerate()
+            .take_while(|(i, t)| (*i as f64).mul_add_exact(step, first).to_bits() == t.to_bits())
+            .count();
+        self.from = self.at;
+        self.first_ts = first;
+        self.step = step;
+        self.len = regular.max(1) as u8;
+        Some(())
+    }
+}
+
+/// `self * step + first` in two roundings, the same here and in the check above. (A fused
+/// multiply-add would be a library call on processors without it.)
+trait MulAddExact {
+    fn mul_add_exact(self, step: f64, first: f64) -> f64;
+}
+
+impl MulAddExact for f64 {
+    #[inline]
+    fn mul_add_exact(self, step: f64, first: f64) -> f64 {
+        self * step + first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::Sealer;
+
+    #[test]
+    fn an_edge_sees_every_point_once() {
+        for odd in [0.0, 0.5, 7.0] {
+            let (mut window, mut sealer) = (Window::default(), Sealer::default());
+            let mut expected = Vec::new();
+            for i in 0..700 {
+                let ts = f64::from(i) * 60.0 + if i % 13 == 0 { odd } else { 0.0 };
+                window.push(ts, f64::from(i % 31), &mut sealer);
+                expected.push((ts, f64::from(i % 31)));
+            }
+            let mut edge = Edge::at_start(&window);
+            let mut seen = Vec::new();
+            while let Some(point) = edge.peek(&window) {
+                seen.push(point);
+                edge.advance();
+                if seen.len() % 3 == 0 && edge.position() > 40 && window.start() + 40 < edge.position() {
+                    window.pop_front();
+                }
+            }
+            assert_eq!(seen, expected);
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! What a shard's windows leave on disk, so that a restart finds them.
+//!
+//! Two files a shard. `SSSS.GGGG.blocks` takes each sealed block once, when the shard is next saved;
+//! `SSSS.snap` is written whole each time and renamed into place: for every series its open tail,
+//! and where its blocks lie in the first file, and for the shard the position in the journal
+//! up to which all of this is complete. So neither can be newer than the other: what a blocks
+//! file holds beyond the length in the snapshot is cut off, and the journal gives it again.
+//! When more than half of a blocks file is dead, the next save writes a new generation of it.
+//!
+//! `SSSS.snap` (little-endian): magic `SKYS`, version u32, position u64, generation u32, length of
+//! the blocks file u32, number of series u32, series, CRC-32 of all before. A series: name
+//! length u16, name, note f64, skip u16, hint u8, spelled-out times u8, points of the tail u16,
+//! first f64, step f64, [times f64 each], values f64 each, number of blocks u16, offsets u32 each.
+//! In a blocks file: magic `SKYB`, version u32, then length u16, CRC-32 u32, bytes of each block.
+
+use crate::block::Block;
+use crate::window::{Tail, Window};
+use skyline_core::shard::ShardId;
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+const SNAP_MAGIC: [u8; 4] = *b"SKYS";
+const BLOCKS_MAGIC: [u8; 4] = *b"SKYB";
+const VERSION: u32 = 1;
+const BLOCKS_HEADER: u32 = 8;
+/// Below this a blocks file is not worth rewriting, bytes.
+const COMPACT_FROM: u32 = 256 << 10;
+
+/// A shard's files could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("window file {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The snapshot is damaged; its shard starts empty and is filled from the journal.
+    #[error("window file {path} is damaged: {what}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// One series of a snapshot.
+#[derive(Debug)]
+pub struct Saved {
+    /// The metric's name.
+    pub name: String,
+    /// A number that the owner keeps with the series.
+    pub note: f64,
+    /// The window.
+    pub window: Window,
+}
+
+/// What a snapshot held.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Everything before this sequence number is in the windows.
+    pub position: u64,
+    /// The series.
+    pub series: Vec<Saved>,
+    /// Blocks that were damaged and are missing.
+    pub lost_blocks: u64,
+}
+
+/// The files of one shard.
+#[derive(Debug)]
+pub struct ShardFile {
+    dir: PathBuf,
+    shard: ShardId,
+    generation: u32,
+    /// Generation that the snapshot on disk refers to: not removed before another stands.
+    standing: u32,
+    /// Valid bytes of the blocks file; 0: there is none.
+    len: u32,
+    /// Bytes of it that live series used at the last save.
+    live: u32,
+    sync: bool,
+}
+
+impl ShardFile {
+    /// The files of `shard` in `dir`, nothing read yet. `sync`: wait for the disk at each save.
+    #[must_use]
+    pub fn new(dir: &Path, shard: ShardId, sync: bool) -> Self {
+        Self { dir: dir.to_owned(), shard, generation: 0, standing: 0, len: 0, live: 0, sync }
+    }
+
+    fn snap_path(&self) -> PathBuf {
+        self.dir.join(format!("{:04}.snap", self.shard.0))
+    }
+
+    fn blocks_path(&self, generation: u32) -> PathBuf {
+        self.dir.join(format!("{:04}.{generation:04}.blocks", self.shard.0))
+    }
+
+    /// Reads what is there; `None`: nothing is.
+    ///
+    /// # Errors
+    /// The snapshot cannot be read or is damaged. Damaged blocks are counted and left out.
+    pub fn load(&mut self) -> Result<Option<Loaded>, Error> {
+        let path = self.snap_path();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Io { path, source }),
+        };
+        let damaged = |what| Error::Damaged { path: path.clone(), what };
+        let (body, crc) = bytes.split_last_chunk::<4>().ok_or_else(|| damaged("too short"))?;
+        if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
+            return Err(damaged("checksum"));
+        }
+        let mut input = Input(body);
+        if input.take(4) != Some(&SNAP_MAGIC) || input.u32() != Some(VERSION) {
+            return Err(damaged("not a snapshot of this version"));
+        }
+        let header = (input.u64(), input.u32(), input.u32(), input.u32());
+        let (Some(position), Some(generation), Some(len), Some(count)) = header else {
+            return Err(damaged("header"));
+        };
+        let blocks_path = self.blocks_path(generation);
+        let mut blocks = Vec::new();
+        if len > 0 {
+            let read = File::open(&blocks_path).and_then(|f| f.take(u64::from(len)).read_to_end(&mut blocks));
+            if let Err(source) = read {
+                return Err(Error::Io { path: blocks_path, source });
+            }
+        }
+        self.generation = generation;
+        self.standing = generation;
+        self.len = len;
+        let mut loaded = Loaded { position, ..Loaded::default() };
+        let mut live = BLOCKS_HEADER;
+        for _ in 0..count {
+            let saved = read_series(&mut input, &blocks, &mut loaded.lost_blocks, &mut live);
+            loaded.series.push(saved.ok_or_else(|| damaged("series"))?);
+        }
+        self.live = live;
+        Ok(Some(loaded))
+    }
+
+    /// Begins a save.
+    pub fn writer(&mut self) -> Writer<'_> {
+        // A file that is missing, mostly dead, or shorter than the offsets of a failed save.
+        let rewrite = self.len == 0 || (self.len > COMPACT_FROM && self.len / 2 > self.live);
+        let generation = if rewrite { self.generation.wrapping_add(1) } else { self.generation };
+        let mut snap = Vec::with_capacity(64 << 10);
+        snap.extend_from_slice(&SNAP_MAGIC);
+        snap.extend_from_slice(&VERSION.to_le_bytes());
+        snap.extend_from_slice(&[0; 20]);
+        Writer {
+            base: if rewrite { BLOCKS_HEADER } else { self.len },
+            live: BLOCKS_HEADER,
+            file: self,
+            generation,
+            rewrite,
+            snap,
+            blocks: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Removes the shard's files (it has no series any more).
+    pub fn remove(&mut self) {
+        // What cannot be removed is overwritten by the next save; nothing depends on it.
+        drop(std::fs::remove_file(self.snap_path()));
+        drop(std::fs::remove_file(self.blocks_path(self.standing)));
+        self.len = 0;
+        self.live = 0;
+    }
+}
+
+/// A save in the making.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    file: &'a mut ShardFile,
+    generation: u32,
+    rewrite: bool,
+    base: u32,
+    live: u32,
+    snap: Vec<u8>,
+    blocks: Vec<u8>,
+    count: u32,
+}
+
+impl Writer<'_> {
+    /// Adds a series; notes in its blocks where they lie.
+    pub fn series(&mut self, name: &str, note: f64, window: &mut Window) {
+        let tail = &window.tail;
+        self.snap.extend_from_slice(&(name.len() as u16).to_le_bytes());
+        self.snap.extend_from_slice(name.as_bytes());
+        self.snap.extend_from_slice(&note.to_bits().to_le_bytes());
+        self.snap.extend_from_slice(&window.skip.to_le_bytes());
+        self.snap.extend_from_slice(&[window.hint, u8::from(!tail.times.is_empty())]);
+        self.snap.extend_from_slice(&(tail.values.len() as u16).to_le_bytes());
+        for number in [tail.first, tail.step].iter().chain(&tail.times).chain(&tail.values) {
+            self.snap.extend_from_slice(&number.to_bits().to_le_bytes());
+        }
+        self.snap.extend_from_slice(&(window.sealed.len() as u16).to_le_bytes());
+        for block in &mut window.sealed {
+            let bytes = block.bytes();
+            let size = bytes.len() as u32 + 6;
+            if self.rewrite || block.stored_at == 0 {
+                let at = self.base + self.blocks.len() as u32;
+                self.blocks.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+                self.blocks.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
+                self.blocks.extend_from_slice(bytes);
+                block.stored_at = at;
+            }
+            self.live += size;
+            self.snap.extend_from_slice(&block.stored_at.to_le_bytes());
+        }
+        self.count += 1;
+    }
+
+    /// Writes both files. Everything before `position` is in the series that were added.
+    ///
+    /// # Errors
+    /// A file cannot be written (the disk is full); the older snapshot stands, and the next save
+    /// writes all blocks anew.
+    pub fn finish(mut self, position: u64) -> Result<(), Error> {
+        let outcome = self.write(position);
+        if outcome.is_err() {
+            // Offsets in memory point behind what is on disk now.
+            self.file.len = 0;
+            self.file.generation = self.generation;
+            if self.rewrite {
+                drop(std::fs::remove_file(self.file.blocks_path(self.generation)));
+            }
+        }
+        outcome
+    }
+
+    fn write(&mut self, position: u64) -> Result<(), Error> {
+        let blocks_path = self.file.blocks_path(self.generation);
+        let len = self.base + self.blocks.len() as u32;
+        let write_blocks = || -> std::io::Result<()> {
+            let mut file =
+                OpenOptions::new().create(true).write(true).truncate(self.rewrite).open(&blocks_path)?;
+            if self.rewrite {
+                file.write_all(&BLOCKS_MAGIC)?;
+                file.write_all(&VERSION.to_le_bytes())?;
+            } else {
+                file.set_len(u64::from(self.base))?;
+                file.seek(SeekFrom::Start(u64::from(self.base)))?;
+            }
+            file.write_all(&self.blocks)?;
+            if self.file.sync { file.sync_data() } else { Ok(()) }
+        };
+        if self.rewrite || !self.blocks.is_empty() {
+            write_blocks().map_err(|source| Error::Io { path: blocks_path.clone(), source })?;
+        }
+        let header = [
+            &position.to_le_bytes()[..],
+            &self.generation.to_le_bytes(),
+            &len.to_le_bytes(),
+            &self.count.to_le_bytes(),
+        ]
+        .concat();
+        if let Some(slot) = self.snap.get_mut(8..28) {
+            slot.copy_from_slice(&header);
+        }
+        self.snap.extend_from_slice(&crc32fast::hash(&self.snap).to_le_bytes());
+        let path = self.file.snap_path();
+        write_whole(&path, &self.snap, self.file.sync)?;
+        if self.file.standing != self.generation {
+            drop(std::fs::remove_file(self.file.blocks_path(self.file.standing)));
+        }
+        self.file.generation = self.generation;
+        self.file.standing = self.generation;
+        self.file.len = len;
+        self.file.live = self.live;
+        Ok(())
+    }
+}
+
+/// Writes a file under a temporary name and renames it into place.
+///
+/// # Errors
+/// The operating system refused.
+pub fn write_whole(path: &Path, bytes: &[u8], sync: bool) -> Result<(), Error> {
+    let temporary = path.with_extension("tmp");
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        if sync {
+            file.sync_data()?;
+        }
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|source| Error::Io { path: path.to_owned(), source })
+}
+
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(n)?;
+        self.0 = rest;
+        Some(head)
+    }
+
+    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.first_chunk::<N>().copied()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.chunk::<1>().map(|[b]| b)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.chunk().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.chunk().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.chunk().map(u64::from_le_bytes)
+    }
+
+    fn f64(&mut self) -> Option<f64> {
+        self.u64().map(f64::from_bits)
+    }
+
+    fn f64s(&mut self, n: usize) -> Option<Vec<f64>> {
+        let bytes = self.take(n.checked_mul(8)?)?;
+        Some(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_bits(u64::from_le_bytes(*b))).collect())
+    }
+}
+
+fn read_series(input: &mut Input<'_>, blocks: &[u8], lost: &mut u64, live: &mut u32) -> Option<Saved> {
+    let name_len = usize::from(input.u16()?);
+    let name = std::str::from_utf8(input.take(name_len)?).ok()?.to_owned();
+    let note = input.f64()?;
+    let mut skip = input.u16()?;
+    let hint = input.u8()?;
+    let spelled_out = input.u8()? != 0;
+    let n = usize::from(input.u16()?);
+    let (first, step) = (input.f64()?, input.f64()?);
+    let times = if spelled_out { input.f64s(n)? } else { Vec::new() };
+    let values = input.f64s(n)?;
+    let count = input.u16()?;
+    let mut sealed = VecDeque::with_capacity(usize::from(count) + 1);
+    for i in 0..count {
+        let at = input.u32()?;
+        match read_block(blocks, at) {
+            Some(block) => {
+                *live += block.bytes().len() as u32 + 6;
+                sealed.push_back(block);
+            }
+            None => {
+                *lost += 1;
+                if i == 0 {
+                    skip = 0;
+                }
+            }
+        }
+    }
+    Some(Saved {
+        name,
+        note,
+        window: Window::from_parts(Tail { values, times, first, step }, sealed, skip, hint),
+    })
+}
+
+fn read_block(blocks: &[u8], at: u32) -> Option<Block> {
+    let mut input = Input(blocks.get(at as usize..)?);
+    let len = usize::from(input.u16()?);
+    let crc = input.u32()?;
+    let bytes = input.take(len)?;
+    if crc32fast::hash(bytes) != crc {
+        return None;
+    }
+    Block::from_bytes(bytes, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::Sealer;
+    use crate::window::Columns;
+    use proptest::prelude::*;
+
+    fn points(window: &Window) -> Vec<(f64, f64)> {
+        let mut columns = Columns::default();
+        let view = window.view(&mut columns);
+        view.ts.iter().copied().zip(view.values.iter().copied()).collect()
+    }
+
+    fn save(file: &mut ShardFile, series: &mut [(String, Window)], position: u64) {
+        let mut writer = file.writer();
+        for (name, window) in series.iter_mut() {
+            writer.series(name, 1.5, window);
+        }
+        writer.finish(position).unwrap();
+    }
+
+    #[test]
+    fn windows_come_back_after_any_number_of_saves() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = ShardFile::new(dir.path(), ShardId(7), false);
+        let mut sealer = Sealer::default();
+        let mut series: Vec<_> = (0..20).map(|i| (format!("metric.{i}"), Window::default())).collect();
+        for round in 0..40_u32 {
+            for (i, (_, window)) in series.iter_mut().enumerate() {
+                for minute in 0..100 {
+                    let ts = f64::from(round * 100 + minute) * 60.0
+                        + if i == 3 { f64::from(minute % 7) } else { 0.0 };
+                    window.push(ts, (f64::from(minute) * 0.37 + i as f64).sin(), &mut sealer);
+                }
+                window.evict(f64::from(round * 100) * 60.0 - 86_400.0);
+            }
+            save(&mut file, &mut series, u64::from(round));
+            let mut other = ShardFile::new(dir.path(), ShardId(7), false);
+            let loaded = other.load().unwrap().unwrap();
+            assert_eq!((loaded.position, loaded.lost_blocks), (u64::from(round), 0));
+            for (saved, (name, window)) in loaded.series.iter().zip(&series) {
+                assert_eq!((&saved.name, saved.note), (name, 1.5));
+                assert_eq!(points(&saved.window), points(window));
+                assert_eq!(saved.window.last_ts(), window.last_ts());
+            }
+            if round % 9 == 8 {
+                // Go on from what was loaded, as after a restart.
+                series = loaded.series.into_iter().map(|s| (s.name, s.window)).collect();
+                file = other;
+            }
+        }
+        let files = std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(files, 2, "older generations are removed");
+        assert!(file.len < 4 * file.live, "dead blocks do not pile up");
+    }
+
+    #[test]
+    fn damage_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = ShardFile::new(dir.path(), ShardId(1), false);
+        assert!(file.load().unwrap().is_none());
+        let mut sealer = Sealer::default();
+        let mut window = Window::default();
+        for i in 0..500 {
+            window.push(f64::from(i), f64::from(i * i % 11), &mut sealer);
+        }
+        save(&mut file, &mut [("a".into(), window)], 9);
+        let blocks = file.blocks_path(file.generation);
+        let mut bytes = std::fs::read(&blocks).unwrap();
+        bytes[40] ^= 1;
+        std::fs::write(&blocks, bytes).unwrap();
+        assert_eq!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap().lost_blocks, 1);
+        let snap = file.snap_path();
+        let good = std::fs::read(&snap).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 0x10;
+            std::fs::write(&snap, bad).unwrap();
+            assert!(ShardFile::new(dir.path(), ShardId(1), false).load().is_err());
+        }
+    }
+
+    #[test]
+    fn a_failed_save_is_made_good_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = ShardFile::new(dir.path(), ShardId(1), false);
+        let mut sealer = Sealer::default();
+        let mut series = vec![("a".to_owned(), Window::default())];
+        let mut fill = |series: &mut Vec<(String, Window)>, from: i32| {
+            for i in from..from + 300 {
+                series[0].1.push(f64::from(i), f64::from(i), &mut sealer);
+            }
+        };
+        fill(&mut series, 0);
+        save(&mut file, &mut series, 1);
+        fill(&mut series, 300);
+        let dir_gone = dir.path().join("gone");
+        file.dir = dir_gone;
+        let mut writer = file.writer();
+        writer.series("a", 0.0, &mut series[0].1);
+        assert!(writer.finish(2).is_err());
+        file.dir = dir.path().to_owned();
+        save(&mut file, &mut series, 3);
+        let loaded = ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap();
+        assert_eq!(points(&loaded.series[0].window), points(&series[0].1));
+        assert_eq!(loaded.lost_blocks, 0);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_load_or_err(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut with_crc = SNAP_MAGIC.to_vec();
+            with_crc.extend_from_slice(&VERSION.to_le_bytes());
+            with_crc.extend_from_slice(&bytes);
+            let crc = crc32fast::hash(&with_crc);
+            with_crc.extend_from_slice(&crc.to_le_bytes());
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("0001.snap"), with_crc).unwrap();
+            drop(ShardFile::new(dir.path(), ShardId(1), false).load());
+        }
+    }
+}

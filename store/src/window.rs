@@ -1,0 +1,429 @@
+//! The rolling window of one metric: an open tail of plain doubles and sealed blocks before it.
+//!
+//! Points are sorted by time, no two have the same time: a point that comes again with another value
+//! replaces the first (last write wins, as carbon does), a late one is put in its place.
+
+use crate::block::{BLOCK_POINTS, Block, MAX_BLOCK_POINTS, Sealer};
+use crate::view::WindowView;
+use std::collections::VecDeque;
+
+/// What became of a pushed point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is the newest now.
+    Appended,
+    /// The newest point had this time already; its value changed.
+    ReplacedNewest,
+    /// An older point with this time got another value.
+    Replaced,
+    /// It came late and stands in its place now.
+    Inserted,
+    /// The very same point is stored already.
+    Same,
+}
+
+/// A series over the rolling window.
+#[derive(Debug, Clone)]
+pub struct Window {
+    pub(crate) tail: Tail,
+    pub(crate) sealed: VecDeque<Block>,
+    /// Points at the front of the first block (or of the tail) that were evicted.
+    pub(crate) skip: u16,
+    /// Power of ten that fitted the last block.
+    pub(crate) hint: u8,
+    len: u32,
+    start: u32,
+    last_ts: f64,
+}
+
+/// The open end of a series. Times are a progression until one is not.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tail {
+    pub(crate) values: Vec<f64>,
+    /// Empty while the times are `first + i * step`.
+    pub(crate) times: Vec<f64>,
+    pub(crate) first: f64,
+    pub(crate) step: f64,
+}
+
+impl Tail {
+    fn ts(&self, i: usize) -> f64 {
+        self.times.get(i).copied().unwrap_or(self.first + i as f64 * self.step)
+    }
+
+    fn push(&mut self, ts: f64, value: f64) {
+        let n = self.values.len();
+        if n == 0 {
+            self.first = ts;
+            self.step = 0.0;
+            self.times.clear();
+        } else if n == 1 && self.times.is_empty() {
+            self.step = ts - self.first;
+        }
+        if self.times.is_empty() && (self.first + n as f64 * self.step).to_bits() != ts.to_bits() {
+            self.spell_out();
+        }
+        if !self.times.is_empty() {
+            self.times.push(ts);
+        }
+        self.values.push(value);
+    }
+
+    /// Gives every point a time of its own.
+    fn spell_out(&mut self) {
+        if self.times.is_empty() {
+            self.times = (0..self.values.len()).map(|i| self.first + i as f64 * self.step).collect();
+        }
+    }
+
+    fn read(&self, from: usize, until: usize, ts: &mut Vec<f64>, values: &mut Vec<f64>) {
+        let until = until.min(self.values.len());
+        ts.extend((from..until).map(|i| self.ts(i)));
+        values.extend_from_slice(self.values.get(from..until).unwrap_or_default());
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            tail: Tail::default(),
+            sealed: VecDeque::new(),
+            skip: 0,
+            hint: 0,
+            len: 0,
+            start: 0,
+            last_ts: f64::NEG_INFINITY,
+        }
+    }
+}
+
+/// Reused columns into which a window is decoded.
+#[derive(Debug, Default)]
+pub struct Columns {
+    /// Times, seconds.
+    pub ts: Vec<f64>,
+    /// Values.
+    pub values: Vec<f64>,
+}
+
+impl Window {
+    /// A window of a snapshot's parts; blocks oldest first.
+    #[must_use]
+    pub(crate) fn from_parts(tail: Tail, sealed: VecDeque<Block>, skip: u16, hint: u8) -> Self {
+        let points = sealed.iter().map(Block::len).sum::<usize>() + tail.values.len();
+        let skip = usize::from(skip).min(points);
+        let last_ts = match tail.values.len() {
+            0 => sealed.back().map_or(f64::NEG_INFINITY, Block::last_ts),
+            n => tail.ts(n - 1),
+        };
+        Self { tail, sealed, skip: skip as u16, hint, len: (points - skip) as u32, start: 0, last_ts }
+    }
+
+    /// Number of points.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there is no point.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Position of the oldest point: counts evicted points.
+    #[must_use]
+    pub const fn start(&self) -> u32 {
+        self.start
+    }
+
+    /// Time of the newest point, seconds; -inf when empty.
+    #[must_use]
+    pub const fn last_ts(&self) -> f64 {
+        self.last_ts
+    }
+
+    /// The slot that the next push will touch, for prefetching.
+    #[must_use]
+    pub const fn tail_values(&self) -> &Vec<f64> {
+        &self.tail.values
+    }
+
+    /// Heap bytes that the window holds: blocks, tail, queue.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.sealed.iter().map(|b| b.bytes().len()).sum::<usize>()
+            + self.sealed.capacity() * size_of::<Block>()
+            + (self.tail.values.capacity() + self.tail.times.capacity()) * size_of::<f64>()
+    }
+
+    /// Takes a point. `ts` is finite, `value` not NaN.
+    #[inline]
+    pub fn push(&mut self, ts: f64, value: f64, sealer: &mut Sealer) -> Pushed {
+        if ts > self.last_ts {
+            if self.tail.values.len() >= BLOCK_POINTS {
+                self.seal_tail(sealer);
+            }
+            self.tail.push(ts, value);
+            self.len += 1;
+            self.last_ts = ts;
+            return Pushed::Appended;
+        }
+        self.amend(ts, value, sealer)
+    }
+
+    fn seal_tail(&mut self, sealer: &mut Sealer) {
+        let skipped = if self.sealed.is_empty() { usize::from(std::mem::take(&mut self.skip)) } else { 0 };
+        let n = self.tail.values.len();
+        let ts: Vec<f64> = (skipped..n).map(|i| self.tail.ts(i)).collect();
+        let values = self.tail.values.get(skipped..).unwrap_or_default();
+        if !ts.is_empty() {
+            self.sealed.push_back(sealer.seal(&ts, values, &mut self.hint));
+        }
+        self.tail.values.clear();
+        self.tail.times.clear();
+    }
+
+    /// The slow path: a time that is not newer than the newest.
+    #[cold]
+    fn amend(&mut self, ts: f64, value: f64, sealer: &mut Sealer) -> Pushed {
+        let newest = ts == self.last_ts;
+        let tail_skip = if self.sealed.is_empty() { usize::from(self.skip) } else { 0 };
+        let tail_starts =
+            if self.tail.values.len() > tail_skip { self.tail.ts(tail_skip) } else { f64::INFINITY };
+        if ts >= tail_starts || self.sealed.is_empty() {
+            let at = (tail_skip..self.tail.values.len())
+                .find(|i| self.tail.ts(*i) >= ts)
+                .unwrap_or(self.tail.values.len());
+            if at < self.tail.values.len() && self.tail.ts(at) == ts {
+                return replace(&mut self.tail.values, at, value, newest);
+            }
+            self.tail.spell_out();
+            self.tail.times.insert(at, ts);
+            self.tail.values.insert(at, value);
+            self.len += 1;
+            if self.tail.values.len() >= MAX_BLOCK_POINTS {
+                self.seal_tail(sealer);
+            }
+            return Pushed::Inserted;
+        }
+        self.amend_block(ts, value, newest, sealer)
+    }
+
+    fn amend_block(&mut self, ts: f64, value: f64, newest: bool, sealer: &mut Sealer) -> Pushed {
+        let index = self
+            .sealed
+            .iter()
+            .position(|b| b.last_ts() >= ts)
+            .unwrap_or_else(|| self.sealed.len().saturating_sub(1));
+        let Some(block) = self.sealed.get(index) else { return Pushed::Same };
+        let skipped = if index == 0 { usize::from(self.skip) } else { 0 };
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        block.read(skipped, block.len(), &mut times, &mut values);
+        let at = times.partition_point(|t| *t < ts);
+        let outcome = if times.get(at) == Some(&ts) {
+            let outcome = replace(&mut values, at, value, newest);
+            if outcome == Pushed::Same {
+                return outcome;
+            }
+            outcome
+        } else {
+            times.insert(at, ts);
+            values.insert(at, value);
+            self.len += 1;
+            Pushed::Inserted
+        };
+        if index == 0 {
+            self.skip = 0;
+        }
+        let half = if times.len() > MAX_BLOCK_POINTS { times.len() / 2 } else { times.len() };
+        let (first_ts, rest_ts) = times.split_at(half);
+        let (first_values, rest_values) = values.split_at(half);
+        if let Some(slot) = self.sealed.get_mut(index) {
+            *slot = sealer.seal(first_ts, first_values, &mut self.hint);
+        }
+        if !rest_ts.is_empty() {
+            self.sealed.insert(index + 1, sealer.seal(rest_ts, rest_values, &mut self.hint));
+        }
+        outcome
+    }
+
+    /// Drops the oldest point.
+    #[inline]
+    pub fn pop_front(&mut self) {
+        if self.len == 0 {
+            return;
+        }
+        self.len -= 1;
+        self.start = self.start.wrapping_add(1);
+        self.skip += 1;
+        match self.sealed.front() {
+            Some(block) if usize::from(self.skip) >= block.len() => {
+                self.sealed.pop_front();
+                self.skip = 0;
+            }
+            None if self.len == 0 => {
+                self.tail.values.clear();
+                self.tail.times.clear();
+                self.skip = 0;
+            }
+            _ => {}
+        }
+    }
+
+    /// Drops every point with a time up to `limit` seconds; returns how many.
+    pub fn evict(&mut self, limit: f64) -> u32 {
+        let before = self.start;
+        while let Some(block) = self.sealed.front() {
+            if block.last_ts() > limit {
+                break;
+            }
+            let gone = (block.len() - usize::from(self.skip)) as u32;
+            self.len -= gone;
+            self.start = self.start.wrapping_add(gone);
+            self.skip = 0;
+            self.sealed.pop_front();
+        }
+        let mut ts = [0.0; 1];
+        let mut values = [0.0; 1];
+        while self.copy_at(self.start, &mut ts, &mut values) == 1 && ts.iter().all(|t| *t <= limit) {
+            self.pop_front();
+        }
+        self.start.wrapping_sub(before)
+    }
+
+    /// Copies points from position `at` on into two slices of equal length; returns how many: at
+    /// least one unless `at` is outside, fewer than asked where a block ends.
+    pub fn copy_at(&self, at: u32, ts: &mut [f64], values: &mut [f64]) -> usize {
+        let offset = at.wrapping_sub(self.start) as usize;
+        if offset >= self.len() {
+            return 0;
+        }
+        let mut offset = offset + usize::from(self.skip);
+        let (mut t, mut v) = (Vec::new(), Vec::new());
+        let mut done = false;
+        for block in &self.sealed {
+            if offset < block.len() {
+                block.read(offset, offset + ts.len(), &mut t, &mut v);
+                done = true;
+                break;
+            }
+            offset -= block.len();
+        }
+        if !done {
+            self.tail.read(offset, offset + ts.len(), &mut t, &mut v);
+        }
+        let n = t.len().min(ts.len());
+        for (slot, value) in ts.iter_mut().zip(&t) {
+            *slot = *value;
+        }
+        for (slot, value) in values.iter_mut().zip(&v) {
+            *slot = *value;
+        }
+        n
+    }
+
+    /// Decodes the whole window.
+    pub fn view<'a>(&self, columns: &'a mut Columns) -> WindowView<'a> {
+        columns.ts.clear();
+        columns.values.clear();
+        columns.ts.reserve(self.len());
+        columns.values.reserve(self.len());
+        let mut skip = usize::from(self.skip);
+        for block in &self.sealed {
+            block.read(skip, block.len(), &mut columns.ts, &mut columns.values);
+            skip = 0;
+        }
+        self.tail.read(skip, self.tail.values.len(), &mut columns.ts, &mut columns.values);
+        WindowView::new(&columns.ts, &columns.values)
+    }
+}
+
+fn replace(values: &mut [f64], at: usize, value: f64, newest: bool) -> Pushed {
+    match values.get_mut(at) {
+        Some(old) if old.to_bits() != value.to_bits() => {
+            *old = value;
+            if newest { Pushed::ReplacedNewest } else { Pushed::Replaced }
+        }
+        _ => Pushed::Same,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Clone)]
+    enum Act {
+        Push(i32, i32),
+        Next(i32),
+        Pop,
+        Evict(i32),
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        prop::collection::vec(
+            prop_oneof![
+                8 => (1_i32..200).prop_map(Act::Next),
+                2 => (0_i32..20_000, -50_i32..50).prop_map(|(t, v)| Act::Push(t, v)),
+                1 => Just(Act::Pop),
+                1 => (0_i32..20_000).prop_map(Act::Evict),
+            ],
+            0..900,
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_window_is_a_sorted_map(acts in acts()) {
+            let (mut window, mut sealer) = (Window::default(), Sealer::default());
+            let mut model: BTreeMap<i32, f64> = BTreeMap::new();
+            let mut columns = Columns::default();
+            let mut limit = -1;
+            for act in acts {
+                match act {
+                    Act::Next(step) => {
+                        let t = model.keys().next_back().copied().unwrap_or(limit).max(limit) + step;
+                        window.push(f64::from(t), f64::from(step), &mut sealer);
+                        model.insert(t, f64::from(step));
+                    }
+                    Act::Push(t, v) if t > limit => {
+                        window.push(f64::from(t), f64::from(v), &mut sealer);
+                        model.insert(t, f64::from(v));
+                    }
+                    Act::Push(..) => {}
+                    Act::Pop => {
+                        if let Some((t, _)) = model.pop_first() {
+                            limit = limit.max(t);
+                        }
+                        window.pop_front();
+                    }
+                    Act::Evict(t) => {
+                        limit = limit.max(t);
+                        let before = model.len();
+                        model.retain(|k, _| *k > t);
+                        prop_assert_eq!(window.evict(f64::from(t)) as usize, before - model.len());
+                    }
+                }
+                prop_assert_eq!(window.len(), model.len());
+            }
+            let view = window.view(&mut columns);
+            prop_assert_eq!(view.ts.to_vec(), model.keys().map(|t| f64::from(*t)).collect::<Vec<_>>());
+            prop_assert_eq!(view.values.to_vec(), model.values().copied().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_same_point_twice_changes_nothing() {
+        let (mut window, mut sealer) = (Window::default(), Sealer::default());
+        assert_eq!(window.push(60.0, 1.0, &mut sealer), Pushed::Appended);
+        assert_eq!(window.push(60.0, 1.0, &mut sealer), Pushed::Same);
+        assert_eq!(window.push(60.0, 2.0, &mut sealer), Pushed::ReplacedNewest);
+        assert_eq!(window.push(30.0, 2.0, &mut sealer), Pushed::Inserted);
+        assert_eq!(window.push(30.0, 3.0, &mut sealer), Pushed::Replaced);
+        assert_eq!(window.len(), 2);
+    }
+}
