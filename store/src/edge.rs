@@ -26,7 +26,13 @@ impl Edge {
     /// A cursor at the oldest point of `window`.
     #[must_use]
     pub const fn at_start(window: &Window) -> Self {
-        Self { at: window.start(), from: 0, len: 0, first_ts: 0.0, step: 0.0, values: [0.0; EDGE_POINTS] }
+        Self::at(window.start())
+    }
+
+    /// A cursor at a position.
+    #[must_use]
+    pub const fn at(at: u32) -> Self {
+        Self { at, from: 0, len: 0, first_ts: 0.0, step: 0.0, values: [0.0; EDGE_POINTS] }
     }
 
     /// Its position.

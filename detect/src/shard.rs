@@ -1,0 +1,506 @@
+//! All metrics of the shards that one thread owns: from a batch to stored points and anomalies.
+//!
+//! No locks, no I/O, no clock: time comes with the batch. What the thread does with the outcome
+//! is not known here.
+
+use crate::index::Index;
+use crate::prefetch;
+use crate::tracked::{Context, Findings, Judged, Tracked};
+use skyline_core::algorithm::Algorithm;
+use skyline_core::anomaly::Anomaly;
+use skyline_core::batch::{Batch, Origin, Sample};
+use skyline_core::name;
+use skyline_core::point::Datapoint;
+use skyline_core::reject::{Reject, RejectCounts};
+use skyline_core::shard::{SHARDS, ShardId};
+use skyline_store::snapshot::{Error as SnapshotError, Saved, ShardFile};
+use skyline_store::window::Pushed;
+use std::collections::HashMap;
+
+/// Series a chunk of the arena: chunks never move, so growing copies nothing.
+const CHUNK: usize = 1024;
+/// Points whose memory is fetched side by side.
+const GROUP: usize = 16;
+
+/// What is stored and judged.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// This thread's number and the number of threads: it owns the shards whose number is `thread`
+    /// modulo `threads`.
+    pub thread: u16,
+    /// Number of threads.
+    pub threads: u16,
+    /// Judge at all.
+    pub judge: bool,
+    /// Timestamps further ahead of the time of receipt are refused, seconds.
+    pub max_future: f64,
+    /// Metrics at most, of this thread.
+    pub max_metrics: usize,
+    /// New names a minute at most, of this thread; 0: no limit.
+    pub max_new_names: u64,
+    /// Names that are not stored, see [`name::entry_matches`].
+    pub skip: Vec<String>,
+    /// Names that are stored although `skip` matches.
+    pub keep: Vec<String>,
+    /// Names that are never taken for counters.
+    pub never_counters: Vec<String>,
+}
+
+/// What a thread has done since it started. Plain integers; published once a second.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    /// Points that are in a window now or were (repeats and corrections included).
+    pub stored: u64,
+    /// Points that the window refused.
+    pub refused: RejectCounts,
+    /// Of the stored: came late, and were put in their place.
+    pub late: u64,
+    /// Of the stored: changed the value of a time that was there.
+    pub replaced: u64,
+    /// Of the stored: were there already.
+    pub repeated: u64,
+    /// Verdicts.
+    pub judged: u64,
+    /// Not judged, by gate: too short, stale, boring.
+    pub gated: [u64; 3],
+    /// Not judged: the reset of a counter.
+    pub resets: u64,
+    /// Verdicts "anomalous".
+    pub anomalies: u64,
+    /// Yes votes of each algorithm in all verdicts.
+    pub votes: [u64; Algorithm::ALL.len()],
+    /// Yes votes of each algorithm in anomalies.
+    pub triggered: [u64; Algorithm::ALL.len()],
+}
+
+/// Everything that one thread owns.
+#[derive(Debug)]
+pub struct Shards {
+    options: Options,
+    context: Context,
+    index: Index,
+    series: Vec<Vec<Tracked>>,
+    free: Vec<u32>,
+    by_shard: Vec<Vec<u32>>,
+    /// Names on the skip list that were seen, so that the list is searched once for each.
+    skipped: HashMap<Box<[u8]>, (), foldhash::fast::RandomState>,
+    new_names: (u64, u64),
+    /// Per shard: points before this are in the windows already.
+    applied: Vec<u64>,
+    /// Per shard: points before this were judged already.
+    judged: Vec<u64>,
+    counted_from: u64,
+    counters: Counters,
+    mine: Vec<(u32, u32)>,
+}
+
+impl Shards {
+    /// No series yet.
+    #[must_use]
+    pub fn new(options: Options, context: Context) -> Self {
+        Self {
+            options,
+            context,
+            index: Index::default(),
+            series: Vec::new(),
+            free: Vec::new(),
+            by_shard: vec![Vec::new(); usize::from(SHARDS)],
+            skipped: HashMap::default(),
+            new_names: (0, 0),
+            applied: vec![0; usize::from(SHARDS)],
+            judged: vec![0; usize::from(SHARDS)],
+            counted_from: 0,
+            counters: Counters::default(),
+            mine: Vec::new(),
+        }
+    }
+
+    /// Whether this thread owns a shard.
+    #[must_use]
+    pub const fn owns(&self, shard: ShardId) -> bool {
+        shard.0 % self.options.threads == self.options.thread
+    }
+
+    /// The shards of this thread.
+    pub fn owned(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let (thread, threads) = (self.options.thread, self.options.threads);
+        (0..SHARDS).filter(move |s| s % threads == thread).map(ShardId)
+    }
+
+    /// Number of metrics.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is no metric.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Windows that were decoded to reach a verdict.
+    #[must_use]
+    pub const fn scans(&self) -> u64 {
+        self.context.scans
+    }
+
+    /// Points before `seq` are counted in figures that were saved; they are not counted again.
+    pub const fn count_from(&mut self, seq: u64) {
+        self.counted_from = seq;
+    }
+
+    /// Points of `shard` before `applied` are in its windows, those before `judged` were judged.
+    pub fn resume(&mut self, shard: ShardId, applied: u64, judged: u64) {
+        if let Some(slot) = self.applied.get_mut(usize::from(shard.0)) {
+            *slot = applied;
+        }
+        if let Some(slot) = self.judged.get_mut(usize::from(shard.0)) {
+            *slot = judged;
+        }
+    }
+
+    /// Stores and judges this thread's points of a batch; anomalies are appended to `out`.
+    pub fn ingest(&mut self, batch: &Batch, out: &mut Vec<Anomaly>) {
+        if batch.source.origin == Origin::Own {
+            return;
+        }
+        let mut mine = std::mem::take(&mut self.mine);
+        mine.clear();
+        for (i, sample) in batch.samples.iter().enumerate() {
+            if self.owns(ShardId::of_hash(sample.hash)) {
+                mine.push((i as u32, u32::MAX));
+            }
+        }
+        for group in mine.chunks_mut(GROUP) {
+            self.locate(batch, group);
+            for (i, guess) in group.iter() {
+                if let Some(sample) = batch.samples.get(*i as usize) {
+                    self.take(batch, *i, sample, *guess, out);
+                }
+            }
+        }
+        self.mine = mine;
+    }
+
+    /// Finds the probable slots of a group and fetches what taking the points will touch.
+    fn locate(&self, batch: &Batch, group: &mut [(u32, u32)]) {
+        for (i, _) in group.iter() {
+            if let Some(sample) = batch.samples.get(*i as usize) {
+                self.index.prefetch(sample.hash);
+            }
+        }
+        for (i, guess) in group.iter_mut() {
+            let Some(sample) = batch.samples.get(*i as usize) else { continue };
+            if let Some(slot) = self.index.find(sample.hash, |_| true) {
+                *guess = slot;
+                if let Some(series) = self.at(slot) {
+                    prefetch::item(series);
+                }
+            }
+        }
+        for (_, guess) in group.iter() {
+            if let Some(series) = self.at(*guess) {
+                prefetch::start(series.name.as_bytes());
+                prefetch::end(series.window.tail_values());
+            }
+        }
+    }
+
+    fn at(&self, slot: u32) -> Option<&Tracked> {
+        self.series.get(slot as usize / CHUNK)?.get(slot as usize % CHUNK)
+    }
+
+    fn at_mut(&mut self, slot: u32) -> Option<&mut Tracked> {
+        self.series.get_mut(slot as usize / CHUNK)?.get_mut(slot as usize % CHUNK)
+    }
+
+    fn take(&mut self, batch: &Batch, i: u32, sample: &Sample, guess: u32, out: &mut Vec<Anomaly>) {
+        let seq = batch.first_seq + u64::from(i);
+        let shard = usize::from(ShardId::of_hash(sample.hash).0);
+        let counts = seq >= self.counted_from;
+        if self.applied.get(shard).is_some_and(|applied| seq < *applied) {
+            self.counters.stored += u64::from(counts);
+            return;
+        }
+        let name = batch.name(sample);
+        let slot = match self.slot(batch, sample, name, guess) {
+            Ok(slot) => slot,
+            Err(reason) => {
+                self.counters.refused.add(reason, u64::from(counts));
+                return;
+            }
+        };
+        let judge = self.options.judge
+            && batch.source.origin == Origin::Live
+            && self.judged.get(shard).is_none_or(|judged| seq >= *judged);
+        let point = Datapoint::new(sample.ts, sample.value);
+        let Some(series) =
+            self.series.get_mut(slot as usize / CHUNK).and_then(|chunk| chunk.get_mut(slot as usize % CHUNK))
+        else {
+            return;
+        };
+        let (pushed, verdict) = series.observe(point, batch.received, judge, &mut self.context);
+        if counts {
+            self.counters.stored += 1;
+            match pushed {
+                Pushed::Appended => {}
+                Pushed::Inserted => self.counters.late += 1,
+                Pushed::Same => self.counters.repeated += 1,
+                Pushed::Replaced | Pushed::ReplacedNewest => self.counters.replaced += 1,
+            }
+        }
+        match verdict {
+            Judged::No => {}
+            Judged::Gated(gate) => {
+                if let Some(count) = self.counters.gated.get_mut(gate as usize) {
+                    *count += 1;
+                }
+            }
+            Judged::Reset => self.counters.resets += 1,
+            Judged::Verdict(findings) => {
+                self.counters.count(&findings);
+                if findings.anomalous {
+                    out.push(anomaly(series, point, batch.received, seq, &findings, &self.context));
+                }
+            }
+        }
+    }
+
+    /// The slot of a sample's metric, made if it is new.
+    fn slot(&mut self, batch: &Batch, sample: &Sample, name: &[u8], guess: u32) -> Result<u32, Reject> {
+        if sample.value.is_infinite() {
+            return Err(Reject::Infinite);
+        }
+        if sample.ts > batch.received + self.options.max_future {
+            return Err(Reject::Future);
+        }
+        if sample.ts <= batch.received - self.context.settings.full_duration - self.context.grace {
+            return Err(Reject::Old);
+        }
+        if self.at(guess).is_some_and(|series| series.name.as_bytes() == name) {
+            return Ok(guess);
+        }
+        let found = self
+            .index
+            .find(sample.hash, |slot| self.at(slot).is_some_and(|series| series.name.as_bytes() == name));
+        match found {
+            Some(slot) => Ok(slot),
+            None => self.admit(sample.hash, name, batch.received),
+        }
+    }
+
+    /// A name that is not stored yet.
+    #[cold]
+    fn admit(&mut self, hash: u64, name: &[u8], now: f64) -> Result<u32, Reject> {
+        let text = name::for_window(name)?;
+        if self.skipped.contains_key(name) {
+            return Err(Reject::Skipped);
+        }
+        let listed = |list: &[String]| list.iter().any(|entry| name::entry_matches(entry, text));
+        if listed(&self.options.skip) && !listed(&self.options.keep) {
+            if self.skipped.len() < self.options.max_metrics {
+                self.skipped.insert(name.into(), ());
+            }
+            return Err(Reject::Skipped);
+        }
+        if self.index.len() >= self.options.max_metrics {
+            return Err(Reject::MetricCap);
+        }
+        let minute = (now / 60.0) as u64;
+        if self.new_names.0 != minute {
+            self.new_names = (minute, 0);
+        }
+        if self.options.max_new_names > 0 && self.new_names.1 >= self.options.max_new_names {
+            return Err(Reject::NewNameCap);
+        }
+        self.new_names.1 += 1;
+        let never = listed(&self.options.never_counters);
+        Ok(self.place(Tracked::new(text, hash, never)))
+    }
+
+    fn place(&mut self, series: Tracked) -> u32 {
+        let hash = series.hash;
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                if let Some(place) = self.at_mut(slot) {
+                    *place = series;
+                }
+                slot
+            }
+            None => {
+                if self.series.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+                    self.series.push(Vec::with_capacity(CHUNK));
+                }
+                let chunks = self.series.len();
+                let at = self.series.last_mut().map_or(0, |chunk| {
+                    chunk.push(series);
+                    chunk.len() - 1
+                });
+                ((chunks - 1) * CHUNK + at) as u32
+            }
+        };
+        self.index.insert(hash, slot);
+        if let Some(list) = self.by_shard.get_mut(usize::from(ShardId::of_hash(hash).0)) {
+            list.push(slot);
+        }
+        slot
+    }
+
+    /// Takes over a series of a snapshot.
+    pub fn restore(&mut self, saved: Saved) {
+        let hash = skyline_core::shard::name_hash(saved.name.as_bytes());
+        let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, &saved.name));
+        self.place(Tracked::restored(&saved.name, hash, never, saved.note, saved.window));
+    }
+
+    /// Removes what has become too old from the windows of a shard, then its empty metrics, and
+    /// writes the others to its files. `position`: everything before it is in the windows.
+    ///
+    /// # Errors
+    /// The files cannot be written; the older ones stand.
+    pub fn save(&mut self, shard: ShardId, now: f64, position: u64, file: &mut ShardFile) -> Result<(), SnapshotError> {
+        self.expire(shard, now);
+        let Some(slots) = self.by_shard.get(usize::from(shard.0)) else { return Ok(()) };
+        if slots.is_empty() {
+            file.remove();
+            return Ok(());
+        }
+        let mut writer = file.writer();
+        for slot in slots {
+            let place = self.series.get_mut(*slot as usize / CHUNK).and_then(|c| c.get_mut(*slot as usize % CHUNK));
+            if let Some(series) = place {
+                let note = series.counter_until();
+                writer.series(&series.name, note, &mut series.window);
+            }
+        }
+        writer.finish(position)
+    }
+
+    fn expire(&mut self, shard: ShardId, now: f64) {
+        let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) else { return };
+        let slots = std::mem::take(list);
+        let mut kept = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let place = self.series.get_mut(slot as usize / CHUNK).and_then(|c| c.get_mut(slot as usize % CHUNK));
+            let Some(series) = place else { continue };
+            series.expire(now, &self.context);
+            if series.window.is_empty() {
+                self.index.remove(series.hash, slot);
+                *series = Tracked::new("", 0, false);
+                self.free.push(slot);
+            } else {
+                kept.push(slot);
+            }
+        }
+        if let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) {
+            *list = kept;
+        }
+    }
+
+    /// Removes one metric; says whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let hash = skyline_core::shard::name_hash(name.as_bytes());
+        let found = self.index.find(hash, |slot| self.at(slot).is_some_and(|s| &*s.name == name));
+        let Some(slot) = found else { return false };
+        self.index.remove(hash, slot);
+        if let Some(list) = self.by_shard.get_mut(usize::from(ShardId::of_hash(hash).0)) {
+            list.retain(|s| *s != slot);
+        }
+        if let Some(series) = self.at_mut(slot) {
+            *series = Tracked::new("", 0, false);
+        }
+        self.free.push(slot);
+        true
+    }
+
+    /// A copy of a metric's points with `from <= ts <= until`, oldest first; `None`: no such metric.
+    pub fn series(&mut self, name: &str, from: f64, until: f64) -> Option<Vec<Datapoint>> {
+        let hash = skyline_core::shard::name_hash(name.as_bytes());
+        let slot = self.index.find(hash, |slot| self.at(slot).is_some_and(|s| &*s.name == name))?;
+        let chunk = self.series.get(slot as usize / CHUNK)?;
+        let view = chunk.get(slot as usize % CHUNK)?.window.view(&mut self.context.columns);
+        let points = view.ts.iter().zip(view.values).map(|(ts, value)| Datapoint::new(*ts, *value));
+        Some(points.filter(|p| p.ts >= from && p.ts <= until).collect())
+    }
+
+    /// Points and heap bytes of all windows, and bytes of everything else that is kept a metric.
+    /// Walks all metrics.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let mut memory = Memory::default();
+        for series in self.series.iter().flatten().filter(|s| !s.name.is_empty()) {
+            memory.metrics += 1;
+            memory.points += series.window.len();
+            memory.window_bytes += series.window.heap_bytes();
+            memory.other_bytes += size_of::<Tracked>() + series.name.len();
+        }
+        memory.other_bytes += self.index.heap_bytes();
+        memory
+    }
+}
+
+/// What the windows take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// Metrics.
+    pub metrics: usize,
+    /// Points in all windows.
+    pub points: usize,
+    /// Heap bytes of blocks and tails.
+    pub window_bytes: usize,
+    /// Bytes of names, sums, cursors, index.
+    pub other_bytes: usize,
+}
+
+impl Counters {
+    fn count(&mut self, findings: &Findings) {
+        self.judged += 1;
+        for algorithm in findings.yes.iter() {
+            if let Some(count) = self.votes.get_mut(algorithm as usize) {
+                *count += 1;
+            }
+        }
+        if findings.anomalous {
+            self.anomalies += 1;
+            for algorithm in findings.yes.iter() {
+                if let Some(count) = self.triggered.get_mut(algorithm as usize) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+}
+
+fn anomaly(
+    series: &Tracked,
+    point: Datapoint,
+    received: f64,
+    seq: u64,
+    findings: &Findings,
+    context: &Context,
+) -> Anomaly {
+    let (mut ts, mut value) = ([0.0], [0.0]);
+    series.window.copy_at(series.window.start(), &mut ts, &mut value);
+    Anomaly {
+        metric: series.name.to_string(),
+        point,
+        judged_value: findings.value,
+        received,
+        asked: findings.asked,
+        triggered: findings.yes,
+        mean: findings.mean,
+        stddev: findings.stddev,
+        window_from: ts[0],
+        window_points: series.window.len() as u32,
+        full_duration: context.settings.full_duration as u32,
+        counter: findings.counter,
+        seq,
+    }
+}

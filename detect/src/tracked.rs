@@ -1,0 +1,360 @@
+//! All state of one metric: its window, the running sums over it, and its verdicts.
+//!
+//! The verdict on a new point is the one that the plain functions of [`crate::consensus`] give for the
+//! window; the sums only make it cheap. Whatever they cannot decide with a margin is recomputed from
+//! the points.
+
+use crate::consensus::{self, Tally};
+use crate::counter;
+use crate::gate::{self, Gate};
+use crate::settings::Settings;
+use crate::sums::{Check, Powers, Sums};
+use crate::vote::{self, Scratch, Vote, grubbs};
+use skyline_core::algorithm::{Algorithm, AlgorithmSet};
+use skyline_core::point::Datapoint;
+use skyline_store::block::Sealer;
+use skyline_store::edge::Edge;
+use skyline_store::view::WindowView;
+use skyline_store::window::{Columns, Pushed, Window};
+use std::ops::ControlFlow;
+
+/// Votes that running sums can give, in the order in which they are asked: often "no" first.
+const CHEAP: [Algorithm; 6] = [
+    Algorithm::FirstHourAverage,
+    Algorithm::StddevFromAverage,
+    Algorithm::MeanSubtractionCumulation,
+    Algorithm::StddevFromMovingAverage,
+    Algorithm::Grubbs,
+    Algorithm::LeastSquares,
+];
+
+/// Votes that need the points.
+const DEAR: [Algorithm; 3] =
+    [Algorithm::KsTest, Algorithm::HistogramBins, Algorithm::MedianAbsoluteDeviation];
+
+/// What a thread shares between all its metrics: settings and reused buffers.
+#[derive(Debug)]
+pub struct Context {
+    /// Gates, algorithms, consensus.
+    pub settings: Settings,
+    /// Kept beyond the full duration, seconds.
+    pub grace: f64,
+    pub(crate) sealer: Sealer,
+    pub(crate) columns: Columns,
+    pub(crate) rates: Columns,
+    pub(crate) scratch: Scratch,
+    pub(crate) powers: Powers,
+    /// Times that a window was decoded to reach a verdict.
+    pub scans: u64,
+}
+
+impl Context {
+    /// A context with empty buffers.
+    #[must_use]
+    pub fn new(settings: Settings, grace: f64) -> Self {
+        Self {
+            settings,
+            grace,
+            sealer: Sealer::default(),
+            columns: Columns::default(),
+            rates: Columns::default(),
+            scratch: Scratch::default(),
+            powers: Powers::default(),
+            scans: 0,
+        }
+    }
+}
+
+/// What became of the newest point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Judged {
+    /// It was not looked at: it is not the newest, or is known already, or detection is off.
+    No,
+    /// A gate kept it from being judged.
+    Gated(Gate),
+    /// A counter was reset: there is no increase to judge.
+    Reset,
+    /// It was judged.
+    Verdict(Findings),
+}
+
+/// A verdict with the figures that explain it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Findings {
+    /// Whether enough algorithms agree.
+    pub anomalous: bool,
+    /// Algorithms that were asked.
+    pub asked: AlgorithmSet,
+    /// Those that voted yes.
+    pub yes: AlgorithmSet,
+    /// The value that they saw: of a counter its increase.
+    pub value: f64,
+    /// Mean of the window that they saw.
+    pub mean: f64,
+    /// Sample standard deviation of it.
+    pub stddev: f64,
+    /// Whether the metric was judged as a counter.
+    pub counter: bool,
+}
+
+/// One metric.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Tracked {
+    pub(crate) hash: u64,
+    pub(crate) name: Box<str>,
+    sums: Sums,
+    /// The sums do not match the window: rebuild before the next verdict.
+    dirty: bool,
+    never_counter: bool,
+    /// Until when the metric stays classed as a counter, seconds.
+    counter_until: f64,
+    pub(crate) window: Window,
+    oldest: Edge,
+    hour: Edge,
+}
+
+impl Tracked {
+    /// A metric without points. `never_counter`: it is a gauge whatever it looks like.
+    #[must_use]
+    pub fn new(name: &str, hash: u64, never_counter: bool) -> Self {
+        Self::restored(name, hash, never_counter, f64::NEG_INFINITY, Window::default())
+    }
+
+    /// A metric of a snapshot.
+    #[must_use]
+    pub fn restored(name: &str, hash: u64, never_counter: bool, counter_until: f64, window: Window) -> Self {
+        Self {
+            hash,
+            name: name.into(),
+            sums: Sums::default(),
+            dirty: !window.is_empty(),
+            never_counter,
+            counter_until,
+            oldest: Edge::at_start(&window),
+            hour: Edge::at_start(&window),
+            window,
+        }
+    }
+
+    /// The window.
+    #[must_use]
+    pub const fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Until when it stays classed as a counter, seconds; -inf if it is none.
+    #[must_use]
+    pub const fn counter_until(&self) -> f64 {
+        self.counter_until
+    }
+
+    /// Drops what is older than the window at `now`. For metrics that receive nothing.
+    pub fn expire(&mut self, now: f64, context: &Context) {
+        if self.window.evict(now - context.settings.full_duration - context.grace) > 0 {
+            self.dirty = true;
+        }
+    }
+
+    /// Stores a point received at `now` and, if it is the newest and `judge` is set, judges it.
+    #[inline]
+    pub fn observe(&mut self, point: Datapoint, now: f64, judge: bool, context: &mut Context) -> (Pushed, Judged) {
+        let pushed = self.window.push(point.ts, point.value, &mut context.sealer);
+        let newest = match pushed {
+            Pushed::Appended => {
+                if !self.dirty {
+                    self.append_to_sums(point);
+                }
+                true
+            }
+            Pushed::Same => false,
+            Pushed::ReplacedNewest => {
+                self.dirty = true;
+                true
+            }
+            Pushed::Replaced | Pushed::Inserted => {
+                self.dirty = true;
+                false
+            }
+        };
+        if !self.dirty {
+            self.evict(now, context);
+        }
+        if !judge || !newest {
+            return (pushed, Judged::No);
+        }
+        if now - point.ts > context.settings.stale_seconds {
+            return (pushed, Judged::Gated(Gate::Stale));
+        }
+        (pushed, self.judge(now, context))
+    }
+
+    fn append_to_sums(&mut self, point: Datapoint) {
+        if self.sums.len() == 0 {
+            // The first point anchors the sums and puts the cursors at itself.
+            self.sums = Sums::anchored(point);
+            self.oldest = Edge::at_start(&self.window);
+            self.hour = self.oldest.clone();
+        }
+        self.sums.add(point.ts, point.value);
+    }
+
+    fn hour_limit(now: f64, settings: &Settings) -> f64 {
+        now - (settings.full_duration - 3600.0)
+    }
+
+    /// Takes points that have become too old out of the window and the sums, one at a time.
+    #[inline]
+    fn evict(&mut self, now: f64, context: &Context) {
+        let limit = now - context.settings.full_duration - context.grace;
+        while let Some((ts, value)) = self.oldest.peek(&self.window) {
+            if ts > limit {
+                break;
+            }
+            let in_hour = self.hour.position().wrapping_sub(self.oldest.position()) as i32 > 0;
+            self.window.pop_front();
+            self.oldest.advance();
+            let next = self.oldest.peek(&self.window).map(|(_, value)| value);
+            self.sums.remove(ts, value, next, in_hour, &context.powers);
+            if !in_hour {
+                self.hour.advance();
+            }
+        }
+        if self.sums.is_worn() {
+            self.dirty = true;
+        }
+    }
+
+    fn rebuild(&mut self, now: f64, context: &mut Context) {
+        self.window.evict(now - context.settings.full_duration - context.grace);
+        let limit = Self::hour_limit(now, &context.settings);
+        let view = self.window.view(&mut context.columns);
+        self.sums = Sums::rebuild(view, limit);
+        self.oldest = Edge::at_start(&self.window);
+        self.hour = Edge::at(self.window.start().wrapping_add(self.sums.hour_len()));
+        self.dirty = false;
+    }
+
+    fn judge(&mut self, now: f64, context: &mut Context) -> Judged {
+        if self.dirty {
+            self.rebuild(now, context);
+        }
+        let limit = Self::hour_limit(now, &context.settings);
+        while let Some((ts, value)) = self.hour.peek(&self.window) {
+            if ts >= limit {
+                break;
+            }
+            self.sums.add_to_hour(value);
+            self.hour.advance();
+        }
+        if self.is_counter(now, &context.settings) {
+            return self.judge_counter(now, context);
+        }
+        if let Some(gate) = self.gate(context) {
+            return Judged::Gated(gate);
+        }
+        self.vote(now, context)
+    }
+
+    fn is_counter(&mut self, now: f64, settings: &Settings) -> bool {
+        if self.never_counter {
+            return false;
+        }
+        if self.sums.is_monotonic() {
+            if now >= self.counter_until {
+                self.counter_until = now + settings.full_duration;
+            }
+            return true;
+        }
+        now < self.counter_until
+    }
+
+    /// The gates of a gauge. Staleness was looked at on arrival.
+    fn gate(&self, context: &mut Context) -> Option<Gate> {
+        let settings = &context.settings;
+        if self.sums.len() < settings.min_points {
+            return Some(Gate::TooShort);
+        }
+        let looked_at = self.sums.len().min(settings.boredom_points);
+        match settings.boredom_set_size {
+            0 => None,
+            1 => (self.sums.run() >= looked_at).then_some(Gate::Boring),
+            _ => {
+                let view = self.window.view(&mut context.columns);
+                gate::is_boring(view, settings).then_some(Gate::Boring)
+            }
+        }
+    }
+
+    fn vote(&self, now: f64, context: &mut Context) -> Judged {
+        let mut tally = Tally::new(&context.settings);
+        let mut decoded = false;
+        for algorithm in CHEAP.into_iter().chain(DEAR) {
+            if !context.settings.algorithms.contains(algorithm) {
+                continue;
+            }
+            let vote = match self.from_sums(algorithm, &context.powers) {
+                Check::Sure(vote) => vote,
+                Check::Near => {
+                    if !decoded {
+                        self.window.view(&mut context.columns);
+                        decoded = true;
+                        context.scans += 1;
+                    }
+                    let view = WindowView::new(&context.columns.ts, &context.columns.values);
+                    vote::judge(algorithm, view, now, &context.settings, &mut context.scratch) == Vote::Yes
+                }
+            };
+            if tally.vote(algorithm, vote) == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        let (mean, stddev) = if tally.is_anomalous() { self.sums.mean_and_stddev() } else { (0.0, 0.0) };
+        Judged::Verdict(Findings {
+            anomalous: tally.is_anomalous(),
+            asked: tally.asked(),
+            yes: tally.yes(),
+            value: self.sums.newest(),
+            mean,
+            stddev,
+            counter: false,
+        })
+    }
+
+    fn from_sums(&self, algorithm: Algorithm, powers: &Powers) -> Check {
+        match algorithm {
+            Algorithm::FirstHourAverage => self.sums.first_hour_average(),
+            Algorithm::StddevFromAverage => self.sums.stddev_from_average(),
+            Algorithm::MeanSubtractionCumulation => self.sums.mean_subtraction_cumulation(),
+            Algorithm::StddevFromMovingAverage => self.sums.stddev_from_moving_average(powers),
+            Algorithm::Grubbs => self.sums.grubbs(grubbs::critical(self.sums.len() as usize)),
+            Algorithm::LeastSquares => self.sums.least_squares(),
+            Algorithm::KsTest | Algorithm::HistogramBins | Algorithm::MedianAbsoluteDeviation => Check::Near,
+        }
+    }
+
+    /// A counter is judged by its increases, from the points: there are no sums of them.
+    fn judge_counter(&self, now: f64, context: &mut Context) -> Judged {
+        if self.sums.newest_step_is_down() {
+            return Judged::Reset;
+        }
+        context.scans += 1;
+        let view = self.window.view(&mut context.columns);
+        counter::non_negative_derivative(view, &mut context.rates.ts, &mut context.rates.values);
+        let rates = WindowView::new(&context.rates.ts, &context.rates.values);
+        if let Some(gate) = gate::check(rates, now, &context.settings) {
+            return Judged::Gated(gate);
+        }
+        let verdict = consensus::decide(rates, now, &context.settings, &mut context.scratch);
+        let (mean, stddev) = vote::mean_and_stddev(rates.values);
+        Judged::Verdict(Findings {
+            anomalous: verdict.anomalous,
+            asked: verdict.asked,
+            yes: verdict.yes,
+            value: rates.values.last().copied().unwrap_or(0.0),
+            mean,
+            stddev,
+            counter: true,
+        })
+    }
+}
