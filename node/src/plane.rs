@@ -1,0 +1,187 @@
+//! The threads that own windows: each reads the journal, stores, judges, saves.
+//!
+//! [`thread`] is one such thread; [`state`] what it leaves on disk besides windows; [`recorder`]
+//! takes anomalies from them into the record. Nothing outside touches a window: others ask
+//! through [`Plane::ask`] and get copies.
+
+pub(crate) mod latency;
+pub(crate) mod recorder;
+pub(crate) mod state;
+pub(crate) mod thread;
+
+use skyline_core::anomaly::Anomaly;
+use skyline_core::figure::Figure;
+use skyline_core::point::Datapoint;
+use skyline_core::shard::ShardId;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// Questions that may wait for one thread.
+pub(crate) const QUESTIONS: usize = 256;
+
+/// A question to the thread that owns a metric.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// Points of a metric between two times (seconds, inclusive).
+    Series { name: String, from: f64, until: f64, answer: oneshot::Sender<Option<Vec<Datapoint>>> },
+    /// Remove a metric; the answer says whether it was there.
+    Remove { name: String, answer: oneshot::Sender<bool> },
+}
+
+/// The thread has too many questions waiting, or is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("the window is busy: ask again")]
+pub(crate) struct Busy;
+
+/// What a thread shows to others.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Anomalies of points before this sequence number are in the record.
+    pub(crate) recorded: AtomicU64,
+    /// Shards restored so far, of [`Shared::shards`].
+    pub(crate) restored: AtomicU64,
+    pub(crate) shards: AtomicU64,
+    /// Whether windows are whole and points are judged as they come.
+    pub(crate) warm: AtomicBool,
+    /// Published once a second.
+    pub(crate) view: Mutex<View>,
+}
+
+/// Figures that a thread publishes once a second.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    pub(crate) metrics: u64,
+    pub(crate) counters: skyline_detect::shard::Counters,
+    pub(crate) scans: u64,
+    pub(crate) position: u64,
+    pub(crate) waiting: u64,
+    pub(crate) lag_seconds: f64,
+    pub(crate) latency: latency::Quantiles,
+    pub(crate) unsaved_anomalies: u64,
+    pub(crate) joined_anomalies: u64,
+    pub(crate) save_errors: u64,
+}
+
+/// Anomalies on their way to the record.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) thread: usize,
+    pub(crate) anomalies: Vec<Anomaly>,
+    /// All anomalies of this thread before this sequence number are recorded with these.
+    pub(crate) through: u64,
+}
+
+/// All window threads.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    pub(crate) threads: Vec<Handle>,
+}
+
+/// One window thread, from outside.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) questions: SyncSender<Question>,
+    pub(crate) join: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Plane {
+    fn owner(&self, name: &str) -> Option<&Handle> {
+        let shard = ShardId::of_name(name.as_bytes());
+        self.threads.get(usize::from(shard.0).checked_rem(self.threads.len())?)
+    }
+
+    fn send(&self, name: &str, question: Question) -> Result<(), Busy> {
+        let owner = self.owner(name).ok_or(Busy)?;
+        owner.questions.try_send(question).map_err(|e| match e {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
+        })
+    }
+
+    /// A copy of a metric's points; `None`: no such metric.
+    pub(crate) async fn series(&self, name: &str, from: f64, until: f64) -> Result<Option<Vec<Datapoint>>, Busy> {
+        let (answer, question) = oneshot::channel();
+        self.send(name, Question::Series { name: name.to_owned(), from, until, answer })?;
+        question.await.map_err(|_| Busy)
+    }
+
+    /// Removes a metric's window; says whether it was there.
+    pub(crate) async fn remove(&self, name: &str) -> Result<bool, Busy> {
+        let (answer, question) = oneshot::channel();
+        self.send(name, Question::Remove { name: name.to_owned(), answer })?;
+        question.await.map_err(|_| Busy)
+    }
+
+    /// Whether every thread judges points as they come.
+    pub(crate) fn is_warm(&self) -> bool {
+        self.threads.iter().all(|t| t.shared.warm.load(Ordering::Acquire))
+    }
+
+    /// Shards restored, and shards in all.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        let sum = |f: fn(&Shared) -> &AtomicU64| {
+            self.threads.iter().map(|t| f(&t.shared).load(Ordering::Relaxed)).sum::<u64>()
+        };
+        (sum(|s| &s.restored), sum(|s| &s.shards))
+    }
+
+    /// What each thread published last.
+    pub(crate) fn views(&self) -> Vec<View> {
+        self.threads
+            .iter()
+            .map(|t| t.shared.view.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .collect()
+    }
+
+    /// Figures of windows and verdicts, summed over the threads.
+    pub(crate) fn figures(&self, out: &mut Vec<Figure>) {
+        let views = self.views();
+        let sum = |f: &dyn Fn(&View) -> u64| views.iter().map(f).sum::<u64>();
+        out.push(Figure::gauge("skyline_window_metrics", "Metrics in the window", sum(&|v| v.metrics) as f64));
+        out.push(Figure::counter("skyline_window_stored_total", "Points that the window took", sum(&|v| v.counters.stored)));
+        for reason in skyline_core::reject::Reject::ALL {
+            let n = sum(&|v| v.counters.refused.get(reason));
+            if n > 0 {
+                let figure = Figure::counter("skyline_window_refused_total", "Points that the window refused", n);
+                out.push(figure.label("reason", reason.label()));
+            }
+        }
+        out.push(Figure::gauge("skyline_window_waiting_points", "Logged points that the slowest window thread has not read", views.iter().map(|v| v.waiting).max().unwrap_or(0) as f64));
+        out.push(Figure::gauge("skyline_window_lag_seconds", "Age of the oldest point that a window thread has not read", views.iter().map(|v| v.lag_seconds).fold(0.0, f64::max)));
+        for (kind, n) in [
+            ("late", sum(&|v| v.counters.late)),
+            ("replaced", sum(&|v| v.counters.replaced)),
+            ("repeated", sum(&|v| v.counters.repeated)),
+        ] {
+            out.push(Figure::counter("skyline_window_amended_total", "Stored points that came late, changed a value, or were there already", n).label("kind", kind));
+        }
+        out.push(Figure::counter("skyline_window_save_errors_total", "Shards that could not be saved", sum(&|v| v.save_errors)));
+        self.verdict_figures(&views, out);
+    }
+
+    fn verdict_figures(&self, views: &[View], out: &mut Vec<Figure>) {
+        let sum = |f: &dyn Fn(&View) -> u64| views.iter().map(f).sum::<u64>();
+        out.push(Figure::counter("skyline_detect_judged_total", "Verdicts since start", sum(&|v| v.counters.judged)));
+        for (i, gate) in ["too_short", "stale", "boring"].into_iter().enumerate() {
+            let n = sum(&|v| v.counters.gated.get(i).copied().unwrap_or(0));
+            out.push(Figure::counter("skyline_detect_gated_total", "Points not judged since start, by gate", n).label("gate", gate));
+        }
+        out.push(Figure::counter("skyline_detect_resets_total", "Resets of counters, not judged", sum(&|v| v.counters.resets)));
+        out.push(Figure::counter("skyline_detect_anomalies_total", "Anomalies found since start", sum(&|v| v.counters.anomalies)));
+        out.push(Figure::counter("skyline_detect_scans_total", "Windows decoded to reach a verdict", sum(&|v| v.scans)));
+        for (i, algorithm) in skyline_core::algorithm::Algorithm::ALL.into_iter().enumerate() {
+            let votes = sum(&|v| v.counters.votes.get(i).copied().unwrap_or(0));
+            let triggered = sum(&|v| v.counters.triggered.get(i).copied().unwrap_or(0));
+            out.push(Figure::counter("skyline_detect_votes_total", "Yes votes in all verdicts", votes).label("algorithm", algorithm.name()));
+            out.push(Figure::counter("skyline_detect_triggered_total", "Yes votes in anomalies", triggered).label("algorithm", algorithm.name()));
+        }
+        out.push(Figure::gauge("skyline_detect_unrecorded_anomalies", "Anomalies that wait for the record", sum(&|v| v.unsaved_anomalies) as f64));
+        out.push(Figure::counter("skyline_detect_joined_anomalies_total", "Anomalies joined with a newer one of the same metric while the record was away", sum(&|v| v.joined_anomalies)));
+        for (quantile, f) in [("0.5", 0), ("0.99", 1), ("1", 2)] {
+            let worst = views.iter().map(|v| v.latency.of(f)).fold(0.0, f64::max);
+            out.push(Figure::gauge("skyline_verdict_latency_seconds", "Receipt to verdict, over the last minute, of the slower thread", worst).label("quantile", quantile));
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! One window thread: reads the journal, stores and judges, answers questions, saves.
+//!
+//! Its position in the journal is the point up to which everything was judged and every anomaly
+//! recorded. Shards are saved one at a time, in turn, so that no save holds up verdicts; the journal
+//! is kept back to the oldest of them.
+
+use super::latency::Latency;
+use super::state::{Past, State};
+use super::{Found, Question, Shared, View};
+use skyline_core::anomaly::Anomaly;
+use skyline_core::clock::Clock;
+use skyline_core::shard::ShardId;
+use skyline_detect::shard::Shards;
+use skyline_journal::{Delivery, Journal, Reader};
+use skyline_store::snapshot::ShardFile;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
+
+/// Points taken from the journal at once.
+const TAKE: usize = 65_536;
+/// Below so many points the thread rests for [`REST`], so that small batches gather.
+const SMALL: u64 = 2_000;
+const REST: Duration = Duration::from_millis(1);
+/// Longest wait for points: questions wait as long.
+const WAIT: Duration = Duration::from_millis(20);
+/// Points after which every shard has been saved once: what a restart reads in some ten seconds.
+const SAVE_ALL_EVERY: u64 = 20_000_000;
+/// Anomalies held while the record is away; beyond it those of one metric are joined.
+const HELD: usize = 10_000;
+
+/// What a thread is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) number: usize,
+    pub(crate) threads: u16,
+    pub(crate) shards: Shards,
+    pub(crate) reader: Reader,
+    pub(crate) journal: Journal,
+    pub(crate) dir: PathBuf,
+    pub(crate) sync: bool,
+    pub(crate) snapshot_seconds: f64,
+    pub(crate) clock: Clock,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) questions: Receiver<Question>,
+    pub(crate) found: Sender<Found>,
+    /// Stop once the journal is read to its end.
+    pub(crate) stop: CancellationToken,
+    /// Stop now.
+    pub(crate) abort: CancellationToken,
+}
+
+/// A shard's files and how far they go.
+#[derive(Debug)]
+struct Saved {
+    shard: ShardId,
+    file: ShardFile,
+    position: u64,
+}
+
+#[derive(Debug)]
+struct Thread {
+    parts: Parts,
+    saved: Vec<Saved>,
+    next_save: usize,
+    saved_at: f64,
+    points_since_save: u64,
+    past: (u64, skyline_core::reject::RejectCounts),
+    counted_from: u64,
+    /// Takes that are not yet behind the position: end and number of points.
+    open: VecDeque<(u64, u64)>,
+    /// Starts of takes with anomalies that are not yet recorded, and their ends.
+    unrecorded: VecDeque<(u64, u64)>,
+    held: Vec<Anomaly>,
+    held_through: u64,
+    position: u64,
+    latency: Latency,
+    ticked_at: f64,
+    cleared_at: f64,
+    joined: u64,
+    save_errors: u64,
+    save_failed_at: f64,
+}
+
+/// Runs until told to stop.
+pub(crate) fn run(parts: Parts, past: &Past) {
+    let mut thread = Thread::load(parts, past);
+    thread.serve();
+    thread.finish();
+}
+
+impl Thread {
+    /// Restores this thread's shards and goes back in the journal to where the oldest of them ends.
+    fn load(mut parts: Parts, past: &Past) -> Self {
+        let position = parts.reader.position();
+        let owned: Vec<ShardId> = parts.shards.owned().collect();
+        parts.shared.shards.store(owned.len() as u64, Ordering::Relaxed);
+        let mut saved = Vec::with_capacity(owned.len());
+        let mut begin = position;
+        for shard in owned {
+            let mut file = ShardFile::new(&parts.dir, shard, parts.sync);
+            let (judged, hold) = past.of(shard).unwrap_or((position, position));
+            let mut applied = hold;
+            match file.load() {
+                Ok(Some(loaded)) => {
+                    applied = loaded.position;
+                    if loaded.lost_blocks > 0 {
+                        tracing::error!(shard = shard.0, blocks = loaded.lost_blocks, "window blocks were damaged and are lost");
+                    }
+                    for series in loaded.series {
+                        parts.shards.restore(series);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "a shard's windows are lost, what the journal has is read again"),
+            }
+            // A save comes only after all before it was judged and recorded.
+            parts.shards.resume(shard, applied, judged.max(applied));
+            begin = begin.min(applied);
+            parts.shared.restored.fetch_add(1, Ordering::Relaxed);
+            saved.push(Saved { shard, file, position: applied });
+        }
+        parts.reader.hold(begin);
+        parts.reader.rewind(begin);
+        let counted_from = past.counted.unwrap_or(position);
+        parts.shards.count_from(counted_from);
+        let mine = if parts.number == 0 { (past.stored, past.refused) } else { (0, Default::default()) };
+        let now = parts.clock.now();
+        Self {
+            saved,
+            next_save: 0,
+            saved_at: now,
+            points_since_save: 0,
+            past: mine,
+            counted_from,
+            open: VecDeque::new(),
+            unrecorded: VecDeque::new(),
+            held: Vec::new(),
+            held_through: position,
+            position,
+            latency: Latency::default(),
+            ticked_at: 0.0,
+            cleared_at: now,
+            joined: 0,
+            save_errors: 0,
+            save_failed_at: f64::NEG_INFINITY,
+            parts,
+        }
+    }
+
+    fn serve(&mut self) {
+        // What was logged before this run's start is caught up with before the node says it is warm.
+        let target = self.parts.journal.end();
+        let mut taken: Vec<Delivery> = Vec::new();
+        let mut found = Vec::new();
+        loop {
+            self.answer();
+            if self.parts.abort.is_cancelled() {
+                return;
+            }
+            taken.clear();
+            let start = self.parts.reader.cursor();
+            if let Err(error) = self.parts.reader.take(TAKE, &mut taken) {
+                tracing::error!(%error, "the window cannot read the journal, trying again");
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            if !self.parts.shared.warm.load(Ordering::Relaxed) && self.parts.reader.cursor() >= target {
+                self.parts.shared.warm.store(true, Ordering::Release);
+            }
+            if taken.is_empty() {
+                self.held_through = self.parts.reader.cursor();
+                self.send(start, Vec::new());
+                self.tick();
+                if self.parts.stop.is_cancelled() {
+                    return;
+                }
+                self.parts.reader.wait(WAIT);
+                continue;
+            }
+            let points = self.ingest(&taken, &mut found);
+            self.held_through = self.parts.reader.cursor();
+            self.open.push_back((self.held_through, points));
+            self.send(start, std::mem::take(&mut found));
+            self.tick();
+            if points < SMALL {
+                std::thread::sleep(REST);
+            }
+        }
+    }
+
+    fn ingest(&mut self, taken: &[Delivery], found: &mut Vec<Anomaly>) -> u64 {
+        let mut points = 0;
+        for delivery in taken {
+            self.parts.shards.ingest(&delivery.batch, found);
+            points += delivery.batch.len() as u64;
+            if self.parts.shared.warm.load(Ordering::Relaxed) {
+                let took = (self.parts.clock.now() - delivery.batch.received).max(0.0);
+                self.latency.add(took, delivery.batch.len() as u64);
+            }
+        }
+        self.points_since_save += points;
+        points
+    }
+
+    /// Passes anomalies on; what the record cannot take now is held and tried again.
+    fn send(&mut self, start: u64, mut found: Vec<Anomaly>) {
+        if !found.is_empty() {
+            self.unrecorded.push_back((start, self.held_through));
+            self.held.append(&mut found);
+        }
+        if !self.held.is_empty() {
+            match self.parts.found.try_reserve() {
+                Ok(permit) => permit.send(Found {
+                    thread: self.parts.number,
+                    anomalies: std::mem::take(&mut self.held),
+                    through: self.held_through,
+                }),
+                Err(_) if self.held.len() > HELD => self.join_held(),
+                Err(_) => {}
+            }
+        }
+        let recorded = self.parts.shared.recorded.load(Ordering::Acquire);
+        while self.unrecorded.front().is_some_and(|(_, end)| *end <= recorded) {
+            self.unrecorded.pop_front();
+        }
+    }
+
+    /// Keeps the newest of each metric; the journal's position does not depend on the others.
+    fn join_held(&mut self) {
+        let before = self.held.len();
+        let mut newest: HashMap<String, Anomaly> = HashMap::new();
+        for anomaly in self.held.drain(..) {
+            newest.insert(anomaly.metric.clone(), anomaly);
+        }
+        self.held = newest.into_values().collect();
+        self.joined += (before - self.held.len()) as u64;
+    }
+
+    /// Everything before it is judged and recorded.
+    fn safe_position(&self) -> u64 {
+        self.unrecorded.front().map_or(self.held_through, |(start, _)| *start)
+    }
+
+    fn answer(&mut self) {
+        while let Ok(question) = self.parts.questions.try_recv() {
+            // An asker who has gone away is not an error.
+            match question {
+                Question::Series { name, from, until, answer } => {
+                    drop(answer.send(self.parts.shards.series(&name, from, until)));
+                }
+                Question::Remove { name, answer } => drop(answer.send(self.parts.shards.remove(&name))),
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.parts.clock.now();
+        self.save_due(now);
+        if (0.0..1.0).contains(&(now - self.ticked_at)) {
+            return;
+        }
+        self.ticked_at = now;
+        if now - self.cleared_at > 60.0 {
+            self.cleared_at = now;
+            self.latency.clear();
+        }
+        self.move_position();
+        self.save_state();
+        self.publish();
+    }
+
+    fn move_position(&mut self) {
+        let safe = self.safe_position();
+        let mut points = 0;
+        while let Some((end, n)) = self.open.front().copied().filter(|(end, _)| *end <= safe) {
+            // Points read again after a restart were delivered before.
+            if end > self.parts.reader.position() {
+                points += n.min(end - self.parts.reader.position());
+            }
+            self.open.pop_front();
+        }
+        if safe > self.position {
+            self.position = safe;
+        }
+        if safe > self.parts.reader.position() {
+            self.parts.reader.done(safe, points);
+        }
+    }
+
+    fn save_state(&mut self) {
+        let counters = self.parts.shards.counters();
+        let mut refused = self.past.1;
+        refused.merge(&counters.refused);
+        let state = State {
+            thread: self.parts.number as u16,
+            threads: self.parts.threads,
+            judged: self.position.max(self.counted_from),
+            hold: self.hold(),
+            stored: self.past.0 + counters.stored,
+            refused: refused.iter().map(|(r, n)| (r.label().to_owned(), n)).collect(),
+        };
+        if let Err(error) = state.save(&self.parts.dir, self.parts.sync) {
+            self.save_failed(&error);
+        }
+    }
+
+    fn hold(&self) -> u64 {
+        self.saved.iter().map(|s| s.position).min().unwrap_or(self.position)
+    }
+
+    fn save_failed(&mut self, error: &skyline_store::snapshot::Error) {
+        self.save_errors += 1;
+        let now = self.parts.clock.now();
+        if now - self.save_failed_at > 60.0 {
+            tracing::error!(%error, "windows cannot be saved; the journal keeps what is needed to restore them");
+        }
+        self.save_failed_at = now;
+    }
+
+    /// Saves the next shard when its time has come: by the clock, or by the points that came.
+    fn save_due(&mut self, now: f64) {
+        let shards = self.saved.len().max(1) as u64;
+        let by_time = self.parts.snapshot_seconds / shards as f64;
+        let due = now - self.saved_at >= by_time || self.points_since_save >= SAVE_ALL_EVERY / shards;
+        let backing_off = now - self.save_failed_at < 1.0;
+        if due && !backing_off && self.unrecorded.is_empty() {
+            self.points_since_save = 0;
+            self.saved_at = now;
+            self.save_next(now);
+        }
+    }
+
+    fn save_next(&mut self, now: f64) {
+        let position = self.held_through;
+        if self.next_save == 0 {
+            self.save_state();
+        }
+        let Some(next) = self.saved.get_mut(self.next_save) else { return };
+        self.next_save = (self.next_save + 1) % self.parts.shards.owned().count().max(1);
+        match self.parts.shards.save(next.shard, now, position, &mut next.file) {
+            Ok(()) => {
+                next.position = position;
+                let hold = self.hold();
+                self.parts.reader.hold(hold);
+            }
+            Err(error) => self.save_failed(&error),
+        }
+    }
+
+    fn publish(&self) {
+        let ledger = self.parts.reader.ledger();
+        let mut counters = self.parts.shards.counters().clone();
+        counters.stored += self.past.0;
+        counters.refused.merge(&self.past.1);
+        let view = View {
+            metrics: self.parts.shards.len() as u64,
+            counters,
+            scans: self.parts.shards.scans(),
+            position: self.position,
+            waiting: self.parts.journal.end().saturating_sub(self.held_through),
+            lag_seconds: ledger.lag_seconds,
+            latency: self.latency.quantiles(),
+            unsaved_anomalies: self.held.len() as u64 + self.unrecorded.len() as u64,
+            joined_anomalies: self.joined,
+            save_errors: self.save_errors,
+        };
+        *self.parts.shared.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    /// Waits for the record, then saves every shard.
+    fn finish(mut self) {
+        let aborted = || self.parts.abort.is_cancelled();
+        while !aborted() && (!self.unrecorded.is_empty() || !self.held.is_empty()) {
+            std::thread::sleep(Duration::from_millis(5));
+            let at = self.held_through;
+            self.send(at, Vec::new());
+        }
+        self.move_position();
+        self.save_state();
+        if !self.unrecorded.is_empty() {
+            return;
+        }
+        let now = self.parts.clock.now();
+        for _ in 0..self.saved.len() {
+            if self.parts.abort.is_cancelled() {
+                break;
+            }
+            self.save_next(now);
+        }
+        self.save_state();
+        self.publish();
+    }
+}
