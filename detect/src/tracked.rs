@@ -358,3 +358,6 @@ impl Tracked {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! The verdict of the sums is the verdict of the plain functions, whatever comes in.
+
+use super::*;
+use proptest::prelude::*;
+
+/// The plain computation on the window as it is after the point.
+fn oracle(tracked: &Tracked, now: f64, settings: &Settings, scratch: &mut Scratch) -> consensus::Verdict {
+    let mut columns = Columns::default();
+    consensus::decide_all(tracked.window.view(&mut columns), now, settings, scratch)
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Next { gap: u32, value: f64, delay: u32 },
+    Late { back: u32, value: f64 },
+    Again { value: f64 },
+}
+
+fn values() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        6 => (-1000_i32..1000).prop_map(|v| f64::from(v) / 10.0),
+        3 => Just(5.0),
+        2 => Just(0.1),
+        1 => Just(0.0),
+        1 => (0_i32..100).prop_map(|v| 1e9 + f64::from(v)),
+        1 => Just(1e12),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let next = (prop_oneof![9 => Just(60_u32), 1 => 1_u32..4000], values(), 0_u32..400)
+        .prop_map(|(gap, value, delay)| Step::Next { gap, value, delay });
+    let step = prop_oneof![
+        30 => next,
+        1 => (1_u32..5000, values()).prop_map(|(back, value)| Step::Late { back, value }),
+        1 => values().prop_map(|value| Step::Again { value }),
+    ];
+    prop::collection::vec(step, 1..400)
+}
+
+#[track_caller]
+fn agree(tracked: &Tracked, judged: Judged, now: f64, context: &mut Context) {
+    let Judged::Verdict(findings) = judged else { return };
+    if findings.counter {
+        return;
+    }
+    let settings = context.settings.clone();
+    let whole = oracle(tracked, now, &settings, &mut Scratch::default());
+    assert_eq!(findings.anomalous, whole.anomalous, "{findings:?} {whole:?}");
+    for algorithm in findings.asked.iter() {
+        assert_eq!(findings.yes.contains(algorithm), whole.yes.contains(algorithm), "{algorithm:?} of {findings:?}");
+    }
+}
+
+fn follow(steps: &[Step], full_duration: f64, consensus: u32) {
+    let settings = Settings { full_duration, consensus, ..Settings::default() };
+    let mut context = Context::new(settings, 600.0);
+    let mut tracked = Tracked::new("a.b", 1, true);
+    let mut ts = 1_700_000_000.0;
+    let mut now = ts;
+    for step in steps {
+        let point = match step {
+            Step::Next { gap, value, delay } => {
+                ts += f64::from(*gap);
+                now = f64::max(now, ts + f64::from(*delay));
+                Datapoint::new(ts, *value)
+            }
+            Step::Late { back, value } => Datapoint::new(ts - f64::from(*back), *value),
+            Step::Again { value } => Datapoint::new(ts, *value),
+        };
+        let (_, judged) = tracked.observe(point, now, true, &mut context);
+        agree(&tracked, judged, now, &mut context);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn sums_and_points_give_one_verdict(steps in steps(), hours in 2_u32..8, consensus in 1_u32..7) {
+        follow(&steps, f64::from(hours) * 3600.0, consensus);
+    }
+}
+
+/// A day and a half of minutes: eviction, first hour, wear, seals, spikes of all sizes.
+#[test]
+fn a_long_run_agrees() {
+    for (level, swing) in [(100.0, 5.0), (1e9, 5.0), (0.3, 0.01), (1e5, 4e4)] {
+        let settings = Settings { full_duration: 6.0 * 3600.0, ..Settings::default() };
+        let mut context = Context::new(settings, 600.0);
+        let mut tracked = Tracked::new("a.b", 1, true);
+        let mut seed = 99_u32;
+        let mut anomalies = 0;
+        for i in 0..4000 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = f64::from(seed >> 16) / 65_536.0 - 0.5;
+            let spike = if i % 400 > 396 { 30.0 * swing } else { 0.0 };
+            let ts = 1_700_000_000.0 + 60.0 * f64::from(i);
+            let point = Datapoint::new(ts, level + swing * noise + spike);
+            let (_, judged) = tracked.observe(point, ts + 1.0, true, &mut context);
+            agree(&tracked, judged, ts + 1.0, &mut context);
+            anomalies += u32::from(matches!(judged, Judged::Verdict(f) if f.anomalous));
+        }
+        assert!(anomalies > 5, "{level}: {anomalies}");
+        assert!(context.scans < 700, "{level}: the points were needed {} times", context.scans);
+    }
+}
+
+#[test]
+fn gates_and_counters() {
+    let mut context = Context::new(Settings::default(), 600.0);
+    let mut flat = Tracked::new("flat", 1, false);
+    let mut counter = Tracked::new("counter", 2, false);
+    let mut last = (Judged::No, Judged::No);
+    for i in 0..300 {
+        let ts = 1_700_000_000.0 + 60.0 * f64::from(i);
+        last.0 = flat.observe(Datapoint::new(ts, 7.0), ts, true, &mut context).1;
+        last.1 = counter.observe(Datapoint::new(ts, f64::from(i * i % 7 + i * 100)), ts, true, &mut context).1;
+    }
+    assert_eq!(last.0, Judged::Gated(Gate::Boring));
+    assert!(matches!(last.1, Judged::Verdict(f) if f.counter && (f.mean - 100.0).abs() < 1.0), "{:?}", last.1);
+    let ts = 1_700_000_000.0 + 60.0 * 300.0;
+    assert_eq!(counter.observe(Datapoint::new(ts, 3.0), ts, true, &mut context).1, Judged::Reset);
+    // It stays a counter: the next increase is judged as one.
+    let judged = counter.observe(Datapoint::new(ts + 60.0, 103.0), ts + 60.0, true, &mut context).1;
+    assert!(matches!(judged, Judged::Verdict(f) if f.counter && f.value == 100.0), "{judged:?}");
+    assert_eq!(
+        counter.observe(Datapoint::new(ts + 120.0, 203.0), ts + 900.0, true, &mut context).1,
+        Judged::Gated(Gate::Stale)
+    );
+}

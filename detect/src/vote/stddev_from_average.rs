@@ -1,0 +1,25 @@
+//! The tail average is more than three deviations from the mean of the whole window.
+
+use super::{mean_and_stddev, tail_average};
+use skyline_store::view::WindowView;
+
+/// See the module.
+#[must_use]
+pub fn judge(view: WindowView<'_>) -> bool {
+    let (mean, std) = mean_and_stddev(view.values);
+    (tail_average(view.values) - mean).abs() > 3.0 * std
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vote::tests::minutes;
+
+    #[test]
+    fn three_points_far_away() {
+        let mut values: Vec<f64> = (0..100).map(|i| f64::from(i % 3)).collect();
+        assert!(!judge(WindowView::new(&minutes(&values), &values)));
+        values.extend([90.0, 91.0, 92.0]);
+        assert!(judge(WindowView::new(&minutes(&values), &values)));
+    }
+}
