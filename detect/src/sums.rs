@@ -65,6 +65,7 @@ pub struct Sums {
     /// Points with equal values just before the newest run of one.
     previous_run: u32,
     evicted: u32,
+    tainted: bool,
 }
 
 impl Sums {
@@ -106,10 +107,11 @@ impl Sums {
         self.n
     }
 
-    /// Whether a rebuild is due: once for each turnover of the window, so that anchors follow.
+    /// Whether a rebuild is due: once for each turnover of the window, so that anchors follow, and
+    /// after a huge value has left.
     #[must_use]
     pub const fn is_worn(&self) -> bool {
-        self.evicted > self.n && self.evicted > 64
+        self.tainted || (self.evicted > self.n && self.evicted > 64)
     }
 
     /// The newest point joins the window.
@@ -171,6 +173,8 @@ impl Sums {
         }
         self.n -= 1;
         self.evicted += 1;
+        // Of a value far beyond all that stay, rounding errors would stay as well.
+        self.tainted |= y * y * f64::from(self.n) > 1e10 * self.s2.value();
         self.run = self.run.min(self.n);
         self.previous_run = self.previous_run.min(self.n.saturating_sub(self.run));
     }
