@@ -11,7 +11,7 @@ pub enum Gate {
     TooShort = 0,
     /// The newest point is older than `stale_seconds`.
     Stale = 1,
-    /// The newest points have hardly any distinct values.
+    /// The newest points have exactly `boredom_set_size` distinct values.
     Boring = 2,
 }
 
@@ -28,8 +28,8 @@ pub fn check(view: WindowView<'_>, now: f64, settings: &Settings) -> Option<Gate
     is_boring(view, settings).then_some(Gate::Boring)
 }
 
-/// Whether the newest `boredom_points` have `boredom_set_size` distinct values or fewer. (The reference
-/// asks for exactly as many; for a size of one that is the same.)
+/// Whether the newest `boredom_points` have exactly `boredom_set_size` distinct values, as the reference asks:
+/// with a size of two a constant series is not boring (nor ever anomalous).
 #[must_use]
 pub fn is_boring(view: WindowView<'_>, settings: &Settings) -> bool {
     let size = settings.boredom_set_size as usize;
@@ -42,7 +42,7 @@ pub fn is_boring(view: WindowView<'_>, settings: &Settings) -> bool {
             }
         }
     }
-    size > 0
+    size > 0 && distinct.len() == size
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
     fn boredom_can_be_widened_or_switched_off() {
         let two = Settings { boredom_set_size: 2, ..Settings::default() };
         assert_eq!(gate(&[1.0, 2.0, 1.0], 0.0, &two), Some(Gate::Boring));
-        assert_eq!(gate(&[1.0, 1.0], 0.0, &two), Some(Gate::Boring));
+        assert_eq!(gate(&[1.0, 1.0], 0.0, &two), None);
         assert_eq!(gate(&[1.0, 2.0, 3.0], 0.0, &two), None);
         let off = Settings { boredom_set_size: 0, ..Settings::default() };
         assert_eq!(gate(&[1.0, 1.0], 0.0, &off), None);

@@ -15,7 +15,7 @@ pub struct Settings {
     pub min_points: u32,
     /// Newest points looked at for boredom (`MAX_TOLERABLE_BOREDOM`).
     pub boredom_points: u32,
-    /// So many distinct values or fewer among them are boring (`BOREDOM_SET_SIZE`); 0: no gate.
+    /// Exactly so many distinct values among them are boring (`BOREDOM_SET_SIZE`); 0: no gate.
     pub boredom_set_size: u32,
     /// Length of the window, seconds (`FULL_DURATION`; Mirage: its second-order resolution).
     pub full_duration: f64,

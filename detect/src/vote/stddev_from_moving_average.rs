@@ -23,14 +23,15 @@ pub fn judge(view: WindowView<'_>) -> bool {
         }
         (sum, weights, squares)
     };
-    let (sum, weights, _) = weighted(&|v| v - last);
+    let Some(near) = view.values.iter().rev().find(|v| v.is_finite()) else { return false };
+    let (sum, weights, _) = weighted(&|v| v - near);
     let shift = sum / weights;
     let (square, weights, squares) = weighted(&|v| {
-        let d = v - last - shift;
+        let d = v - near - shift;
         d * d
     });
     let unbiased = square / weights * (weights * weights) / (weights * weights - squares);
-    shift.abs() > 3.0 * unbiased.sqrt()
+    (last - near - shift).abs() > 3.0 * unbiased.sqrt()
 }
 
 #[cfg(test)]
