@@ -1,0 +1,115 @@
+//! Opening the database: one connection that writes, several that read.
+
+use crate::error::Error;
+use crate::figures::Totals;
+use crate::migrate;
+use skyline_core::clock::Clock;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a statement waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that read.
+const READERS: u32 = 4;
+
+/// How the record behaves.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Where `created_at` comes from.
+    pub clock: Clock,
+    /// Sync the disk with every transaction. Without it a power failure (not a crash of the process)
+    /// may take the last transactions, positions of readers included; the rest stays whole.
+    pub sync: bool,
+}
+
+/// The record. Cheap to clone; all clones are the same record.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    clock: Clock,
+    writer: SqlitePool,
+    readers: SqlitePool,
+    totals: Totals,
+}
+
+impl Store {
+    /// Opens or creates the record in `path` and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the file is not a record, is one of a newer version, or cannot be opened.
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_with(path, Options::default()).await
+    }
+
+    /// [`Store::open`] with choices.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn open_with(path: &Path, options: Options) -> Result<Self, Error> {
+        let failed = |e| match Error::of(path, e) {
+            // Opening is done once, with a person at hand: what would be worth a retry later is not now.
+            Error::Retry { source, .. } => Error::config(
+                path,
+                format!("cannot be opened: {source}; check the folder, its owner and the disk"),
+            ),
+            other => other,
+        };
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(if options.sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = || {
+            SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None).idle_timeout(None)
+        };
+        let writer = pool().max_connections(1).connect_with(connect.clone()).await.map_err(failed)?;
+        let now = options.clock.now() as i64;
+        migrate::run(path, &writer, now).await.map_err(|e| match e {
+            Error::Retry { source, .. } => failed(source),
+            other => other,
+        })?;
+        // Names are case-sensitive, so LIKE is; query_only: what reads cannot write by mistake.
+        let reading = connect.pragma("case_sensitive_like", "ON").pragma("query_only", "ON");
+        let readers = pool().max_connections(READERS).connect_lazy_with(reading);
+        let (path, clock) = (path.to_owned(), options.clock);
+        Ok(Self(Arc::new(Inner { path, clock, writer, readers, totals: Totals::default() })))
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Waits for calls in progress and closes the file. Later calls get [`Error::Closed`].
+    pub async fn close(&self) {
+        self.0.readers.close().await;
+        self.0.writer.close().await;
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.0.clock.now() as i64
+    }
+
+    pub(crate) fn writer(&self) -> &SqlitePool {
+        &self.0.writer
+    }
+
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.0.readers
+    }
+
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.0.totals
+    }
+}
