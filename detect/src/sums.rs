@@ -60,6 +60,7 @@ pub struct Sums {
     last_ts: [f64; 3],
     negatives: u32,
     decreases: u32,
+    increases: u32,
     /// Newest points with equal values.
     run: u32,
     /// Points with equal values just before the newest run of one.
@@ -126,6 +127,7 @@ impl Sums {
                 self.run = 1;
             }
             self.decreases += u32::from(value < newest);
+            self.increases += u32::from(value > newest);
         } else {
             self.run = 1;
             self.previous_run = 0;
@@ -170,6 +172,7 @@ impl Sums {
         self.negatives -= u32::from(value < 0.0);
         if let Some(next) = next {
             self.decreases -= u32::from(next < value);
+            self.increases -= u32::from(next > value);
         }
         self.n -= 1;
         self.evicted += 1;
@@ -198,6 +201,12 @@ impl Sums {
     #[must_use]
     pub const fn is_monotonic(&self) -> bool {
         self.negatives == 0 && self.decreases == 0 && self.run < self.n
+    }
+
+    /// Steps up in the window: the evidence for a counter.
+    #[must_use]
+    pub const fn increases(&self) -> u32 {
+        self.increases
     }
 
     /// Whether the newest step went down (a counter's reset).

@@ -28,6 +28,11 @@ const CHEAP: [Algorithm; 6] = [
     Algorithm::LeastSquares,
 ];
 
+/// Steps up after which a metric that never went down stays classed as a counter through resets. The
+/// reference takes any two rising points for that, which makes every other new gauge a counter
+/// for a day; ten rising points in a row happen to a gauge once in millions.
+const COUNTER_STEPS: u32 = 10;
+
 /// Votes that need the points.
 const DEAR: [Algorithm; 3] =
     [Algorithm::KsTest, Algorithm::HistogramBins, Algorithm::MedianAbsoluteDeviation];
@@ -261,7 +266,7 @@ impl Tracked {
             return false;
         }
         if self.sums.is_monotonic() {
-            if now >= self.counter_until {
+            if now >= self.counter_until && self.sums.increases() >= COUNTER_STEPS {
                 self.counter_until = now + settings.full_duration;
             }
             return true;

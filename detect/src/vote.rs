@@ -3,18 +3,21 @@
 //! Formulas are those of `skyline:skyline/analyzer/algorithms.py` (v1.3.0). A vote is yes or no; what the reference
 //! answers with an error (NaN or infinity in a window, which ours never holds) is a no.
 //! Sums are two-pass; if all values of a (sub)window are equal its deviation is exactly 0 and its mean
-//! exactly that value.
+//! exactly that value. Each `judge` looks at a window; where there is a `sides` beside it, that is
+//! the bare comparison of figures, shared with whoever has the figures already.
 
 pub mod first_hour_average;
 pub mod grubbs;
 pub mod histogram_bins;
 pub mod ks_test;
+pub(crate) mod lanes;
 pub mod least_squares;
 pub mod mean_subtraction_cumulation;
 pub mod median_absolute_deviation;
 pub mod stddev_from_average;
 pub mod stddev_from_moving_average;
 
+use crate::adf;
 use crate::settings::Settings;
 use skyline_core::algorithm::Algorithm;
 use skyline_store::view::WindowView;
@@ -36,11 +39,14 @@ impl From<bool> for Vote {
     }
 }
 
-/// Reused buffers.
+/// Reused buffers: once they have grown to a window's size no vote allocates.
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(crate) values: Vec<f64>,
     pub(crate) others: Vec<f64>,
+    pub(crate) sorted: Vec<f64>,
+    pub(crate) keys: Vec<i64>,
+    pub(crate) adf: adf::Workspace,
 }
 
 /// Asks one algorithm. `now`: seconds, the time of receipt of the newest point.
@@ -72,19 +78,30 @@ pub fn tail_average(values: &[f64]) -> f64 {
 /// Mean and sum of squared deviations from it, NaN left out, and the number of values that count.
 #[must_use]
 pub fn moments(values: &[f64]) -> (f64, f64, f64) {
-    let (mut n, mut sum) = (0.0, 0.0);
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    for value in values.iter().copied().filter(|v| !v.is_nan()) {
-        n += 1.0;
-        sum += value;
-        low = low.min(value);
-        high = high.max(value);
-    }
+    let Some((low, high)) = lanes::range(values) else { return odd_moments(values) };
+    let n = values.len() as f64;
     if low == high {
         return (low, 0.0, n);
     }
-    let mean = sum / n;
-    let m2 = values.iter().filter(|v| !v.is_nan()).map(|v| (v - mean) * (v - mean)).sum();
+    let mean = lanes::sum(values, |v| v) / n;
+    let m2 = lanes::sum(values, |v| {
+        let d = v - mean;
+        d * d
+    });
+    (mean, m2, n)
+}
+
+/// The same where there are NaN or infinities.
+fn odd_moments(values: &[f64]) -> (f64, f64, f64) {
+    let counted = || values.iter().copied().filter(|v| !v.is_nan());
+    let n = counted().count() as f64;
+    let low = counted().fold(f64::INFINITY, f64::min);
+    let high = counted().fold(f64::NEG_INFINITY, f64::max);
+    if low == high {
+        return (low, 0.0, n);
+    }
+    let mean = counted().sum::<f64>() / n;
+    let m2 = counted().map(|v| (v - mean) * (v - mean)).sum();
     (mean, m2, n)
 }
 
@@ -96,20 +113,4 @@ pub fn mean_and_stddev(values: &[f64]) -> (f64, f64) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn minutes(values: &[f64]) -> Vec<f64> {
-        (0..values.len()).map(|i| 1_700_000_000.0 + 60.0 * i as f64).collect()
-    }
-
-    #[test]
-    fn tails_and_moments() {
-        assert_eq!(tail_average(&[5.0]), 5.0);
-        assert_eq!(tail_average(&[5.0, 7.0]), 7.0);
-        assert_eq!(tail_average(&[100.0, 1.0, 2.0, 6.0]), 3.0);
-        assert_eq!(mean_and_stddev(&[1.0, f64::NAN, 3.0]), (2.0, 2.0_f64.sqrt()));
-        assert_eq!(mean_and_stddev(&[0.1; 100]), (0.1, 0.0));
-        assert!(mean_and_stddev(&[1.0]).1.is_nan());
-    }
-}
+pub(crate) mod tests;

@@ -30,15 +30,23 @@ pub fn critical(n: usize) -> f64 {
     value
 }
 
-/// See the module.
+/// The vote is yes if the first figure is larger than the second. `mean` and `std` (population) are
+/// those of the window of `n` points.
+#[must_use]
+pub fn sides(tail_average: f64, mean: f64, std: f64, n: usize) -> (f64, f64) {
+    ((tail_average - mean) / std, critical(n))
+}
+
+/// See the module. Fewer than three points, or equal ones only: no.
 #[must_use]
 pub fn judge(view: WindowView<'_>) -> bool {
-    if view.len() < 3 || view.values.iter().any(|v| !v.is_finite()) {
+    let (mean, m2, n) = moments(view.values);
+    if n < 3.0 || view.values.len() as f64 != n {
         return false;
     }
-    let (mean, m2, n) = moments(view.values);
     let std = (m2 / n).sqrt();
-    std != 0.0 && (tail_average(view.values) - mean) / std > critical(view.len())
+    let (left, right) = sides(tail_average(view.values), mean, std, view.len());
+    std != 0.0 && left > right
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The tail average lies in a bin (of fifteen over the window's range) with at most twenty points.
 
-use super::tail_average;
+use super::{lanes, tail_average};
 use skyline_store::view::WindowView;
 
 const BINS: usize = 15;
@@ -10,32 +10,21 @@ const THIN: usize = 20;
 /// Whether the tail average's own bin is thin. The first bin counts only at its very edge.
 #[must_use]
 pub fn judge(view: WindowView<'_>) -> bool {
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    let mut finite = true;
-    for value in view.values {
-        finite &= value.is_finite();
-        low = low.min(*value);
-        high = high.max(*value);
-    }
-    if !finite || view.is_empty() {
-        return false;
-    }
+    let Some((low, high)) = lanes::range(view.values) else { return false };
     if low == high {
-        low -= 0.5;
-        high += 0.5;
+        // All in the middle one of bins one wide in sum.
+        return view.len() <= THIN;
     }
     let t = tail_average(view.values);
     let step = (high - low) / BINS as f64;
+    // Multiplied, then added: the edges of the reference to the last bit.
     let edge = |i: usize| if i == BINS { high } else { i as f64 * step + low };
-    let Some(bin) = (0..BINS).find(|i| edge(*i) <= t && t < edge(i + 1)).or((t <= low).then_some(0)) else {
-        return false;
-    };
-    if bin == 0 && t > edge(0) {
-        return false;
-    }
-    let (from, until) = (edge(bin), edge(bin + 1));
-    let inside = |v: &&f64| **v >= from && (**v < until || (bin == BINS - 1 && **v == high));
-    view.values.iter().filter(inside).count() <= THIN
+    let bin = if t <= low { Some(0) } else { (1..BINS).find(|i| edge(*i) <= t && t < edge(i + 1)) };
+    let Some(bin) = bin else { return false };
+    let from = edge(bin);
+    // The last bin holds the maximum as well.
+    let until = if bin == BINS - 1 { high.next_up() } else { edge(bin + 1) };
+    view.values.iter().filter(|v| **v >= from && **v < until).count() <= THIN
 }
 
 #[cfg(test)]

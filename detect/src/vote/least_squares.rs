@@ -1,45 +1,50 @@
 //! The mean of the last three residuals of a straight line is more than three deviations away.
+//!
+//! The line is fitted on centred times; over a short span it is horizontal, as the reference's.
 
-use super::moments;
+use super::{lanes, moments};
 use skyline_store::view::WindowView;
 
 /// Residuals and their deviation below this never count: the reference rounds them to zero.
 const LEAST: f64 = 0.5;
 
-/// See the module. Over a short time span the reference's solver drops the slope; so does this.
+/// Whether the mean of the last three residuals counts against their deviation (population).
+#[must_use]
+pub fn is_far(tail: f64, std: f64) -> bool {
+    tail.abs() > 3.0 * std && std >= LEAST && tail.abs() >= LEAST
+}
+
+/// Whether the reference's solver fits a slope at all: over a span of less than some 16 to 20 minutes it
+/// drops it. `mean` and `spread` (population deviation) of the times, seconds since the epoch.
+#[must_use]
+pub const fn keeps_slope(mean: f64, spread: f64) -> bool {
+    spread / (mean * mean + spread * spread + 1.0) > f64::EPSILON / 2.0
+}
+
+/// See the module. Fewer than three points: no.
 #[must_use]
 pub fn judge(view: WindowView<'_>) -> bool {
-    let n = view.len();
-    if n < 3 || view.values.iter().any(|v| !v.is_finite()) {
+    let (ts, values) = (view.ts, view.values);
+    let ([.., x0, x1, x2], [.., y0, y1, y2]) = (ts, values) else { return false };
+    let n = view.len() as f64;
+    let (mean_x, sxx, _) = moments(ts);
+    let mean_y = lanes::sum(values, |y| y) / n;
+    if !mean_y.is_finite() {
         return false;
     }
-    let count = n as f64;
-    let (mean_x, sxx, _) = moments(view.ts);
-    let (mean_y, _, _) = moments(view.values);
-    let spread = (sxx / count).sqrt();
-    let keeps_slope = spread / (mean_x * mean_x + spread * spread + 1.0) > f64::EPSILON / 2.0;
-    let slope = if keeps_slope {
-        let sxy: f64 = view.ts.iter().zip(view.values).map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
-        sxy / sxx
+    let slope = if keeps_slope(mean_x, (sxx / n).sqrt()) {
+        lanes::sum_pairs(ts, values, |x, y| (x - mean_x) * (y - mean_y)) / sxx
     } else {
         0.0
     };
     let residual = |x: f64, y: f64| (y - mean_y) - slope * (x - mean_x);
-    let sum: f64 = view.ts.iter().zip(view.values).map(|(x, y)| residual(*x, *y)).sum();
-    let mean = sum / count;
-    let m2: f64 = view
-        .ts
-        .iter()
-        .zip(view.values)
-        .map(|(x, y)| {
-            let e = residual(*x, *y) - mean;
-            e * e
-        })
-        .sum();
-    let std = (m2 / count).sqrt();
-    let ([.., x0, x1, x2], [.., y0, y1, y2]) = (view.ts, view.values) else { return false };
+    let mean = lanes::sum_pairs(ts, values, residual) / n;
+    let m2 = lanes::sum_pairs(ts, values, |x, y| {
+        let e = residual(x, y) - mean;
+        e * e
+    });
     let tail = ((residual(*x2, *y2) + residual(*x1, *y1)) + residual(*x0, *y0)) / 3.0;
-    tail.abs() > 3.0 * std && std >= LEAST && tail.abs() >= LEAST
+    is_far(tail, (m2 / n).sqrt())
 }
 
 #[cfg(test)]

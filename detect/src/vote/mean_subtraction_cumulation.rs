@@ -3,6 +3,13 @@
 use super::mean_and_stddev;
 use skyline_store::view::WindowView;
 
+/// The vote is yes if the first figure is larger than the second. `mean` and `std` (sample) are
+/// those of all values but the last.
+#[must_use]
+pub const fn sides(last: f64, mean: f64, std: f64) -> (f64, f64) {
+    ((last - mean).abs(), 3.0 * std)
+}
+
 /// See the module. Fewer than three points: no.
 #[must_use]
 pub fn judge(view: WindowView<'_>) -> bool {
@@ -11,7 +18,8 @@ pub fn judge(view: WindowView<'_>) -> bool {
         return false;
     }
     let (mean, std) = mean_and_stddev(others);
-    (last - mean).abs() > 3.0 * std
+    let (left, right) = sides(*last, mean, std);
+    left > right
 }
 
 #[cfg(test)]

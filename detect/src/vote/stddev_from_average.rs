@@ -3,11 +3,19 @@
 use super::{mean_and_stddev, tail_average};
 use skyline_store::view::WindowView;
 
+/// The vote is yes if the first figure is larger than the second. `mean` and `std` (sample) are
+/// those of the window.
+#[must_use]
+pub const fn sides(tail_average: f64, mean: f64, std: f64) -> (f64, f64) {
+    ((tail_average - mean).abs(), 3.0 * std)
+}
+
 /// See the module.
 #[must_use]
 pub fn judge(view: WindowView<'_>) -> bool {
     let (mean, std) = mean_and_stddev(view.values);
-    (tail_average(view.values) - mean).abs() > 3.0 * std
+    let (left, right) = sides(tail_average(view.values), mean, std);
+    left > right
 }
 
 #[cfg(test)]

@@ -1,0 +1,92 @@
+//! What a point costs in the window threads: stored and judged, 10 k and 200 k metrics, full windows.
+#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
+use skyline_detect::settings::Settings;
+use skyline_detect::shard::{Options, Shards};
+use skyline_detect::tracked::Context;
+
+const SOURCE: Source = Source { listener: Listener::PlaintextTcp, origin: Origin::Live };
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const START: f64 = 1_700_000_000.0;
+
+fn options() -> Options {
+    Options {
+        thread: 0,
+        threads: 1,
+        judge: true,
+        max_future: 600.0,
+        max_metrics: 10_000_000,
+        max_new_names: 0,
+        skip: Vec::new(),
+        keep: Vec::new(),
+        never_counters: Vec::new(),
+    }
+}
+
+fn value(metric: usize, minute: usize) -> f64 {
+    let mut x = (metric as u64 * 0x9e37_79b9 + minute as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x ^= x >> 31;
+    match metric % 4 {
+        0 => (x % 100) as f64,
+        1 => 1e6 + (x % 1_000_000) as f64,
+        _ => (x % 100_000) as f64 / 1000.0,
+    }
+}
+
+/// One minute of all metrics, in batches of 1,000.
+fn minute(metrics: usize, minute: usize, seq: &mut u64) -> Vec<Batch> {
+    let ts = START + 60.0 * minute as f64;
+    let mut batches = Vec::new();
+    for first in (0..metrics).step_by(1000) {
+        let mut builder = BatchBuilder::new(SOURCE, ts + 1.0);
+        for metric in first..(first + 1000).min(metrics) {
+            let name = format!("load.eu-west-1.web-{:05}.cpu.{}.user", metric / 100, metric % 100);
+            builder.point(name.as_bytes(), ts, value(metric, minute)).unwrap_or_default();
+        }
+        if let Some(mut batch) = builder.finish() {
+            batch.first_seq = *seq;
+            *seq = batch.end_seq();
+            batches.push(batch);
+        }
+    }
+    batches
+}
+
+fn ingest(c: &mut Criterion) {
+    for (metrics, history) in [(10_000, 1500), (200_000, 130)] {
+        let mut shards = Shards::new(options(), Context::new(Settings::default(), 600.0));
+        let (mut seq, mut at, mut found) = (0, 0, Vec::new());
+        for _ in 0..history {
+            for batch in minute(metrics, at, &mut seq) {
+                shards.ingest(&batch, &mut found);
+            }
+            at += 1;
+        }
+        let mut group = c.benchmark_group("ingest");
+        group.sample_size(10).throughput(Throughput::Elements(metrics as u64));
+        group.bench_function(format!("{metrics}_metrics_{history}_points"), |b| {
+            b.iter_batched(
+                || {
+                    at += 1;
+                    minute(metrics, at, &mut seq)
+                },
+                |batches| {
+                    for batch in &batches {
+                        shards.ingest(batch, &mut found);
+                    }
+                    found.clear();
+                    batches
+                },
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, ingest);
+criterion_main!(benches);
