@@ -1,0 +1,115 @@
+//! Questions about metrics: recorded anomalies and the points of the window.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `GET /api/v1/anomalies` | recorded anomalies, page by page |
+//! | `GET /api/v1/anomalies/{id}` | one of them |
+//! | `GET /api/v1/series/{name}` | points of a metric's window |
+//! | `DELETE /api/v1/seed` | removes the metric of `skyline seed` |
+//! | `GET /anomalies.json` | what is anomalous now, as the reference's dashboard reads it |
+//! | `GET /api?metric=metrics.NAME` | a window as the reference answers it |
+//! | `GET /version` | the version |
+//!
+//! Errors are JSON with `error`; a bad parameter is named in `parameter`, with what is `allowed`.
+
+mod anomalies;
+mod explain;
+mod now;
+mod query;
+mod series;
+
+use crate::answer;
+use axum::Router;
+use axum::response::Response;
+use axum::routing::{delete, get};
+use serde_json::json;
+use skyline_core::clock::Clock;
+use skyline_core::point::Datapoint;
+use skyline_sql::Store;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use explain::sentence;
+
+/// The metric that `skyline seed` sends, and the only one that a client can have removed.
+pub const SEED_METRIC: &str = "horizon.test.pickle";
+
+/// The window cannot answer now; the same question may be answered in a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the window is busy: ask again")]
+pub struct Busy;
+
+/// What a [`SeriesSource`] answers, later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Busy>> + Send + 'a>>;
+
+/// Where points come from: the node's windows.
+pub trait SeriesSource: Send + Sync {
+    /// Points of a metric from `from` to `until`, both included, seconds, oldest first; `None`: no such metric.
+    fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>>;
+
+    /// Removes a metric's window; whether it was there. Asked for [`SEED_METRIC`] only.
+    fn remove<'a>(&'a self, name: &'a str) -> Later<'a, bool> {
+        let _name = name;
+        Box::pin(async { Ok(false) })
+    }
+}
+
+/// Where the answers come from.
+#[derive(Clone)]
+pub struct Sources {
+    /// Recorded anomalies.
+    pub store: Store,
+    /// Windows.
+    pub series: Arc<dyn SeriesSource>,
+    /// For what is "now".
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+const ROUTES: &[&str] = &[
+    "GET /api/v1/anomalies",
+    "GET /api/v1/anomalies/{id}",
+    "GET /api/v1/series/{name}",
+    "DELETE /api/v1/seed",
+    "GET /anomalies.json",
+    "GET /api?metric=metrics.{name}",
+    "GET /version",
+];
+
+/// The router for `http.api`.
+pub fn router(sources: Sources) -> Router {
+    Router::new()
+        .route("/api/v1/anomalies", get(anomalies::list))
+        .route("/api/v1/anomalies/{id}", get(anomalies::one))
+        .route("/api/v1/series/{*name}", get(series::series))
+        .route("/api/v1/seed", delete(series::remove_seed))
+        .route("/anomalies.json", get(now::now))
+        .route("/api", get(series::reference))
+        .route("/version", get(|| async { version() }))
+        .fallback(|| async { answer::no_such_route(ROUTES) })
+        .method_not_allowed_fallback(|| async { answer::wrong_method(ROUTES) })
+        .with_state(sources)
+}
+
+fn version() -> Response {
+    answer::ok(&json!({ "SKYLINE_VERSION": env!("CARGO_PKG_VERSION") }))
+}
+
+/// The answer when the record did not answer.
+fn record_failed(error: &skyline_sql::Error) -> Response {
+    if error.is_retry() {
+        tracing::warn!(%error, "a question to the record was not answered");
+        return answer::busy("the record is busy: ask again");
+    }
+    tracing::error!(%error, "a question to the record was not answered");
+    answer::error(
+        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        "the record cannot be read: see the node's log",
+    )
+}

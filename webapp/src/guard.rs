@@ -1,0 +1,54 @@
+//! What goes around every request: time-out, limit of the body, headers for browsers.
+
+use crate::answer;
+use axum::Router;
+use axum::body::HttpBody as _;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use std::time::Duration;
+
+/// Longest body that is taken, bytes.
+const MAX_BODY: usize = 64 << 10;
+
+/// Headers of every answer. Answers are data, never pages: a browser is to run, frame, sniff or
+/// embed nothing of them (a script of another origin included), and to keep none.
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// `router` with all of that around it.
+pub(crate) fn around(router: Router, timeout: Duration) -> Router {
+    let guard = move |request: Request, next: Next| async move {
+        let mut answer = answer(request, next, timeout).await;
+        for (name, value) in HEADERS {
+            answer.headers_mut().entry(name).or_insert(value);
+        }
+        answer
+    };
+    router.layer(DefaultBodyLimit::max(MAX_BODY)).layer(from_fn(guard))
+}
+
+async fn answer(request: Request, next: Next, timeout: Duration) -> Response {
+    if request.body().size_hint().lower() > MAX_BODY as u64 {
+        let problem = format!("a body has at most {MAX_BODY} bytes");
+        let mut answer = answer::error(StatusCode::PAYLOAD_TOO_LARGE, &problem);
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return answer;
+    }
+    match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(answer) => answer,
+        Err(_) => answer::busy("this took too long: ask for less, or again in a moment"),
+    }
+}

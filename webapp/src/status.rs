@@ -1,0 +1,69 @@
+//! The state of the node: health, readiness, figures.
+
+mod prometheus;
+
+use crate::answer;
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+use skyline_core::figure::Figure;
+use std::fmt;
+use std::sync::Arc;
+
+pub use prometheus::text as prometheus_text;
+
+/// Whether the node does all that it is set to do.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Readiness {
+    /// It does.
+    pub ready: bool,
+    /// Why not; may also tell what is degraded while ready.
+    pub reasons: Vec<String>,
+    /// How far the start is, such as shards restored of all; null when there is nothing to tell.
+    pub progress: Value,
+}
+
+/// Where the answers come from. The functions are called on the thread that answers: they must not wait.
+#[derive(Clone)]
+pub struct Sources {
+    /// For `/-/ready`.
+    pub readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
+    /// For `/metrics`.
+    pub figures: Arc<dyn Fn() -> Vec<Figure> + Send + Sync>,
+    /// For `/-/status`: what `skyline status` shows.
+    pub status: Arc<dyn Fn() -> Value + Send + Sync>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
+const ROUTES: &[&str] = &["GET /-/healthy", "GET /-/ready", "GET /-/status", "GET /metrics"];
+
+/// The router for `http.status`.
+pub fn router(sources: Sources) -> Router {
+    let Sources { readiness, figures, status } = sources;
+    Router::new()
+        .route("/-/healthy", get(|| async { "ok\n" }))
+        .route("/-/ready", get(move || async move { ready(&readiness()) }))
+        .route("/-/status", get(move || async move { answer::ok(&status()) }))
+        .route("/metrics", get(move || async move { metrics(&figures()) }))
+        .fallback(|| async { answer::no_such_route(ROUTES) })
+        .method_not_allowed_fallback(|| async { answer::wrong_method(ROUTES) })
+}
+
+fn ready(readiness: &Readiness) -> Response {
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body =
+        json!({ "ready": readiness.ready, "reasons": readiness.reasons, "progress": readiness.progress });
+    answer::document(status, &body)
+}
+
+fn metrics(figures: &[Figure]) -> Response {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], prometheus_text(figures)).into_response()
+}
