@@ -1,1 +1,3 @@
-//! Hash rings.
+//! Hash rings: from a metric's name to destinations, the same as the relay that is replaced.
+
+pub mod carbon;

@@ -1,0 +1,153 @@
+//! A destination as it is written: `host:port[:instance][:protocol]`.
+
+use std::fmt;
+
+/// How points are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Lines.
+    Plaintext,
+    /// Frames of pickle protocol 2.
+    Pickle,
+}
+
+impl Protocol {
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "plaintext" | "line" => Some(Self::Plaintext),
+            "pickle" => Some(Self::Pickle),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Pickle => "pickle",
+        }
+    }
+}
+
+/// A parsed destination. Host, port and instance are its identity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// Name or address, IPv6 without brackets.
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
+    /// Tells apart carbon instances on one host.
+    pub instance: Option<String>,
+    /// How points are sent.
+    pub protocol: Protocol,
+}
+
+/// A destination that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("destination `{text}`: {what}; write host:port[:instance][:protocol] with protocol plaintext or pickle")]
+pub struct BadAddress {
+    text: String,
+    what: &'static str,
+}
+
+impl Address {
+    /// Reads `host:port[:instance][:protocol]`. A last part that is a protocol's word is the protocol; everything
+    /// else behind the port is the instance and may hold colons.
+    ///
+    /// # Errors
+    /// [`BadAddress`] says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, BadAddress> {
+        let bad = |what| BadAddress { text: text.to_owned(), what };
+        let trimmed = text.trim();
+        let (host, rest) = match trimmed.strip_prefix('[') {
+            Some(v6) => {
+                let (host, rest) = v6.split_once(']').ok_or_else(|| bad("`[` without `]`"))?;
+                (host, rest.strip_prefix(':').ok_or_else(|| bad("the port is missing"))?)
+            }
+            None => trimmed.split_once(':').ok_or_else(|| bad("the port is missing"))?,
+        };
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return Err(bad("the host is empty or has blanks"));
+        }
+        let (port, rest) = match rest.split_once(':') {
+            Some((port, rest)) => (port, Some(rest)),
+            None => (rest, None),
+        };
+        let port = port.parse().ok().filter(|p| *p > 0).ok_or_else(|| bad("the port is not a number from 1 to 65535"))?;
+        let (instance, protocol) = match rest {
+            None => (None, None),
+            Some(rest) => match rest.rsplit_once(':') {
+                Some((instance, word)) if Protocol::from_word(word).is_some() => (Some(instance), Protocol::from_word(word)),
+                _ => match Protocol::from_word(rest) {
+                    Some(protocol) => (None, Some(protocol)),
+                    None => (Some(rest), None),
+                },
+            },
+        };
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            instance: instance.map(str::to_owned),
+            protocol: protocol.unwrap_or(Protocol::Plaintext),
+        })
+    }
+
+    /// The name of its reader in the journal: the same as long as host, port and instance are.
+    #[must_use]
+    pub fn reader(&self) -> String {
+        format!("dest:{self}")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)?;
+        } else {
+            write!(f, "{}:{}", self.host, self.port)?;
+        }
+        match &self.instance {
+            Some(instance) => write!(f, ":{instance}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let check = |text: &str, host: &str, port, instance: Option<&str>, protocol| {
+            let got = Address::parse(text).unwrap();
+            let want = Address { host: host.into(), port, instance: instance.map(Into::into), protocol };
+            assert_eq!(got, want, "{text}");
+        };
+        check("h:2003", "h", 2003, None, Protocol::Plaintext);
+        check(" 10.0.0.1:2004:a:pickle ", "10.0.0.1", 2004, Some("a"), Protocol::Pickle);
+        check("h:1:pickle", "h", 1, None, Protocol::Pickle);
+        check("h:1:line", "h", 1, None, Protocol::Plaintext);
+        check("h:1:a:b", "h", 1, Some("a:b"), Protocol::Plaintext);
+        check("h:1:", "h", 1, Some(""), Protocol::Plaintext);
+        check("[::1]:2003:x", "::1", 2003, Some("x"), Protocol::Plaintext);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for text in ["", "h", "h:", "h:0", "h:65536", ":1", "[::1", "[::1]", "h:x", "a b:1"] {
+            let error = Address::parse(text).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{text}`")) && error.contains("host:port"), "{error}");
+        }
+    }
+
+    #[test]
+    fn readers_are_told_apart() {
+        let reader = |text| Address::parse(text).unwrap().reader();
+        assert_eq!(reader("h:1"), "dest:h:1");
+        assert_eq!(reader("h:1:a"), "dest:h:1:a");
+        assert_eq!(reader("h:1:a"), reader("h:1:a:pickle"));
+        assert_eq!(reader("[::1]:5"), "dest:[::1]:5");
+    }
+}

@@ -1,0 +1,1 @@
+//! Destinations against real sockets and a real journal.
