@@ -1,0 +1,43 @@
+//! `cargo xtask fuzz`: coverage-guided fuzzing with cargo-fuzz, on the ordinary toolchain.
+
+use crate::cargo;
+use clap::Args;
+
+/// The targets: one file each in `fuzz/fuzz_targets`.
+pub(crate) const TARGETS: [&str; 3] = ["line", "pickle", "recover"];
+
+/// What is fuzzed, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// line, pickle or recover (default: all by turns)
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(TARGETS))]
+    target: Option<String>,
+    /// Seconds for each target
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+}
+
+/// Fuzzes.
+pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
+    if !cargo::has_subcommand("fuzz") {
+        println!("cargo-fuzz is not installed. Type: cargo install cargo-fuzz --locked");
+        println!("Without it, this drives the same targets by blind mutation:");
+        println!("  cargo run --profile perf -p skyline-tests --bin drive -- --seconds {}", options.seconds);
+        return Ok(false);
+    }
+    let mut good = true;
+    for target in TARGETS {
+        if options.target.as_deref().is_some_and(|wanted| wanted != target) {
+            continue;
+        }
+        let seeds = format!("fuzz/seeds/{target}");
+        let corpus = format!("fuzz/corpus/{target}");
+        std::fs::create_dir_all(cargo::root().join(&corpus))?;
+        let mut command = cargo::cargo(["fuzz", "run", target, &corpus, &seeds, "--"]);
+        command.arg(format!("-max_total_time={}", options.seconds));
+        // The sanitizers and coverage are unstable options of the compiler that is pinned here.
+        command.env("RUSTC_BOOTSTRAP", "1");
+        good &= cargo::run(&mut command)?;
+    }
+    Ok(good)
+}

@@ -1,0 +1,116 @@
+//! `cargo xtask test`: every test there is, and one line that sums it up.
+
+pub(crate) mod packages;
+mod tally;
+
+use crate::{cargo, fuzz};
+use clap::Args;
+use std::path::PathBuf;
+use std::process::Command;
+use tally::{Summary, Tally};
+
+/// Case files of the shared folder, with the name by which the conformance program knows them.
+const CASES: [(&str, &str); 3] =
+    [("line", "line-cases.jsonl"), ("pickle", "pickle-cases.jsonl"), ("algorithm", "algorithm-cases.jsonl")];
+
+/// Which tests, and how long.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Full sizes: a million points through an outage, a hundred kills
+    #[arg(long)]
+    long: bool,
+    /// Seconds for the drive of each decoder; 0: none
+    #[arg(long, value_name = "N", default_value_t = 30, env = "SKYLINE_FUZZ_SECONDS")]
+    fuzz_seconds: u64,
+    /// Only tests whose name contains this; then neither cases nor drives are run
+    filter: Option<String>,
+}
+
+/// Runs everything, also after something has failed; whether all passed.
+pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
+    packages::install(&packages::ALL)?;
+    let mut tally = Tally::default();
+    tests(options, &mut tally)?;
+    if options.filter.is_none() {
+        cases_and_drives(options, &mut tally)?;
+    }
+    let failures = tally.failures();
+    if !failures.is_empty() {
+        println!("failed: {}", failures.join(", "));
+    }
+    // The last line is read by programs.
+    println!("{}", tally.line());
+    Ok(failures.is_empty())
+}
+
+fn tests(options: &Options, tally: &mut Tally) -> anyhow::Result<()> {
+    // Built first and apart, so that the tests that start it do not wait for each other's builds.
+    if !cargo::run(&mut cargo::cargo(["build", "--workspace", "--bins", "--locked"]))? {
+        tally.add("build", Summary::failure());
+        return Ok(());
+    }
+    let set_up = |command: &mut Command| {
+        command.env("SKYLINE_BIN", cargo::target().join("debug/skyline"));
+        if options.long {
+            command.env("SKYLINE_LONG", "1");
+        }
+    };
+    if cargo::has_subcommand("nextest") {
+        let profile = if options.long { "long" } else { "default" };
+        let mut command = cargo::cargo(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]);
+        command.args(["--config-file", "xtask/nextest.toml", "--profile", profile, "--no-tests", "pass"]);
+        command.args(&options.filter);
+        set_up(&mut command);
+        tally.add("tests", tally::watch(&mut command, tally::nextest)?);
+        // Examples in documentation are not nextest's.
+        let mut command = cargo::cargo(["test", "--doc", "--workspace", "--locked", "--no-fail-fast"]);
+        command.args(&options.filter);
+        tally.add("examples in documentation", tally::watch(&mut command, tally::cargo_test)?);
+    } else {
+        println!(
+            "cargo-nextest is not installed: using cargo test (to install it: cargo install cargo-nextest --locked)"
+        );
+        let mut command = cargo::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
+        command.args(&options.filter);
+        set_up(&mut command);
+        tally.add("tests", tally::watch(&mut command, tally::cargo_test)?);
+    }
+    Ok(())
+}
+
+fn cases_and_drives(options: &Options, tally: &mut Tally) -> anyhow::Result<()> {
+    let folder =
+        std::env::var_os("SHARED_DATA").map_or_else(|| cargo::root().join("../shared/data"), PathBuf::from);
+    let cases = folder.is_dir();
+    if !cases {
+        println!(
+            "skipped: the shared cases, since {} is not there (SHARED_DATA says where)",
+            folder.display()
+        );
+    }
+    if !cases && options.fuzz_seconds == 0 {
+        return Ok(());
+    }
+    let mut build =
+        cargo::cargo(["build", "--profile", "perf", "--locked", "--bin", "conformance", "--bin", "drive"]);
+    if !cargo::run(build.args(["--package", "conformance", "--package", "skyline-tests"]))? {
+        tally.add("build (perf)", Summary::failure());
+        return Ok(());
+    }
+    let bin = cargo::target().join("perf");
+    if cases {
+        for (kind, file) in CASES {
+            let mut command = cargo::program(bin.join("conformance"));
+            command.arg(kind).arg(folder.join(file));
+            tally.add(&format!("cases: {kind}"), tally::watch(&mut command, tally::plain)?);
+        }
+    }
+    if options.fuzz_seconds > 0 {
+        for target in fuzz::TARGETS {
+            let mut command = cargo::program(bin.join("drive"));
+            command.args([target, "--seconds", &options.fuzz_seconds.to_string()]);
+            tally.add(&format!("drive: {target}"), tally::watch(&mut command, tally::plain)?);
+        }
+    }
+    Ok(())
+}
