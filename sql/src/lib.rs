@@ -18,6 +18,8 @@ mod record;
 mod retention;
 mod row;
 mod search;
+#[cfg(test)]
+mod tests;
 
 pub use error::Error;
 pub use pool::{Options, Store};

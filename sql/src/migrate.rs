@@ -89,3 +89,41 @@ async fn run_steps(
     }
     transaction.commit().await.map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Step =
+        Step { version: 1, name: "one", sql: "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1);" };
+    const TWO: Step =
+        Step { version: 2, name: "two", sql: "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1;" };
+    const BAD: Step = Step {
+        version: 2,
+        name: "bad",
+        sql: "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE nothing SET y = 1;",
+    };
+
+    #[tokio::test]
+    async fn steps_are_applied_once_and_whole() {
+        let path = Path::new("memory");
+        let mut db = SqliteConnection::connect("sqlite::memory:").await.expect("opened");
+        run_steps(path, &mut db, &[ONE], 5).await.expect("applied");
+        let error = run_steps(path, &mut db, &[ONE, BAD], 6).await.expect_err("a bad step");
+        assert!(error.to_string().contains("nothing"), "{error}");
+        for now in [7, 8] {
+            run_steps(path, &mut db, &[ONE, TWO], now).await.expect("applied");
+        }
+        let rows: Vec<(i64, i64)> =
+            sqlx::query_as("SELECT x, y FROM a").fetch_all(&mut db).await.expect("read");
+        assert_eq!(rows, [(1, 2)]);
+        let applied: Vec<(i64, String, i64)> =
+            sqlx::query_as("SELECT version, name, applied_at FROM schema_migration")
+                .fetch_all(&mut db)
+                .await
+                .expect("read");
+        assert_eq!(applied, [(1, "one".to_owned(), 5), (2, "two".to_owned(), 7)]);
+        let error = run_steps(path, &mut db, &[ONE], 9).await.expect_err("an older version");
+        assert!(matches!(error, Error::Config { .. }), "{error}");
+    }
+}

@@ -14,6 +14,8 @@ use std::time::Duration;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What of the write-ahead log stays on disk after it was folded in, bytes.
+const WAL_KEPT: &str = "67108864";
 /// Connections that read.
 const READERS: u32 = 4;
 
@@ -68,7 +70,8 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(if options.sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("journal_size_limit", WAL_KEPT);
         let pool = || {
             SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None).idle_timeout(None)
         };

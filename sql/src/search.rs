@@ -176,7 +176,7 @@ impl Store {
 }
 
 /// The statement of a search; it asks for one row more than the page has, to know whether there is a next page.
-fn statement(search: &Search, limit: u32) -> QueryBuilder<Sqlite> {
+pub(crate) fn statement(search: &Search, limit: u32) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(SELECT);
     query.push(" WHERE 1 = 1");
     match &search.names {

@@ -15,5 +15,7 @@ mod error;
 mod guard;
 pub mod serve;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 pub use error::Error;

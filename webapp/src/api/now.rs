@@ -88,7 +88,8 @@ mod tests {
         #[test]
         fn it_stays_the_same_text(name in any::<String>()) {
             let text = in_script(&Value::from(name.as_str()).to_string());
-            prop_assert!(!text.contains(['<', '>', '\u{2028}', '\u{2029}', '\n']));
+            let signs = ['<', '>', '\u{2028}', '\u{2029}', '\n'];
+            prop_assert!(!text.contains(signs));
             prop_assert_eq!(serde_json::from_str::<String>(&text).expect("json"), name);
         }
     }

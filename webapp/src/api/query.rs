@@ -175,7 +175,7 @@ mod tests {
     fn links_are_encoded() {
         let check = |query, expected: &str| assert_eq!(read(query).expect("good").with("b", "1-2"), expected);
         check("", "b=1-2");
-        check("a=x y".replace(' ', "%20").as_str(), "a=x%20y&b=1-2");
+        check("a=x+y", "a=x%20y&b=1-2");
         check("b=0&a=%26%25", "a=%26%25&b=1-2");
     }
 }

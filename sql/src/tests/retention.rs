@@ -1,0 +1,40 @@
+//! Purging by age and removing one metric.
+
+use super::{all, anomaly, context, here};
+use crate::Counts;
+
+#[tokio::test]
+async fn what_is_older_goes() {
+    let (_dir, store) = here().await;
+    let batch: Vec<_> = (0..2_500).map(|i| anomaly(&format!("m{i}"), f64::from(i))).collect();
+    store.record(&batch, &context(), None).await.expect("recorded");
+    let check = async |older_than, removed, anomalies, metrics| {
+        assert_eq!(store.purge(older_than).await.expect("purged"), removed);
+        assert_eq!(store.counts().await.expect("counted"), Counts { anomalies, metrics });
+    };
+    check(0.0, 0, 2_500, 2_500).await;
+    check(2_100.0, 2_100, 400, 400).await;
+    check(2_100.0, 0, 400, 400).await;
+    check(2_100.5, 1, 399, 399).await;
+    check(1e12, 399, 0, 0).await;
+    let orphans: i64 = sqlx::query_scalar("SELECT count(*) FROM anomaly_algorithm")
+        .fetch_one(store.readers())
+        .await
+        .expect("counted");
+    assert_eq!(orphans, 0);
+}
+
+#[tokio::test]
+async fn a_metric_goes_with_its_anomalies() {
+    let (_dir, store) = here().await;
+    let batch = [anomaly("a", 1.0), anomaly("a", 2.0), anomaly("a.b", 1.0)];
+    store.record(&batch, &context(), None).await.expect("recorded");
+    let newest = all(&store).await.iter().map(|r| r.id).max().expect("rows");
+    assert_eq!(store.remove_metric("a").await.expect("removed"), 2);
+    assert_eq!(store.remove_metric("a").await.expect("removed"), 0);
+    assert_eq!(store.remove_metric("a%").await.expect("removed"), 0);
+    assert_eq!(store.counts().await.expect("counted"), Counts { anomalies: 1, metrics: 1 });
+    store.remove_metric("a.b").await.expect("removed");
+    store.record(&batch, &context(), None).await.expect("recorded again");
+    assert!(all(&store).await.iter().all(|r| r.id > newest), "ids are never used twice");
+}
