@@ -1,1 +1,20 @@
-fn main() {}
+//! `skyline`: a Graphite-compatible relay and storage node that judges every datapoint as it passes.
+//!
+//! This crate knows all parts and decides nothing: [`cli`] reads the command line, [`assemble`] builds the
+//! parts in order, [`plane`] holds the window threads, [`health`] says how it goes.
+
+mod assemble;
+mod cli;
+mod health;
+mod own_metrics;
+mod plane;
+mod syslog;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -55,7 +55,6 @@ pub(crate) struct View {
     pub(crate) metrics: u64,
     pub(crate) counters: skyline_detect::shard::Counters,
     pub(crate) scans: u64,
-    pub(crate) position: u64,
     pub(crate) waiting: u64,
     pub(crate) lag_seconds: f64,
     pub(crate) latency: latency::Quantiles,
@@ -84,7 +83,7 @@ pub(crate) struct Plane {
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
     pub(crate) questions: SyncSender<Question>,
-    pub(crate) join: Option<std::thread::JoinHandle<()>>,
+    pub(crate) join: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl Plane {
@@ -98,6 +97,16 @@ impl Plane {
         owner.questions.try_send(question).map_err(|e| match e {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
         })
+    }
+
+    /// Waits for all threads to end.
+    pub(crate) fn join(&self) {
+        for handle in &self.threads {
+            let join = handle.join.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if join.is_some_and(|join| join.join().is_err()) {
+                tracing::error!("a window thread has panicked; its points are read again at the next start");
+            }
+        }
     }
 
     /// A copy of a metric's points; `None`: no such metric.

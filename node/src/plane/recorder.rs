@@ -30,6 +30,10 @@ pub(crate) async fn run(
         loop {
             match store.record(&anomalies, &context, None).await {
                 Ok(_) => break,
+                Err(error) if !error.is_retry() => {
+                    tracing::error!(%error, lost = anomalies.len(), "anomalies cannot be recorded");
+                    break;
+                }
                 Err(error) => {
                     tracing::warn!(%error, waiting = anomalies.len(), "anomalies cannot be recorded, trying again");
                     tokio::time::sleep(pause).await;

@@ -20,6 +20,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 /// Points taken from the journal at once.
@@ -214,14 +215,16 @@ impl Thread {
             self.held.append(&mut found);
         }
         if !self.held.is_empty() {
-            match self.parts.found.try_reserve() {
-                Ok(permit) => permit.send(Found {
-                    thread: self.parts.number,
-                    anomalies: std::mem::take(&mut self.held),
-                    through: self.held_through,
-                }),
-                Err(_) if self.held.len() > HELD => self.join_held(),
-                Err(_) => {}
+            let group = Found {
+                thread: self.parts.number,
+                anomalies: std::mem::take(&mut self.held),
+                through: self.held_through,
+            };
+            if let Err(TrySendError::Full(group) | TrySendError::Closed(group)) = self.parts.found.try_send(group) {
+                self.held = group.anomalies;
+                if self.held.len() > HELD {
+                    self.join_held();
+                }
             }
         }
         let recorded = self.parts.shared.recorded.load(Ordering::Acquire);
@@ -361,7 +364,6 @@ impl Thread {
             metrics: self.parts.shards.len() as u64,
             counters,
             scans: self.parts.shards.scans(),
-            position: self.position,
             waiting: self.parts.journal.end().saturating_sub(self.held_through),
             lag_seconds: ledger.lag_seconds,
             latency: self.latency.quantiles(),
@@ -374,8 +376,8 @@ impl Thread {
 
     /// Waits for the record, then saves every shard.
     fn finish(mut self) {
-        let aborted = || self.parts.abort.is_cancelled();
-        while !aborted() && (!self.unrecorded.is_empty() || !self.held.is_empty()) {
+        let abort = self.parts.abort.clone();
+        while !abort.is_cancelled() && (!self.unrecorded.is_empty() || !self.held.is_empty()) {
             std::thread::sleep(Duration::from_millis(5));
             let at = self.held_through;
             self.send(at, Vec::new());

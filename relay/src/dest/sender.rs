@@ -190,7 +190,10 @@ impl Sender {
                     if from_files {
                         let points = self.taken.iter().map(Delivery::points).sum();
                         let rest = pace.spend(points);
-                        drop(abort.run_until_cancelled(tokio::time::sleep(rest)).await);
+                        tokio::select! {
+                            () = tokio::time::sleep(rest) => {}
+                            () = abort.cancelled() => {}
+                        }
                     }
                 }
             }

@@ -1,0 +1,124 @@
+//! The command line. Each command prints what it did and what to type next.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to a person")]
+
+mod bench_fill;
+mod check;
+mod demo;
+mod http;
+mod run;
+mod seed;
+mod send;
+mod status;
+mod version;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Usage or settings are wrong (sysexits EX_USAGE).
+const EXIT_SETTINGS: u8 = 64;
+
+/// Graphite-compatible relay and storage node that judges every datapoint as it passes.
+#[derive(Debug, Parser)]
+#[command(name = "skyline", version, about, after_help = "Begin with `skyline demo`, or with `skyline check --config FILE`.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the node in the foreground
+    Run(Config),
+    /// Check settings, ports, destinations and disk; print each finding
+    Check {
+        #[command(flatten)]
+        config: Config,
+        /// Print findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a running node does: points in and out, lag, ledger, windows, anomalies
+    Status {
+        #[command(flatten)]
+        config: Config,
+        /// Address of the node's status listener (default: from the settings)
+        #[arg(long, value_name = "HOST:PORT")]
+        address: Option<std::net::SocketAddr>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send 24 hours of minute data that end in an anomaly, and report where it arrived
+    Seed {
+        #[command(flatten)]
+        config: Config,
+        /// Remove the seeded metric and its anomalies again
+        #[arg(long)]
+        remove: bool,
+    },
+    /// A whole node with senders and history on loopback; nothing leaves this machine
+    Demo {
+        #[command(subcommand)]
+        action: Option<demo::Action>,
+        #[command(flatten)]
+        options: demo::Options,
+    },
+    /// Print the version
+    Version {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fill a state folder with windows for a benchmark
+    #[command(hide = true)]
+    BenchFill(bench_fill::Options),
+}
+
+/// Where the settings are.
+#[derive(Debug, Clone, Args)]
+struct Config {
+    /// Settings file; without it all settings have their defaults
+    #[arg(long, value_name = "FILE", env = "SKYLINE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl Config {
+    fn load(&self) -> anyhow::Result<skyline_conf::load::Loaded> {
+        let environment: Vec<(String, String)> = std::env::vars().collect();
+        Ok(skyline_conf::load::load(self.config.as_deref(), &environment)?)
+    }
+}
+
+/// Parses the command line and runs the command.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Run(config) => run::run(&config),
+        Command::Check { config, json } => check::check(config.config.as_deref(), json).map(exit_of),
+        Command::Status { config, address, json } => block_on(status::status(&config, address, json)).map(exit_of),
+        Command::Seed { config, remove } => block_on(seed::seed(&config, remove)).map(exit_of),
+        Command::Demo { action, options } => match action {
+            None => demo::run(&options),
+            Some(action) => block_on(demo::act(action)).map(exit_of),
+        },
+        Command::Version { json } => {
+            version::version(json);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::BenchFill(options) => bench_fill::fill(&options).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("skyline: {error:#}");
+        ExitCode::from(EXIT_SETTINGS)
+    })
+}
+
+fn exit_of(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs the async part of a command that is not the node itself.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}

@@ -1,0 +1,192 @@
+//! `skyline demo`: a whole node on loopback with senders and a day of history, and `demo break`,
+//! which breaks one of the services and watches until the anomaly is found.
+
+mod shop;
+
+use super::http;
+use super::send::{PickleSender, Point, reachable};
+use crate::assemble::Node;
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use hyper::Method;
+use serde::{Deserialize, Serialize};
+use skyline_conf::model::Settings;
+use skyline_core::clock::Clock;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// What can be done with a running demo.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Break a service of the demo's shop and print each step until the anomaly
+    Break {
+        /// checkout, cart, search or database
+        name: String,
+    },
+}
+
+/// How the demo runs.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// End by itself after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+}
+
+/// Where a running demo can be reached.
+#[derive(Debug, Serialize, Deserialize)]
+struct Running {
+    api: SocketAddr,
+    pickle: SocketAddr,
+}
+
+fn note_path() -> PathBuf {
+    let user = std::env::var("USER").unwrap_or_else(|_| "user".to_owned());
+    std::env::temp_dir().join(format!("skyline-demo-{user}.json"))
+}
+
+/// Runs the demo until it is interrupted.
+pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let state = tempfile::Builder::new().prefix("skyline-demo-").tempdir()?;
+    let mut settings = Settings::default();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    settings.node.state_dir = state.path().to_owned();
+    settings.node.name = "demo".to_owned();
+    settings.node.log = "warn".to_owned();
+    settings.journal.max_bytes = 1 << 30;
+    settings.listen.plaintext_tcp = vec![any];
+    settings.listen.pickle_tcp = vec![any];
+    settings.http.api = vec![any];
+    settings.http.status = vec![any];
+    super::run::start_logging(&settings);
+    let seconds = options.seconds;
+    super::run::runtime(&settings)?.block_on(async move {
+        let stop = super::run::stop_signal()?;
+        let node = Node::start(settings, Clock::system()).await?;
+        let running = Running { api: node.api_address()?, pickle: node.pickle_address()? };
+        let outcome = show(&node, &running, seconds, &stop).await;
+        drop(std::fs::remove_file(note_path()));
+        node.stop().await;
+        outcome
+    })?;
+    println!("stopped; nothing is left behind");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(node: &Node, running: &Running, seconds: Option<f64>, stop: &CancellationToken) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    println!("Skyline demo: a shop with {} metrics, all on loopback, state in a temporary folder", shop::names().len());
+    let began = Instant::now();
+    let mut sender = PickleSender::connect(running.pickle).await?;
+    let history = shop::history(clock.now());
+    sender.send(&history).await?;
+    node.until_stored(history.len() as u64, Duration::from_secs(60)).await?;
+    println!("filled 24 h of history: {} points in {:.1} s", history.len(), began.elapsed().as_secs_f64());
+    std::fs::write(note_path(), serde_json::to_vec(running)?).context("the demo's note for `demo break`")?;
+    println!("  anomalies  http://{}/api/v1/anomalies", running.api);
+    println!("  status     http://{}/metrics", node.status_address()?);
+    println!("  senders    plaintext {}  pickle {}", node.plaintext_address()?, running.pickle);
+    println!("every metric reports once a second now. In another terminal: skyline demo break checkout");
+    let printer = print_anomalies(running.api);
+    let traffic = async {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            second.tick().await;
+            sender.send(&shop::at(clock.now())).await?;
+        }
+    };
+    let until = async {
+        match seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        outcome = traffic => outcome,
+        outcome = printer => outcome,
+        () = until => Ok(()),
+        () = stop.cancelled() => Ok(()),
+    }
+}
+
+/// Prints each new anomaly.
+async fn print_anomalies(api: SocketAddr) -> anyhow::Result<()> {
+    let mut newest = 0_i64;
+    loop {
+        let page = http::get(api, "/api/v1/anomalies?order=desc&limit=20").await?.json()?;
+        let mut rows: Vec<_> = page.get("anomalies").and_then(|a| a.as_array()).cloned().unwrap_or_default();
+        rows.reverse();
+        for row in rows {
+            let id = row.get("id").and_then(serde_json::Value::as_i64).unwrap_or(0);
+            if id > newest {
+                newest = id;
+                println!("ANOMALY {}", sentence(&row));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn sentence(row: &serde_json::Value) -> String {
+    let text = |key: &str| row.get(key).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
+    format!("{}: {}", text("metric"), text("explanation"))
+}
+
+/// Acts on a running demo.
+pub(super) async fn act(action: Action) -> anyhow::Result<bool> {
+    let Action::Break { name } = action;
+    let note = std::fs::read(note_path()).context("no demo is running here: start one with `skyline demo`")?;
+    let running: Running = serde_json::from_slice(&note).context("the demo's note cannot be read")?;
+    break_service(&name, &running).await
+}
+
+async fn break_service(name: &str, running: &Running) -> anyhow::Result<bool> {
+    let clock = Clock::system();
+    let points = shop::broken(name, clock.now().floor()).with_context(|| {
+        format!("no service `{name}`: the shop has {}", shop::SERVICES.map(|s| s.0).join(", "))
+    })?;
+    let before = http::get(running.api, "/api/v1/anomalies?order=desc&limit=1").await?.json()?;
+    let newest = before.pointer("/anomalies/0/id").and_then(serde_json::Value::as_i64).unwrap_or(0);
+    let mut sender = PickleSender::connect(reachable(running.pickle)).await?;
+    println!("1. {name} breaks: its next points are far from normal");
+    for (metric, (ts, value)) in &points {
+        println!("     {metric} {value} at {ts}");
+    }
+    let sent = Instant::now();
+    sender.send(&points).await?;
+    println!("2. sent to the node's pickle port {} after {:.1} ms", running.pickle, ms(sent));
+    wait_for(running, newest, &points, sent).await
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+async fn wait_for(running: &Running, newest: i64, points: &[Point], sent: Instant) -> anyhow::Result<bool> {
+    let deadline = Duration::from_secs(5);
+    while sent.elapsed() < deadline {
+        let page = http::ask(Method::GET, running.api, "/api/v1/anomalies?order=desc&limit=50").await?.json()?;
+        let rows = page.get("anomalies").and_then(|a| a.as_array()).cloned().unwrap_or_default();
+        let ours = rows.iter().filter(|row| {
+            let id = row.get("id").and_then(serde_json::Value::as_i64).unwrap_or(0);
+            let metric = row.get("metric").and_then(serde_json::Value::as_str);
+            id > newest && points.iter().any(|(name, _)| Some(name.as_str()) == metric)
+        });
+        let ours: Vec<_> = ours.collect();
+        if !ours.is_empty() {
+            println!("3. logged, stored, judged by nine algorithms and recorded: found {:.1} ms after the point was sent", ms(sent));
+            for row in ours {
+                println!("ANOMALY {}", sentence(row));
+            }
+            println!("see http://{}/api/v1/anomalies", running.api);
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    println!("3. NO anomaly within {} s: look at `skyline status`", deadline.as_secs());
+    Ok(false)
+}

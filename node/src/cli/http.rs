@@ -1,0 +1,67 @@
+//! Asking a running node over HTTP.
+
+use anyhow::Context as _;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// Longest answer taken, bytes.
+const MAX_BODY: usize = 16 << 20;
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An answer: status code and body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> anyhow::Result<serde_json::Value> {
+        serde_json::from_slice(&self.body).context("the answer is not JSON")
+    }
+}
+
+/// Sends a request without a body and reads the answer.
+pub(crate) async fn ask(method: Method, address: SocketAddr, path: &str) -> anyhow::Result<Answer> {
+    let ask = async {
+        let stream = TcpStream::connect(address).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", address.to_string())
+            .header("connection", "close")
+            .body(Empty::<Bytes>::new())?;
+        let exchange = async {
+            let answer = sender.send_request(request).await?;
+            let status = answer.status().as_u16();
+            let body = Limited::new(answer.into_body(), MAX_BODY).collect().await.map_err(anyhow::Error::from_boxed)?;
+            anyhow::Ok(Answer { status, body: body.to_bytes().to_vec() })
+        };
+        tokio::pin!(exchange, connection);
+        // The connection is driven beside the exchange; it may end first when the node closes it.
+        let mut driven = false;
+        loop {
+            tokio::select! {
+                answer = &mut exchange => return answer,
+                ended = &mut connection, if !driven => { driven = true; ended?; }
+            }
+        }
+    };
+    tokio::time::timeout(TIMEOUT, ask)
+        .await
+        .map_err(|_| anyhow::anyhow!("no answer within {} s", TIMEOUT.as_secs()))
+        .and_then(|answer| answer)
+        .with_context(|| format!("http://{address}{path}"))
+}
+
+/// `GET`.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<Answer> {
+    ask(Method::GET, address, path).await
+}

@@ -1,0 +1,86 @@
+//! `skyline run`: settings, parts, signals, an orderly stop.
+
+use super::EXIT_SETTINGS;
+use crate::assemble::Node;
+use skyline_conf::model::Settings;
+use skyline_conf::model::node::LogFormat;
+use skyline_core::clock::Clock;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// A disk or a lock is in the way (sysexits EX_IOERR).
+const EXIT_DISK: u8 = 74;
+
+/// Runs the node until SIGTERM or SIGINT.
+pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
+    let loaded = config.load()?;
+    let findings = skyline_conf::check::check(&loaded.settings);
+    let problems: Vec<_> = findings.iter().filter(|f| f.is_problem()).collect();
+    if !problems.is_empty() {
+        for problem in problems {
+            eprintln!("skyline: {problem}");
+        }
+        eprintln!("skyline: nothing was started; `skyline check` shows all findings");
+        return Ok(ExitCode::from(EXIT_SETTINGS));
+    }
+    start_logging(&loaded.settings);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let settings = loaded.settings;
+    runtime(&settings)?.block_on(async move {
+        let stop = stop_signal()?;
+        let node = match Node::start(settings, Clock::system()).await {
+            Ok(node) => node,
+            Err(error) => {
+                eprintln!("skyline: {error:#}");
+                return Ok(ExitCode::from(EXIT_DISK));
+            }
+        };
+        node.until_stopped(&stop).await;
+        node.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The runtime of listeners and destinations.
+pub(super) fn runtime(_settings: &Settings) -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("relay").build()?)
+}
+
+/// Sends log lines to standard error as the settings say.
+pub(super) fn start_logging(settings: &Settings) {
+    let filter = EnvFilter::try_new(&settings.node.log).unwrap_or_else(|error| {
+        eprintln!("skyline: node.log `{}`: {error}; using `info`", settings.node.log);
+        EnvFilter::new("info")
+    });
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber in one process (tests) is refused; the first goes on.
+    match settings.node.log_format {
+        LogFormat::Text => drop(lines.with_ansi(false).try_init()),
+        LogFormat::Json => drop(lines.json().try_init()),
+    }
+}
+
+/// Cancelled by the first SIGTERM or SIGINT; a second one ends the process at once.
+pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let first = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping; a second signal ends at once");
+        first.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::abort();
+    });
+    Ok(token)
+}

@@ -1,0 +1,229 @@
+//! How the node is doing: readiness with reasons, figures of all parts, the status page, and the check of
+//! the ledger that runs all the time.
+
+use crate::plane::Plane;
+use serde_json::{Value, json};
+use skyline_core::clock::Clock;
+use skyline_core::figure::Figure;
+use skyline_journal::Journal;
+use skyline_relay::dest::Destinations;
+use skyline_relay::intake::{Intake, ListenerLedger};
+use skyline_sql::Store;
+use skyline_webapp::status::Readiness;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Rounds in a row that an equation may fail before it counts: counts are read one after the other
+/// while points are on their way.
+const TOLERATED: u64 = 3;
+
+/// Everything that can be asked about.
+#[derive(Debug)]
+pub(crate) struct Health {
+    pub(crate) name: String,
+    pub(crate) clock: Clock,
+    pub(crate) started: f64,
+    pub(crate) journal: Journal,
+    pub(crate) intake: Intake,
+    pub(crate) destinations: Arc<Destinations>,
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) store: Store,
+    pub(crate) draining: AtomicBool,
+    /// Rounds in a row in which the ledger did not add up.
+    unbalanced: AtomicU64,
+    ledger_failures: AtomicU64,
+}
+
+/// The parts that [`Health`] speaks for.
+pub(crate) struct Parts {
+    pub(crate) name: String,
+    pub(crate) clock: Clock,
+    pub(crate) journal: Journal,
+    pub(crate) intake: Intake,
+    pub(crate) destinations: Arc<Destinations>,
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) store: Store,
+}
+
+impl Health {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            started: parts.clock.now(),
+            name: parts.name,
+            clock: parts.clock,
+            journal: parts.journal,
+            intake: parts.intake,
+            destinations: parts.destinations,
+            plane: parts.plane,
+            store: parts.store,
+            draining: AtomicBool::new(false),
+            unbalanced: AtomicU64::new(0),
+            ledger_failures: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the node does its work, and what keeps it from it.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let mut reasons = Vec::new();
+        if self.draining.load(Ordering::Relaxed) {
+            reasons.push("draining: the node is stopping".to_owned());
+        }
+        let (restored, shards) = self.plane.progress();
+        if !self.plane.is_warm() {
+            reasons.push(format!("windows are being restored: {restored} of {shards} shards; points are logged and forwarded meanwhile"));
+        }
+        if self.intake.waiting() > 0 {
+            reasons.push("the journal is full: listeners wait; see `skyline status` for who is behind".to_owned());
+        }
+        if !self.is_balanced() {
+            reasons.push("the ledger does not add up: see /-/status".to_owned());
+        }
+        Readiness {
+            ready: reasons.is_empty(),
+            reasons,
+            progress: json!({ "shards_restored": restored, "shards": shards }),
+        }
+    }
+
+    /// Checks the equations of the ledger; called once a second.
+    pub(crate) fn check_ledger(&self) {
+        let listeners = self.intake.ledgers().iter().all(|l| l.on_their_way() < 10_000_000 && l.logged + l.refused.total() <= l.received);
+        let readers = self.journal.ledgers().iter().all(|(_, l)| l.routed == l.delivered + l.waiting + l.shed);
+        if listeners && readers {
+            self.unbalanced.store(0, Ordering::Relaxed);
+            return;
+        }
+        if self.unbalanced.fetch_add(1, Ordering::Relaxed) + 1 == TOLERATED {
+            self.ledger_failures.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(listeners = ?self.intake.ledgers(), readers = ?self.journal.ledgers(), "the ledger does not add up");
+        }
+    }
+
+    fn is_balanced(&self) -> bool {
+        self.unbalanced.load(Ordering::Relaxed) < TOLERATED
+    }
+
+    /// Figures of all parts.
+    pub(crate) fn figures(&self) -> Vec<Figure> {
+        let mut out = Vec::new();
+        out.push(
+            Figure::gauge("skyline_info", "Version of the node", 1.0)
+                .label("version", env!("CARGO_PKG_VERSION"))
+                .label("name", self.name.clone()),
+        );
+        out.push(Figure::gauge("skyline_uptime_seconds", "Seconds since start", self.clock.now() - self.started));
+        out.push(Figure::gauge("skyline_ready", "1 if the node is ready", f64::from(u8::from(self.readiness().ready))));
+        out.push(Figure::gauge("skyline_ledger_balanced", "1 if received, logged, delivered, waiting, shed and refused add up", f64::from(u8::from(self.is_balanced()))));
+        out.push(Figure::counter("skyline_ledger_failures_total", "Times that the ledger did not add up", self.ledger_failures.load(Ordering::Relaxed)));
+        self.intake.figures(&mut out);
+        self.journal.figures(&mut out);
+        self.destinations.figures(&mut out);
+        self.plane.figures(&mut out);
+        self.store.figures(&mut out);
+        process_figures(&mut out);
+        out
+    }
+
+    /// What `skyline status` shows.
+    pub(crate) fn status(&self) -> Value {
+        let readiness = self.readiness();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "name": self.name,
+            "uptime_seconds": self.clock.now() - self.started,
+            "ready": readiness.ready,
+            "reasons": readiness.reasons,
+            "ledger_balanced": self.is_balanced(),
+            "listeners": self.intake.ledgers().iter().filter(|l| l.received > 0).map(listener).collect::<Vec<_>>(),
+            "journal": self.journal_status(),
+            "destinations": self.destinations_status(),
+            "window": self.window_status(),
+            "bad_points": self.bad_points(),
+        })
+    }
+
+    fn journal_status(&self) -> Value {
+        let mut figures = Vec::new();
+        self.journal.figures(&mut figures);
+        let of = |name: &str| figures.iter().find(|f| f.name == name).map_or(0.0, |f| f.value);
+        json!({
+            "points": self.journal.end(),
+            "oldest": self.journal.start(),
+            "bytes": of("skyline_journal_bytes"),
+            "budget": of("skyline_journal_budget_bytes"),
+            "readers": self.journal.ledgers().iter().map(|(name, l)| json!({
+                "reader": name, "routed": l.routed, "delivered": l.delivered, "waiting": l.waiting,
+                "shed": l.shed, "pinned_bytes": l.pinned_bytes, "lag_seconds": l.lag_seconds,
+            })).collect::<Vec<_>>(),
+        })
+    }
+
+    fn destinations_status(&self) -> Vec<Value> {
+        self.destinations
+            .status()
+            .iter()
+            .map(|d| {
+                json!({
+                    "destination": d.address, "protocol": d.protocol, "connected": d.connected,
+                    "since": d.since, "last_error": d.last_error, "routed": d.routed,
+                    "delivered": d.delivered, "waiting": d.waiting, "shed": d.shed, "repeats": d.repeats,
+                })
+            })
+            .collect()
+    }
+
+    fn window_status(&self) -> Value {
+        let views = self.plane.views();
+        let sum = |f: &dyn Fn(&crate::plane::View) -> u64| views.iter().map(f).sum::<u64>();
+        let worst = |which: usize| views.iter().map(|v| v.latency.of(which) * 1e3).fold(0.0, f64::max);
+        json!({
+            "metrics": sum(&|v| v.metrics),
+            "stored": sum(&|v| v.counters.stored),
+            "refused": sum(&|v| v.counters.refused.total()),
+            "waiting": views.iter().map(|v| v.waiting).max().unwrap_or(0),
+            "judged": sum(&|v| v.counters.judged),
+            "anomalies": sum(&|v| v.counters.anomalies),
+            "unrecorded": sum(&|v| v.unsaved_anomalies),
+            "p50_ms": worst(0), "p99_ms": worst(1), "max_ms": worst(2),
+            "warm": self.plane.is_warm(),
+        })
+    }
+
+    fn bad_points(&self) -> Vec<Value> {
+        self.intake
+            .recent_refusals()
+            .iter()
+            .map(|r| {
+                json!({
+                    "time": r.time, "listener": r.listener.label(), "peer": r.peer.to_string(),
+                    "reason": r.why.label(), "text": r.text,
+                })
+            })
+            .collect()
+    }
+}
+
+fn listener(line: &ListenerLedger) -> Value {
+    let reasons: serde_json::Map<_, _> =
+        line.refused.iter().map(|(reason, n)| (reason.label().to_owned(), Value::from(n))).collect();
+    json!({
+        "listener": line.listener.label(), "received": line.received, "logged": line.logged,
+        "refused": line.refused.total(), "reasons": reasons,
+    })
+}
+
+/// Memory and processor time of this process, from `/proc`.
+fn process_figures(out: &mut Vec<Figure>) {
+    if let Ok(statm) = std::fs::read_to_string("/proc/self/statm")
+        && let Some(pages) = statm.split(' ').nth(1).and_then(|p| p.parse::<f64>().ok())
+    {
+        out.push(Figure::gauge("skyline_resident_bytes", "Resident memory of the process", pages * 4096.0));
+    }
+    if let Ok(stat) = std::fs::read_to_string("/proc/self/stat")
+        && let Some((_, rest)) = stat.rsplit_once(") ")
+    {
+        // utime and stime, in ticks of 10 ms on every Linux that we know.
+        let ticks: f64 = rest.split(' ').skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum();
+        out.push(Figure { kind: skyline_core::figure::Kind::Counter, ..Figure::gauge("skyline_cpu_seconds_total", "Processor time of the process", ticks / 100.0) });
+    }
+}
