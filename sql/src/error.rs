@@ -66,6 +66,10 @@ impl Error {
             (Some(8), _) => {
                 Self::config(path, "the file cannot be written: give the node's user the right to")
             }
+            // A row that is referred to by an id in memory was removed: next time the id is looked up.
+            _ if source.as_database_error().is_some_and(|e| e.is_foreign_key_violation()) => {
+                Self::Retry { path: path.to_owned(), source }
+            }
             (Some(1 | 19 | 20), _) => Self::data(path, source.to_string()),
             (_, sqlx::Error::PoolClosed) => Self::Closed { path: path.to_owned() },
             (

@@ -10,6 +10,7 @@
 //! whatever grouping it is recorded; a reader's position is stored in the transaction of the
 //! anomalies before it; an anomaly's id is never used twice.
 
+mod dictionary;
 mod error;
 mod figures;
 mod migrate;

@@ -1,5 +1,6 @@
 //! Opening the database: one connection that writes, several that read.
 
+use crate::dictionary::Known;
 use crate::error::Error;
 use crate::figures::Totals;
 use crate::migrate;
@@ -40,6 +41,7 @@ struct Inner {
     writer: SqlitePool,
     readers: SqlitePool,
     totals: Totals,
+    known: Known,
 }
 
 impl Store {
@@ -85,7 +87,14 @@ impl Store {
         let reading = connect.pragma("case_sensitive_like", "ON").pragma("query_only", "ON");
         let readers = pool().max_connections(READERS).connect_lazy_with(reading);
         let (path, clock) = (path.to_owned(), options.clock);
-        Ok(Self(Arc::new(Inner { path, clock, writer, readers, totals: Totals::default() })))
+        Ok(Self(Arc::new(Inner {
+            path,
+            clock,
+            writer,
+            readers,
+            totals: Totals::default(),
+            known: Known::default(),
+        })))
     }
 
     /// The database file.
@@ -110,6 +119,10 @@ impl Store {
 
     pub(crate) fn readers(&self) -> &SqlitePool {
         &self.0.readers
+    }
+
+    pub(crate) fn known(&self) -> &Known {
+        &self.0.known
     }
 
     pub(crate) fn totals(&self) -> &Totals {

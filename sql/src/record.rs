@@ -1,8 +1,8 @@
 //! Recording anomalies: a batch is one transaction, with the position of the reader it came from.
 
+use crate::dictionary::Ids;
 use crate::error::Error;
 use crate::pool::Store;
-use skyline_core::algorithm::Algorithm;
 use skyline_core::anomaly::Anomaly;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 const CHUNK: usize = 500;
 
 /// Who found the anomalies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Context {
     /// The node, `node.name`.
     pub host: String,
@@ -52,6 +52,7 @@ impl Store {
         let totals = self.totals();
         let recorded = self.transaction(anomalies, context, position).await.inspect_err(|_| {
             totals.failures.fetch_add(1, Ordering::Relaxed);
+            self.known().clear();
         })?;
         totals.new.fetch_add(recorded.new, Ordering::Relaxed);
         totals.known.fetch_add(recorded.known, Ordering::Relaxed);
@@ -68,11 +69,21 @@ impl Store {
         let failed = |e| Error::of(self.path(), e);
         let now = self.now();
         let mut transaction = self.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let mut recorded = Recorded::default();
+        let (mut recorded, mut ids) = (Recorded::default(), None);
         if !anomalies.is_empty() {
-            let mut batch =
-                Writer { path: self.path(), connection: &mut transaction, now, recorded: &mut recorded };
-            batch.write(anomalies, context).await?;
+            let found = match self.known().get(context) {
+                Some(ids) => ids,
+                None => Ids::find(&mut transaction, context, now).await.map_err(failed)?,
+            };
+            let mut batch = Writer {
+                path: self.path(),
+                connection: &mut transaction,
+                ids: &found,
+                now,
+                recorded: &mut recorded,
+            };
+            batch.write(anomalies).await?;
+            ids = Some(found);
         }
         if let Some((reader, seq)) = position {
             sqlx::query(
@@ -87,6 +98,9 @@ impl Store {
             .map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)?;
+        if let Some(ids) = ids {
+            self.known().put(context, ids);
+        }
         Ok(recorded)
     }
 
@@ -108,36 +122,9 @@ impl Store {
 struct Writer<'a> {
     path: &'a Path,
     connection: &'a mut SqliteConnection,
+    ids: &'a Ids,
     now: i64,
     recorded: &'a mut Recorded,
-}
-
-/// The dictionaries whose rows are made when first named.
-#[derive(Debug, Clone, Copy)]
-enum Dictionary {
-    Host,
-    App,
-    Algorithm,
-}
-
-impl Dictionary {
-    const fn insert(self) -> &'static str {
-        match self {
-            Self::Host => "INSERT INTO host (name, created_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
-            Self::App => "INSERT INTO app (name, created_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
-            Self::Algorithm => {
-                "INSERT INTO algorithm (name, created_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
-            }
-        }
-    }
-
-    const fn select(self) -> &'static str {
-        match self {
-            Self::Host => "SELECT id FROM host WHERE name = ?",
-            Self::App => "SELECT id FROM app WHERE name = ?",
-            Self::Algorithm => "SELECT id FROM algorithm WHERE name = ?",
-        }
-    }
 }
 
 impl Writer<'_> {
@@ -146,47 +133,29 @@ impl Writer<'_> {
         move |e| Error::of(&path, e)
     }
 
-    async fn write(&mut self, anomalies: &[Anomaly], context: &Context) -> Result<(), Error> {
-        let host = self.id(Dictionary::Host, &context.host).await?;
-        let app = self.id(Dictionary::App, &context.app).await?;
-        let mut algorithms = Vec::with_capacity(Algorithm::ALL.len());
-        for algorithm in Algorithm::ALL {
-            algorithms.push((algorithm, self.id(Dictionary::Algorithm, algorithm.name()).await?));
-        }
+    async fn write(&mut self, anomalies: &[Anomaly]) -> Result<(), Error> {
+        let storable = |a: &&Anomaly| a.point.ts.is_finite() && a.received.is_finite();
         for chunk in anomalies.chunks(CHUNK) {
-            let metrics = self.metrics(chunk).await?;
-            let new = self.anomalies(chunk, &metrics, (host, app)).await?;
-            self.votes(&new, &algorithms).await?;
+            let chunk: Vec<_> = chunk.iter().filter(storable).collect();
+            if chunk.is_empty() {
+                continue;
+            }
+            let metrics = self.metrics(&chunk).await?;
+            let new = self.anomalies(&chunk, &metrics).await?;
+            self.votes(&new).await?;
+        }
+        self.recorded.refused = anomalies.len() as u64 - self.recorded.new - self.recorded.known;
+        if self.recorded.refused > 0 {
+            tracing::error!(
+                anomalies = self.recorded.refused,
+                "anomalies without a time or a name of their own are not recorded"
+            );
         }
         Ok(())
     }
 
-    /// Insert or get.
-    async fn id(&mut self, dictionary: Dictionary, name: &str) -> Result<i64, Error> {
-        let failed = self.failed();
-        let known: Option<i64> = sqlx::query_scalar(dictionary.select())
-            .bind(name)
-            .fetch_optional(&mut *self.connection)
-            .await
-            .map_err(&failed)?;
-        if let Some(id) = known {
-            return Ok(id);
-        }
-        sqlx::query(dictionary.insert())
-            .bind(name)
-            .bind(self.now)
-            .execute(&mut *self.connection)
-            .await
-            .map_err(&failed)?;
-        sqlx::query_scalar(dictionary.select())
-            .bind(name)
-            .fetch_one(&mut *self.connection)
-            .await
-            .map_err(&failed)
-    }
-
     /// Ids of the metrics of a chunk; one whose name clashes with another's hash has none.
-    async fn metrics<'a>(&mut self, chunk: &'a [Anomaly]) -> Result<HashMap<&'a str, i64>, Error> {
+    async fn metrics<'a>(&mut self, chunk: &[&'a Anomaly]) -> Result<HashMap<&'a str, i64>, Error> {
         let failed = self.failed();
         let mut seen: HashMap<&str, (i64, i64)> = HashMap::new();
         for anomaly in chunk {
@@ -217,24 +186,17 @@ impl Writer<'_> {
     /// Inserts the rows; returns the new ones with their anomalies.
     async fn anomalies<'a>(
         &mut self,
-        chunk: &'a [Anomaly],
+        chunk: &[&'a Anomaly],
         metrics: &HashMap<&str, i64>,
-        (host, app): (i64, i64),
     ) -> Result<Vec<(i64, &'a Anomaly)>, Error> {
         let failed = self.failed();
         // The key of a row is taken by the first anomaly of the batch that has it.
         let mut wanted: HashMap<(i64, u64), &Anomaly> = HashMap::with_capacity(chunk.len());
         let mut rows = Vec::with_capacity(chunk.len());
-        for anomaly in chunk {
+        for &anomaly in chunk {
             let ts = anomaly.point.ts;
-            let metric = metrics
-                .get(anomaly.metric.as_str())
-                .filter(|_| ts.is_finite() && anomaly.received.is_finite());
-            let Some(metric) = metric else {
-                tracing::error!(metric = anomaly.metric, ts, "an anomaly cannot be recorded");
-                self.recorded.refused += 1;
-                continue;
-            };
+            // None: its name clashes with another's hash.
+            let Some(metric) = metrics.get(anomaly.metric.as_str()) else { continue };
             match wanted.entry((*metric, key(ts))) {
                 Entry::Vacant(place) => {
                     place.insert(anomaly);
@@ -246,7 +208,7 @@ impl Writer<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let now = self.now;
+        let (host, app, now) = (self.ids.host, self.ids.app, self.now);
         let mut query = QueryBuilder::<Sqlite>::new(
             "INSERT INTO anomaly (metric_id, host_id, app_id, anomaly_ts, received_ts, value, judged_value, mean, \
              stddev, window_from_ts, window_points, full_duration_s, is_counter, journal_seq, created_at) ",
@@ -279,11 +241,11 @@ impl Writer<'_> {
         Ok(new)
     }
 
-    async fn votes(&mut self, new: &[(i64, &Anomaly)], algorithms: &[(Algorithm, i64)]) -> Result<(), Error> {
+    async fn votes(&mut self, new: &[(i64, &Anomaly)]) -> Result<(), Error> {
         let votes: Vec<_> = new
             .iter()
             .flat_map(|(id, anomaly)| {
-                let asked = algorithms.iter().filter(|(a, _)| anomaly.asked.contains(*a));
+                let asked = self.ids.algorithms.iter().filter(|(a, _)| anomaly.asked.contains(*a));
                 asked.map(|(a, number)| (*id, *number, anomaly.triggered.contains(*a)))
             })
             .collect();

@@ -65,11 +65,23 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 2_048,
+            connections: 1_024,
             head: Duration::from_secs(10),
             request: Duration::from_secs(10),
             age: Duration::from_secs(120),
             drain: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Limits {
+    /// The usual ones: a scraper and a person need few connections for the state of the node, and file
+    /// descriptors are needed for points.
+    #[must_use]
+    pub fn of(listener: Listener) -> Self {
+        match listener {
+            Listener::Api => Self::default(),
+            Listener::Status => Self { connections: 128, ..Self::default() },
         }
     }
 }
@@ -95,7 +107,7 @@ pub async fn bind(listener: Listener, addresses: &[SocketAddr]) -> Result<Bound,
         let socket = TcpListener::bind(address).await;
         sockets.push(socket.map_err(|source| Error::Bind { listener, address, source })?);
     }
-    Ok(Bound { listener, sockets, limits: Limits::default() })
+    Ok(Bound { listener, sockets, limits: Limits::of(listener) })
 }
 
 /// [`bind`] and [`Bound::serve`].

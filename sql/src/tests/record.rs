@@ -85,6 +85,20 @@ async fn what_no_row_can_hold_does_not_hold_up_the_rest() {
     let got = store.record(&batch, &context(), Some(("r", 7))).await.expect("recorded");
     assert_eq!(got, Recorded { new: 1, known: 0, refused: 2 });
     assert_eq!(store.position("r").await.expect("read"), Some(7));
+    assert_eq!(store.counts().await.expect("counted"), Counts { anomalies: 1, metrics: 1 });
+}
+
+#[tokio::test]
+async fn rows_that_another_program_removed_are_made_again() {
+    let (_dir, store) = here().await;
+    store.record(&[anomaly("a", 1.0)], &context(), None).await.expect("recorded");
+    for table in ["DELETE FROM anomaly", "DELETE FROM host", "DELETE FROM algorithm", "DELETE FROM metric"] {
+        sqlx::query(table).execute(store.writer()).await.expect("removed");
+    }
+    let error =
+        store.record(&[anomaly("a", 1.0)], &context(), None).await.expect_err("ids of rows that are gone");
+    assert!(error.is_retry(), "{error}");
+    assert_eq!(store.record(&[anomaly("a", 1.0)], &context(), None).await.expect("recorded"), recorded(1, 0));
 }
 
 #[tokio::test]
