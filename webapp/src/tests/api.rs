@@ -242,7 +242,11 @@ async fn a_thousand_ask_while_anomalies_are_recorded() {
                     format!("/api/v1/anomalies?metric=m{}&limit=5", i % 100),
                     "/anomalies.json?seconds=86400".to_owned(),
                 ] {
-                    let answer = client.get(&path).await;
+                    let mut answer = client.get(&path).await;
+                    // A slow machine may say "later", and only that.
+                    while answer.status == 503 && answer.headers["retry-after"] == "1" {
+                        answer = client.get(&path).await;
+                    }
                     assert_eq!(answer.status, 200, "{path}: {}", answer.text);
                 }
             })
