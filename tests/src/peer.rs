@@ -1,0 +1,27 @@
+//! Programs that the node talks to: Debian's own, and a sink that misbehaves on request.
+
+pub mod c_relay;
+pub mod carbon_cache;
+pub mod carbon_relay;
+pub mod sink;
+pub mod whisper;
+
+use crate::eventually;
+use crate::process::Process;
+use anyhow::Context as _;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long a peer may take to listen.
+const START: Duration = Duration::from_secs(15);
+
+/// Waits until `process` listens on `address`.
+fn listens(process: &mut Process, address: SocketAddr) -> anyhow::Result<()> {
+    let outcome = eventually(START, &format!("a peer listens on {address}"), || {
+        if let Err(error) = process.must_run() {
+            return Some(Err(error));
+        }
+        TcpStream::connect(address).is_ok().then_some(Ok(()))
+    });
+    outcome.and_then(|inner| inner).with_context(|| format!("its last words:\n{}", process.last_words()))
+}

@@ -1,0 +1,48 @@
+//! carbon-c-relay: in front of the node, and beside it in benchmarks.
+
+use super::listens;
+use crate::port;
+use crate::process::Process;
+use std::net::SocketAddr;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A carbon-c-relay that sends everything to one address as lines.
+#[derive(Debug)]
+pub struct CRelay {
+    /// The process; see there for its memory and CPU time.
+    pub process: Process,
+    line: SocketAddr,
+    _folder: TempDir,
+}
+
+impl CRelay {
+    /// Starts it with further `arguments`, such as `-q 2000000`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed or does not listen.
+    pub fn start(destination: SocketAddr, arguments: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("carbon-c-relay-").tempdir()?;
+        let line = port::free();
+        // Its own metrics once in a day: a sink that counts lines counts them too.
+        let config = format!(
+            "listen type linemode\n    {line} proto tcp\n    ;\n\
+             cluster all\n    forward\n        {destination}\n    ;\n\
+             match * send to all stop;\nstatistics submit every 86400 seconds;\n"
+        );
+        let file = folder.path().join("relay.conf");
+        std::fs::write(&file, config)?;
+        let mut command = Command::new("carbon-c-relay");
+        command.arg("-f").arg(&file).args(arguments);
+        let mut process = Process::start(&mut command, &folder.path().join("relay.log"))?;
+        listens(&mut process, line)?;
+        Ok(Self { process, line, _folder: folder })
+    }
+
+    /// Where it takes lines.
+    #[must_use]
+    pub fn line(&self) -> SocketAddr {
+        self.line
+    }
+}
