@@ -80,7 +80,7 @@ impl Tally {
 }
 
 /// A verdict on a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
     /// Whether enough algorithms agree.
     pub anomalous: bool,
@@ -88,9 +88,20 @@ pub struct Verdict {
     pub asked: AlgorithmSet,
     /// Those that voted yes.
     pub yes: AlgorithmSet,
+    /// The newest value, as it came; NaN for an empty window.
+    pub datapoint: f64,
 }
 
 impl Verdict {
+    fn new(tally: &Tally, view: WindowView<'_>) -> Self {
+        Self {
+            anomalous: tally.is_anomalous() && !view.is_empty(),
+            asked: tally.asked(),
+            yes: tally.yes(),
+            datapoint: view.values.last().copied().unwrap_or(f64::NAN),
+        }
+    }
+
     /// One algorithm's vote.
     #[must_use]
     pub const fn vote(&self, algorithm: Algorithm) -> Vote {
@@ -104,6 +115,22 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// The votes as the reference reports them, from a verdict that has asked all: in the `order` of
+    /// `ALGORITHMS`, and false for those that it would not have run, once consensus was out of reach.
+    #[must_use]
+    pub fn ensemble_as_reference(&self, order: &[Algorithm], consensus: u32) -> Vec<bool> {
+        let bearable = order.len().saturating_sub(consensus as usize);
+        let mut no = 0;
+        let votes = order.iter().map(|algorithm| {
+            let yes = self.yes.contains(*algorithm) && no <= bearable;
+            no += usize::from(!yes);
+            yes
+        });
+        votes.collect()
+    }
+}
+
 /// Judges a window whose gates are open; `now` in seconds. An empty window is not anomalous.
 pub fn decide(view: WindowView<'_>, now: f64, settings: &Settings, scratch: &mut Scratch) -> Verdict {
     let mut tally = Tally::new(settings);
@@ -113,18 +140,21 @@ pub fn decide(view: WindowView<'_>, now: f64, settings: &Settings, scratch: &mut
             break;
         }
     }
-    Verdict { anomalous: tally.is_anomalous() && !view.is_empty(), asked: tally.asked(), yes: tally.yes() }
+    Verdict::new(&tally, view)
 }
 
-/// Asks every algorithm of the ensemble, as Mirage does and as an explanation wants it.
+/// Asks every algorithm of the ensemble, as Mirage does (with its second-order resolution as
+/// `full_duration`) and as an explanation wants it.
 pub fn decide_all(view: WindowView<'_>, now: f64, settings: &Settings, scratch: &mut Scratch) -> Verdict {
     let mut tally = Tally::new(settings);
     for algorithm in settings.algorithms.iter() {
         let yes = vote::judge(algorithm, view, now, settings, scratch) == Vote::Yes;
-        // Out of reach or not, all are asked.
-        let _: ControlFlow<()> = tally.vote(algorithm, yes);
+        if tally.vote(algorithm, yes).is_break() {
+            // Out of reach, but all are asked.
+            continue;
+        }
     }
-    Verdict { anomalous: tally.is_anomalous() && !view.is_empty(), asked: tally.asked(), yes: tally.yes() }
+    Verdict::new(&tally, view)
 }
 
 #[cfg(test)]
@@ -142,6 +172,36 @@ mod tests {
         assert!(tally.vote(Algorithm::FirstHourAverage, false).is_break());
         assert!(!tally.is_anomalous());
         assert!(!Tally::new(&Settings { consensus: 10, ..Settings::default() }).is_anomalous());
+    }
+
+    #[test]
+    fn ensembles_as_the_reference_reports_them() {
+        let order = [Algorithm::Grubbs, Algorithm::KsTest, Algorithm::LeastSquares, Algorithm::HistogramBins];
+        let check = |yes: &[Algorithm], consensus, expected: [bool; 4]| {
+            let yes = yes.iter().copied().collect();
+            let verdict = Verdict { anomalous: false, asked: AlgorithmSet::ALL, yes, datapoint: 0.0 };
+            assert_eq!(verdict.ensemble_as_reference(&order, consensus), expected, "{yes:?} {consensus}");
+        };
+        check(&order, 3, [true; 4]);
+        check(&[Algorithm::HistogramBins], 3, [false; 4]);
+        check(&[Algorithm::HistogramBins], 1, [false, false, false, true]);
+        check(&[Algorithm::Grubbs, Algorithm::HistogramBins], 3, [true, false, false, false]);
+        check(&[Algorithm::Grubbs, Algorithm::HistogramBins], 2, [true, false, false, true]);
+    }
+
+    #[test]
+    fn what_was_not_asked_is_no_vote() {
+        let values: Vec<f64> = (0..300).map(|i| f64::from(i % 10)).collect();
+        let ts: Vec<f64> = (0..300).map(|i| 1_700_000_000.0 + 60.0 * f64::from(i)).collect();
+        let view = WindowView::new(&ts, &values);
+        let verdict = decide(view, 1_700_018_000.0, &Settings::default(), &mut Scratch::default());
+        assert!(!verdict.anomalous);
+        assert_eq!(verdict.asked.len(), 4);
+        assert_eq!(verdict.vote(Algorithm::FirstHourAverage), Vote::No);
+        assert_eq!(verdict.vote(Algorithm::HistogramBins), Vote::NotAsked);
+        assert_eq!(verdict.datapoint, 9.0);
+        let empty = decide_all(WindowView::new(&[], &[]), 0.0, &Settings::default(), &mut Scratch::default());
+        assert!(!empty.anomalous && empty.datapoint.is_nan());
     }
 
     proptest! {

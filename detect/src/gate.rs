@@ -1,6 +1,6 @@
 //! What keeps a window from being judged (`skyline:skyline/analyzer/algorithms.py`, `run_selected_algorithm`).
 
-use crate::settings::Settings;
+use crate::settings::{Manner, Settings};
 use skyline_store::view::WindowView;
 
 /// Why a window is not judged. The numbers index counters.
@@ -11,15 +11,20 @@ pub enum Gate {
     TooShort = 0,
     /// The newest point is older than `stale_seconds`.
     Stale = 1,
-    /// The newest points have exactly `boredom_set_size` distinct values.
+    /// The newest points have too few distinct values.
     Boring = 2,
 }
 
 /// The first gate that is shut, in the reference's order.
 #[must_use]
 pub fn check(view: WindowView<'_>, now: f64, settings: &Settings) -> Option<Gate> {
+    check_from(view, now, settings, settings.min_points)
+}
+
+/// The same with another number of points that are enough.
+pub(crate) fn check_from(view: WindowView<'_>, now: f64, settings: &Settings, least: u32) -> Option<Gate> {
     let last = match view.ts.last() {
-        Some(last) if view.len() >= settings.min_points as usize => *last,
+        Some(last) if view.len() >= least as usize => *last,
         _ => return Some(Gate::TooShort),
     };
     if now - last > settings.stale_seconds {
@@ -28,21 +33,24 @@ pub fn check(view: WindowView<'_>, now: f64, settings: &Settings) -> Option<Gate
     is_boring(view, settings).then_some(Gate::Boring)
 }
 
-/// Whether the newest `boredom_points` have exactly `boredom_set_size` distinct values, as the reference asks:
-/// with a size of two a constant series is not boring (nor ever anomalous).
+/// Whether the newest `boredom_points` have `boredom_set_size` distinct values or fewer; in the
+/// reference's manner exactly so many, so that with a size of two a constant series is not boring.
+/// A size of 0 switches the gate off. Zero and minus zero are one value.
 #[must_use]
 pub fn is_boring(view: WindowView<'_>, settings: &Settings) -> bool {
     let size = settings.boredom_set_size as usize;
-    let mut distinct: Vec<f64> = Vec::new();
-    for value in view.values.iter().rev().take(settings.boredom_points as usize) {
-        if !distinct.contains(value) {
-            distinct.push(*value);
-            if distinct.len() > size {
+    let skipped = view.len().saturating_sub(settings.boredom_points as usize);
+    let newest = view.values.get(skipped..).unwrap_or_default();
+    let mut distinct = 0;
+    for (i, value) in newest.iter().enumerate() {
+        if !newest.iter().take(i).any(|earlier| earlier == value) {
+            distinct += 1;
+            if distinct > size {
                 return false;
             }
         }
     }
-    size > 0 && distinct.len() == size
+    size > 0 && (distinct == size || settings.manner == Manner::Mended)
 }
 
 #[cfg(test)]
@@ -74,8 +82,11 @@ mod tests {
     fn boredom_can_be_widened_or_switched_off() {
         let two = Settings { boredom_set_size: 2, ..Settings::default() };
         assert_eq!(gate(&[1.0, 2.0, 1.0], 0.0, &two), Some(Gate::Boring));
-        assert_eq!(gate(&[1.0, 1.0], 0.0, &two), None);
+        assert_eq!(gate(&[1.0, 1.0], 0.0, &two), Some(Gate::Boring));
         assert_eq!(gate(&[1.0, 2.0, 3.0], 0.0, &two), None);
+        let reference = Settings { manner: Manner::Reference, ..two };
+        assert_eq!(gate(&[1.0, 2.0, 1.0], 0.0, &reference), Some(Gate::Boring));
+        assert_eq!(gate(&[1.0, 1.0], 0.0, &reference), None);
         let off = Settings { boredom_set_size: 0, ..Settings::default() };
         assert_eq!(gate(&[1.0, 1.0], 0.0, &off), None);
     }

@@ -2,6 +2,19 @@
 
 use skyline_core::algorithm::AlgorithmSet;
 
+/// How far the reference is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Manner {
+    /// Its verdicts, without its evident mistakes:
+    /// - boring is `boredom_set_size` distinct values **or fewer** ([`crate::gate`]);
+    /// - [`crate::boundary::Rule::LessThan`] and `GreaterThan` look at boring windows too;
+    /// - a steady metric below 20 is no cliff ([`crate::boundary::Rule::DropOffCliff`]).
+    #[default]
+    Mended,
+    /// To the letter: for its own case files.
+    Reference,
+}
+
 /// Settings of the verdict on a window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -15,10 +28,12 @@ pub struct Settings {
     pub min_points: u32,
     /// Newest points looked at for boredom (`MAX_TOLERABLE_BOREDOM`).
     pub boredom_points: u32,
-    /// Exactly so many distinct values among them are boring (`BOREDOM_SET_SIZE`); 0: no gate.
+    /// So many distinct values among them, or fewer, are boring (`BOREDOM_SET_SIZE`); 0: no gate.
     pub boredom_set_size: u32,
     /// Length of the window, seconds (`FULL_DURATION`; Mirage: its second-order resolution).
     pub full_duration: f64,
+    /// How far the reference is followed.
+    pub manner: Manner,
 }
 
 impl Default for Settings {
@@ -31,6 +46,7 @@ impl Default for Settings {
             boredom_points: 100,
             boredom_set_size: 1,
             full_duration: 86_400.0,
+            manner: Manner::Mended,
         }
     }
 }

@@ -45,12 +45,17 @@ pub struct Scratch {
     pub(crate) values: Vec<f64>,
     pub(crate) others: Vec<f64>,
     pub(crate) sorted: Vec<f64>,
-    pub(crate) keys: Vec<i64>,
     pub(crate) adf: adf::Workspace,
 }
 
 /// Asks one algorithm. `now`: seconds, the time of receipt of the newest point.
-pub fn judge(algorithm: Algorithm, view: WindowView<'_>, now: f64, settings: &Settings, scratch: &mut Scratch) -> Vote {
+pub fn judge(
+    algorithm: Algorithm,
+    view: WindowView<'_>,
+    now: f64,
+    settings: &Settings,
+    scratch: &mut Scratch,
+) -> Vote {
     let yes = match algorithm {
         Algorithm::HistogramBins => histogram_bins::judge(view),
         Algorithm::FirstHourAverage => first_hour_average::judge(view, now, settings.full_duration, scratch),
@@ -75,20 +80,27 @@ pub fn tail_average(values: &[f64]) -> f64 {
     }
 }
 
+/// The same for a comparison with a mean: of three equal values exactly their value, so that rounding
+/// makes no deviation where there is none.
+fn tail_level(values: &[f64]) -> f64 {
+    match values {
+        [.., a, b, c] if a == b && b == c => *c,
+        _ => tail_average(values),
+    }
+}
+
 /// Mean and sum of squared deviations from it, NaN left out, and the number of values that count.
 #[must_use]
 pub fn moments(values: &[f64]) -> (f64, f64, f64) {
-    let Some((low, high)) = lanes::range(values) else { return odd_moments(values) };
+    let Some((low, high, sum)) = lanes::survey(values) else { return odd_moments(values) };
     let n = values.len() as f64;
     if low == high {
         return (low, 0.0, n);
     }
-    let mean = lanes::sum(values, |v| v) / n;
-    let m2 = lanes::sum(values, |v| {
-        let d = v - mean;
-        d * d
-    });
-    (mean, m2, n)
+    let about = sum / n;
+    // What the mean is off by shows in the sum of the deviations.
+    let (rest, squares) = lanes::sum_and_squares(values, |v| v - about);
+    (about + rest / n, squares - rest * rest / n, n)
 }
 
 /// The same where there are NaN or infinities.

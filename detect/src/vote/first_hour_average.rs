@@ -1,6 +1,6 @@
 //! The tail average is more than three deviations from the mean of the window's first hour.
 
-use super::{Scratch, mean_and_stddev, tail_average};
+use super::{Scratch, mean_and_stddev, tail_level};
 use skyline_store::view::WindowView;
 
 /// The vote is yes if the first figure is larger than the second. `mean` and `std` (sample) are
@@ -24,7 +24,7 @@ pub fn judge(view: WindowView<'_>, now: f64, full_duration: f64, scratch: &mut S
     } else {
         mean_and_stddev(hour)
     };
-    let (left, right) = sides(tail_average(view.values), mean, std);
+    let (left, right) = sides(tail_level(view.values), mean, std);
     left > right
 }
 

@@ -1,6 +1,6 @@
 //! Grubbs' test for one high outlier at 5 %: the tail average against the window. Only upward.
 
-use super::{moments, tail_average};
+use super::{moments, tail_level};
 use crate::quantile;
 use skyline_store::view::WindowView;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +45,7 @@ pub fn judge(view: WindowView<'_>) -> bool {
         return false;
     }
     let std = (m2 / n).sqrt();
-    let (left, right) = sides(tail_average(view.values), mean, std, view.len());
+    let (left, right) = sides(tail_level(view.values), mean, std, view.len());
     std != 0.0 && left > right
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The line is fitted on centred times; over a short span it is horizontal, as the reference's.
 
-use super::{lanes, moments};
+use super::lanes;
 use skyline_store::view::WindowView;
 
 /// Residuals and their deviation below this never count: the reference rounds them to zero.
@@ -21,30 +21,31 @@ pub const fn keeps_slope(mean: f64, spread: f64) -> bool {
     spread / (mean * mean + spread * spread + 1.0) > f64::EPSILON / 2.0
 }
 
-/// See the module. Fewer than three points: no.
+/// See the module. Fewer than three points, or equal ones only: no.
 #[must_use]
 pub fn judge(view: WindowView<'_>) -> bool {
     let (ts, values) = (view.ts, view.values);
     let ([.., x0, x1, x2], [.., y0, y1, y2]) = (ts, values) else { return false };
-    let n = view.len() as f64;
-    let (mean_x, sxx, _) = moments(ts);
-    let mean_y = lanes::sum(values, |y| y) / n;
-    if !mean_y.is_finite() {
+    let Some((low, high, sum)) = lanes::survey(values) else { return false };
+    if low == high {
         return false;
     }
+    let n = view.len() as f64;
+    let mean_y = sum / n;
+    let mean_x = lanes::sum(ts, |x| x) / n;
+    let sxx = lanes::sum(ts, |x| (x - mean_x) * (x - mean_x));
     let slope = if keeps_slope(mean_x, (sxx / n).sqrt()) {
         lanes::sum_pairs(ts, values, |x, y| (x - mean_x) * (y - mean_y)) / sxx
     } else {
         0.0
     };
     let residual = |x: f64, y: f64| (y - mean_y) - slope * (x - mean_x);
-    let mean = lanes::sum_pairs(ts, values, residual) / n;
-    let m2 = lanes::sum_pairs(ts, values, |x, y| {
-        let e = residual(x, y) - mean;
-        e * e
-    });
+    // Their mean is nothing but rounding.
+    let (sum, squares) = lanes::sum_and_squares_of_pairs(ts, values, residual);
+    let mean = sum / n;
+    let std = ((squares / n) - mean * mean).max(0.0).sqrt();
     let tail = ((residual(*x2, *y2) + residual(*x1, *y1)) + residual(*x0, *y0)) / 3.0;
-    is_far(tail, (m2 / n).sqrt())
+    is_far(tail - mean, std)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The tail average is more than three deviations from the mean of the whole window.
 
-use super::{mean_and_stddev, tail_average};
+use super::{mean_and_stddev, tail_level};
 use skyline_store::view::WindowView;
 
 /// The vote is yes if the first figure is larger than the second. `mean` and `std` (sample) are
@@ -14,7 +14,7 @@ pub const fn sides(tail_average: f64, mean: f64, std: f64) -> (f64, f64) {
 #[must_use]
 pub fn judge(view: WindowView<'_>) -> bool {
     let (mean, std) = mean_and_stddev(view.values);
-    let (left, right) = sides(tail_average(view.values), mean, std);
+    let (left, right) = sides(tail_level(view.values), mean, std);
     left > right
 }
 

@@ -56,8 +56,9 @@ proptest! {
     #[test]
     fn a_unit_changes_no_vote((ts, values) in windows(), power in -20_i32..20) {
         let scaled: Vec<f64> = values.iter().map(|v| v * 2.0_f64.powi(power)).collect();
-        // The straight line has absolute cut-offs, a constant's histogram an absolute width.
-        let out = [Algorithm::LeastSquares];
+        // The straight line has absolute cut-offs; the reference's solver, in the test for
+        // stationarity, tells a level from a constant by an absolute measure.
+        let out = [Algorithm::LeastSquares, Algorithm::KsTest];
         prop_assert_eq!(all_but(&out, votes(&ts, &values, 7200.0)), all_but(&out, votes(&ts, &scaled, 7200.0)));
     }
 
@@ -88,6 +89,16 @@ proptest! {
             let expected = algorithm == Algorithm::HistogramBins && n <= 20;
             prop_assert_eq!(vote, Vote::from(expected), "{:?}", algorithm);
         }
+    }
+
+    /// Nor does rounding make a first hour's constant one that the same constant departs from.
+    #[test]
+    fn a_return_to_the_same_constant_is_no_departure(value in -1e9_f64..1e9, other in -1e9_f64..1e9) {
+        let mut values = vec![value; 300];
+        values.extend([other, other, value, value, value]);
+        let ts = minutes(&values);
+        let first = first_hour_average::judge(WindowView::new(&ts, &values), ts[304], 3.0 * 3600.0, &mut Scratch::default());
+        prop_assert!(!first);
     }
 
     /// Whatever bits come, there is an answer.
