@@ -1,1 +1,349 @@
-//! The one way from listeners into the journal.
+//! The one way from listeners into the journal: [`Intake::submit`] routes a batch, appends it and
+//! keeps the account that proves that nothing was lost in silence.
+//!
+//! For each listener, in points: `received == logged + refused(reason)`. The counts survive
+//! restarts: they are saved with the sequence number up to which they hold, and what the journal
+//! has after it is counted again at start.
+
+mod ledger;
+mod refusal;
+
+#[cfg(test)]
+mod tests;
+
+pub use ledger::{Error, ListenerLedger};
+pub use refusal::{Peer, Refusal, Refusals};
+
+use crate::route::Router;
+use arc_swap::ArcSwap;
+use ledger::Account;
+use refusal::Recent;
+use skyline_conf::model::listen::WhenFull;
+use skyline_core::batch::{Batch, Listener, Origin};
+use skyline_core::clock::Clock;
+use skyline_core::figure::{Figure, Kind};
+use skyline_core::reject::{Reject, RejectCounts};
+use skyline_journal::{Error as JournalError, Journal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// After a stop was asked for, so long a batch still waits for room in the journal.
+const STOP_WAIT: Duration = Duration::from_secs(2);
+
+/// Pause between two saves of the ledger.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// How an intake behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder of the file `ledger`.
+    pub state_dir: PathBuf,
+    /// Stream listeners, when the journal cannot take a batch.
+    pub when_full: WhenFull,
+    /// UDP listeners, when the journal cannot take a batch.
+    pub udp_when_full: WhenFull,
+    /// The clock of receipt times.
+    pub clock: Clock,
+}
+
+/// Takes batches in. Cheap to clone; all clones are the same intake.
+#[derive(Debug, Clone)]
+pub struct Intake(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    journal: Journal,
+    router: ArcSwap<Router>,
+    options: Options,
+    account: Account,
+    recent: Recent,
+    traffic: Traffic,
+    /// Batches that wait for room in the journal.
+    waiting: AtomicU32,
+}
+
+/// Counters of the sockets; listeners write them, figures show them.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) open: AtomicU64,
+    pub(crate) accepted: AtomicU64,
+    pub(crate) limit_hits: AtomicU64,
+    pub(crate) idle_closed: AtomicU64,
+    pub(crate) accept_errors: AtomicU64,
+    pub(crate) paused_millis: AtomicU64,
+    pub(crate) drops: crate::listen::KernelDrops,
+}
+
+impl Intake {
+    /// An intake into `journal`, with the account of earlier runs.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or `state_dir` cannot be written. A ledger file that cannot be
+    /// read is not an error: the counts then start with what the journal holds.
+    pub fn open(journal: Journal, router: Router, options: Options) -> Result<Self, Error> {
+        let account = Account::open(&options.state_dir, &journal)?;
+        Ok(Self(Arc::new(Inner {
+            router: ArcSwap::from_pointee(router),
+            account,
+            recent: Recent::default(),
+            traffic: Traffic::default(),
+            waiting: AtomicU32::new(0),
+            journal,
+            options,
+        })))
+    }
+
+    /// Routes batches by `router` from now on; batches in the journal keep their routes.
+    pub fn replace_router(&self, router: Router) {
+        self.0.router.store(Arc::new(router));
+    }
+
+    /// The routing in force.
+    #[must_use]
+    pub fn router(&self) -> Arc<Router> {
+        self.0.router.load_full()
+    }
+
+    /// The clock that receipt times are taken from.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.options.clock
+    }
+
+    /// Routes and logs a batch: live points, back-filled ones or the node's own. The logged batch,
+    /// or `None` if its points had to be refused; they are counted then, as
+    /// [`Reject::JournalFull`]. Waits for room where the listener's `when_full` says so.
+    ///
+    /// Not cancel-safe: a call that is dropped may leave points uncounted.
+    pub async fn submit(&self, batch: Batch) -> Option<Arc<Batch>> {
+        self.log(batch, None).await
+    }
+
+    /// The same; when `stop` is cancelled, room is waited for only a little longer.
+    pub async fn submit_until(&self, batch: Batch, stop: &CancellationToken) -> Option<Arc<Batch>> {
+        self.log(batch, Some(stop)).await
+    }
+
+    async fn log(&self, mut batch: Batch, stop: Option<&CancellationToken>) -> Option<Arc<Batch>> {
+        let inner = &*self.0;
+        let (listener, points) = (batch.source.listener, batch.len() as u64);
+        inner.account.received(listener, points);
+        inner.router.load().route(&mut batch);
+        let mut until = None;
+        loop {
+            let appending = inner.account.appending();
+            batch = match inner.journal.append(batch).await {
+                Ok(logged) => {
+                    inner.account.logged(listener, points);
+                    return Some(logged);
+                }
+                Err(JournalError::Full(full)) => *full,
+                Err(error) => {
+                    self.lost(listener, points, Some(&error));
+                    return None;
+                }
+            };
+            drop(appending);
+            if !self.waits(&batch) || until.is_some_and(|until| Instant::now() >= until) {
+                self.lost(listener, points, None);
+                return None;
+            }
+            inner.waiting.fetch_add(1, Relaxed);
+            self.room(stop, &mut until).await;
+            inner.waiting.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Whether a batch that the journal cannot take is kept until it can.
+    fn waits(&self, batch: &Batch) -> bool {
+        let options = &self.0.options;
+        let when_full = match (batch.source.origin, batch.source.listener) {
+            (Origin::Own, _) => WhenFull::Shed,
+            (Origin::Backfill, _) => WhenFull::Block,
+            (Origin::Live, Listener::PlaintextUdp | Listener::MsgpackUdp) => options.udp_when_full,
+            (Origin::Live, _) => options.when_full,
+        };
+        when_full == WhenFull::Block
+    }
+
+    /// Waits for room in the journal; from the stop on only until the time that is set here then.
+    async fn room(&self, stop: Option<&CancellationToken>, until: &mut Option<Instant>) {
+        let room = self.0.journal.room();
+        match (stop, *until) {
+            (None, _) => room.await,
+            (_, Some(until)) => tokio::select! {
+                () = room => {}
+                () = tokio::time::sleep_until(until) => {}
+            },
+            (Some(stop), None) => tokio::select! {
+                () = room => {}
+                () = stop.cancelled() => *until = Some(Instant::now() + STOP_WAIT),
+            },
+        }
+    }
+
+    fn lost(&self, listener: Listener, points: u64, error: Option<&JournalError>) {
+        let inner = &*self.0;
+        inner.account.refused(listener, Reject::JournalFull, points);
+        if inner.recent.may_log(None, Reject::JournalFull, self.clock().now()) {
+            match error {
+                Some(error) => {
+                    tracing::error!(listener = listener.label(), points, %error, "points refused");
+                }
+                None => {
+                    tracing::warn!(listener = listener.label(), points, "points refused: the journal is full")
+                }
+            }
+        }
+    }
+
+    /// Counts what a listener did not take of one read, and remembers samples of it.
+    pub fn refuse(&self, listener: Listener, peer: Peer, refusals: &Refusals) {
+        if refusals.is_empty() {
+            return;
+        }
+        let inner = &*self.0;
+        for (why, points) in refusals.counts().iter() {
+            inner.account.received(listener, points);
+            inner.account.refused(listener, why, points);
+        }
+        inner.recent.note(listener, peer, refusals, self.clock().now());
+    }
+
+    /// Refuses a whole batch that was not submitted.
+    pub fn refuse_batch(&self, batch: &Batch, why: Reject) {
+        let (listener, points) = (batch.source.listener, batch.len() as u64);
+        self.0.account.received(listener, points);
+        self.0.account.refused(listener, why, points);
+    }
+
+    /// The newest refused points, oldest first, at most 64.
+    #[must_use]
+    pub fn recent_refusals(&self) -> Vec<Refusal> {
+        self.0.recent.list()
+    }
+
+    /// The account of every listener. While batches are on their way into the journal they are
+    /// received and neither logged nor refused yet.
+    #[must_use]
+    pub fn ledgers(&self) -> Vec<ListenerLedger> {
+        self.0.account.lines()
+    }
+
+    /// Batches that wait for room in the journal now.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.0.waiting.load(Relaxed)
+    }
+
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.0.traffic
+    }
+
+    /// Saves the ledger once a second when it has changed, until `stop` is cancelled. Then call
+    /// [`Intake::close`] once the last batch is submitted.
+    pub async fn keep_ledger(&self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(SAVE_EVERY)).await.is_some() {
+            let intake = self.clone();
+            match tokio::task::spawn_blocking(move || intake.save()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the listeners' ledger is not saved; it is tried again")
+                }
+                Err(error) => tracing::error!(%error, "saving the listeners' ledger ended early"),
+            }
+        }
+    }
+
+    /// Saves the ledger if it has changed and no batch is just on its way (then the next call does).
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self) -> Result<(), Error> {
+        self.0.account.save(&self.0.journal)
+    }
+
+    /// The last save, after all listeners have ended. False (and a log line) if points were
+    /// received that are neither logged nor refused.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn close(&self) -> Result<bool, Error> {
+        self.save()?;
+        let open: u64 = self.ledgers().iter().map(ListenerLedger::on_their_way).sum();
+        if open > 0 {
+            tracing::error!(points = open, "points were received that are neither logged nor refused");
+        }
+        Ok(open == 0)
+    }
+
+    /// What the intake and the listeners report.
+    pub fn figures(&self, out: &mut Vec<Figure>) {
+        for line in self.ledgers() {
+            let label = |figure: Figure| figure.label("listener", line.listener.label());
+            out.push(label(Figure::counter("skyline_relay_received_points_total", RECEIVED, line.received)));
+            out.push(label(Figure::counter("skyline_relay_logged_points_total", LOGGED, line.logged)));
+            for (why, points) in line.refused.iter() {
+                let figure = Figure::counter("skyline_relay_refused_points_total", REFUSED, points);
+                out.push(label(figure).label("reason", why.label()));
+            }
+        }
+        self.0.traffic.figures(out);
+        out.push(Figure::gauge(
+            "skyline_relay_waiting_batches",
+            "Batches that wait for room in the journal.",
+            f64::from(self.waiting()),
+        ));
+    }
+}
+
+const RECEIVED: &str = "Points received: logged, refused, or on their way into the journal.";
+const LOGGED: &str = "Points logged in the journal.";
+const REFUSED: &str = "Points (lines, items, frames) that were not taken, by reason.";
+
+impl Traffic {
+    fn figures(&self, out: &mut Vec<Figure>) {
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        let counter = Figure::counter;
+        out.push(Figure::gauge(
+            "skyline_relay_connections",
+            "Open connections of senders.",
+            get(&self.open) as f64,
+        ));
+        out.extend([
+            counter("skyline_relay_connections_total", "Connections accepted.", get(&self.accepted)),
+            counter(
+                "skyline_relay_connection_limit_hits_total",
+                "Times that accepting stopped at listen.max_connections.",
+                get(&self.limit_hits),
+            ),
+            counter(
+                "skyline_relay_connections_idle_closed_total",
+                "Connections closed after listen.idle_seconds.",
+                get(&self.idle_closed),
+            ),
+            counter(
+                "skyline_relay_accept_errors_total",
+                "Connections that could not be accepted.",
+                get(&self.accept_errors),
+            ),
+        ]);
+        out.push(Figure {
+            name: "skyline_relay_paused_seconds_total",
+            help: "Time during which listeners did not read because a destination or the journal was full.",
+            kind: Kind::Counter,
+            labels: Vec::new(),
+            value: get(&self.paused_millis) as f64 / 1000.0,
+        });
+        self.drops.figures(out);
+    }
+}
+
+/// Sum of the counters of `counts`, for callers that only want to know whether there are any.
+fn any(counts: &RejectCounts) -> bool {
+    counts.total() > 0
+}

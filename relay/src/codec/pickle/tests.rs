@@ -61,10 +61,7 @@ fn one_point_as_every_protocol_writes_it() {
     one(b"((S'a.b'\n(L5\nV 1.5 \nttt.");
     one(b"(lp0\n(lp1\nS\"a.b\"\np2\na(lp3\nI5\naF1.5\naaa.");
     one(&with_x15(b"(T\x03\0\0\0a.b\x8a\x01\x05", b"\x86\x86t."));
-    one(&with_x15(b"](\x8d\x03\0\0\0\0\0\0\0a.b\x8b\x04\0\0\0\x05\0\0\0", b"\x86\x86l\x85."[..0].as_ref())
-        .into_iter()
-        .chain(*b"\x86\x86e.")
-        .collect::<Vec<_>>());
+    one(&with_x15(b"](\x8d\x03\0\0\0\0\0\0\0a.b\x8b\x04\0\0\0\x05\0\0\0", b"\x86\x86e."));
     one(&with_x15(b"\x80\x02\x80\x00](B\x03\0\0\0a.bK\x05", b"\x86\x86e.bytes after STOP"));
     one(&with_x15(b"(\x8e\x03\0\0\0\0\0\0\0a.bK\x05", b"\x86\x86l."));
     one(b"(lp0\n(S'a\\x2eb'\n(I5\nF1.5\ntta.");

@@ -1,0 +1,260 @@
+//! The account of every listener, and the file that carries it over restarts.
+//!
+//! After a crash the counts of logged points are exact as long as the journal still has all that
+//! was logged after the last save (at most a second of it, as a rule); refused points of that
+//! second are not known any more.
+
+use skyline_core::batch::Listener;
+use skyline_core::reject::{Reject, RejectCounts};
+use skyline_journal::Journal;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
+
+/// First line of the file.
+const HEADING: &str = "skyline listener ledger 1";
+
+/// Attempts at a moment between two batches, before a save is left to the next second.
+const ATTEMPTS: usize = 1_000;
+
+/// Why an intake cannot be opened or its ledger not be saved.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be written.
+    #[error("ledger {path}: {source}; check that the folder is writable and not full", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] skyline_journal::Error),
+}
+
+/// The account of one listener, in points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerLedger {
+    /// The listener.
+    pub listener: Listener,
+    /// Came in.
+    pub received: u64,
+    /// Are in the journal.
+    pub logged: u64,
+    /// Were not taken, by reason.
+    pub refused: RejectCounts,
+}
+
+impl ListenerLedger {
+    /// Received and neither logged nor refused yet.
+    #[must_use]
+    pub fn on_their_way(&self) -> u64 {
+        self.received.saturating_sub(self.logged + self.refused.total())
+    }
+}
+
+/// Counters of all listeners. Written once a batch or read, never once a point.
+#[derive(Debug)]
+pub(super) struct Account {
+    lines: [Line; Listener::ALL.len()],
+    /// Calls of append that have not been counted yet.
+    appending: AtomicU64,
+    /// Calls of append ever.
+    appends: AtomicU64,
+    file: PathBuf,
+    /// What the file holds.
+    saved: Mutex<String>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    received: AtomicU64,
+    logged: AtomicU64,
+    refused: [AtomicU64; Reject::COUNT],
+}
+
+/// An append whose outcome has not been counted yet.
+#[derive(Debug)]
+pub(super) struct Appending<'a>(&'a AtomicU64);
+
+impl Drop for Appending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Account {
+    /// The account of earlier runs: the file, and what `journal` has after it.
+    pub(super) fn open(state_dir: &Path, journal: &Journal) -> Result<Self, Error> {
+        let file = state_dir.join("ledger");
+        let account = Self {
+            lines: Default::default(),
+            appending: AtomicU64::new(0),
+            appends: AtomicU64::new(0),
+            saved: Mutex::new(String::new()),
+            file,
+        };
+        let end = account.load();
+        for (listener, points) in journal.logged_by_listener(end)? {
+            account.received(listener, points);
+            account.logged(listener, points);
+        }
+        account.save(journal)?;
+        Ok(account)
+    }
+
+    fn line(&self, listener: Listener) -> &Line {
+        let [tcp, udp, unix, pickle, msgpack, own] = &self.lines;
+        match listener {
+            Listener::PlaintextTcp => tcp,
+            Listener::PlaintextUdp => udp,
+            Listener::PlaintextUnix => unix,
+            Listener::PickleTcp => pickle,
+            Listener::MsgpackUdp => msgpack,
+            Listener::Own => own,
+        }
+    }
+
+    pub(super) fn received(&self, listener: Listener, points: u64) {
+        self.line(listener).received.fetch_add(points, Relaxed);
+    }
+
+    /// Hold this over an append and the call of [`Account::logged`] after it.
+    pub(super) fn appending(&self) -> Appending<'_> {
+        self.appending.fetch_add(1, SeqCst);
+        self.appends.fetch_add(1, SeqCst);
+        Appending(&self.appending)
+    }
+
+    pub(super) fn logged(&self, listener: Listener, points: u64) {
+        self.line(listener).logged.fetch_add(points, SeqCst);
+    }
+
+    pub(super) fn refused(&self, listener: Listener, why: Reject, points: u64) {
+        if let Some(counter) = self.line(listener).refused.get(why as usize) {
+            counter.fetch_add(points, Relaxed);
+        }
+    }
+
+    /// All accounts.
+    pub(super) fn lines(&self) -> Vec<ListenerLedger> {
+        Listener::ALL.into_iter().map(|listener| self.read(listener)).collect()
+    }
+
+    fn read(&self, listener: Listener) -> ListenerLedger {
+        let line = self.line(listener);
+        // Outcomes first: a point that is counted between the two reads is then on its way.
+        let logged = line.logged.load(SeqCst);
+        let mut refused = RejectCounts::default();
+        for (why, counter) in Reject::ALL.into_iter().zip(&line.refused) {
+            refused.add(why, counter.load(SeqCst));
+        }
+        ListenerLedger { listener, received: line.received.load(SeqCst), logged, refused }
+    }
+
+    /// Saves the account if it has changed since the last save.
+    ///
+    /// The counts of logged points must be those of exactly the points before the sequence number
+    /// that is saved with them, so they are read at a moment at which no batch is between the
+    /// journal and its counter. If there is none now, the older file stays: it holds just as well.
+    pub(super) fn save(&self, journal: &Journal) -> Result<(), Error> {
+        let Some(text) = self.moment(journal) else { return Ok(()) };
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        if *saved == text {
+            return Ok(());
+        }
+        let failed = |source| Error::File { path: self.file.clone(), source };
+        let part = self.file.with_extension("part");
+        let mut file = std::fs::File::create(&part).map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(failed)?;
+        std::fs::rename(&part, &self.file).map_err(failed)?;
+        *saved = text;
+        Ok(())
+    }
+
+    fn moment(&self, journal: &Journal) -> Option<String> {
+        for _ in 0..ATTEMPTS {
+            let before = self.appends.load(SeqCst);
+            if self.appending.load(SeqCst) == 0 {
+                let end = journal.end();
+                let lines = self.lines();
+                if self.appending.load(SeqCst) == 0 && self.appends.load(SeqCst) == before {
+                    return Some(written(end, &lines));
+                }
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
+
+    /// Takes over the counts of the file; the sequence number up to which they hold, or 0.
+    fn load(&self) -> u64 {
+        let text = match std::fs::read_to_string(&self.file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return 0,
+            Err(error) => {
+                let path = self.file.display();
+                tracing::warn!(%path, %error, "the listeners' ledger cannot be read; counts start with the journal");
+                return 0;
+            }
+        };
+        let Some((end, lines)) = parsed(&text) else {
+            let path = self.file.display();
+            tracing::warn!(%path, "the listeners' ledger is damaged; counts start with the journal");
+            return 0;
+        };
+        for line in lines {
+            // What was on its way at the last save has been logged since, or is gone with the process.
+            self.received(line.listener, line.logged + line.refused.total());
+            self.logged(line.listener, line.logged);
+            for (why, points) in line.refused.iter() {
+                self.refused(line.listener, why, points);
+            }
+        }
+        end
+    }
+}
+
+/// The file: a heading, `end SEQUENCE`, then a line for each listener: its name, `logged N` and
+/// `REASON N` for every reason that occurred.
+fn written(end: u64, lines: &[ListenerLedger]) -> String {
+    let mut text = format!("{HEADING}\nend {end}\n");
+    for line in lines {
+        text.push_str(&format!("{} logged {}", line.listener.label(), line.logged));
+        for (why, points) in line.refused.iter() {
+            text.push_str(&format!(" {} {points}", why.label()));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn parsed(text: &str) -> Option<(u64, Vec<ListenerLedger>)> {
+    let mut lines = text.lines();
+    if lines.next()? != HEADING {
+        return None;
+    }
+    let end = lines.next()?.strip_prefix("end ")?.parse().ok()?;
+    let mut ledgers = Vec::new();
+    for line in lines {
+        let mut words = line.split(' ');
+        let name = words.next()?;
+        let listener = Listener::ALL.into_iter().find(|l| l.label() == name)?;
+        let mut ledger =
+            ListenerLedger { listener, received: 0, logged: 0, refused: RejectCounts::default() };
+        while let Some(word) = words.next() {
+            let points: u64 = words.next()?.parse().ok()?;
+            if word == "logged" {
+                ledger.logged = points;
+            } else {
+                ledger.refused.add(Reject::ALL.into_iter().find(|why| why.label() == word)?, points);
+            }
+        }
+        ledger.received = ledger.logged + ledger.refused.total();
+        ledgers.push(ledger);
+    }
+    // The last line ends with its newline, or the file was cut.
+    text.ends_with('\n').then_some((end, ledgers))
+}

@@ -1,0 +1,311 @@
+//! One connection of a sender.
+
+use super::scratch::Scratch;
+use super::{LAST_LOOK, Shared};
+use crate::codec::{pickle, plaintext};
+use crate::intake::{Peer, Refusals};
+use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
+use skyline_core::reject::Reject;
+use std::io::{self, ErrorKind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+/// The idle time-out is looked at so many times in its length: one timer for each connection,
+/// which no read touches. A connection is closed up to one part late.
+const IDLE_PARTS: u32 = 4;
+
+/// Reads at most after a stop was asked for: what the socket's buffer can hold.
+const LAST_READS: usize = 64;
+
+/// Bytes of lines after which a batch is submitted although more points are at hand (frames can
+/// become many times their length).
+const BATCH_BYTES: usize = 256 << 10;
+
+/// A connected socket.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read(buffer),
+            Self::Unix(stream) => stream.try_read(buffer),
+        }
+    }
+}
+
+/// How the bytes of a connection are cut.
+#[derive(Debug)]
+enum Framing {
+    Lines(plaintext::Framer),
+    Frames(pickle::Framer),
+}
+
+/// How a connection goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// There may be more to come.
+    Open,
+    /// The peer has closed, or cannot be followed any further.
+    Ended,
+}
+
+/// A sender's connection: its socket and what is left of an unfinished line or frame.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: Stream,
+    framing: Framing,
+    link: Link,
+}
+
+/// What a connection needs to hand points on. Dropped, it counts as closed.
+#[derive(Debug)]
+struct Link {
+    listener: Listener,
+    peer: Peer,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.shared.intake.traffic().open.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: Stream,
+        listener: Listener,
+        peer: Peer,
+        shared: Arc<Shared>,
+        permit: OwnedSemaphorePermit,
+        stop: CancellationToken,
+    ) -> Self {
+        shared.intake.traffic().open.fetch_add(1, Relaxed);
+        let framing = match listener {
+            Listener::PickleTcp => {
+                Framing::Frames(pickle::Framer::new(shared.settings.max_frame_bytes as usize))
+            }
+            _ => Framing::Lines(plaintext::Framer::new(shared.settings.max_line_bytes as usize)),
+        };
+        Self { stream, framing, link: Link { listener, peer, shared, stop, _permit: permit } }
+    }
+
+    /// Reads until the peer closes, is idle for too long, or a stop is asked for.
+    pub(super) async fn run(mut self) {
+        let stop = self.link.stop.clone();
+        let mut stopped = pin!(stop.cancelled());
+        let idle =
+            Duration::try_from_secs_f64(self.link.shared.settings.idle_seconds / f64::from(IDLE_PARTS))
+                .ok()
+                .filter(|part| !part.is_zero());
+        let mut timer = pin!(sleep(idle.unwrap_or(Duration::MAX / 4)));
+        let mut quiet = 0;
+        loop {
+            match self.wait(stopped.as_mut(), timer.as_mut()).await {
+                Woken::Readable => quiet = 0,
+                Woken::Timer => {
+                    quiet += 1;
+                    if quiet > IDLE_PARTS {
+                        self.link.shared.intake.traffic().idle_closed.fetch_add(1, Relaxed);
+                        break;
+                    }
+                    let next = Instant::now() + idle.unwrap_or(Duration::MAX / 4);
+                    timer.as_mut().reset(next);
+                    continue;
+                }
+                Woken::Stopped => {
+                    self.last_reads().await;
+                    break;
+                }
+            }
+            if self.burst().await == After::Ended {
+                return;
+            }
+        }
+        let mut refusals = Refusals::default();
+        self.framing.finish(&mut refusals);
+        self.link.refuse(&refusals);
+    }
+
+    /// Takes what is in the socket's buffer.
+    async fn last_reads(&mut self) {
+        for _ in 0..LAST_READS {
+            let more = timeout(LAST_LOOK, self.stream.readable()).await.is_ok();
+            if !more || self.burst().await == After::Ended {
+                break;
+            }
+        }
+    }
+
+    /// Waits until there is something to do. While a destination wants a pause nothing is read.
+    async fn wait(
+        &self,
+        mut stopped: Pin<&mut WaitForCancellationFuture<'_>>,
+        mut timer: Pin<&mut Sleep>,
+    ) -> Woken {
+        let flow = &self.link.shared.flow;
+        loop {
+            if flow.is_paused() {
+                tokio::select! {
+                    () = flow.open() => {}
+                    () = stopped.as_mut() => return Woken::Stopped,
+                }
+            }
+            tokio::select! {
+                // An error shows up in the read.
+                _ = self.stream.readable() => {}
+                () = stopped.as_mut() => return Woken::Stopped,
+                () = timer.as_mut() => return Woken::Timer,
+            }
+            if !flow.is_paused() {
+                return Woken::Readable;
+            }
+        }
+    }
+
+    /// Takes what the socket has, at most one buffer full, and submits it.
+    async fn burst(&mut self) -> After {
+        let Self { stream, framing, link } = self;
+        let shared = Arc::clone(&link.shared);
+        let mut scratch = shared.pool.lend();
+        let Scratch { bytes, machine } = &mut *scratch;
+        let (filled, end) = fill(stream, bytes);
+        let full = filled == bytes.len();
+        let bytes = bytes.get(..filled).unwrap_or_default();
+        let mut refusals = Refusals::default();
+        let mut out = link.builder();
+        let given_up = match framing {
+            Framing::Lines(framer) => {
+                framer.feed(bytes, &mut out, &mut |line: &[u8], why| refusals.add(line, why));
+                false
+            }
+            Framing::Frames(framer) => link.frames(framer, bytes, machine, &mut out, &mut refusals).await,
+        };
+        drop(scratch);
+        if end && !given_up {
+            framing.finish(&mut refusals);
+        }
+        link.refuse(&refusals);
+        link.submit(out).await;
+        if end || given_up {
+            return After::Ended;
+        }
+        if full {
+            // There is more, but others shall have their turn.
+            tokio::task::yield_now().await;
+        }
+        After::Open
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    Readable,
+    Timer,
+    Stopped,
+}
+
+impl Framing {
+    /// The stream has ended: what was not complete is refused.
+    fn finish(&mut self, refusals: &mut Refusals) {
+        match self {
+            Self::Lines(framer) => framer.finish(&mut |line: &[u8], why| refusals.add(line, why)),
+            Self::Frames(framer) if framer.held() > 0 => refusals.add(b"", Reject::Frame),
+            Self::Frames(_) => {}
+        }
+    }
+}
+
+impl Link {
+    fn builder(&self) -> BatchBuilder {
+        let source = Source { listener: self.listener, origin: Origin::Live };
+        BatchBuilder::new(source, self.shared.intake.clock().now())
+            .resolution(self.shared.settings.timestamp_resolution_seconds)
+    }
+
+    /// Takes all complete frames. True if the stream announced a frame above the limit.
+    async fn frames(
+        &self,
+        framer: &mut pickle::Framer,
+        bytes: &[u8],
+        machine: &mut pickle::Machine,
+        out: &mut BatchBuilder,
+        refusals: &mut Refusals,
+    ) -> bool {
+        let limits = pickle::Limits::of(self.shared.settings.max_frame_bytes as usize);
+        let mut input = bytes;
+        let mut room = BATCH_BYTES;
+        loop {
+            let frame = match framer.next(&mut input) {
+                pickle::Step::Frame(frame) => frame,
+                pickle::Step::More => return false,
+                pickle::Step::TooLong(length) => {
+                    refusals.add(format!("announced {length} bytes").as_bytes(), Reject::FrameTooLong);
+                    return true;
+                }
+            };
+            if let Err(why) = machine.run(frame) {
+                refusals.add(frame, why);
+                continue;
+            }
+            loop {
+                let before = machine.emitted();
+                let done =
+                    machine.emit(frame, limits, room, out, &mut |name: &[u8], why| refusals.add(name, why));
+                room = room.saturating_sub(machine.emitted() - before);
+                if room == 0 {
+                    self.submit(std::mem::replace(out, self.builder())).await;
+                    room = BATCH_BYTES;
+                }
+                if done {
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn submit(&self, out: BatchBuilder) {
+        if let Some(batch) = out.finish() {
+            self.shared.intake.submit_until(batch, &self.stop).await;
+        }
+    }
+
+    fn refuse(&self, refusals: &Refusals) {
+        self.shared.intake.refuse(self.listener, self.peer, refusals);
+    }
+}
+
+/// Reads until nothing is left or the buffer is full: how much, and whether the stream has ended.
+fn fill(stream: &Stream, buffer: &mut [u8]) -> (usize, bool) {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match stream.try_read(room) {
+            Ok(0) => return (filled, true),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // The peer has gone; what it had sent completely is taken.
+            Err(_) => return (filled, true),
+        }
+    }
+    (filled, false)
+}

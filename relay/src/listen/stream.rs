@@ -1,0 +1,146 @@
+//! Accepting connections, TCP and Unix.
+
+use super::bind::Socket;
+use super::connection::{Connection, Stream};
+use super::{LAST_LOOK, Shared};
+use crate::intake::Peer;
+use skyline_core::batch::Listener;
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{self, ErrorKind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Pause after an accept that failed for want of a resource.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Seconds between two log lines about the same trouble.
+const LOG_EVERY: f64 = 60.0;
+
+/// Connections of the kernel's queue that are still taken when a stop comes.
+const LAST_ACCEPTS: usize = 1_024;
+
+/// Accepts connections until `stop` is cancelled.
+pub(super) async fn serve(
+    socket: Socket,
+    listener: Listener,
+    shared: Arc<Shared>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+) {
+    let mut door = Door { socket, listener, shared, tracker, stop, limit_logged: None, error_logged: None };
+    let stop = door.stop.clone();
+    let mut stopped = pin!(stop.cancelled());
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            () = door.admit() => {}
+        }
+    }
+    // Senders that had connected before the stop: what they have written is not lost.
+    for _ in 0..LAST_ACCEPTS {
+        let Ok(Ok((stream, peer))) = timeout(LAST_LOOK, accept(&door.socket)).await else { break };
+        let Ok(permit) = Arc::clone(&door.shared.permits).try_acquire_owned() else { break };
+        door.start(stream, peer, permit);
+    }
+}
+
+struct Door {
+    socket: Socket,
+    listener: Listener,
+    shared: Arc<Shared>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    limit_logged: Option<f64>,
+    error_logged: Option<f64>,
+}
+
+impl Door {
+    /// Lets one connection in. At the limit nothing is accepted until one has left; may be dropped
+    /// at any time, at the cost of a connection that was accepted and has to wait for its place.
+    async fn admit(&mut self) {
+        let permits = Arc::clone(&self.shared.permits);
+        if permits.available_permits() == 0 {
+            self.at_the_limit();
+            // Given back at once: a place that is held while nobody comes would be lost to others.
+            drop(permits.acquire().await);
+        }
+        match accept(&self.socket).await {
+            Ok((stream, peer)) => {
+                // Closed only if the semaphore were, which it never is.
+                if let Ok(permit) = permits.acquire_owned().await {
+                    self.start(stream, peer, permit);
+                }
+            }
+            Err(error) => {
+                self.shared.intake.traffic().accept_errors.fetch_add(1, Relaxed);
+                let due = due(&mut self.error_logged, self.shared.intake.clock().now());
+                if due {
+                    tracing::warn!(listener = self.listener.label(), %error, "a connection is not accepted; raise the limit of open files if this goes on");
+                }
+                if !matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn at_the_limit(&mut self) {
+        self.shared.intake.traffic().limit_hits.fetch_add(1, Relaxed);
+        if due(&mut self.limit_logged, self.shared.intake.clock().now()) {
+            let limit = self.shared.settings.max_connections;
+            tracing::warn!(
+                listener = self.listener.label(),
+                limit,
+                "listen.max_connections reached; new connections wait"
+            );
+        }
+    }
+
+    fn start(&self, stream: Stream, peer: Peer, permit: tokio::sync::OwnedSemaphorePermit) {
+        self.shared.intake.traffic().accepted.fetch_add(1, Relaxed);
+        let connection =
+            Connection::new(stream, self.listener, peer, Arc::clone(&self.shared), permit, self.stop.clone());
+        self.tracker.spawn(connection.run());
+    }
+}
+
+/// Whether a log line is due; then it counts as written.
+fn due(logged: &mut Option<f64>, now: f64) -> bool {
+    let due = logged.is_none_or(|at| (now - at).abs() >= LOG_EVERY);
+    if due {
+        *logged = Some(now);
+    }
+    due
+}
+
+async fn accept(socket: &Socket) -> io::Result<(Stream, Peer)> {
+    match socket {
+        Socket::Tcp(socket) => {
+            let (stream, peer) = socket.accept().await?;
+            keep_alive(&stream);
+            Ok((Stream::Tcp(stream), Peer::Address(peer)))
+        }
+        Socket::Unix(socket) => {
+            let (stream, _) = socket.accept().await?;
+            Ok((Stream::Unix(stream), Peer::Local))
+        }
+        Socket::Udp(_) => Err(ErrorKind::Unsupported.into()),
+    }
+}
+
+/// A sender that has gone without a word is noticed after 70 seconds, as carbon does it.
+fn keep_alive(stream: &tokio::net::TcpStream) {
+    let probes = TcpKeepalive::new()
+        .with_time(Duration::from_secs(10))
+        .with_interval(Duration::from_secs(30))
+        .with_retries(2);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
+        tracing::debug!(%error, "no keep-alive for a connection");
+    }
+}

@@ -1,0 +1,107 @@
+//! Datagrams: carbon lines and msgpack.
+
+use super::{LAST_LOOK, Shared};
+use crate::codec::{msgpack, plaintext};
+use crate::intake::{Peer, Refusals};
+use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
+use skyline_core::reject::Reject;
+use std::io::ErrorKind;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Longest datagram, bytes.
+const DATAGRAM_BYTES: usize = 65_536;
+
+/// Datagrams and bytes that become one batch at most.
+const BURST_DATAGRAMS: usize = 1_024;
+const BURST_BYTES: usize = 256 << 10;
+
+/// Bursts at most after a stop was asked for.
+const LAST_BURSTS: usize = 64;
+
+/// Pause after a receive that failed.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Receives datagrams until `stop` is cancelled.
+pub(super) async fn serve(
+    socket: UdpSocket,
+    listener: Listener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
+    let mut receiver = Receiver { socket, listener, shared, stop, buffer: vec![0; DATAGRAM_BYTES] };
+    let stop = receiver.stop.clone();
+    let mut stopped = pin!(stop.cancelled());
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            // An error shows up in the receive.
+            _ = receiver.socket.readable() => {}
+        }
+        receiver.burst().await;
+    }
+    for _ in 0..LAST_BURSTS {
+        if timeout(LAST_LOOK, receiver.socket.readable()).await.is_err() {
+            break;
+        }
+        receiver.burst().await;
+    }
+}
+
+struct Receiver {
+    socket: UdpSocket,
+    listener: Listener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    buffer: Vec<u8>,
+}
+
+impl Receiver {
+    /// Takes the datagrams that are there, as one batch.
+    ///
+    /// Senders of datagrams cannot be paused: while a destination wants a pause their points are
+    /// read and refused, so that the account says what was lost.
+    async fn burst(&mut self) {
+        let settings = &self.shared.settings;
+        let source = Source { listener: self.listener, origin: Origin::Live };
+        let mut out = BatchBuilder::new(source, self.shared.intake.clock().now())
+            .resolution(settings.timestamp_resolution_seconds);
+        let (mut datagrams, mut bytes) = (0, 0);
+        while datagrams < BURST_DATAGRAMS && bytes < BURST_BYTES {
+            let (length, peer) = match self.socket.try_recv_from(&mut self.buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    tracing::debug!(listener = self.listener.label(), %error, "a datagram is not received");
+                    tokio::time::sleep(PAUSE).await;
+                    break;
+                }
+            };
+            datagrams += 1;
+            bytes += length;
+            let datagram = self.buffer.get(..length).unwrap_or_default();
+            let mut refusals = Refusals::default();
+            if self.listener == Listener::MsgpackUdp {
+                if let Err(why) = msgpack::decode(datagram, &mut out) {
+                    refusals.add(datagram, why);
+                }
+            } else {
+                let max = settings.max_line_bytes as usize;
+                plaintext::datagram(datagram, max, &mut out, &mut |line: &[u8], why| refusals.add(line, why));
+            }
+            self.shared.intake.refuse(self.listener, Peer::Address(peer), &refusals);
+        }
+        if let Some(batch) = out.finish() {
+            if self.shared.flow.is_paused() {
+                self.shared.intake.refuse_batch(&batch, Reject::JournalFull);
+            } else {
+                self.shared.intake.submit_until(batch, &self.stop).await;
+            }
+        }
+    }
+}
