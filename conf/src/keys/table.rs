@@ -1,0 +1,366 @@
+//! The table of all sections and keys.
+
+use super::{Key, Kind, Section};
+use Kind::{Addresses, Choice, Destinations, Number, Path, Paths, Switch, Text, Texts, Whole};
+
+/// The largest number that TOML can write.
+const MOST: u64 = i64::MAX as u64;
+const DAY: f64 = 86_400.0;
+const GIB: u64 = 1 << 30;
+
+const fn section(name: &'static str, text: &'static str) -> Section {
+    Section { name, text }
+}
+
+const fn key(path: &'static str, kind: Kind, unit: &'static str, text: &'static str) -> Key {
+    Key { path, kind, unit, text }
+}
+
+pub(super) const SECTIONS: &[Section] = &[
+    section("node", "The process: where its state is, how it stops and logs."),
+    section("listen", "Where points come in. An empty list switches a kind of listener off."),
+    section("journal", "The log that every point goes through before anything else sees it."),
+    section("relay", "Where points are forwarded to."),
+    section("relay.sending", "How points are sent, unless a destination says otherwise."),
+    section("window", "The rolling window of each metric."),
+    section(
+        "detect",
+        "Detection. Names in brackets are those of the same settings in Skyline's settings.py.",
+    ),
+    section("record", "Where anomalies are recorded."),
+    section("record.syslog", "One syslog line for each anomaly: facility local4, severity warning."),
+    section("http", "API, health and metrics over HTTP. Until there are accounts, loopback addresses only."),
+];
+
+pub(super) const KEYS: &[Key] = &[
+    key(
+        "node.name",
+        Text,
+        "",
+        "Name of this node in its own metrics and in records. Empty: the host's name.",
+    ),
+    key(
+        "node.state_dir",
+        Path,
+        "",
+        "Folder of everything that the node keeps: journal, windows, record of anomalies.",
+    ),
+    key(
+        "node.shutdown_seconds",
+        Number(0.1, 600.0),
+        "seconds",
+        "Time that an orderly stop may take. What is not sent by then stays in the journal.",
+    ),
+    key(
+        "node.log",
+        Text,
+        "",
+        "Which log lines are written: error, warn, info, debug or trace, also by part: info,skyline_relay=debug.",
+    ),
+    key(
+        "node.log_format",
+        Choice(&["text", "json"]),
+        "",
+        "Form of the log lines: text, or one JSON object a line.",
+    ),
+    key(
+        "node.self_metrics_seconds",
+        Whole(0, 86_400),
+        "seconds",
+        "Time between the node's own metrics (skyline.<app>.<name>.*), which go to the destinations. 0: none.",
+    ),
+    key("listen.plaintext_tcp", Addresses, "", "Carbon lines over TCP."),
+    key("listen.plaintext_udp", Addresses, "", "Carbon lines over UDP."),
+    key("listen.plaintext_unix", Paths, "", "Carbon lines over Unix stream sockets."),
+    key(
+        "listen.pickle_tcp",
+        Addresses,
+        "",
+        "Carbon pickles over TCP. 2024 is the port to which Skyline's documentation points carbon-relay.",
+    ),
+    key(
+        "listen.msgpack_udp",
+        Addresses,
+        "",
+        "msgpack [name, [timestamp, value]] over UDP, one a datagram. Skyline used port 2025.",
+    ),
+    key(
+        "listen.max_connections",
+        Whole(1, u32::MAX as u64),
+        "connections",
+        "Connections at once over all stream listeners. New ones beyond it wait until others end.",
+    ),
+    key(
+        "listen.idle_seconds",
+        Number(0.0, 365.0 * DAY),
+        "seconds",
+        "A connection that has sent nothing for so long is closed. 0: never.",
+    ),
+    key(
+        "listen.max_line_bytes",
+        Whole(64, 32_768),
+        "bytes",
+        "Longest line without its newline. Longer ones are refused and counted.",
+    ),
+    key(
+        "listen.max_frame_bytes",
+        Whole(64, 64 << 20),
+        "bytes",
+        "Longest pickle frame. A longer one closes its connection, as carbon does.",
+    ),
+    key(
+        "listen.timestamp_resolution_seconds",
+        Whole(0, 86_400),
+        "seconds",
+        "Timestamps are rounded down to a multiple of this. 0: they are left as they are.",
+    ),
+    key(
+        "listen.udp_buffer_bytes",
+        Whole(4_096, 2 * GIB - 1),
+        "bytes",
+        "Receive buffer asked for on each UDP socket. The system may grant less: net.core.rmem_max.",
+    ),
+    key(
+        "listen.when_full",
+        Choice(&["block", "shed"]),
+        "",
+        "Stream listeners, when the journal cannot take a batch: block = stop reading until it can; shed = refuse the batch and count it.",
+    ),
+    key(
+        "listen.udp_when_full",
+        Choice(&["block", "shed"]),
+        "",
+        "UDP listeners, when the journal cannot take a batch: as when_full. With block the system drops what its buffer does not hold.",
+    ),
+    key(
+        "journal.max_bytes",
+        Whole(1 << 20, MOST),
+        "bytes",
+        "Disk budget of the journal. Files are removed as soon as every reader is past them.",
+    ),
+    key(
+        "journal.segment_bytes",
+        Whole(1 << 20, 16 * GIB),
+        "bytes",
+        "Size of a segment file. At most a quarter of the budget is used.",
+    ),
+    key(
+        "journal.memory_bytes",
+        Whole(0, 64 * GIB),
+        "bytes",
+        "Newest batches held in memory for readers that keep up; others read the files.",
+    ),
+    key(
+        "journal.durability",
+        Choice(&["process", "machine"]),
+        "",
+        "When a point counts as logged: process = once the kernel has it, which survives kill -9 but not a power loss; machine = once it is synced to the disk.",
+    ),
+    key(
+        "journal.when_full",
+        Choice(&["shed_oldest", "block"]),
+        "",
+        "When the budget is spent: shed_oldest = the oldest segment goes, and each reader that had not read it is charged; block = nothing is taken until readers catch up, and listeners act by their own when_full.",
+    ),
+    key(
+        "journal.min_free_percent",
+        Number(0.0, 90.0),
+        "percent",
+        "Share of the file system that the journal leaves free: it makes its budget smaller in time.",
+    ),
+    key(
+        "relay.method",
+        Choice(&["constant", "consistent-hashing"]),
+        "",
+        "How destinations are chosen for a metric: constant = every point to every destination; consistent-hashing = carbon's hash ring (carbon_ch) on the name.",
+    ),
+    key(
+        "relay.replication_factor",
+        Whole(1, 1_000),
+        "destinations",
+        "How many destinations a metric goes to, with consistent-hashing.",
+    ),
+    key(
+        "relay.diverse_replicas",
+        Switch,
+        "",
+        "Whether these must be on different hosts, with consistent-hashing.",
+    ),
+    key(
+        "relay.destinations",
+        Destinations,
+        "",
+        "The destinations, each host:port[:instance][:protocol] with protocol plaintext (default) or pickle, or a table with settings of its own.",
+    ),
+    key(
+        "relay.sending.when_behind",
+        Choice(&["spool", "block", "shed"]),
+        "",
+        "While a destination is further behind than its mark: spool = its points stay in the journal; block = listeners pause until it is below 0.8 of the mark; shed = it skips its oldest points, counted.",
+    ),
+    key(
+        "relay.sending.mark_points",
+        Whole(1, MOST),
+        "points",
+        "How far behind a destination may be before when_behind applies.",
+    ),
+    key(
+        "relay.sending.catch_up_points_per_second",
+        Whole(0, MOST),
+        "points a second",
+        "Most that is sent while catching up from the journal's files. 0: no limit.",
+    ),
+    key(
+        "relay.sending.resend_bytes",
+        Whole(0, GIB),
+        "bytes",
+        "How far back the sender goes at most after a broken connection: what the socket buffers of both sides can hold. Carbon overwrites equal points, so a second copy does no harm and a hole would.",
+    ),
+    key("relay.sending.points_per_frame", Whole(1, 100_000), "points", "Points in a pickle frame."),
+    key("relay.sending.connect_seconds", Number(0.1, 600.0), "seconds", "Time for a connection attempt."),
+    key(
+        "relay.sending.stall_seconds",
+        Number(0.1, DAY),
+        "seconds",
+        "An open connection on which nothing moves for so long is given up.",
+    ),
+    key(
+        "relay.sending.retry_min_seconds",
+        Number(0.01, 3_600.0),
+        "seconds",
+        "First pause between attempts. It doubles up to retry_max_seconds, with jitter.",
+    ),
+    key(
+        "relay.sending.retry_max_seconds",
+        Number(0.01, 3_600.0),
+        "seconds",
+        "Longest pause between attempts.",
+    ),
+    key(
+        "window.enabled",
+        Switch,
+        "",
+        "Keep windows at all. Off makes the node a relay alone: nothing is judged.",
+    ),
+    key(
+        "window.full_duration_seconds",
+        Whole(7_200, 366 * 86_400),
+        "seconds",
+        "Length of the window (FULL_DURATION).",
+    ),
+    key(
+        "window.grace_seconds",
+        Whole(0, 7 * 86_400),
+        "seconds",
+        "What is kept and judged beyond it (ROOMBA_GRACE_TIME).",
+    ),
+    key(
+        "window.max_future_seconds",
+        Whole(0, 366 * 86_400),
+        "seconds",
+        "Points further ahead of the time of receipt are relayed, not stored.",
+    ),
+    key(
+        "window.max_metrics",
+        Whole(1, MOST),
+        "metrics",
+        "Metrics at most. Further names are relayed, not stored.",
+    ),
+    key(
+        "window.max_new_names_per_minute",
+        Whole(0, MOST),
+        "names a minute",
+        "New names at most. Those beyond it are relayed, not stored, until the next minute. 0: no limit.",
+    ),
+    key(
+        "window.skip",
+        Texts,
+        "",
+        "Names that are relayed, not stored (SKIP_LIST). An entry matches a name that contains it, or that has all of its dotted elements in any order.",
+    ),
+    key("window.keep", Texts, "", "Names that are stored although skip matches (DO_NOT_SKIP_LIST)."),
+    key(
+        "window.threads",
+        Whole(0, 256),
+        "threads",
+        "Threads that own windows and judge. 0: one for every two cores.",
+    ),
+    key(
+        "window.snapshot_seconds",
+        Number(1.0, DAY),
+        "seconds",
+        "Every shard is saved once in so long; after a crash so much is read again from the journal.",
+    ),
+    key("detect.enabled", Switch, "", "Judge at all (ANALYZER_ENABLED)."),
+    key("detect.algorithms", Texts, "", "Algorithms that vote (ALGORITHMS)."),
+    key("detect.consensus", Whole(1, 9), "votes", "Votes that make a point anomalous (CONSENSUS)."),
+    key(
+        "detect.stale_seconds",
+        Whole(1, 366 * 86_400),
+        "seconds",
+        "A point that is older than this when it arrives is stored, not judged (STALE_PERIOD).",
+    ),
+    key(
+        "detect.min_points",
+        Whole(0, u32::MAX as u64),
+        "points",
+        "A metric with fewer points is not judged (MIN_TOLERABLE_LENGTH).",
+    ),
+    key(
+        "detect.boredom_points",
+        Whole(1, u32::MAX as u64),
+        "points",
+        "Newest points that are looked at for boredom (MAX_TOLERABLE_BOREDOM).",
+    ),
+    key(
+        "detect.boredom_set_size",
+        Whole(0, u32::MAX as u64),
+        "values",
+        "A metric with so many distinct values among them, or fewer, is not judged (BOREDOM_SET_SIZE). 0: all are judged.",
+    ),
+    key(
+        "detect.second_order",
+        Switch,
+        "",
+        "Only surface anomalies whose interval is unusual (ENABLE_SECOND_ORDER).",
+    ),
+    key(
+        "detect.never_counters",
+        Texts,
+        "",
+        "Names that are never taken for counters (NON_DERIVATIVE_MONOTONIC_METRICS), matched as window.skip.",
+    ),
+    key("record.sqlite_file", Path, "", "SQLite file of the record. Empty: anomalies.db in node.state_dir."),
+    key("record.keep_days", Whole(0, 36_500), "days", "Anomalies older than this are removed. 0: never."),
+    key("record.syslog.enabled", Switch, "", "Send these lines."),
+    key(
+        "record.syslog.address",
+        Text,
+        "",
+        "Where to: the path of a Unix datagram socket, or udp:ADDRESS:PORT.",
+    ),
+    key("http.api", Addresses, "", "The JSON API: /api/v1/* and /anomalies.json. Empty list: off."),
+    key(
+        "http.status",
+        Addresses,
+        "",
+        "/-/healthy, /-/ready, /-/status and /metrics (Prometheus text). Empty list: off.",
+    ),
+];
+
+pub(super) const DESTINATION: &[Key] = &[
+    key("relay.destinations.address", Text, "", "host:port[:instance][:protocol]."),
+    key(
+        "relay.destinations.when_behind",
+        Choice(&["spool", "block", "shed"]),
+        "",
+        "In place of relay.sending.when_behind.",
+    ),
+    key("relay.destinations.mark_points", Whole(1, MOST), "points", "In place of relay.sending.mark_points."),
+    key(
+        "relay.destinations.catch_up_points_per_second",
+        Whole(0, MOST),
+        "points a second",
+        "In place of relay.sending.catch_up_points_per_second.",
+    ),
+];

@@ -1,0 +1,178 @@
+//! The file: every key that it sets, with its place.
+
+use super::{Gathered, Place, Problem};
+use crate::keys::{self, Fault, Key};
+use crate::nearest;
+use std::ops::Range;
+use std::path::Path;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
+
+/// A file that is being read.
+struct Document<'d> {
+    text: &'d str,
+    path: &'d Path,
+    /// Lines that are not TOML: what was made of them is not looked at.
+    broken: Vec<usize>,
+}
+
+/// Reads a file's text.
+pub(super) fn read(text: &str, path: &Path, gathered: &mut Gathered) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut document = Document { text, path, broken: Vec::new() };
+    for error in errors {
+        let place = document.place(&error.span().unwrap_or_default());
+        if let Place::File { line, .. } = place {
+            // One line often breaks more than one rule; the first says it.
+            if document.broken.contains(&line) {
+                continue;
+            }
+            document.broken.push(line);
+        }
+        gathered.problems.push(Problem {
+            fault: "not TOML",
+            key: String::new(),
+            place,
+            message: error.message().to_owned(),
+        });
+    }
+    document.walk(table.get_ref(), "", gathered);
+}
+
+/// A file that is not UTF-8 from byte `valid` on.
+pub(super) fn not_utf8(bytes: &[u8], valid: usize, path: &Path) -> Problem {
+    let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
+    let place = place_in(&before, before.len(), path);
+    let message = "a byte that is not UTF-8; save the file in UTF-8".to_owned();
+    Problem { fault: "not text", key: String::new(), place, message }
+}
+
+fn place_in(text: &str, at: usize, path: &Path) -> Place {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    Place::File { path: path.to_owned(), line, column }
+}
+
+impl Document<'_> {
+    fn place(&self, span: &Range<usize>) -> Place {
+        place_in(self.text, span.start, self.path)
+    }
+
+    fn is_broken(&self, span: &Range<usize>) -> bool {
+        matches!(self.place(span), Place::File { line, .. } if self.broken.contains(&line))
+    }
+
+    fn walk(&self, table: &DeTable<'_>, prefix: &str, gathered: &mut Gathered) {
+        for (name, value) in table {
+            let path = format!("{prefix}{}", name.get_ref());
+            if self.is_broken(&name.span()) {
+                continue;
+            }
+            if let Some(key) = keys::find(&path) {
+                self.take(key, name.span(), value, gathered);
+                continue;
+            }
+            let known = keys::sections().iter().any(|section| section.name == path);
+            match (value.get_ref(), known) {
+                (DeValue::Table(inner), true) => self.walk(inner, &format!("{path}."), gathered),
+                (other, true) => {
+                    let found = keys::found(&plain(other));
+                    let message = format!("found {found}, expected a section: `[{path}]` and its keys below");
+                    let place = self.place(&name.span());
+                    gathered.problems.push(Problem { fault: "wrong value for", key: path, place, message });
+                }
+                (_, false) => gathered.problems.push(self.unknown(path, &name.span(), value)),
+            }
+        }
+    }
+
+    fn unknown(&self, path: String, span: &Range<usize>, value: &Spanned<DeValue<'_>>) -> Problem {
+        let is_table = matches!(value.get_ref(), DeValue::Table(_));
+        let (fault, message) = match (is_table, nearest::key(&path), nearest::section(&path)) {
+            (true, _, Some(near)) => ("unknown section", format!("did you mean `[{near}]`?")),
+            (true, None, None) => ("unknown section", sections()),
+            (_, Some(near), _) => ("unknown key", format!("did you mean `{near}`?")),
+            (false, None, _) => {
+                ("unknown key", keys_of(path.rsplit_once('.').map_or("", |(section, _)| section)))
+            }
+        };
+        Problem { fault, key: path, place: self.place(span), message }
+    }
+
+    fn take(
+        &self,
+        key: &'static Key,
+        name: Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+        gathered: &mut Gathered,
+    ) {
+        match key.kind.judge(key, &plain(value.get_ref())) {
+            Ok(good) => gathered.set(key.path, good, self.place(&name)),
+            Err(faults) => {
+                for fault in faults {
+                    let span = span_of(value, &fault);
+                    if !self.is_broken(&span) {
+                        gathered.problems.push(of_fault(key, &fault, self.place(&span)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The problem that a fault in the value of a key is.
+pub(super) fn of_fault(key: &Key, fault: &Fault, place: Place) -> Problem {
+    let name = match (&fault.item, &fault.unknown) {
+        (Some((_, Some(name))), _) | (_, Some(name)) => format!("{}.{name}", key.path),
+        _ => key.path.to_owned(),
+    };
+    let kind = if fault.unknown.is_some() { "unknown key" } else { "wrong value for" };
+    Problem { fault: kind, key: name, place, message: fault.message.clone() }
+}
+
+/// Where in a value a fault is.
+fn span_of(value: &Spanned<DeValue<'_>>, fault: &Fault) -> Range<usize> {
+    let whole = value.span();
+    let (Some((i, name)), DeValue::Array(items)) = (&fault.item, value.get_ref()) else { return whole };
+    let Some(item) = items.get(*i) else { return whole };
+    match (name, item.get_ref()) {
+        (Some(name), DeValue::Table(table)) => table
+            .iter()
+            .find(|(key, _)| key.get_ref() == name)
+            .map_or_else(|| item.span(), |(key, _)| key.span()),
+        _ => item.span(),
+    }
+}
+
+pub(super) fn sections() -> String {
+    let names: Vec<&str> = keys::sections().iter().map(|section| section.name).collect();
+    format!("the sections are {}", names.join(", "))
+}
+
+pub(super) fn keys_of(section: &str) -> String {
+    let names: Vec<&str> =
+        keys::all().iter().map(Key::parts).filter(|(s, _)| *s == section).map(|(_, n)| n).collect();
+    if names.is_empty() { sections() } else { format!("[{section}] has {}", names.join(", ")) }
+}
+
+/// The value without its places. A whole number that does not fit becomes one with a fraction, which no key takes
+/// in its place.
+fn plain(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(n) => match i64::from_str_radix(n.as_str(), n.radix()) {
+            Ok(n) => Value::Integer(n),
+            Err(_) => Value::Float(n.as_str().parse().unwrap_or(f64::INFINITY)),
+        },
+        DeValue::Float(n) => Value::Float(n.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(yes) => Value::Boolean(*yes),
+        DeValue::Datetime(at) => Value::Datetime(*at),
+        DeValue::Array(items) => Value::Array(items.iter().map(|item| plain(item.get_ref())).collect()),
+        DeValue::Table(table) => {
+            let entries =
+                table.iter().map(|(name, value)| (name.get_ref().to_string(), plain(value.get_ref())));
+            Value::Table(entries.collect::<Table>())
+        }
+    }
+}

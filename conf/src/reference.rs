@@ -1,0 +1,152 @@
+//! The two texts that list every key: `conf/skyline.toml` and `docs/settings.md`.
+//!
+//! Both are written from [`crate::keys`]. The files are committed so that they can be read without
+//! building; a test fails when they are stale and rewrites them when `UPDATE=1` is set.
+
+use crate::keys::{self, Key, Kind, Section};
+use toml::Value;
+
+/// Longest line of a comment, characters.
+const WIDTH: usize = 100;
+
+/// `conf/skyline.toml`: every key with its default, each commented out, so that the file as it is means
+/// the same as an empty one.
+#[must_use]
+pub fn skyline_toml() -> String {
+    let mut out = String::new();
+    comment(
+        &mut out,
+        "Settings of Skyline Node. Every key is here with its default, commented out: take the `#` away from a key to change it. Lines that begin with `# ` are text.",
+    );
+    out.push_str("#\n");
+    comment(
+        &mut out,
+        "A key can also be set by a variable, which wins over the file: SKYLINE__LISTEN__MAX_CONNECTIONS=5, two underscores between the levels, lists with commas.",
+    );
+    out.push_str("#\n");
+    comment(&mut out, "After a change: skyline check --config FILE");
+    for section in keys::sections() {
+        out.push_str("\n\n");
+        comment(&mut out, section.text);
+        out.push_str(&format!("[{}]\n", section.name));
+        for key in keys_of(section) {
+            out.push('\n');
+            comment(&mut out, key.text);
+            if matches!(key.kind, Kind::Whole(..) | Kind::Number(..)) {
+                comment(&mut out, &format!("Unit: {}", values(key)));
+            }
+            if key.kind == Kind::Destinations {
+                out.push_str(DESTINATIONS);
+            }
+            let (value, size) = default_and_size(key);
+            let size = size.map_or_else(String::new, |size| format!(" # {size}"));
+            out.push_str(&format!("#{} = {value}{size}\n", key.parts().1));
+        }
+    }
+    out
+}
+
+const DESTINATIONS: &str = "\
+#   destinations = [
+#     \"10.0.0.1:2004:pickle\",
+#     { address = \"10.0.0.2:2003\", when_behind = \"shed\", mark_points = 100_000 },
+#   ]
+";
+
+/// `docs/settings.md`: the same as tables.
+#[must_use]
+pub fn settings_md() -> String {
+    let mut out = String::from(
+        "# Settings\n\nThis page is written from the program's own table of keys (`UPDATE=1 cargo test -p skyline-conf`).\n\n\
+         One TOML file, given by `--config FILE` or the variable `SKYLINE_CONFIG`; without one, every key has its default. \
+         [conf/skyline.toml](../conf/skyline.toml) is the same list as a file to start from, and \
+         [conf/examples](../conf/examples) has whole files for usual places. \
+         `skyline check --config FILE` says everything that is wrong with a file, and `skyline run` starts with none that has a problem.\n\n\
+         A variable wins over the file. Its name is `SKYLINE__`, the section and the key in capitals, with two \
+         underscores between the levels: `SKYLINE__RELAY__SENDING__MARK_POINTS=500000`. Its value is written as in the file; \
+         quotes may be left out, and a list may be written with commas: `SKYLINE__WINDOW__SKIP=statsd.,carbon.`. \
+         Unknown keys are refused, each with the nearest right one.\n\n\
+         Numbers may be written with underscores. Where a number may have a fraction, its range says so by the word *number*; all others are whole.\n",
+    );
+    for section in keys::sections() {
+        out.push_str(&format!("\n## `[{}]`\n\n{}\n\n", section.name, section.text));
+        table(&mut out, keys_of(section));
+        if section.name == "relay" {
+            out.push_str(
+                "\nA destination is a text, or a table with settings of its own; what it leaves out comes from `[relay.sending]`:\n\n\
+                 ```toml\n[relay]\ndestinations = [\n  \"10.0.0.1:2004:pickle\",\n  { address = \"10.0.0.2:2003\", when_behind = \"shed\", mark_points = 100_000 },\n]\n```\n\n",
+            );
+            table(&mut out, keys::of_a_destination().iter());
+        }
+    }
+    out
+}
+
+fn table<'k>(out: &mut String, keys: impl Iterator<Item = &'k Key>) {
+    out.push_str("| key | default | values | what it does |\n|---|---|---|---|\n");
+    for key in keys {
+        let (value, size) = default_and_size(key);
+        let default = match (value.as_str(), size) {
+            ("", _) => String::new(),
+            (value, Some(size)) => format!("`{value}` ({size})"),
+            (value, None) => format!("`{value}`"),
+        };
+        let (name, values, text) = (key.parts().1, values(key), in_table(key.text));
+        out.push_str(&format!(
+            "| `{name}` | {default} | {values} | {text} |
+"
+        ));
+    }
+}
+
+/// Angle brackets would be taken for HTML, bars for the table's own.
+fn in_table(text: &str) -> String {
+    text.replace('<', "&lt;").replace('>', "&gt;").replace('|', "\\|")
+}
+
+fn keys_of(section: &Section) -> impl Iterator<Item = &'static Key> {
+    let name = section.name;
+    keys::all().iter().filter(move |key| key.parts().0 == name)
+}
+
+fn default_and_size(key: &Key) -> (String, Option<String>) {
+    let Some(default) = keys::default_of(key.path) else { return (String::new(), None) };
+    let size = match &default {
+        Value::Integer(n) if key.unit == "bytes" => keys::round_bytes(*n),
+        _ => None,
+    };
+    (keys::literal(&default), size)
+}
+
+/// Kind, range and unit for the table.
+fn values(key: &Key) -> String {
+    let range = match key.kind {
+        Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Whole(..) => key.kind.expected().replace("a whole number ", "").replace("of ", ""),
+        Kind::Number(..) => key.kind.expected().replace("a number ", "number "),
+        Kind::Switch => "`true`, `false`".into(),
+        Kind::Text => "text".into(),
+        Kind::Path => "path".into(),
+        Kind::Addresses => "list of addresses".into(),
+        Kind::Paths => "list of paths".into(),
+        Kind::Texts => "list of texts".into(),
+        Kind::Destinations => "list of destinations".into(),
+    };
+    if key.unit.is_empty() { range } else { format!("{}, {range}", key.unit) }
+}
+
+/// Adds comment lines of at most [`WIDTH`] characters.
+fn comment(out: &mut String, text: &str) {
+    let mut line = String::from("#");
+    for word in text.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            out.push_str(&line);
+            out.push('\n');
+            line = String::from("#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    out.push_str(&line);
+    out.push('\n');
+}
