@@ -1,5 +1,8 @@
 //! A started program: its signals, its figures in `/proc`, and its end on drop.
-#![expect(unsafe_code, reason = "kill(2), with a process id that the handle holds")]
+#![expect(
+    unsafe_code,
+    reason = "kill(2), with a process id that the handle holds, and the limit of open files"
+)]
 
 use anyhow::Context as _;
 use std::fs::File;
@@ -144,6 +147,18 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
         let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
         kib.unwrap_or(0) * 1024
+    }
+}
+
+/// Lets this process, and those that it starts, open as many files as the system allows.
+pub fn raise_file_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls are given a struct of their own, which the first fills.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
     }
 }
 

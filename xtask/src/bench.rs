@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     }
     let folder = cargo::target().join("perf");
     let mut table = cargo::program(folder.join("processes"));
-    table.arg("--bin-dir").arg(&folder).arg("--runs").arg(options.runs.to_string());
+    table.env("SKYLINE_BIN", folder.join("skyline")).arg("--runs").arg(options.runs.to_string());
     for (wanted, option) in [(options.quick, "--quick"), (options.million, "--million")] {
         if wanted {
             table.arg(option);

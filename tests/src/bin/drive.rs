@@ -1,0 +1,191 @@
+//! `drive`: runs a fuzz target on mutated seeds for some seconds. Needs nothing but an ordinary compiler;
+//! `cargo xtask fuzz` searches deeper.
+//!
+//! Prints its random seed, which repeats the run, and the input on which a target panics.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a person at a terminal")]
+
+use clap::Parser;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Stands any bytes.
+type Target = fn(&[u8]);
+
+/// What is driven: a name, which is also the name of its folder of seeds.
+const TARGETS: [(&str, Target); 3] = [
+    ("line", skyline_relay::codec::fuzz::line),
+    ("pickle", skyline_relay::codec::fuzz::pickle),
+    ("recover", skyline_journal::fuzz::fuzz_recover),
+];
+
+/// No input grows beyond this.
+const LONGEST: usize = 4096;
+
+/// Mutated inputs that are kept to be mutated again.
+const KEPT: usize = 256;
+
+/// Bytes that decoders look for.
+const TOKENS: [&[u8]; 20] = [
+    b"\n",
+    b"\r\n",
+    b" ",
+    b"\t",
+    b"nan",
+    b"-inf",
+    b"1e999",
+    b"-1",
+    b"\xff\xff\xff\xff",
+    b"\x00\x00\x00\x00",
+    b"(l",
+    b"]q\x00",
+    b"\x80\x02",
+    b"\x80\x05\x95",
+    b"\x86",
+    b"e.",
+    b"\x94",
+    b"h\x01",
+    b"X\x05\x00\x00\x00",
+    b"\x8c\x05",
+];
+
+/// Drive the decoders with mutated seeds.
+#[derive(Debug, Parser)]
+struct Options {
+    /// line, pickle or recover (default: each in turn)
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(TARGETS.map(|(name, _)| name)))]
+    target: Option<String>,
+    /// Seconds for each target
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Repeats a run; printed by every run
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Folders of seeds, one a target
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds"))]
+    seeds: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let (mut passed, mut failed) = (0, 0);
+    for (name, target) in TARGETS {
+        if options.target.as_deref().is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        match drive(name, target, &options) {
+            Ok(true) => passed += 1,
+            Ok(false) => failed += 1,
+            Err(error) => {
+                eprintln!("drive: {name}: {error:#}");
+                failed += 1;
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether `target` stood it.
+fn drive(name: &str, target: Target, options: &Options) -> anyhow::Result<bool> {
+    let mut corpus = seeds(&options.seeds.join(name))?;
+    let seed = options.seed.unwrap_or_else(rand::random);
+    println!("{name}: {} seeds, {} s, --seed {seed}", corpus.len(), options.seconds);
+    let mut random = SmallRng::seed_from_u64(seed);
+    let start = Instant::now();
+    let own = corpus.len();
+    let (mut runs, mut input) = (0_u64, Vec::new());
+    // The seeds as they are come first.
+    for whole in &corpus {
+        if !stands(name, target, whole)? {
+            return Ok(false);
+        }
+    }
+    while start.elapsed() < Duration::from_secs(options.seconds) {
+        // The clock is read once in a while: reading it costs as much as a short input.
+        for _ in 0..64 {
+            mutate(&corpus, &mut input, &mut random);
+            if !stands(name, target, &input)? {
+                return Ok(false);
+            }
+            runs += 1;
+        }
+        // Mutations of mutations reach further; without coverage, which to keep is left to chance.
+        if corpus.len() < own + KEPT {
+            corpus.push(input.clone());
+        } else if let Some(slot) = corpus.get_mut(own + random.random_range(0..KEPT)) {
+            slot.clone_from(&input);
+        }
+    }
+    println!("{name}: {runs} inputs, no panic");
+    Ok(true)
+}
+
+/// Runs the target; a panic is reported with its input.
+fn stands(name: &str, target: Target, input: &[u8]) -> anyhow::Result<bool> {
+    if catch_unwind(AssertUnwindSafe(|| target(input))).is_ok() {
+        return Ok(true);
+    }
+    let path = std::env::temp_dir().join(format!("skyline-{name}-panic-{}", std::process::id()));
+    std::fs::write(&path, input)?;
+    println!("{name}: panicked on {} bytes: {}", input.len(), input.escape_ascii());
+    println!("{name}: the input is in {}", path.display());
+    Ok(false)
+}
+
+fn seeds(folder: &PathBuf) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .map_err(|error| anyhow::anyhow!("seeds {}: {error}", folder.display()))?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()?;
+    files.sort();
+    anyhow::ensure!(!files.is_empty(), "no seeds in {}", folder.display());
+    Ok(files.iter().map(std::fs::read).collect::<Result<_, _>>()?)
+}
+
+/// Makes `input` a changed copy of one of the corpus.
+fn mutate(corpus: &[Vec<u8>], input: &mut Vec<u8>, random: &mut SmallRng) {
+    let pick = |random: &mut SmallRng| {
+        corpus.get(random.random_range(0..corpus.len().max(1))).map_or(&[][..], Vec::as_slice)
+    };
+    input.clear();
+    input.extend_from_slice(pick(random));
+    for _ in 0..random.random_range(1..=6) {
+        let at = random.random_range(0..=input.len());
+        let until = at + random.random_range(0..=(input.len() - at).min(16));
+        match random.random_range(0..8) {
+            0 => input.truncate(at),
+            1 => drop(input.drain(at..until)),
+            2 => input.insert(at, random.random()),
+            3 => {
+                let token = TOKENS.get(random.random_range(0..TOKENS.len())).copied().unwrap_or_default();
+                drop(input.splice(at..at, token.iter().copied()));
+            }
+            4 => {
+                let copy = input.get(at..until).map(<[u8]>::to_vec).unwrap_or_default();
+                let to = random.random_range(0..=input.len());
+                drop(input.splice(to..to, copy));
+            }
+            5 => {
+                let other = pick(random);
+                let from = random.random_range(0..=other.len());
+                input.truncate(at);
+                input.extend_from_slice(other.get(from..).unwrap_or_default());
+            }
+            6 => {
+                if let Some(byte) = input.get_mut(at) {
+                    *byte ^= 1 << random.random_range(0..8);
+                }
+            }
+            _ => {
+                if let Some(byte) = input.get_mut(at) {
+                    *byte = random.random();
+                }
+            }
+        }
+    }
+    input.truncate(LONGEST);
+}

@@ -1,0 +1,92 @@
+//! The programs that are measured.
+
+use crate::run::Filled;
+use crate::workload::Workload;
+use skyline_tests::node::{Node, Setup};
+use skyline_tests::peer::c_relay::CRelay;
+use skyline_tests::process::Process;
+use std::net::SocketAddr;
+use tempfile::TempDir;
+
+/// Which of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Program {
+    Node,
+    CRelay,
+}
+
+impl Program {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Node => "skyline",
+            Self::CRelay => "carbon-c-relay",
+        }
+    }
+}
+
+/// A running one.
+#[derive(Debug)]
+pub(crate) enum Running {
+    /// The node, and its state where that is not in its own folder.
+    Node {
+        node: Box<Node>,
+        _state: Option<TempDir>,
+    },
+    CRelay(CRelay),
+}
+
+impl Running {
+    /// Starts it for a workload, sending to `sink`.
+    pub(crate) fn start(
+        program: Program,
+        workload: &Workload,
+        filled: Option<&Filled>,
+        sink: SocketAddr,
+    ) -> anyhow::Result<Self> {
+        match program {
+            Program::CRelay => {
+                let queue: &[&str] = if workload.defaults { &[] } else { &["-q", "2000000"] };
+                Ok(Self::CRelay(CRelay::start(sink, queue)?))
+            }
+            Program::Node => {
+                let protocol = if workload.pickle_out { "pickle" } else { "line" };
+                let mut setup = Setup::relay([format!("{sink}:{protocol}")]).with("node.log", "\"warn\"");
+                let mut state = None;
+                if let Some(filled) = filled {
+                    let copy = filled.copy()?;
+                    setup = setup
+                        .with("node.state_dir", format!("{:?}", copy.path()))
+                        .with("window.enabled", true)
+                        // The load's points follow the history, which ends now.
+                        .with("window.max_future_seconds", 86_400);
+                    state = Some(copy);
+                }
+                Ok(Self::Node { node: Box::new(setup.start()?), _state: state })
+            }
+        }
+    }
+
+    /// Where it takes the workload's points.
+    pub(crate) fn address(&self, workload: &Workload) -> SocketAddr {
+        match self {
+            Self::Node { node, .. } if workload.pickle_in => node.pickle(),
+            Self::Node { node, .. } => node.plaintext(),
+            Self::CRelay(relay) => relay.line(),
+        }
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Process {
+        match self {
+            Self::Node { node, .. } => &mut node.process,
+            Self::CRelay(relay) => &mut relay.process,
+        }
+    }
+
+    /// Points that came in and are not yet stored and judged.
+    pub(crate) fn unjudged(&self) -> u64 {
+        match self {
+            Self::Node { node, .. } => node.status().map_or(u64::MAX, |s| s.number("/window/waiting")),
+            Self::CRelay(_) => 0,
+        }
+    }
+}

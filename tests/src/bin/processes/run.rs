@@ -1,0 +1,175 @@
+//! One run of one program under one load.
+
+use crate::load::{self, Background, number};
+use crate::program::{Program, Running};
+use crate::workload::Workload;
+use anyhow::Context as _;
+use carbon_load::workload::Workload as Names;
+use skyline_tests::{node, now, port};
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Give up on missing points after so long without one.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    /// CPU seconds per million points that came out.
+    pub(crate) cpu: f64,
+    pub(crate) points_per_second: f64,
+    pub(crate) peak_mib: f64,
+    /// Share of what was sent.
+    pub(crate) delivered: f64,
+}
+
+/// All runs of a workload, by program.
+pub(crate) type Runs = Vec<(Program, Vec<Run>)>;
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, points_per_second, peak_mib, delivered } = self;
+        write!(
+            f,
+            "{cpu:.3} CPU-s/M, {points_per_second:.0}/s, {peak_mib:.0} MiB, {:.3} % delivered",
+            delivered * 100.0
+        )
+    }
+}
+
+/// A state folder with full windows, made once and copied for each run.
+#[derive(Debug)]
+pub(crate) struct Filled {
+    folder: TempDir,
+    /// When it was made: its newest points are of this minute.
+    pub(crate) newest: i64,
+}
+
+impl Filled {
+    pub(crate) fn for_workload(workload: &Workload) -> anyhow::Result<Option<Self>> {
+        workload.history.map(|minutes| Self::make(workload.metrics, minutes)).transpose()
+    }
+
+    /// Windows of `minutes` for the load tool's first `metrics` names.
+    pub(crate) fn make(metrics: u64, minutes: u32) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("skyline-filled-").tempdir()?;
+        let names = folder.path().join("names");
+        let tool = Names { prefix: "load".to_owned(), metrics, points: 1, start_ts: 0, step: 60, seed: 1 };
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&names)?);
+        let mut line = Vec::new();
+        for i in 0..metrics {
+            line.clear();
+            tool.write_name(i, &mut line);
+            line.push(b'\n');
+            file.write_all(&line)?;
+        }
+        file.flush()?;
+        eprintln!("filling {metrics} windows of {minutes} minutes");
+        let mut fill = Command::new(node::binary()?);
+        fill.arg("bench-fill").arg("--state-dir").arg(folder.path().join("state")).arg("--names").arg(&names);
+        fill.arg("--minutes").arg(minutes.to_string());
+        // Its newest point is of the minute in which it began.
+        let newest = now() / 60 * 60;
+        let output = fill.output().context("bench-fill")?;
+        anyhow::ensure!(output.status.success(), "bench-fill: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(Self { folder, newest })
+    }
+
+    /// A copy that a node may change.
+    pub(crate) fn copy(&self) -> anyhow::Result<TempDir> {
+        let copy = tempfile::Builder::new().prefix("skyline-state-").tempdir()?;
+        let mut cp = Command::new("cp");
+        cp.arg("-r").arg(self.folder.path().join("state/.")).arg(copy.path());
+        anyhow::ensure!(cp.status().context("cp")?.success(), "the filled state cannot be copied");
+        Ok(copy)
+    }
+}
+
+/// Starts, warms up, measures, ends.
+pub(crate) fn run(workload: &Workload, program: Program, filled: Option<&Filled>) -> anyhow::Result<Run> {
+    let folder = tempfile::tempdir()?;
+    let sink_address = port::free();
+    let sink = start_sink(workload, sink_address, folder.path())?;
+    let mut running = Running::start(program, workload, filled, sink_address)?;
+    // Otherwise the last of warm-up and load is the current minute.
+    let first = filled.map_or_else(
+        || now() / 60 * 60 - 60 * (workload.points + workload.warm_up - 1).cast_signed(),
+        |filled| filled.newest + 120,
+    );
+    if workload.warm_up > 0 {
+        send(workload, &running, workload.warm_up, first)?;
+        arrived(&mut running, &sink, workload.before())?;
+    }
+    let cpu = running.process().cpu_seconds();
+    send(workload, &running, workload.points, first + 60 * workload.warm_up.cast_signed())?;
+    arrived(&mut running, &sink, workload.before() + workload.measured())?;
+    running.process().must_run()?;
+    let cpu = running.process().cpu_seconds() - cpu;
+    let peak_mib = running.process().memory("VmHWM") as f64 / f64::from(1 << 20);
+    let report = sink.end()?;
+    let came = number(&report, "received") - workload.before() as f64;
+    Ok(Run {
+        cpu: cpu / came.max(1.0) * 1e6,
+        points_per_second: number(&report, "datapoints_per_s"),
+        peak_mib,
+        delivered: came / workload.measured() as f64,
+    })
+}
+
+fn start_sink(
+    workload: &Workload,
+    address: std::net::SocketAddr,
+    folder: &Path,
+) -> anyhow::Result<Background> {
+    let mut arguments: Vec<String> = ["sink", "--listen"].map(str::to_owned).into();
+    arguments.extend([address.to_string(), "--skip".to_owned(), workload.before().to_string()]);
+    arguments.extend(
+        ["--protocol", if workload.pickle_out { "pickle" } else { "plaintext" }, "--duration", "3600"]
+            .map(str::to_owned),
+    );
+    Background::start(arguments, folder)
+}
+
+fn send(workload: &Workload, running: &Running, points: u64, start: i64) -> anyhow::Result<()> {
+    let rate = workload.rate.map_or_else(|| "max".to_owned(), |rate| rate.to_string());
+    let protocol = if workload.pickle_in { "pickle" } else { "plaintext" };
+    let arguments = [
+        ("--to", running.address(workload).to_string()),
+        ("--protocol", protocol.to_owned()),
+        ("--metrics", workload.metrics.to_string()),
+        ("--points", points.to_string()),
+        ("--connections", workload.connections.to_string()),
+        ("--rate", rate),
+        ("--burst-ms", workload.burst_ms.to_string()),
+        ("--start-ts", start.to_string()),
+    ];
+    let words = arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+    let report = load::run(std::iter::once("send".to_owned()).chain(words))?;
+    let errors = report.get("errors").and_then(|e| e.as_array()).map_or(0, Vec::len);
+    anyhow::ensure!(errors == 0, "sending broke: {report}");
+    Ok(())
+}
+
+/// Waits until the sink has `points` and nothing is left to judge, or no more come.
+fn arrived(running: &mut Running, sink: &Background, points: u64) -> anyhow::Result<()> {
+    let (mut last, mut since) = (sink.count(), Instant::now());
+    loop {
+        let count = sink.count();
+        if count >= points && running.unjudged() == 0 {
+            return Ok(());
+        }
+        if count != last {
+            (last, since) = (count, Instant::now());
+        }
+        let patience = if count >= points { QUIET * 12 } else { QUIET };
+        if since.elapsed() > patience {
+            return Ok(());
+        }
+        running.process().must_run()?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,136 @@
+//! The disk under the log fills up: senders wait or the oldest points go, counted; nothing breaks,
+//! and all is well when there is room again. Needs root, to mount a small file system.
+
+use anyhow::Context as _;
+use skyline_tests::node::{Node, Setup};
+use skyline_tests::peer::sink::{Protocol, Sink, destination};
+use skyline_tests::{eventually_true, load, port};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const MEGABYTE: usize = 1 << 20;
+
+/// A file system of 48 MiB in memory.
+#[derive(Debug)]
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("small-disk-").tempdir()?;
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(folder.path());
+        anyhow::ensure!(
+            mount.status().context("mount")?.success(),
+            "this test needs root, to mount a file system of 48 MiB"
+        );
+        Ok(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Somebody else's file that takes all but `left` of what is free.
+    fn fill(&self, left: usize) -> anyhow::Result<()> {
+        let mut file = File::create(self.path().join("filler"))?;
+        let block = vec![0; MEGABYTE / 16];
+        while file.write_all(&block).is_ok() {}
+        let length = file.metadata()?.len();
+        file.set_len(length.saturating_sub(left as u64))?;
+        Ok(())
+    }
+
+    fn empty(&self) -> anyhow::Result<()> {
+        Ok(std::fs::remove_file(self.path().join("filler"))?)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the node may still hold files when a test fails.
+        drop(Command::new("umount").arg("-l").arg(self.path()).status());
+    }
+}
+
+fn setup(disk: &SmallDisk, to: impl ToString) -> Setup {
+    Setup::relay([to.to_string()])
+        .with("node.state_dir", format!("{:?}", disk.path().join("state")))
+        .with("journal.segment_bytes", MEGABYTE)
+        .with("journal.memory_bytes", MEGABYTE)
+}
+
+fn send(node: &Node, points: u64) -> anyhow::Result<carbon_load::send::SendReport> {
+    load::send(node.plaintext(), |a| (a.metrics, a.points) = (5_000, points / 5_000))
+}
+
+#[test]
+fn with_shed_oldest_the_oldest_points_go_and_are_counted() -> anyhow::Result<()> {
+    let disk = SmallDisk::mount()?;
+    let down = port::free();
+    let node = setup(&disk, destination(down, Protocol::Lines)).start()?;
+    // About 64 bytes a point: twice what the disk holds.
+    let points = 1_500_000;
+    let sent = send(&node, points)?;
+    node.has_received(sent.sent, Duration::from_secs(20))?;
+    let account = node.status()?.destination(down.port())?;
+    assert!(account.shed > 0, "{account:?}");
+    assert_eq!(account.routed, points);
+    assert_eq!(account.shed + account.waiting, points, "{account:?}");
+    let sink = Sink::start_at(down, Protocol::Lines)?;
+    sink.has(account.waiting, Duration::from_secs(20))?;
+    node.balanced()?;
+    Ok(())
+}
+
+#[test]
+fn with_block_senders_wait_until_somebody_makes_room() -> anyhow::Result<()> {
+    let disk = SmallDisk::mount()?;
+    let sink = Sink::start(Protocol::Lines)?;
+    let node = setup(&disk, sink.destination()).with("journal.when_full", "\"block\"").start()?;
+    let first =
+        load::send(node.plaintext(), |a| (a.metrics, a.points, a.prefix) = (1_000, 10, "before".to_owned()))?;
+    sink.has(first.sent, Duration::from_secs(10))?;
+    disk.fill(0)?;
+    let points = 300_000;
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| send(&node, points));
+        eventually_true(Duration::from_secs(15), "not ready, and the reason told", || {
+            node.ask("/-/ready").is_ok_and(|answer| answer.status == 503 && answer.text().contains("full"))
+        })?;
+        disk.empty()?;
+        sender.join().map_err(|_| anyhow::anyhow!("the sender failed"))?
+    })?;
+    sink.has(first.sent + points, Duration::from_secs(20))?;
+    eventually_true(Duration::from_secs(10), "ready again", || {
+        node.ask("/-/ready").is_ok_and(|a| a.status == 200)
+    })?;
+    let metrics = node.balanced()?;
+    assert_eq!(metrics.sum("skyline_relay_refused_points_total", &[]), 0.0);
+    assert_eq!(metrics.sum("skyline_journal_shed_points_total", &[]), 0.0);
+    Ok(())
+}
+
+#[test]
+fn a_disk_that_somebody_else_filled_ends_no_node() -> anyhow::Result<()> {
+    let disk = SmallDisk::mount()?;
+    let sink = Sink::start(Protocol::Lines)?;
+    let mut node = setup(&disk, sink.destination()).with("window.enabled", true).start()?;
+    disk.fill(MEGABYTE / 4)?;
+    let sent = send(&node, 100_000);
+    std::thread::sleep(Duration::from_secs(1));
+    node.process.must_run()?;
+    anyhow::ensure!(node.ask("/-/healthy")?.status == 200, "not healthy");
+    disk.empty()?;
+    sent?;
+    let good =
+        load::send(node.plaintext(), |a| (a.metrics, a.points, a.prefix) = (1_000, 1, "after".to_owned()))?;
+    eventually_true(Duration::from_secs(10), "points after the disk has room", || {
+        sink.names().iter().filter(|name| name.starts_with("after.")).count() as u64 == good.sent
+    })?;
+    node.balanced()?;
+    Ok(())
+}
