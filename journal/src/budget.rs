@@ -203,6 +203,10 @@ fn apply(log: &mut Log, segment: &Segment, charges: &[Charge]) -> Option<Vec<(Ar
             charged.push((Arc::clone(&account.name), charge.own));
         }
     }
+    // What is in flight there is lost to a restart: the files of those readers must say so.
+    for account in log.accounts.iter_mut().filter(|account| account.position < segment.end_seq) {
+        account.dirty = true;
+    }
     log.segments.pop_front();
     log.counters.shed_segments += u64::from(!charged.is_empty());
     Some(charged)

@@ -66,6 +66,10 @@ pub(crate) struct Account {
     pub(crate) flight: Flight,
     /// Points called shed while they were in flight: should they turn out delivered, they are.
     forgivable: u64,
+    /// Up to where they may lie.
+    forgivable_through: u64,
+    /// No rewind goes before it: what was skipped stays skipped.
+    floor: u64,
     /// Time of receipt of the newest batch taken, and the cursor after it.
     pub(crate) last_taken: (u64, f64),
     /// Counts every move of the cursor that is not `take`'s own.
@@ -98,6 +102,8 @@ impl Account {
             lost_through: position,
             flight: Flight::default(),
             forgivable: 0,
+            forgivable_through: 0,
+            floor: 0,
             last_taken: (position, 0.0),
             moves: 0,
             dirty: true,
@@ -174,15 +180,14 @@ impl Account {
         }
     }
 
-    /// `take` has moved the cursor over a batch of which `own` points, all at or after the
-    /// position, are the reader's.
-    pub(crate) fn took(&mut self, span: Span, received: f64) {
-        let start = span.start.max(self.position);
-        if start < span.end {
-            self.flight.push(Span { start, ..span });
+    /// `take` has moved the cursor to `end`, over a batch of which `span`, all of it at or after
+    /// the position, is the reader's.
+    pub(crate) fn took(&mut self, end: u64, span: Option<Span>, received: f64) {
+        if let Some(span) = span {
+            self.flight.push(span);
         }
-        self.cursor = span.end;
-        self.last_taken = (span.end, received);
+        self.cursor = end;
+        self.last_taken = (end, received);
     }
 
     /// Moves the cursor on to `to` without taking; `own` of the points passed are shed.
@@ -199,9 +204,9 @@ impl Account {
         self.shed += own.min(self.unread());
     }
 
-    /// All before `seq` is done, `delivered` points of it were the reader's. `part` as
-    /// [`Flight::take_before`]. Returns what the log counted, if that is another number.
-    pub(crate) fn done(&mut self, seq: u64, delivered: u64, part: u64) -> Option<u64> {
+    /// All before `seq` is done, `delivered` points of it were the reader's. Returns what the log
+    /// counted, if that is another number.
+    pub(crate) fn done(&mut self, seq: u64, delivered: u64) -> Option<u64> {
         if self.hold_inherited {
             self.hold = u64::MAX;
             self.hold_inherited = false;
@@ -209,7 +214,7 @@ impl Account {
         }
         let seq = seq.min(self.cursor);
         let moves_on = seq > self.position;
-        let expected = if moves_on { self.flight.take_before(seq, part) } else { 0 };
+        let expected = if moves_on { self.flight.take_before(seq) } else { 0 };
         self.delivered += expected;
         self.position = self.position.max(seq);
         self.dirty = true;
@@ -218,37 +223,39 @@ impl Account {
         self.forgivable -= forgiven;
         self.shed -= forgiven;
         self.delivered += forgiven;
+        if seq >= self.forgivable_through {
+            self.forgivable = 0;
+        }
         // What was read again from before the position was counted the first time.
         (moves_on && expected + forgiven != delivered).then_some(expected)
     }
 
-    /// Moves the cursor back to `seq`; `start` is where the log begins. `part` as
-    /// [`Flight::take_from`].
-    pub(crate) fn rewind(&mut self, seq: u64, start: u64, part: u64) {
-        let asked = seq.min(self.cursor);
-        let held = asked.max(start).min(self.cursor);
-        if held > asked {
-            let whole = self.flight.uneven_at(held).map_or(0, |span| span.own);
-            self.flight.take_from(held, whole);
-            self.shed += self.flight.take_from(asked, part);
-        } else {
-            self.flight.take_from(asked, part);
+    /// Moves the cursor back to `seq`; `start` is where the log begins. What was in flight and is
+    /// no longer held cannot be read again: it is shed.
+    pub(crate) fn rewind(&mut self, seq: u64, start: u64) {
+        if seq < self.floor {
+            self.forgivable = 0;
         }
+        let asked = seq.max(self.floor).min(self.cursor);
+        let held = asked.max(start).min(self.cursor);
+        self.flight.take_from(held);
+        self.shed += self.flight.take_from(asked);
         self.cursor = held;
-        self.forgivable = 0;
         self.settle();
         self.moves += 1;
         self.dirty = true;
     }
 
     /// Counts all before `seq` as shed: what is in flight there, and `unread` points beyond the
-    /// cursor. `part` as [`Flight::take_before`]. Returns how many points.
-    pub(crate) fn skip(&mut self, seq: u64, unread: u64, part: u64) -> u64 {
-        let flown = self.flight.take_before(seq, part);
+    /// cursor. Returns how many points.
+    pub(crate) fn skip(&mut self, seq: u64, unread: u64) -> u64 {
+        let flown = self.flight.take_before(seq);
         let unread = unread.min(self.unread().saturating_sub(flown));
         self.shed += flown + unread;
         self.forgivable += flown;
+        self.forgivable_through = self.cursor;
         self.position = self.position.max(seq);
+        self.floor = self.position;
         self.cursor = self.cursor.max(seq);
         self.settle();
         self.moves += 1;
@@ -275,8 +282,9 @@ impl Account {
 
     /// Detaches the handle: what was in flight is to be read again, in a log that begins at `start`.
     pub(crate) fn detach(&mut self, start: u64) {
-        self.rewind(self.position, start, 0);
+        self.rewind(self.position, start);
         self.cursor = self.cursor.max(self.position);
+        self.forgivable = 0;
         self.attached = false;
         self.parked = false;
         self.hold_inherited = self.hold != u64::MAX;

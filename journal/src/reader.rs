@@ -157,10 +157,10 @@ impl Reader {
         let mut steps = Vec::with_capacity(items.len());
         let mut cursor = stand.cursor;
         for item in items {
-            let step = Step::new(item, cursor, stand.position, &share);
-            cursor = step.span.end.max(cursor);
-            steps.push((step.span, step.received, step.fate));
-            out.extend(step.delivery);
+            let mut step = Step::new(item, cursor, stand.position, &share);
+            cursor = step.end;
+            out.extend(step.delivery.take());
+            steps.push(step);
         }
         let mut log = lock(&self.shared().log);
         let account = log.account(self.place);
@@ -170,17 +170,17 @@ impl Reader {
             return false;
         }
         let mut lost = false;
-        for (span, received, fate) in steps {
-            if span.start > account.cursor {
-                account.crossed(account.cursor, span.start);
+        for step in steps {
+            if step.begin > account.cursor {
+                account.crossed(account.cursor, step.begin);
                 lost = true;
             }
-            match fate {
-                Fate::Read => account.took(span, received),
-                Fate::Damaged => account.pass(span.end, span.own),
+            match step.fate {
+                Fate::Read(span) => account.took(step.end, span, step.received),
+                Fate::Damaged(own) => account.pass(step.end, own),
                 Fate::Missing => {
-                    account.crossed(span.start, span.end);
-                    account.pass(span.end, 0);
+                    account.crossed(step.begin, step.end);
+                    account.pass(step.end, 0);
                     lost = true;
                 }
             }
@@ -249,12 +249,11 @@ impl Reader {
     /// Everything before `seq` is done; `delivered` points of it, since the position, were this
     /// reader's. Saved within a second. Does nothing beyond the cursor or behind the position.
     pub fn done(&mut self, seq: u64, delivered: u64) {
-        let part = self.count_cut(seq);
         let mut log = lock(&self.shared().log);
         let first_end = log.segments.front().map_or(0, |segment| segment.end_seq);
         let account = log.account(self.place);
         let before = account.pin();
-        let counted = account.done(seq, delivered, part);
+        let counted = account.done(seq, delivered);
         let frees = before < first_end && account.position >= first_end;
         if let Some(counted) = counted {
             log.counters.mismatches += 1;
@@ -271,28 +270,12 @@ impl Reader {
         }
     }
 
-    /// The reader's points between the beginning of the taken batch that `seq` lies in and `seq`.
-    fn count_cut(&self, seq: u64) -> u64 {
-        let shared = self.shared();
-        let (span, segments, share) = {
-            let mut log = lock(&shared.log);
-            let account = log.account(self.place);
-            let Some(span) = account.flight.uneven_at(seq) else { return 0 };
-            let share = account.share.clone();
-            (span, log.segments_between(span.start, seq), share)
-        };
-        let counted = tally(&shared.options.dir, &segments, span.start, seq, &shared.sets);
-        // Unreadable or gone: then it is all one whether it counts before or after the cut.
-        counted.map_or(span.own, |summary| share.of_summary(&summary))
-    }
-
     /// Moves the cursor back to `seq` (not before the oldest point held), to read again what
     /// follows.
     pub fn rewind(&mut self, seq: u64) {
-        let part = self.count_cut(seq);
         let mut log = lock(&self.shared().log);
         let start = log.start();
-        log.account(self.place).rewind(seq, start, part);
+        log.account(self.place).rewind(seq, start);
     }
 
     /// Segments from `seq` on are kept although the position is beyond (what might have to be sent
@@ -317,7 +300,7 @@ impl Reader {
     pub fn skip_to_now(&mut self) {
         let mut log = lock(&self.shared().log);
         let end = log.end;
-        log.account(self.place).skip(end, u64::MAX, 0);
+        log.account(self.place).skip(end, u64::MAX);
     }
 
     /// Skips forward so that at most `points` of its own points wait, the oldest first; returns
@@ -328,7 +311,7 @@ impl Reader {
     pub fn shed_to(&mut self, points: u64) -> Result<u64, Error> {
         let shared = self.shared();
         loop {
-            let (segments, from, excess, moves, mut share) = {
+            let (segments, from, excess, gone, moves, mut share) = {
                 let mut log = lock(&shared.log);
                 let (start, end) = (log.start(), log.end);
                 let account = log.account(self.place);
@@ -336,26 +319,24 @@ impl Reader {
                 if excess == 0 {
                     return Ok(0);
                 }
-                let from = account.position.max(start);
                 // Of what is in flight, what the log has dropped can no longer be counted there.
                 let gone = account.flight.own_before(start);
-                if account.position < start && gone >= excess {
-                    return Ok(account.skip(start, 0, 0));
+                if gone >= excess {
+                    return Ok(account.skip(start, 0));
                 }
-                let (moves, share) = (account.moves, account.share.clone());
-                let excess = if account.position < start { excess - gone } else { excess };
-                (log.segments_between(from, end), from, excess, moves, share)
+                let (from, moves) = (account.position.max(start), account.moves);
+                let share = account.share.clone();
+                (log.segments_between(from, end), from, excess, gone, moves, share)
             };
             let dir = &shared.options.dir;
             let named = (&*self.name, &mut share);
-            let (seq, _) = nth(dir, &segments, from, excess, named, &shared.sets)?;
-            let part = self.count_cut(seq);
+            let (seq, _) = nth(dir, &segments, from, excess - gone, named, &shared.sets)?;
             let mut log = lock(&shared.log);
             let account = log.account(self.place);
             if account.moves == moves {
                 let unread = excess.saturating_sub(account.flight.own());
                 let unread = if seq > account.cursor { unread } else { 0 };
-                return Ok(account.skip(seq, unread, part));
+                return Ok(account.skip(seq, unread));
             }
         }
     }
@@ -399,18 +380,19 @@ fn in_memory(log: &mut Log, place: usize, cursor: u64, max_points: usize) -> Vec
 }
 
 /// What became of a stretch of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    Read,
-    /// The record is there, its payload is not what was written.
-    Damaged,
+    /// It was read; the reader's points of it, from its position on.
+    Read(Option<Span>),
+    /// The record is there, its payload is not what was written; so many points were the reader's.
+    Damaged(u64),
     /// There is no record.
     Missing,
 }
 
 /// One item as the account sees it.
 struct Step {
-    span: Span,
+    begin: u64,
+    end: u64,
     received: f64,
     fate: Fate,
     delivery: Option<Delivery>,
@@ -421,27 +403,26 @@ impl Step {
         match item {
             Item::Batch(batch) => Self::read(batch, cursor, position, share),
             Item::Damaged { first_seq, count, routes } => {
-                let from = cursor.max(position).saturating_sub(first_seq).min(count as u64) as usize;
-                let own = share.mine(&routes, count, from).map_or(0, |mine| match mine {
-                    crate::share::Mine::All => count as u64,
-                    crate::share::Mine::Some(indexes) => indexes.len() as u64,
-                });
-                let span = Span { start: first_seq.max(cursor), end: first_seq + count as u64, own };
-                Self { span, received: 0.0, fate: Fate::Damaged, delivery: None }
+                let (begin, end) = (first_seq.max(cursor), first_seq + count as u64);
+                let mine = share.mine(&routes, count, 0);
+                let start = begin.max(position);
+                let own = mine.map_or(0, |mine| Span::of_batch(first_seq, end, start, &mine).own());
+                Self { begin, end, received: 0.0, fate: Fate::Damaged(own), delivery: None }
             }
             Item::Missing { to } => {
-                let span = Span { start: cursor, end: to.max(cursor), own: 0 };
-                Self { span, received: 0.0, fate: Fate::Missing, delivery: None }
+                let end = to.max(cursor);
+                Self { begin: cursor, end, received: 0.0, fate: Fate::Missing, delivery: None }
             }
         }
     }
 
     fn read(batch: Arc<Batch>, cursor: u64, position: u64, share: &Share) -> Self {
-        let from = cursor.saturating_sub(batch.first_seq) as usize;
-        let (start, end, received) = (batch.first_seq.max(cursor), batch.end_seq(), batch.received);
-        let mine = share.mine(&batch.routes, batch.len(), from);
+        let (first_seq, end, received) = (batch.first_seq, batch.end_seq(), batch.received);
+        let begin = first_seq.max(cursor);
+        let mine = share.mine(&batch.routes, batch.len(), (begin - first_seq) as usize);
+        let start = begin.max(position);
+        let span = mine.as_ref().map(|mine| Span::of_batch(first_seq, end, start, mine));
         let delivery = mine.map(|mine| Delivery { batch, mine });
-        let own = delivery.as_ref().map_or(0, |delivery| delivery.points_from(position.max(cursor)));
-        Self { span: Span { start, end, own }, received, fate: Fate::Read, delivery }
+        Self { begin, end, received, fate: Fate::Read(span), delivery }
     }
 }

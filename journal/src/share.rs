@@ -41,15 +41,6 @@ impl Delivery {
             Mine::Some(indexes) => indexes.len() as u64,
         }
     }
-
-    /// Number of the reader's samples from sequence number `seq` on.
-    pub(crate) fn points_from(&self, seq: u64) -> u64 {
-        let from = seq.saturating_sub(self.batch.first_seq);
-        match &self.mine {
-            Mine::All => (self.batch.len() as u64).saturating_sub(from),
-            Mine::Some(indexes) => (indexes.len() - indexes.partition_point(|i| u64::from(*i) < from)) as u64,
-        }
-    }
 }
 
 /// A reader's part of the log.

@@ -39,6 +39,14 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     Ok(Space { total: stat.f_blocks.saturating_mul(block), available: stat.f_bavail.saturating_mul(block) })
 }
 
+/// Bytes that this process may still write to the file system of `path`.
+///
+/// # Errors
+/// The path does not exist or cannot be asked.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    space(path).map(|space| space.available)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Tests of the journal as a whole, one file a theme.
 
 mod basics;
+mod model;
 
 use crate::journal::lock;
 use crate::keeper::Keeper;

@@ -133,10 +133,9 @@ impl<B: Bytes> Walker<B> {
             return Ok(None);
         }
         let record = Record { at, header };
-        if verify && !self.payload(&record)?.is_some_and(|p| crc32fast::hash(p) == header.payload_crc) {
-            return Ok(None);
-        }
-        Ok(Some(record))
+        let whole =
+            !verify || self.payload(&record)?.is_some_and(|p| crc32fast::hash(p) == header.payload_crc);
+        Ok(whole.then_some(record))
     }
 
     /// Where the next good record begins, at or after `from`.

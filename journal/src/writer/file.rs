@@ -76,7 +76,7 @@ impl Active {
 /// What may be made to fail: nothing, outside of tests.
 #[cfg(not(test))]
 #[derive(Debug, Default)]
-pub(crate) struct Fault;
+pub(crate) struct Fault {}
 
 #[cfg(not(test))]
 #[expect(clippy::unused_self, reason = "tests inject failures here")]
