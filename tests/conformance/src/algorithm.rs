@@ -1,21 +1,35 @@
 //! Verdicts: every algorithm on its own, the run with gates and consensus (as a plain function and in
 //! the incremental form), Mirage, Boundary, counters, second order.
 
-use crate::Outcome;
+use crate::case::{Outcome, field, list, number, text};
 use serde_json::Value;
 use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::point::Datapoint;
 use skyline_detect::boundary::{self, Rule};
+use skyline_detect::consensus::{self, Verdict};
+use skyline_detect::counter;
 use skyline_detect::gate::{self, Gate};
 use skyline_detect::second_order::History;
-use skyline_detect::settings::Settings;
+use skyline_detect::settings::{Manner, Settings};
 use skyline_detect::tracked::{Context, Judged, Tracked};
 use skyline_detect::vote::{self, Scratch, Vote};
-use skyline_detect::{consensus, counter};
 use skyline_store::view::WindowView;
 
 /// The trimmer's grace beyond the full duration, seconds.
 const GRACE: f64 = 600.0;
+
+/// The shipped order of `MIRAGE_ALGORITHMS`.
+const MIRAGE_ORDER: [Algorithm; 9] = [
+    Algorithm::FirstHourAverage,
+    Algorithm::MeanSubtractionCumulation,
+    Algorithm::StddevFromAverage,
+    Algorithm::StddevFromMovingAverage,
+    Algorithm::LeastSquares,
+    Algorithm::Grubbs,
+    Algorithm::HistogramBins,
+    Algorithm::MedianAbsoluteDeviation,
+    Algorithm::KsTest,
+];
 
 /// Runs one case.
 pub(crate) fn run(case: &Value) -> Outcome {
@@ -30,22 +44,6 @@ pub(crate) fn run(case: &Value) -> Outcome {
     if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) }
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value) -> f64 {
-    match value {
-        Value::String(s) if s == "inf" => f64::INFINITY,
-        Value::String(s) if s == "-inf" => f64::NEG_INFINITY,
-        other => other.as_f64().unwrap_or(f64::NAN),
-    }
-}
-
-fn field(value: &Value, key: &str) -> f64 {
-    value.get(key).map_or(0.0, number)
-}
-
 fn columns(series: Option<&Value>) -> (Vec<f64>, Vec<f64>) {
     let points = series.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     points.iter().map(|p| (p.get(0).map_or(f64::NAN, number), p.get(1).map_or(f64::NAN, number))).unzip()
@@ -56,7 +54,11 @@ fn tolerated(case: &Value, item: &str) -> bool {
 }
 
 fn settings(case: &Value) -> Settings {
-    let mut settings = Settings { full_duration: field(case, "full_duration"), ..Settings::default() };
+    let mut settings = Settings {
+        full_duration: field(case, "full_duration"),
+        manner: Manner::Reference,
+        ..Settings::default()
+    };
     if text(case, "kind") == "mirage" {
         settings.full_duration = field(case, "second_order_resolution_seconds");
     }
@@ -68,7 +70,8 @@ fn settings(case: &Value) -> Settings {
     settings.boredom_set_size = whole("BOREDOM_SET_SIZE").unwrap_or(settings.boredom_set_size);
     settings.stale_seconds = given("STALE_PERIOD").map_or(settings.stale_seconds, number);
     if let Some(names) = given("ALGORITHMS").and_then(Value::as_array) {
-        settings.algorithms = names.iter().filter_map(|n| Algorithm::from_name(n.as_str()?)).collect::<AlgorithmSet>();
+        settings.algorithms =
+            names.iter().filter_map(|n| Algorithm::from_name(n.as_str()?)).collect::<AlgorithmSet>();
     }
     settings
 }
@@ -109,18 +112,55 @@ fn verdict(case: &Value, differences: &mut Vec<String>) {
         }
     }
     let is_mirage = text(case, "kind") == "mirage";
-    let got = if is_mirage {
-        consensus::decide_all(view, now, &settings, &mut scratch).anomalous.to_string()
-    } else if let Some(gate) = gate::check(view, now, &settings) {
-        gate_name(gate).to_owned()
-    } else {
-        consensus::decide(view, now, &settings, &mut scratch).anomalous.to_string()
+    let gate = if is_mirage { None } else { gate::check(view, now, &settings) };
+    let got = match gate {
+        Some(gate) => gate_name(gate).to_owned(),
+        None => {
+            let whole = consensus::decide_all(view, now, &settings, &mut scratch);
+            ensemble(case, &whole, &settings, is_mirage, differences);
+            if is_mirage {
+                whole.anomalous.to_string()
+            } else {
+                consensus::decide(view, now, &settings, &mut scratch).anomalous.to_string()
+            }
+        }
     };
     compare_run(case, "run", &got, differences);
-    if !is_mirage
-        && let Some(got) = incremental(case, &ts, &values, now, settings)
-    {
+    if !is_mirage && let Some(got) = incremental(case, &ts, &values, now, settings) {
         compare_run(case, "incremental run", &got, differences);
+    }
+}
+
+/// The votes as the reference reports them, and the datapoint. (Where a vote may differ, those
+/// that it did not run any more may be others too: such cases are left out.)
+fn ensemble(
+    case: &Value,
+    whole: &Verdict,
+    settings: &Settings,
+    is_mirage: bool,
+    differences: &mut Vec<String>,
+) {
+    let Some(run) = case.get("expect").and_then(|e| e.get("run")) else { return };
+    let want: Vec<bool> = list(run, "ensemble").iter().map(|vote| vote.as_bool().unwrap_or(false)).collect();
+    let tolerant = case.get("tolerate").and_then(Value::as_object).is_some_and(|t| !t.is_empty());
+    if want.is_empty() || tolerant {
+        return;
+    }
+    let given = |key: &str| case.get("settings").and_then(|s| s.get(key));
+    let order: Vec<Algorithm> = match given("ALGORITHMS").and_then(Value::as_array) {
+        Some(names) => names.iter().filter_map(|n| Algorithm::from_name(n.as_str()?)).collect(),
+        None if is_mirage => MIRAGE_ORDER.to_vec(),
+        None => Algorithm::ALL.to_vec(),
+    };
+    let runs_all = is_mirage || given("RUN_OPTIMIZED_WORKFLOW") == Some(&Value::Bool(false));
+    // With no vote needed nothing is ever out of reach.
+    let got = whole.ensemble_as_reference(&order, if runs_all { 0 } else { settings.consensus });
+    if got != want {
+        differences.push(format!("ensemble: want {want:?}, got {got:?}"));
+    }
+    let datapoint = run.get("datapoint").map_or(f64::NAN, number);
+    if !datapoint.is_nan() && datapoint != whole.datapoint {
+        differences.push(format!("datapoint: want {datapoint}, got {}", whole.datapoint));
     }
 }
 

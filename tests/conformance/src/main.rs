@@ -5,16 +5,34 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test program speaks to a person")]
 
 mod algorithm;
+mod case;
+mod memory;
+mod points;
+mod rig;
+mod wire;
 
+use case::Outcome;
 use clap::{Parser, ValueEnum};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use skyline_core::batch::Listener;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::task::JoinSet;
+use wire::Wire;
+
+/// Cases over sockets that run side by side, each with a node of its own.
+const SIDE_BY_SIDE: usize = 4;
 
 /// What the cases are about.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Kind {
-    /// Verdicts of the nine algorithms, Mirage and Boundary
+    /// Carbon lines over TCP and UDP
+    Line,
+    /// Carbon pickles over TCP
+    Pickle,
+    /// Verdicts of the nine algorithms, Mirage, Boundary, counters, second order
     Algorithm,
 }
 
@@ -27,28 +45,34 @@ struct Options {
     file: PathBuf,
 }
 
-/// What a case came to: a failure has what differs.
-pub(crate) type Outcome = Result<(), String>;
-
 fn main() -> ExitCode {
     let options = Options::parse();
-    let cases = match read(&options.file) {
+    let cases = match case::read(&options.file) {
         Ok(cases) => cases,
         Err(error) => {
             eprintln!("conformance: {}: {error:#}", options.file.display());
             return ExitCode::from(2);
         }
     };
+    let outcomes = match options.kind {
+        Kind::Line => over_sockets(&cases, Listener::PlaintextTcp),
+        Kind::Pickle => over_sockets(&cases, Listener::PickleTcp),
+        Kind::Algorithm => Ok(cases.iter().map(algorithm::run).collect()),
+    };
+    let outcomes = match outcomes {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            eprintln!("conformance: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
     let (mut passed, mut failed) = (0, 0);
-    for case in &cases {
-        let outcome = match options.kind {
-            Kind::Algorithm => algorithm::run(case),
-        };
+    for (case, outcome) in cases.iter().zip(outcomes) {
         match outcome {
             Ok(()) => passed += 1,
             Err(difference) => {
                 failed += 1;
-                println!("{}: {difference}", case.get("id").and_then(Value::as_str).unwrap_or("?"));
+                println!("{}: {difference}", case::id(case));
             }
         }
     }
@@ -56,10 +80,34 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<Value>> {
-    let text = std::fs::read_to_string(file)?;
-    let cases: Result<Vec<Value>, _> = text.lines().filter(|l| !l.trim().is_empty()).map(serde_json::from_str).collect();
-    let cases = cases?;
-    anyhow::ensure!(!cases.is_empty(), "no cases");
-    Ok(cases)
+/// Runs cases against listeners; `usual` is the one of cases that name no protocol.
+fn over_sockets(cases: &[Value], usual: Listener) -> anyhow::Result<Vec<Outcome>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let cases: Arc<[Value]> = cases.into();
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut lanes = JoinSet::new();
+        for _ in 0..SIDE_BY_SIDE.min(cases.len()) {
+            lanes.spawn(lane(Arc::clone(&cases), Arc::clone(&next), usual));
+        }
+        let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
+        while let Some(lane) = lanes.join_next().await {
+            outcomes.extend(lane?);
+        }
+        outcomes.sort_unstable_by_key(|(i, _)| *i);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    })
+}
+
+/// Runs the next case until none is left: the outcomes with the places of their cases.
+async fn lane(cases: Arc<[Value]>, next: Arc<AtomicUsize>, usual: Listener) -> Vec<(usize, Outcome)> {
+    let mut wire = Wire::default();
+    let mut outcomes = Vec::new();
+    loop {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        let Some(case) = cases.get(at) else { break };
+        outcomes.push((at, wire.run(case, usual).await));
+    }
+    wire.stop().await;
+    outcomes
 }
