@@ -189,3 +189,39 @@ fn mutate(corpus: &[Vec<u8>], input: &mut Vec<u8>, random: &mut SmallRng) {
     }
     input.truncate(LONGEST);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(folder: &std::path::Path) -> Options {
+        Options { target: None, seconds: 5, seed: Some(1), seeds: folder.to_owned() }
+    }
+
+    #[test]
+    fn a_panic_is_found_and_its_input_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("t")).unwrap();
+        std::fs::write(folder.path().join("t/seed"), b"some ordinary bytes").unwrap();
+        let trap = |bytes: &[u8]| assert!(!bytes.windows(3).any(|w| w == b"nan"), "the trap");
+        assert!(!drive("t", trap, &options(folder.path())).unwrap());
+        std::fs::remove_file(std::env::temp_dir().join(format!("skyline-t-panic-{}", std::process::id()))).unwrap();
+        assert!(drive("empty", trap, &options(folder.path())).is_err());
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_inputs() {
+        let corpus = [b"a 1 2\n".to_vec(), b"b 3 4\n".to_vec()];
+        let inputs = |seed| {
+            let (mut random, mut input) = (SmallRng::seed_from_u64(seed), Vec::new());
+            let mut one = || {
+                mutate(&corpus, &mut input, &mut random);
+                input.clone()
+            };
+            (0..50).map(|_| one()).collect::<Vec<_>>()
+        };
+        assert_eq!(inputs(7), inputs(7));
+        assert_ne!(inputs(7), inputs(8));
+        assert!(inputs(7).iter().all(|input| input.len() <= LONGEST));
+    }
+}
