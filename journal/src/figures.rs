@@ -115,7 +115,7 @@ impl Row {
             ),
             counter(
                 "skyline_journal_lost_points_total",
-                "Points, whose is not known, that damage took from the log before this reader had read them.",
+                "Points that damage took from the log before this reader had read them, whosever they were.",
                 lost,
             ),
             gauge(

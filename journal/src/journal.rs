@@ -338,7 +338,7 @@ impl Shared {
         let account = log.account(place);
         account.share.refresh(&Arc::clone(&account.name), &self.sets);
         let counted = account.share.of_summary(&summary);
-        account.correct(thought, counted);
+        account.found(thought, counted);
         Ok(())
     }
 

@@ -59,7 +59,7 @@ pub(crate) struct Account {
     pub(crate) routed: u64,
     pub(crate) delivered: u64,
     pub(crate) shed: u64,
-    /// Points lost by damage in what it read; whose they were is not known.
+    /// Points lost by damage before it had read them, whosever they were.
     pub(crate) lost: u64,
     /// Up to where such losses are counted.
     pub(crate) lost_through: u64,
@@ -268,9 +268,14 @@ impl Account {
     pub(crate) fn correct(&mut self, thought: u64, counted: u64) -> u64 {
         let missing = thought.saturating_sub(counted).min(self.unread());
         self.shed += missing;
-        self.routed += counted.saturating_sub(thought);
         self.dirty |= missing > 0;
         missing
+    }
+
+    /// The log was counted for an account that has just been made, of which `thought` points were
+    /// to wait: `counted` do.
+    pub(crate) fn found(&mut self, thought: u64, counted: u64) {
+        self.routed += counted.saturating_sub(thought);
     }
 
     /// The cursor passes from `from` to `to` over points whose records are not there.

@@ -177,7 +177,6 @@ impl Reader {
             }
             match step.fate {
                 Fate::Read(span) => account.took(step.end, span, step.received),
-                Fate::Damaged(own) => account.pass(step.end, own),
                 Fate::Missing => {
                     account.crossed(step.begin, step.end);
                     account.pass(step.end, 0);
@@ -383,9 +382,7 @@ fn in_memory(log: &mut Log, place: usize, cursor: u64, max_points: usize) -> Vec
 enum Fate {
     /// It was read; the reader's points of it, from its position on.
     Read(Option<Span>),
-    /// The record is there, its payload is not what was written; so many points were the reader's.
-    Damaged(u64),
-    /// There is no record.
+    /// There is no record, or its lines are not what was written.
     Missing,
 }
 
@@ -402,13 +399,6 @@ impl Step {
     fn new(item: Item, cursor: u64, position: u64, share: &Share) -> Self {
         match item {
             Item::Batch(batch) => Self::read(batch, cursor, position, share),
-            Item::Damaged { first_seq, count, routes } => {
-                let (begin, end) = (first_seq.max(cursor), first_seq + count as u64);
-                let mine = share.mine(&routes, count, 0);
-                let start = begin.max(position);
-                let own = mine.map_or(0, |mine| Span::of_batch(first_seq, end, start, &mine).own());
-                Self { begin, end, received: 0.0, fate: Fate::Damaged(own), delivery: None }
-            }
             Item::Missing { to } => {
                 let end = to.max(cursor);
                 Self { begin: cursor, end, received: 0.0, fate: Fate::Missing, delivery: None }

@@ -1,7 +1,11 @@
 //! Tests of the journal as a whole, one file a theme.
 
 mod basics;
+mod budget;
+mod damage;
+mod faults;
 mod model;
+mod positions;
 
 use crate::journal::lock;
 use crate::keeper::Keeper;

@@ -14,7 +14,8 @@ use crate::ledger::Wake;
 use crate::log::{Segment, Written};
 use crate::options::Durability;
 use crate::sets::{SetCounts, count_sets};
-use file::{Active, Fault};
+use file::Active;
+pub(crate) use file::Fault;
 use layout::Layout;
 use skyline_core::batch::{Batch, RouteSet, Routes};
 use std::collections::{HashSet, VecDeque};
@@ -119,6 +120,7 @@ pub(crate) struct Writer {
     known_sets: HashSet<u32>,
     /// The last write failed; said once.
     failing: bool,
+    /// What a test makes fail.
     pub(crate) fault: Fault,
 }
 

@@ -39,11 +39,6 @@ impl Span {
         span
     }
 
-    /// How many points are the reader's.
-    pub(crate) const fn own(&self) -> u64 {
-        self.own
-    }
-
     /// Whether every point is the reader's.
     const fn is_dense(&self) -> bool {
         self.own == self.end - self.start

@@ -7,7 +7,7 @@ use crate::segment::scan::{self, Scan};
 use crate::segment::tally;
 use crate::segment::walk::Record;
 use crate::sets::SetTable;
-use skyline_core::batch::{Batch, Routes};
+use skyline_core::batch::Batch;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -21,9 +21,7 @@ const READ_AHEAD: usize = 1 << 20;
 pub(crate) enum Item {
     /// A batch.
     Batch(Arc<Batch>),
-    /// A record whose lines are damaged.
-    Damaged { first_seq: u64, count: usize, routes: Routes },
-    /// No record up to `to`.
+    /// Nothing that can be read up to `to`.
     Missing { to: u64 },
 }
 
@@ -129,7 +127,6 @@ impl Open {
             points = header.count,
             "a record of the journal is damaged, its points are lost"
         );
-        let routes = self.scan.routes(record)?;
-        Ok(Item::Damaged { first_seq: header.first_seq, count: header.count as usize, routes })
+        Ok(Item::Missing { to: header.end_seq() })
     }
 }
