@@ -82,7 +82,7 @@ impl Problem {
     /// What is wrong and what is expected, without the key and the place.
     #[must_use]
     pub fn without_place(&self) -> String {
-        format!("{}: {}", self.fault, self.message)
+        format!("{}: {}", self.fault.trim_end_matches(" for"), self.message)
     }
 }
 

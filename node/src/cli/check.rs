@@ -1,22 +1,22 @@
-//! `skyline check`: settings, ports, destinations, disk; each finding on a line.
+//! `skyline check`: settings, ports, destinations, disk, clock; each finding on a line, with what to do.
 
+mod disk;
+mod peers;
+mod ports;
+
+use indicatif::ProgressBar;
 use serde::Serialize;
-use skyline_conf::model::Settings;
-use skyline_relay::dest;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
+use skyline_conf::check::Severity;
+use skyline_conf::load::{Error, Loaded, Place};
+use skyline_core::clock::Clock;
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-const CONNECT: Duration = Duration::from_secs(2);
+/// A check that takes longer shows what it waits for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// One line of the report.
-#[derive(Debug, Serialize)]
-struct Line {
-    level: Level,
-    what: String,
-    message: String,
-}
-
+/// How a line begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Level {
@@ -25,156 +25,216 @@ enum Level {
     Problem,
 }
 
-#[derive(Debug, Default)]
-struct Report(Vec<Line>);
+impl Level {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// One line of the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Line {
+    level: Level,
+    /// A key, a section, or what was looked at.
+    key: String,
+    message: String,
+    /// What to do; empty with [`Level::Ok`].
+    advice: String,
+    /// Where the key was set, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<8} {}: {}", self.level.label(), self.key, self.message)?;
+        if let Some(place) = &self.place {
+            write!(f, " ({place})")?;
+        }
+        if !self.advice.is_empty() {
+            write!(f, "; {}", self.advice)?;
+        }
+        Ok(())
+    }
+}
+
+/// All lines; they are printed as they come unless JSON is wanted.
+struct Report {
+    lines: Vec<Line>,
+    quiet: bool,
+    /// Shown while something takes long.
+    bar: Option<ProgressBar>,
+}
 
 impl Report {
-    fn add(&mut self, level: Level, what: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Line { level, what: what.into(), message: message.into() });
+    const fn new(quiet: bool) -> Self {
+        Self { lines: Vec::new(), quiet, bar: None }
     }
-}
 
-/// Checks and prints; `true` if the node would start.
-pub(super) fn check(config: Option<&Path>, json: bool) -> anyhow::Result<bool> {
-    let mut report = Report::default();
-    let environment: Vec<(String, String)> = std::env::vars().collect();
-    match skyline_conf::load::load(config, &environment) {
-        Ok(loaded) => {
-            let source = config.map_or_else(|| "defaults".to_owned(), |p| p.display().to_string());
-            report.add(Level::Ok, "settings", format!("{source} read"));
-            probe(&loaded.settings, &mut report);
-        }
-        Err(skyline_conf::load::Error::Keys(problems)) => {
-            for problem in problems {
-                report.add(Level::Problem, problem.place.clone(), format!("`{}`: {}", problem.key, problem.what));
+    fn ok(&mut self, key: &str, message: impl Into<String>) {
+        self.add(Level::Ok, key, message, "");
+    }
+
+    fn warning(&mut self, key: &str, message: impl Into<String>, advice: impl Into<String>) {
+        self.add(Level::Warning, key, message, advice);
+    }
+
+    fn problem(&mut self, key: &str, message: impl Into<String>, advice: impl Into<String>) {
+        self.add(Level::Problem, key, message, advice);
+    }
+
+    fn add(&mut self, level: Level, key: &str, message: impl Into<String>, advice: impl Into<String>) {
+        self.push(Line {
+            level,
+            key: key.into(),
+            message: message.into(),
+            advice: advice.into(),
+            place: None,
+        });
+    }
+
+    fn push(&mut self, line: Line) {
+        if !self.quiet {
+            match &self.bar {
+                Some(bar) => bar.suspend(|| println!("{line}")),
+                None => println!("{line}"),
             }
         }
-        Err(error) => report.add(Level::Problem, "settings", error.to_string()),
+        self.lines.push(line);
     }
-    let good = report.0.iter().all(|l| l.level != Level::Problem);
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report.0)?);
-    } else {
-        print(&report, good, config);
-    }
-    Ok(good)
-}
 
-fn print(report: &Report, good: bool, config: Option<&Path>) {
-    for line in &report.0 {
-        let word = match line.level {
-            Level::Ok => "ok     ",
-            Level::Warning => "warning",
-            Level::Problem => "PROBLEM",
-        };
-        println!("{word}  {}: {}", line.what, line.message);
+    /// Says what is waited for; on a terminal only.
+    fn waiting(&mut self, for_what: String) {
+        if self.quiet {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar.set_message(for_what);
     }
-    let count = |level| report.0.iter().filter(|l| l.level == level).count();
-    println!("{} problems, {} warnings", count(Level::Problem), count(Level::Warning));
-    let file = config.map_or_else(String::new, |p| format!(" --config {}", p.display()));
-    if good {
-        println!("next: skyline run{file}");
-    } else {
-        println!("next: mend the problems, then skyline check{file}");
-    }
-}
 
-fn probe(settings: &Settings, report: &mut Report) {
-    for finding in skyline_conf::check::check(settings) {
-        let level = if finding.is_problem() { Level::Problem } else { Level::Warning };
-        report.add(level, finding.key, finding.message);
-    }
-    ports(settings, report);
-    disk(settings, report);
-    destinations(settings, report);
-}
-
-fn ports(settings: &Settings, report: &mut Report) {
-    let (listen, http) = (&settings.listen, &settings.http);
-    let streams = [
-        ("listen.plaintext_tcp", &listen.plaintext_tcp),
-        ("listen.pickle_tcp", &listen.pickle_tcp),
-        ("http.api", &http.api),
-        ("http.status", &http.status),
-    ];
-    for (key, addresses) in streams {
-        for address in addresses {
-            bound(key, address, TcpListener::bind(address).map(drop), report);
+    fn waited(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
     }
-    for (key, addresses) in [("listen.plaintext_udp", &listen.plaintext_udp), ("listen.msgpack_udp", &listen.msgpack_udp)] {
-        for address in addresses {
-            bound(key, address, UdpSocket::bind(address).map(drop), report);
-        }
+
+    fn count(&self, level: Level) -> usize {
+        self.lines.iter().filter(|line| line.level == level).count()
+    }
+
+    fn is_usable(&self) -> bool {
+        self.count(Level::Problem) == 0
     }
 }
 
-fn bound(key: &str, address: &SocketAddr, outcome: std::io::Result<()>, report: &mut Report) {
-    match outcome {
-        Ok(()) => report.add(Level::Ok, key, format!("{address} is free")),
-        Err(error) => report.add(
-            Level::Problem,
-            key,
-            format!("{address} cannot be bound: {error}; is the node running already, or another program on this port?"),
-        ),
-    }
-}
-
-fn disk(settings: &Settings, report: &mut Report) {
-    let dir = &settings.node.state_dir;
-    let probe = dir.join(".check");
-    let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&probe, b"x")).and_then(|()| std::fs::remove_file(&probe));
-    match written {
-        Ok(()) => report.add(Level::Ok, "node.state_dir", format!("{} can be written", dir.display())),
-        Err(error) => {
-            let advice = "create it and give it to the user that runs the node";
-            return report.add(Level::Problem, "node.state_dir", format!("{}: {error}; {advice}", dir.display()));
-        }
-    }
-    match skyline_journal::free_bytes(dir) {
-        Ok(free) if free < settings.journal.max_bytes => report.add(
-            Level::Warning,
-            "journal.max_bytes",
-            format!("{} bytes are allowed and {free} are free; the journal shrinks its budget when the disk fills", settings.journal.max_bytes),
-        ),
-        Ok(free) => report.add(Level::Ok, "journal.max_bytes", format!("{free} bytes are free")),
-        Err(error) => report.add(Level::Warning, "journal.max_bytes", format!("free space is unknown: {error}")),
-    }
-}
-
-fn destinations(settings: &Settings, report: &mut Report) {
-    let Ok(all) = dest::parse(&settings.relay) else {
-        return;
-    };
-    let probes: Vec<_> = all
-        .into_iter()
-        .map(|(address, _)| {
-            std::thread::spawn(move || {
-                let outcome = connect(&address.host, address.port);
-                (address, outcome)
-            })
-        })
+/// Checks and prints; `true` if a node can run with these settings.
+pub(super) fn check(config: Option<&Path>, json: bool) -> anyhow::Result<bool> {
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
         .collect();
-    for probe in probes {
-        let Ok((address, outcome)) = probe.join() else { continue };
-        match outcome {
-            Ok(()) => report.add(Level::Ok, "relay.destinations", format!("{address} answers")),
-            Err(error) => report.add(
-                Level::Warning,
-                "relay.destinations",
-                format!("{address} does not answer: {error}; its points would wait in the journal"),
-            ),
+    let mut report = Report::new(json);
+    let running = all(config, &environment, &mut report)?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report.lines)?);
+    } else {
+        println!("{}", summary(&report, config, running));
+    }
+    Ok(report.is_usable())
+}
+
+/// Runs all checks; whether a node answers that runs already.
+fn all(config: Option<&Path>, environment: &[(String, String)], report: &mut Report) -> anyhow::Result<bool> {
+    let loaded = match skyline_conf::load::load(config, environment) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            unreadable(&error, report);
+            return Ok(false);
         }
+    };
+    read(config, &loaded, report);
+    let settings = &loaded.settings;
+    disk::check(settings, &Clock::system(), report);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let running = runtime.block_on(async {
+        let running = ports::check(settings, report).await;
+        peers::check(settings, report).await;
+        running
+    });
+    // A name server that does not answer must not hold up the end.
+    runtime.shutdown_background();
+    Ok(running)
+}
+
+fn unreadable(error: &Error, report: &mut Report) {
+    match error {
+        Error::Unreadable { path, source, advice } => {
+            report.problem("settings", format!("{}: {source}", path.display()), *advice);
+        }
+        Error::Settings { problems } => {
+            for problem in problems {
+                let key = if problem.key.is_empty() { "settings" } else { &problem.key };
+                let (message, advice) = (problem.without_place(), String::new());
+                let place = Some(problem.place.to_string());
+                report.push(Line { level: Level::Problem, key: key.to_owned(), message, advice, place });
+            }
+        }
+    }
+    report.warning("check", "ports, destinations and disk were not looked at", "mend the settings first");
+}
+
+fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) {
+    let by_variable = loaded.given.iter().filter(|given| matches!(given.place, Place::Variable(_))).count();
+    let in_file = loaded.given.len() - by_variable;
+    let file = match config {
+        Some(path) => format!("{}: {in_file} keys set", path.display()),
+        None => "no settings file: every key has its default".to_owned(),
+    };
+    let variables = if by_variable > 0 { format!(", {by_variable} by variables") } else { String::new() };
+    report.ok("settings", file + &variables);
+    for warning in &loaded.warnings {
+        report.warning("settings", warning.as_str(), "see docs/settings.md");
+    }
+    let findings = skyline_conf::check::check(&loaded.settings);
+    if findings.is_empty() {
+        report.ok("settings", "nothing contradicts anything else");
+    }
+    for finding in findings {
+        let level = match finding.severity {
+            Severity::Warning => Level::Warning,
+            Severity::Problem => Level::Problem,
+        };
+        let place = loaded.place_of(finding.key).map(ToString::to_string);
+        report.push(Line {
+            level,
+            key: finding.key.to_owned(),
+            message: finding.message,
+            advice: finding.advice,
+            place,
+        });
     }
 }
 
-fn connect(host: &str, port: u16) -> std::io::Result<()> {
-    let mut last = std::io::Error::other("the host has no address");
-    for address in (host, port).to_socket_addrs()? {
-        match std::net::TcpStream::connect_timeout(&address, CONNECT) {
-            Ok(_) => return Ok(()),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+fn summary(report: &Report, config: Option<&Path>, running: bool) -> String {
+    let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let file = config.map_or_else(String::new, |path| format!(" --config {}", path.display()));
+    let next = match (report.is_usable(), running) {
+        (true, false) => format!("skyline run{file}"),
+        (true, true) => "restart the node that runs, then skyline status".to_owned(),
+        (false, _) => format!("mend what is marked `problem`, then skyline check{file}"),
+    };
+    format!(
+        "\n{} ok, {}, {}: {}\nnext: {next}",
+        report.count(Level::Ok),
+        counted(report.count(Level::Warning), "warning"),
+        counted(report.count(Level::Problem), "problem"),
+        if report.is_usable() { "usable" } else { "NOT usable" },
+    )
 }
+
+#[cfg(test)]
+mod tests;
