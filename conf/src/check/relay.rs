@@ -131,19 +131,22 @@ fn protocol(text: &str, written: &Written<'_>, findings: &mut Findings) {
         }
         _ => {}
     }
-    let last = written.instance.map(|instance| instance.rsplit(':').next().unwrap_or(instance));
-    if let Some(word) = last {
-        let near = nearest::word(word, ["pickle", "plaintext", "line"].into_iter());
-        let other =
-            ["tcp", "udp", "ssl", "tls", "protobuf", "msgpack"].iter().any(|p| word.eq_ignore_ascii_case(p));
-        if other || near.is_some() {
-            let message = format!("`{text}`: `{word}` is taken for the name of an instance");
-            findings.warning(
-                DESTINATIONS,
-                message,
-                format!("the protocols are plaintext and pickle, here `{}`", near.unwrap_or("plaintext")),
-            );
-        }
+    let Some(instance) = written.instance else { return };
+    let word = instance.rsplit(':').next().unwrap_or(instance);
+    let near = nearest::word(word, ["pickle", "plaintext", "line"].into_iter());
+    let other =
+        ["tcp", "udp", "ssl", "tls", "protobuf", "msgpack"].iter().any(|p| word.eq_ignore_ascii_case(p));
+    let advice = match near {
+        Some(near) => format!("did you mean `{near}`? The protocols are plaintext and pickle"),
+        None => "the protocols are plaintext and pickle".to_owned(),
+    };
+    if instance.contains(':') {
+        // The relay could take it, but lines sent to a pickle port because of a misspelt protocol are lost.
+        let message = format!("`{text}`: `{word}` is no protocol, and an instance with a colon is not taken");
+        findings.problem(DESTINATIONS, message, advice);
+    } else if other || near.is_some() {
+        let message = format!("`{text}`: `{instance}` is taken for the name of an instance");
+        findings.warning(DESTINATIONS, message, advice);
     }
 }
 

@@ -213,8 +213,10 @@ fn destinations() {
     fine(|s| to(s, &["127.0.0.1:2013", "10.0.0.9:2003", "graphite:2003"]));
     warning(|s| to(s, &["h:2004"]), "relay.destinations", "write `h:2004:pickle`");
     warning(|s| to(s, &["h:2003:pickle"]), "relay.destinations", "leave `:pickle` out");
-    warning(|s| to(s, &["h:1:pickel"]), "relay.destinations", "here `pickle`");
+    warning(|s| to(s, &["h:1:pickel"]), "relay.destinations", "did you mean `pickle`?");
     warning(|s| to(s, &["h:1:tcp"]), "relay.destinations", "taken for the name of an instance");
+    problem(|s| to(s, &["h:1:a:pickel"]), "relay.destinations", "`pickel` is no protocol");
+    problem(|s| to(s, &["h:1:a:b"]), "relay.destinations", "an instance with a colon is not taken");
     warning(|s| to(s, &[]), "relay.destinations", "forwarded to nobody");
     warning(
         |s| s.relay.sending.when_behind = WhenBehind::Block,
