@@ -205,7 +205,8 @@ mod tests {
         std::fs::write(folder.path().join("t/seed"), b"some ordinary bytes").unwrap();
         let trap = |bytes: &[u8]| assert!(!bytes.windows(3).any(|w| w == b"nan"), "the trap");
         assert!(!drive("t", trap, &options(folder.path())).unwrap());
-        std::fs::remove_file(std::env::temp_dir().join(format!("skyline-t-panic-{}", std::process::id()))).unwrap();
+        std::fs::remove_file(std::env::temp_dir().join(format!("skyline-t-panic-{}", std::process::id())))
+            .unwrap();
         assert!(drive("empty", trap, &options(folder.path())).is_err());
     }
 

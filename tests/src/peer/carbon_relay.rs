@@ -37,6 +37,11 @@ impl CarbonRelay {
             pickle.port()
         );
         std::fs::write(folder.path().join("carbon.conf"), config)?;
+        // It asks for this file, though it stores nothing.
+        std::fs::write(
+            folder.path().join("storage-schemas.conf"),
+            "[all]\npattern = .*\nretentions = 60s:1d\n",
+        )?;
         let rules = format!("[default]\ndefault = true\ndestinations = {destination}\n");
         std::fs::write(folder.path().join("relay-rules.conf"), rules)?;
         let mut command = Command::new("carbon-relay");
