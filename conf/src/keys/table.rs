@@ -322,7 +322,7 @@ pub(super) const KEYS: &[Key] = &[
         "detect.second_order",
         Switch,
         "",
-        "Only surface anomalies whose interval is unusual (ENABLE_SECOND_ORDER).",
+        "Only surface anomalies whose interval is unusual (ENABLE_SECOND_ORDER). It has no effect yet.",
     ),
     key(
         "detect.never_counters",
