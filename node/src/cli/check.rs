@@ -224,7 +224,7 @@ fn summary(report: &Report, config: Option<&Path>, running: bool) -> String {
     let file = config.map_or_else(String::new, |path| format!(" --config {}", path.display()));
     let next = match (report.is_usable(), running) {
         (true, false) => format!("skyline run{file}"),
-        (true, true) => "restart the node that runs, then skyline status".to_owned(),
+        (true, true) => format!("restart the node that runs, then skyline status{file}"),
         (false, _) => format!("mend what is marked `problem`, then skyline check{file}"),
     };
     format!(

@@ -70,7 +70,7 @@ fn the_summary_says_what_comes_next() {
     check(
         &|r| r.warning("a", "b", "c"),
         true,
-        "\n0 ok, 1 warning, 0 problems: usable\nnext: restart the node that runs, then skyline status",
+        "\n0 ok, 1 warning, 0 problems: usable\nnext: restart the node that runs, then skyline status --config /s.toml",
     );
     check(
         &|r| r.problem("a", "b", "c"),
