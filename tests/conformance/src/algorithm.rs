@@ -261,3 +261,6 @@ fn second_order(case: &Value, differences: &mut Vec<String>) {
         differences.push(format!("surfaced: want {want:?}, got {got:?}"));
     }
 }
+
+#[cfg(test)]
+mod tests;

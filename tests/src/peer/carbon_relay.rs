@@ -27,11 +27,12 @@ impl CarbonRelay {
         let (line, pickle) = (port::free(), port::free());
         let path = folder.path().display();
         let destination = format!("{destination}:a");
+        // Its queue of 1,000 by default drops what it has not sent yet: that is its loss, not the node's.
         let config = format!(
             "[relay]\nUSER =\nLOG_DIR = {path}\nPID_DIR = {path}\n\
              LINE_RECEIVER_INTERFACE = 127.0.0.1\nLINE_RECEIVER_PORT = {}\n\
              PICKLE_RECEIVER_INTERFACE = 127.0.0.1\nPICKLE_RECEIVER_PORT = {}\n\
-             RELAY_METHOD = rules\nDESTINATIONS = {destination}\nDESTINATION_PROTOCOL = pickle\n\
+             MAX_QUEUE_SIZE = 100000\nRELAY_METHOD = rules\nDESTINATIONS = {destination}\nDESTINATION_PROTOCOL = pickle\n\
              CARBON_METRIC_INTERVAL = 0\n",
             line.port(),
             pickle.port()
