@@ -4,6 +4,7 @@ use crate::load::{self, Background, number};
 use crate::program::{Program, Running};
 use crate::workload::{self, Workload};
 use skyline_tests::port;
+use std::time::Duration;
 
 /// Milliseconds of one program under one load.
 #[derive(Debug, Clone)]
@@ -15,6 +16,9 @@ pub(crate) struct Latency {
     pub(crate) max_ms: f64,
     pub(crate) lost: u64,
 }
+
+/// Before probing, so that a load has begun and a start is over.
+const HEAD_START: Duration = Duration::from_secs(2);
 
 /// Both programs, idle and under 20 k/s.
 pub(crate) fn all(probes: u32) -> anyhow::Result<Vec<Latency>> {
@@ -34,7 +38,7 @@ fn one(program: Program, loaded: bool, probes: u32) -> anyhow::Result<Latency> {
     let to = running.address(&plain).to_string();
     let folder = tempfile::tempdir()?;
     let interval_ms = 10;
-    let load = loaded
+    let mut load = loaded
         .then(|| {
             let seconds = probes * interval_ms / 1000 + 10;
             let points = (seconds * 2).to_string();
@@ -43,6 +47,8 @@ fn one(program: Program, loaded: bool, probes: u32) -> anyhow::Result<Latency> {
             Background::start(arguments, folder.path())
         })
         .transpose()?;
+    // The load has begun, and outlasts the probes.
+    std::thread::sleep(HEAD_START);
     let report = load::run([
         "latency",
         "--to",
@@ -54,6 +60,13 @@ fn one(program: Program, loaded: bool, probes: u32) -> anyhow::Result<Latency> {
         "--interval-ms",
         &interval_ms.to_string(),
     ])?;
+    if let Some(load) = &mut load {
+        load.must_run()?;
+        if let Running::Node { node, .. } = &running {
+            let received = node.status()?.received();
+            anyhow::ensure!(received > 20_000, "only {received} points came during the probes");
+        }
+    }
     drop(load);
     let ms = |key: &str| number(&report, key) / 1000.0;
     let latency = Latency {

@@ -50,6 +50,11 @@ impl Background {
         std::fs::read_to_string(&self.status).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 
+    /// Fails if it has ended by itself.
+    pub(crate) fn must_run(&mut self) -> anyhow::Result<()> {
+        self.process.must_run()
+    }
+
     /// Ends it; its report.
     pub(crate) fn end(mut self) -> anyhow::Result<Value> {
         self.process.signal(libc::SIGTERM);

@@ -82,11 +82,14 @@ impl Running {
         }
     }
 
-    /// Points that came in and are not yet stored and judged.
-    pub(crate) fn unjudged(&self) -> u64 {
+    /// Points that its windows have stored, with verdict, or refused; 0 for a relay. Published once a second.
+    pub(crate) fn judged(&self) -> anyhow::Result<u64> {
         match self {
-            Self::Node { node, .. } => node.status().map_or(u64::MAX, |s| s.number("/window/waiting")),
-            Self::CRelay(_) => 0,
+            Self::Node { node, .. } => {
+                let status = node.status()?;
+                Ok(status.number("/window/stored") + status.number("/window/refused"))
+            }
+            Self::CRelay(_) => Ok(0),
         }
     }
 }

@@ -100,13 +100,15 @@ pub(crate) fn run(workload: &Workload, program: Program, filled: Option<&Filled>
         || now() / 60 * 60 - 60 * (workload.points + workload.warm_up - 1).cast_signed(),
         |filled| filled.newest + 120,
     );
+    let judged_before = filled.filter(|_| program == Program::Node).map(|_| running.judged()).transpose()?;
+    let arrival = Arrival { sink: &sink, judged_before };
     if workload.warm_up > 0 {
         send(workload, &running, workload.warm_up, first)?;
-        arrived(&mut running, &sink, workload.before())?;
+        arrival.of(workload.before(), &mut running)?;
     }
     let cpu = running.process().cpu_seconds();
     send(workload, &running, workload.points, first + 60 * workload.warm_up.cast_signed())?;
-    arrived(&mut running, &sink, workload.before() + workload.measured())?;
+    arrival.of(workload.before() + workload.measured(), &mut running)?;
     running.process().must_run()?;
     let cpu = running.process().cpu_seconds() - cpu;
     let peak_mib = running.process().memory("VmHWM") as f64 / f64::from(1 << 20);
@@ -154,22 +156,37 @@ fn send(workload: &Workload, running: &Running, points: u64, start: i64) -> anyh
     Ok(())
 }
 
-/// Waits until the sink has `points` and nothing is left to judge, or no more come.
-fn arrived(running: &mut Running, sink: &Background, points: u64) -> anyhow::Result<()> {
-    let (mut last, mut since) = (sink.count(), Instant::now());
-    loop {
-        let count = sink.count();
-        if count >= points && running.unjudged() == 0 {
-            return Ok(());
+/// What the wait for the end of a load looks at.
+struct Arrival<'a> {
+    sink: &'a Background,
+    /// Points in the windows before anything was sent; none: no windows.
+    judged_before: Option<u64>,
+}
+
+impl Arrival<'_> {
+    /// Waits until the sink has `points` and the windows have taken as many, or no more come.
+    fn of(&self, points: u64, running: &mut Running) -> anyhow::Result<()> {
+        let (mut last, mut since) = (0, Instant::now());
+        loop {
+            let count = self.sink.count();
+            // The node is asked only once the sink has everything: questions cost it CPU.
+            let judged = match self.judged_before {
+                Some(before) if count >= points => running.judged()?.saturating_sub(before),
+                Some(_) => 0,
+                None => points,
+            };
+            if count >= points && judged >= points {
+                return Ok(());
+            }
+            if count + judged != last {
+                (last, since) = (count + judged, Instant::now());
+            }
+            if since.elapsed() > QUIET {
+                anyhow::ensure!(count < points, "the windows took {judged} of {points} points");
+                return Ok(());
+            }
+            running.process().must_run()?;
+            std::thread::sleep(Duration::from_millis(if count >= points { 100 } else { 20 }));
         }
-        if count != last {
-            (last, since) = (count, Instant::now());
-        }
-        let patience = if count >= points { QUIET * 12 } else { QUIET };
-        if since.elapsed() > patience {
-            return Ok(());
-        }
-        running.process().must_run()?;
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
