@@ -5,6 +5,7 @@
 //! run of this program: other load on the machine moves them all.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a person at a terminal")]
 
+mod filled;
 mod latency;
 mod load;
 mod million;
@@ -14,6 +15,7 @@ mod table;
 mod workload;
 
 use clap::Parser;
+use filled::Filled;
 use run::Runs;
 use std::process::ExitCode;
 use workload::Workload;
@@ -68,14 +70,14 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         println!("{}", table::latency(&latency::all(probes)?));
     }
     if options.million && options.wants("M1") {
-        println!("{}", million::run()?);
+        println!("{}", million::run(options.quick)?);
     }
     Ok(())
 }
 
 /// All runs of a workload: each program in turn, the order changing from run to run.
 fn alternate(workload: &Workload, runs: u32) -> anyhow::Result<Runs> {
-    let filled = run::Filled::for_workload(workload)?;
+    let filled = workload.history.map(|minutes| Filled::make(workload.metrics, minutes)).transpose()?;
     let mut all: Vec<_> = workload.programs().into_iter().map(|program| (program, Vec::new())).collect();
     for n in 0..runs {
         if n % 2 == 1 {

@@ -1,6 +1,6 @@
 //! The programs that are measured.
 
-use crate::run::Filled;
+use crate::filled::Filled;
 use crate::workload::Workload;
 use skyline_tests::node::{Node, Setup};
 use skyline_tests::peer::c_relay::CRelay;

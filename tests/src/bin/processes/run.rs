@@ -1,17 +1,13 @@
 //! One run of one program under one load.
 
+use crate::filled::Filled;
 use crate::load::{self, Background, number};
 use crate::program::{Program, Running};
 use crate::workload::Workload;
-use anyhow::Context as _;
-use carbon_load::workload::Workload as Names;
-use skyline_tests::{node, now, port};
+use skyline_tests::{now, port};
 use std::fmt;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// Give up on missing points after so long without one.
 const QUIET: Duration = Duration::from_secs(5);
@@ -41,54 +37,6 @@ impl fmt::Display for Run {
     }
 }
 
-/// A state folder with full windows, made once and copied for each run.
-#[derive(Debug)]
-pub(crate) struct Filled {
-    folder: TempDir,
-    /// When it was made: its newest points are of this minute.
-    pub(crate) newest: i64,
-}
-
-impl Filled {
-    pub(crate) fn for_workload(workload: &Workload) -> anyhow::Result<Option<Self>> {
-        workload.history.map(|minutes| Self::make(workload.metrics, minutes)).transpose()
-    }
-
-    /// Windows of `minutes` for the load tool's first `metrics` names.
-    pub(crate) fn make(metrics: u64, minutes: u32) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("skyline-filled-").tempdir()?;
-        let names = folder.path().join("names");
-        let tool = Names { prefix: "load".to_owned(), metrics, points: 1, start_ts: 0, step: 60, seed: 1 };
-        let mut file = std::io::BufWriter::new(std::fs::File::create(&names)?);
-        let mut line = Vec::new();
-        for i in 0..metrics {
-            line.clear();
-            tool.write_name(i, &mut line);
-            line.push(b'\n');
-            file.write_all(&line)?;
-        }
-        file.flush()?;
-        eprintln!("filling {metrics} windows of {minutes} minutes");
-        let mut fill = Command::new(node::binary()?);
-        fill.arg("bench-fill").arg("--state-dir").arg(folder.path().join("state")).arg("--names").arg(&names);
-        fill.arg("--minutes").arg(minutes.to_string());
-        // Its newest point is of the minute in which it began.
-        let newest = now() / 60 * 60;
-        let output = fill.output().context("bench-fill")?;
-        anyhow::ensure!(output.status.success(), "bench-fill: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(Self { folder, newest })
-    }
-
-    /// A copy that a node may change.
-    pub(crate) fn copy(&self) -> anyhow::Result<TempDir> {
-        let copy = tempfile::Builder::new().prefix("skyline-state-").tempdir()?;
-        let mut cp = Command::new("cp");
-        cp.arg("-r").arg(self.folder.path().join("state/.")).arg(copy.path());
-        anyhow::ensure!(cp.status().context("cp")?.success(), "the filled state cannot be copied");
-        Ok(copy)
-    }
-}
-
 /// Starts, warms up, measures, ends.
 pub(crate) fn run(workload: &Workload, program: Program, filled: Option<&Filled>) -> anyhow::Result<Run> {
     let folder = tempfile::tempdir()?;
@@ -98,7 +46,7 @@ pub(crate) fn run(workload: &Workload, program: Program, filled: Option<&Filled>
     // Otherwise the last of warm-up and load is the current minute.
     let first = filled.map_or_else(
         || now() / 60 * 60 - 60 * (workload.points + workload.warm_up - 1).cast_signed(),
-        |filled| filled.newest + 120,
+        |filled| filled.newest + 60,
     );
     let judged_before = filled.filter(|_| program == Program::Node).map(|_| running.judged()).transpose()?;
     let arrival = Arrival { sink: &sink, judged_before };

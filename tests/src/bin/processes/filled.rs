@@ -1,0 +1,90 @@
+//! State folders with full windows, without a day of waiting: the values that the load tool would have
+//! sent, so that its next points are no surprise to the detectors.
+
+use anyhow::Context as _;
+use carbon_load::workload::Workload as Series;
+use skyline_core::shard::{SHARDS, ShardId};
+use skyline_store::block::Sealer;
+use skyline_store::snapshot::ShardFile;
+use skyline_store::window::Window;
+use skyline_tests::now;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A state folder, made once and copied for each run.
+#[derive(Debug)]
+pub(crate) struct Filled {
+    folder: TempDir,
+    /// Time of its newest points: the minute before it was made, so that a live load comes after them.
+    pub(crate) newest: i64,
+}
+
+impl Filled {
+    /// Windows of `minutes` for the load tool's first `metrics` series.
+    pub(crate) fn make(metrics: u64, minutes: u32) -> anyhow::Result<Self> {
+        eprintln!("filling {metrics} windows of {minutes} minutes");
+        let folder = tempfile::Builder::new().prefix("skyline-filled-").tempdir()?;
+        let windows = folder.path().join("window");
+        std::fs::create_dir_all(&windows)?;
+        let newest = now() / 60 * 60 - 60;
+        let start_ts = newest - 60 * i64::from(minutes.saturating_sub(1));
+        // As `carbon-load send` makes them.
+        let series = Series {
+            prefix: "load".to_owned(),
+            metrics,
+            points: u64::from(minutes),
+            start_ts,
+            step: 60,
+            seed: 1,
+        };
+        let mut shards = vec![Vec::new(); usize::from(SHARDS)];
+        let mut name = Vec::new();
+        for i in 0..metrics {
+            name.clear();
+            series.write_name(i, &mut name);
+            shards
+                .get_mut(usize::from(ShardId::of_name(&name).0))
+                .context("a shard beyond the last")?
+                .push(i);
+        }
+        let all: Vec<_> = (0..SHARDS).zip(shards).collect();
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = all.chunks(all.len().div_ceil(threads)).collect();
+            let jobs: Vec<_> =
+                parts.into_iter().map(|part| scope.spawn(|| fill(&windows, part, &series))).collect();
+            jobs.into_iter().try_for_each(|job| job.join().map_err(|_| anyhow::anyhow!("a thread failed"))?)
+        })?;
+        Ok(Self { folder, newest })
+    }
+
+    /// A copy that a node may change.
+    pub(crate) fn copy(&self) -> anyhow::Result<TempDir> {
+        let copy = tempfile::Builder::new().prefix("skyline-state-").tempdir()?;
+        let mut cp = Command::new("cp");
+        cp.arg("-r").arg(self.folder.path().join(".")).arg(copy.path());
+        anyhow::ensure!(cp.status().context("cp")?.success(), "the filled state cannot be copied");
+        Ok(copy)
+    }
+}
+
+/// Writes some shards, each with the numbers of its series.
+fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::Result<()> {
+    let (mut sealer, mut name) = (Sealer::default(), Vec::new());
+    for (shard, numbers) in shards {
+        let mut file = ShardFile::new(folder, ShardId(*shard), false);
+        let mut writer = file.writer();
+        for i in numbers {
+            let mut window = Window::default();
+            for point in 0..series.points {
+                window.push(series.timestamp(point) as f64, series.value(*i, point), &mut sealer);
+            }
+            name.clear();
+            series.write_name(*i, &mut name);
+            writer.series(std::str::from_utf8(&name)?, f64::NEG_INFINITY, &mut window);
+        }
+        writer.finish(0).with_context(|| format!("shard {shard}"))?;
+    }
+    Ok(())
+}
