@@ -50,6 +50,11 @@ impl Background {
         std::fs::read_to_string(&self.status).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.exited().is_some()
+    }
+
     /// Fails if it has ended by itself.
     pub(crate) fn must_run(&mut self) -> anyhow::Result<()> {
         self.process.must_run()
