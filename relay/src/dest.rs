@@ -1,13 +1,18 @@
 //! Destinations: for each a task of its own that reads the journal and sends.
 //!
-//! A destination that is down or slow stands still in the journal and hurts no other. [`address`] is how
-//! one is written, `sender` its task, `acks` the account of a connection.
+//! A destination that is down or slow stands still in the journal and hurts no other. [`address`] is
+//! how one is written, `sender` its task from connection to connection, `connection` one of them,
+//! `acks` the account of what is proved to have arrived there.
 
 mod acks;
 pub mod address;
-mod encode;
+mod connect;
+mod connection;
+mod lag;
+mod outgoing;
 mod pace;
 mod sender;
+mod source;
 mod status;
 mod unacked;
 
@@ -16,11 +21,12 @@ mod tests;
 
 use crate::flow::Flow;
 use address::{Address, BadAddress};
+use lag::Lag;
 use sender::Sender;
 use skyline_conf::model::relay::{DestinationEntry, Relay, Sending};
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
-use skyline_journal::{Journal, Scope};
+use skyline_journal::{Journal, Ledger, Scope};
 use status::Status;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +41,7 @@ pub enum Error {
     #[error("relay.destinations: {0}")]
     Address(#[from] BadAddress),
     /// One is given twice.
-    #[error("relay.destinations: `{0}` is given twice; host, port and instance together must differ")]
+    #[error("relay.destinations: `{0}` is given twice: remove one, or give them instances")]
     Twice(String),
     /// The journal does not give a reader.
     #[error(transparent)]
@@ -73,7 +79,7 @@ pub fn parse(relay: &Relay) -> Result<Vec<(Address, Sending)>, Error> {
 #[derive(Debug)]
 pub struct Destinations {
     journal: Journal,
-    all: Vec<(Address, Arc<Status>)>,
+    all: Vec<Arc<Status>>,
 }
 
 /// What `skyline status` shows of one.
@@ -81,7 +87,7 @@ pub struct Destinations {
 pub struct DestinationStatus {
     /// `host:port[:instance]`.
     pub address: String,
-    /// plaintext or pickle.
+    /// `plaintext` or `pickle`.
     pub protocol: &'static str,
     /// Whether a connection is open.
     pub connected: bool,
@@ -89,33 +95,57 @@ pub struct DestinationStatus {
     pub since: f64,
     /// What went wrong last.
     pub last_error: Option<String>,
-    /// Points for it, ever.
+    /// Points for it since it was first configured.
     pub routed: u64,
-    /// Points whose bytes its kernel has acknowledged.
+    /// Points of them whose bytes its kernel has acknowledged.
     pub delivered: u64,
     /// Points in the journal for it.
     pub waiting: u64,
     /// Points that were skipped or that the journal had to drop.
     pub shed: u64,
+    /// Age of its oldest waiting point, seconds.
+    pub lag_seconds: f64,
     /// Points sent a second time since start.
     pub repeats: u64,
+}
+
+/// What a destination leaves when the node stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// `host:port[:instance]`.
+    pub address: String,
+    /// Points that wait in the journal for the next start.
+    pub waiting: u64,
+    /// Whether a connection is open.
+    pub connected: bool,
+}
+
+/// A destination that is no longer configured and still has a position in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Name of its reader.
+    pub reader: String,
+    /// Points that wait for it.
+    pub waiting: u64,
+    /// Bytes of the journal that are kept because of it.
+    pub pinned_bytes: u64,
 }
 
 /// When destinations end.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
-    /// Send what is there, then end.
+    /// Send what is there, wait until it is acknowledged, then end.
     pub drain: CancellationToken,
     /// End now.
     pub abort: CancellationToken,
 }
 
 impl Destinations {
-    /// Registers a reader for each and starts its task. Positions of destinations that are no longer
-    /// configured are given up, with a log line that says what is dropped.
+    /// Registers a reader for each and starts its task, in `tasks`. Positions of destinations that
+    /// are no longer configured are given up, with a log line that says what is dropped.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`]. Nothing was started then.
     pub fn start(
         relay: &Relay,
         journal: &Journal,
@@ -124,73 +154,149 @@ impl Destinations {
         tasks: &TaskTracker,
         stop: &Stop,
     ) -> Result<Self, Error> {
-        let mut all = Vec::new();
+        let mut readers = Vec::new();
         for (address, sending) in parse(relay)? {
             let reader = journal.reader(&address.reader(), Scope::Routed)?;
+            readers.push((address, sending, reader));
+        }
+        for orphan in Self::orphans(journal)? {
+            let Orphan { reader, waiting, pinned_bytes } = &orphan;
+            tracing::warn!(
+                reader,
+                dropped_points = waiting,
+                pinned_bytes,
+                "destination is no longer configured"
+            );
+            Self::forget(journal, &orphan)?;
+        }
+        let mut all = Vec::new();
+        for (address, sending, reader) in readers {
             let status = Arc::new(Status::new(address.clone(), clock.clone()));
             let sender = Sender {
-                address: address.clone(),
-                sending,
+                address,
                 journal: journal.clone(),
-                reader: Some(reader),
-                flow: flow.clone(),
                 status: Arc::clone(&status),
-                drain: stop.drain.clone(),
-                abort: stop.abort.clone(),
-                pausing: false,
-                taken: Vec::new(),
-                encoded: encode::Encoded::default(),
+                stop: stop.clone(),
+                lag: Lag::new(&sending, flow.clone()),
+                sending,
+                sent: 0,
+                floor: 0,
             };
-            tasks.spawn(sender.run());
-            all.push((address, status));
-        }
-        for name in journal.orphans().into_iter().filter(|name| name.starts_with("dest:")) {
-            tracing::warn!(destination = name.trim_start_matches("dest:"), "no longer configured: what waited for it is given up");
-            journal.forget(&name)?;
+            tasks.spawn(sender.run(reader));
+            all.push(status);
         }
         Ok(Self { journal: journal.clone(), all })
+    }
+
+    /// Destinations that have a position in the journal and no reader now.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] when a position cannot be read.
+    pub fn orphans(journal: &Journal) -> Result<Vec<Orphan>, Error> {
+        let names = journal.orphans().into_iter().filter(|name| name.starts_with(address::READER_PREFIX));
+        names
+            .map(|name| {
+                let Ledger { waiting, pinned_bytes, .. } = journal.reader(&name, Scope::Routed)?.ledger();
+                Ok(Orphan { reader: name, waiting, pinned_bytes })
+            })
+            .collect()
+    }
+
+    /// Gives up what waits for an orphan.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] when it is configured again, or its position cannot be removed.
+    pub fn forget(journal: &Journal, orphan: &Orphan) -> Result<(), Error> {
+        Ok(journal.forget(&orphan.reader)?)
+    }
+
+    /// Each with its account: that of the journal, or the last one when its task has ended.
+    fn accounts(&self) -> impl Iterator<Item = (&Status, Ledger)> {
+        let mut ledgers: HashMap<String, Ledger> = self.journal.ledgers().into_iter().collect();
+        self.all.iter().map(move |status| {
+            let ledger = status.last_ledger().or_else(|| ledgers.remove(&status.address().reader()));
+            (&**status, ledger.unwrap_or_default())
+        })
     }
 
     /// How each is doing.
     #[must_use]
     pub fn status(&self) -> Vec<DestinationStatus> {
-        let ledgers: HashMap<String, _> = self.journal.ledgers().into_iter().collect();
-        self.all
-            .iter()
-            .map(|(address, status)| {
-                let ledger = ledgers.get(&address.reader()).copied().unwrap_or_default();
-                let (since, last_error) = status.since();
-                DestinationStatus {
-                    address: address.to_string(),
-                    protocol: address.protocol.label(),
-                    connected: status.up.load(Relaxed),
-                    since,
-                    last_error,
-                    routed: ledger.routed,
-                    delivered: ledger.delivered,
-                    waiting: ledger.waiting,
-                    shed: ledger.shed,
-                    repeats: status.repeats.load(Relaxed),
-                }
-            })
-            .collect()
+        let of = |(status, ledger): (&Status, Ledger)| {
+            let (since, last_error) = status.since();
+            DestinationStatus {
+                address: status.address().to_string(),
+                protocol: status.address().protocol.label(),
+                connected: status.is_up.load(Relaxed),
+                since,
+                last_error,
+                routed: ledger.routed,
+                delivered: ledger.delivered,
+                waiting: ledger.waiting,
+                shed: ledger.shed,
+                lag_seconds: ledger.lag_seconds,
+                repeats: status.repeats.load(Relaxed),
+            }
+        };
+        self.accounts().map(of).collect()
     }
 
-    /// Figures of connections; the journal reports lag and ledger by reader.
+    /// Those for which points are left. To be asked once their tasks have ended.
+    #[must_use]
+    pub fn left(&self) -> Vec<Left> {
+        let of = |(status, ledger): (&Status, Ledger)| Left {
+            address: status.address().to_string(),
+            waiting: ledger.waiting,
+            connected: status.is_up.load(Relaxed),
+        };
+        self.accounts().map(of).filter(|left| left.waiting > 0).collect()
+    }
+
+    /// What the destinations report. The journal reports the account of each reader.
     pub fn figures(&self, out: &mut Vec<Figure>) {
-        for (address, status) in &self.all {
-            let label = |figure: Figure| figure.label("destination", address.to_string());
-            let up = f64::from(u8::from(status.up.load(Relaxed)));
-            out.push(label(Figure::gauge("skyline_destination_connected", "1 while a connection is open", up)));
+        for (status, ledger) in self.accounts() {
+            let mut add =
+                |figure: Figure| out.push(figure.label("destination", status.address().to_string()));
             for (name, help, value) in [
-                ("skyline_destination_sent_points_total", "Points written since start, repeats included", &status.sent_points),
-                ("skyline_destination_writes_total", "Writes since start", &status.writes),
-                ("skyline_destination_repeats_total", "Points sent a second time since start", &status.repeats),
-                ("skyline_destination_connections_total", "Connections opened since start", &status.connections),
-                ("skyline_destination_failures_total", "Connections that failed or broke since start", &status.failures),
+                (
+                    "skyline_destination_connected",
+                    "1 while a connection is open.",
+                    f64::from(status.is_up.load(Relaxed)),
+                ),
+                (
+                    "skyline_destination_pausing",
+                    "1 while listeners pause because of it (when_behind = \"block\").",
+                    f64::from(status.is_pausing.load(Relaxed)),
+                ),
+                ("skyline_destination_lag_points", "Points that wait for it.", ledger.waiting as f64),
+                ("skyline_destination_lag_seconds", "Age of its oldest waiting point.", ledger.lag_seconds),
             ] {
-                out.push(label(Figure::counter(name, help, value.load(Relaxed))));
+                add(Figure::gauge(name, help, value));
+            }
+            for (name, help, value) in [
+                ("skyline_destination_sent_points_total", SENT, &status.sent),
+                ("skyline_destination_sent_bytes_total", "Bytes written to it since start.", &status.bytes),
+                (
+                    "skyline_destination_writes_total",
+                    "Writes of one or many batches since start.",
+                    &status.writes,
+                ),
+                ("skyline_destination_repeats_total", REPEATS, &status.repeats),
+                (
+                    "skyline_destination_reconnects_total",
+                    "Connections after the first since start.",
+                    &status.reconnects,
+                ),
+                ("skyline_destination_send_errors_total", ERRORS, &status.errors),
+            ] {
+                add(Figure::counter(name, help, value.load(Relaxed)));
             }
         }
     }
 }
+
+const SENT: &str = "Points written to it since start, repeats included.";
+const REPEATS: &str =
+    "Points written to it a second time since start, because it might not have read the first.";
+const ERRORS: &str =
+    "Connections since start that could not be made, broke, stalled, or were closed by the peer.";

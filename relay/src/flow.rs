@@ -27,6 +27,13 @@ impl Flow {
         }
     }
 
+    /// A pause that ends when it is dropped.
+    #[must_use]
+    pub fn paused(&self) -> Pause {
+        self.pause();
+        Pause(self.clone())
+    }
+
     /// Whether listeners should not read now.
     #[must_use]
     pub fn is_paused(&self) -> bool {
@@ -42,5 +49,37 @@ impl Flow {
             }
             resumed.await;
         }
+    }
+}
+
+/// One destination's wish that the listeners pause; see [`Flow::paused`].
+#[derive(Debug)]
+pub struct Pause(Flow);
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        self.0.resume();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn listeners_go_on_when_the_last_pause_ends() {
+        let flow = Flow::default();
+        flow.open().await;
+        let (first, second) = (flow.paused(), flow.clone().paused());
+        let is_open = || async { tokio::time::timeout(Duration::from_secs(1), flow.open()).await.is_ok() };
+        assert!(flow.is_paused() && !is_open().await);
+        drop(first);
+        assert!(flow.is_paused() && !is_open().await);
+        let ((), ()) = tokio::join!(flow.open(), async {
+            tokio::task::yield_now().await;
+            drop(second);
+        });
+        assert!(!flow.is_paused() && is_open().await);
     }
 }

@@ -1,15 +1,18 @@
-//! From a metric's name to its set of destinations, once a batch. A known name costs one look-up.
+//! From a metric's name to its set of destinations, once a batch. A known name costs one look-up,
+//! and none with `constant`.
 
 use crate::dest::address::Address;
 use crate::dest::{self, parse};
 use crate::ring::carbon::{Node, Ring};
 use papaya::HashMap;
 use skyline_conf::model::relay::{Method, Relay};
-use skyline_core::batch::{Batch, Origin, RouteSet, Routes};
+use skyline_core::batch::{Batch, Origin, RouteSet, Routes, Sample};
 use skyline_journal::Journal;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Names whose set is remembered; beyond it the set is worked out each time.
-const REMEMBERED: usize = 4_000_000;
+/// Names whose set is remembered, about 130 MB of them at 60 bytes a name; beyond it the set is
+/// worked out for each point.
+const REMEMBERED: usize = 1 << 20;
 
 /// The `[relay]` section cannot be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +21,10 @@ pub enum Error {
     #[error(transparent)]
     Destination(#[from] dest::Error),
     /// Two nodes of a ring cannot be told apart.
-    #[error("relay.destinations: `{0}` and another destination have equal host and instance; the ring cannot tell them apart: give them instances")]
+    #[error(
+        "relay.destinations: `{0}` and another destination have equal host and instance, which the ring \
+         cannot tell apart: give each an instance, as in {0}:a"
+    )]
     SameNode(String),
 }
 
@@ -33,8 +39,20 @@ pub struct Router {
 enum Compiled {
     /// All points to one set.
     Constant(RouteSet),
-    /// By a ring; the set of every choice of nodes, and of every name seen.
-    Ring { ring: Ring, journal: Journal, names: HashMap<Box<[u8]>, RouteSet> },
+    /// By a ring.
+    Ring(Hashing),
+}
+
+/// A ring with the sets that it leads to.
+#[derive(Debug)]
+struct Hashing {
+    ring: Ring,
+    /// The set of names that start at each place of the ring.
+    sets: Vec<RouteSet>,
+    /// The sets of names seen, at most `capacity`.
+    names: HashMap<Box<[u8]>, RouteSet>,
+    remembered: AtomicUsize,
+    capacity: usize,
 }
 
 impl Router {
@@ -43,23 +61,27 @@ impl Router {
     /// # Errors
     /// See [`Error`].
     pub fn new(relay: &Relay, journal: &Journal) -> Result<Self, Error> {
+        Self::with_capacity(relay, journal, REMEMBERED)
+    }
+
+    fn with_capacity(relay: &Relay, journal: &Journal, capacity: usize) -> Result<Self, Error> {
         let destinations: Vec<Address> = parse(relay)?.into_iter().map(|(address, _)| address).collect();
+        let readers: Vec<String> = destinations.iter().map(Address::reader).collect();
         let method = match relay.method {
             Method::Constant => {
-                let readers: Vec<String> = destinations.iter().map(Address::reader).collect();
                 Compiled::Constant(journal.route_set(&readers.iter().map(String::as_str).collect::<Vec<_>>()))
             }
             Method::ConsistentHashing => {
-                let mut nodes: Vec<Node> = Vec::new();
-                for address in &destinations {
-                    let node = Node { host: address.host.clone(), instance: address.instance.clone() };
-                    if nodes.contains(&node) {
-                        return Err(Error::SameNode(address.to_string()));
-                    }
-                    nodes.push(node);
-                }
-                let ring = Ring::new(nodes, relay.replication_factor as usize, relay.diverse_replicas);
-                Compiled::Ring { ring, journal: journal.clone(), names: HashMap::new() }
+                let ring = ring(relay, &destinations)?;
+                let set = |place| {
+                    let nodes = ring.nodes_from(place).into_iter();
+                    journal.route_set(
+                        &nodes.filter_map(|i| readers.get(i).map(String::as_str)).collect::<Vec<_>>(),
+                    )
+                };
+                let sets = (0..ring.len()).map(set).collect();
+                let (names, remembered) = (HashMap::new(), AtomicUsize::new(0));
+                Compiled::Ring(Hashing { ring, sets, names, remembered, capacity })
             }
         };
         Ok(Self { method, destinations })
@@ -73,37 +95,11 @@ impl Router {
 
     /// Fills `batch.routes`. Back-filled points go nowhere.
     pub fn route(&self, batch: &mut Batch) {
-        batch.routes = match (&self.method, batch.source.origin) {
-            (_, Origin::Backfill) => Routes::All(RouteSet(0)),
-            (Compiled::Constant(set), _) => Routes::All(*set),
-            (Compiled::Ring { .. }, _) => self.route_each(batch),
+        batch.routes = match (batch.source.origin, &self.method) {
+            (Origin::Backfill, _) => Routes::All(RouteSet(0)),
+            (Origin::Live | Origin::Own, Compiled::Constant(set)) => Routes::All(*set),
+            (Origin::Live | Origin::Own, Compiled::Ring(hashing)) => hashing.route(batch),
         };
-    }
-
-    fn route_each(&self, batch: &Batch) -> Routes {
-        let sets: Vec<RouteSet> = batch.samples.iter().map(|sample| self.set_of(batch.name(sample))).collect();
-        match sets.first() {
-            Some(first) if sets.iter().all(|set| set == first) => Routes::All(*first),
-            _ => Routes::PerSample(sets),
-        }
-    }
-
-    fn set_of(&self, name: &[u8]) -> RouteSet {
-        let (ring, journal, names) = match &self.method {
-            Compiled::Constant(set) => return *set,
-            Compiled::Ring { ring, journal, names } => (ring, journal, names),
-        };
-        let names = names.pin();
-        if let Some(set) = names.get(name) {
-            return *set;
-        }
-        let chosen = ring.nodes(name);
-        let readers: Vec<String> = chosen.iter().filter_map(|i| Some(self.destinations.get(*i)?.reader())).collect();
-        let set = journal.route_set(&readers.iter().map(String::as_str).collect::<Vec<_>>());
-        if names.len() < REMEMBERED {
-            names.insert(name.into(), set);
-        }
-        set
     }
 
     /// The destinations of a name, first choice first.
@@ -111,7 +107,58 @@ impl Router {
     pub fn explain(&self, name: &[u8]) -> Vec<&Address> {
         match &self.method {
             Compiled::Constant(_) => self.destinations.iter().collect(),
-            Compiled::Ring { ring, .. } => ring.nodes(name).into_iter().filter_map(|i| self.destinations.get(i)).collect(),
+            Compiled::Ring(hashing) => {
+                hashing.ring.nodes(name).into_iter().filter_map(|i| self.destinations.get(i)).collect()
+            }
         }
     }
 }
+
+/// The ring of the section's destinations.
+fn ring(relay: &Relay, destinations: &[Address]) -> Result<Ring, Error> {
+    let mut nodes: Vec<Node> = Vec::with_capacity(destinations.len());
+    for address in destinations {
+        let node = Node { host: address.host.clone(), instance: address.instance.clone() };
+        if nodes.contains(&node) {
+            return Err(Error::SameNode(address.to_string()));
+        }
+        nodes.push(node);
+    }
+    Ok(Ring::new(nodes, relay.replication_factor as usize, relay.diverse_replicas))
+}
+
+impl Hashing {
+    fn route(&self, batch: &Batch) -> Routes {
+        let names = self.names.pin();
+        let set_of = |sample: &Sample| {
+            let name = batch.name(sample);
+            if let Some(set) = names.get(name) {
+                return *set;
+            }
+            let set = self.sets.get(self.ring.start(name)).copied().unwrap_or_default();
+            // A name that two threads see at the same time may be counted twice; the bound holds.
+            if self.remembered.load(Relaxed) < self.capacity {
+                self.remembered.fetch_add(1, Relaxed);
+                names.insert(name.into(), set);
+            }
+            set
+        };
+        let Some((first, rest)) = batch.samples.split_first() else { return Routes::All(RouteSet(0)) };
+        let first = set_of(first);
+        let mut sets = Vec::new();
+        for (at, sample) in rest.iter().enumerate() {
+            let set = set_of(sample);
+            if sets.is_empty() && set != first {
+                sets.reserve_exact(batch.len());
+                sets.resize(at + 1, first);
+            }
+            if !sets.is_empty() {
+                sets.push(set);
+            }
+        }
+        if sets.is_empty() { Routes::All(first) } else { Routes::PerSample(sets) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,25 +2,45 @@
 
 use std::collections::VecDeque;
 
-/// One write: where it ends on the connection and in the journal, and the points in it.
+/// Neighbouring writes are put together up to this many bytes, so that a connection with many small
+/// writes does not remember each.
+const GRAIN: u64 = 16 << 10;
+
+/// A stretch of what was given to the connection: where it lies there and in the journal, and the
+/// points in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Piece {
+    begin_byte: u64,
     end_byte: u64,
     begin_seq: u64,
     end_seq: u64,
     points: u64,
 }
 
-/// Writes of one connection, oldest first. Kept for `resend` bytes beyond acknowledgement: the peer's
-/// kernel may have acknowledged them without its program having read them.
+impl Piece {
+    /// Takes `next` in if both together are small enough.
+    fn absorb(&mut self, next: &Self) -> bool {
+        let fits = next.end_byte - self.begin_byte <= GRAIN;
+        if fits {
+            self.end_byte = next.end_byte;
+            self.end_seq = next.end_seq;
+            self.points += next.points;
+        }
+        fits
+    }
+}
+
+/// The pieces of one connection, oldest first. They are kept until `resend` bytes after them are
+/// acknowledged: so much the peer's kernel may have acknowledged without its program having read it.
 #[derive(Debug)]
 pub(super) struct Acks {
     resend: u64,
+    queued: u64,
     written: u64,
     acked: u64,
     /// Acknowledged, might have to be sent again.
     recent: VecDeque<Piece>,
-    /// Not acknowledged.
+    /// Not acknowledged whole.
     open: VecDeque<Piece>,
 }
 
@@ -29,27 +49,40 @@ pub(super) struct Acks {
 pub(super) struct Done {
     /// Everything before it is acknowledged.
     pub(super) seq: u64,
-    /// Points that this call finished.
+    /// Points that this finished.
     pub(super) points: u64,
 }
 
 impl Acks {
+    /// A new connection, on which the last `resend` acknowledged bytes may have to be sent again.
     pub(super) const fn new(resend: u64) -> Self {
-        Self { resend, written: 0, acked: 0, recent: VecDeque::new(), open: VecDeque::new() }
+        Self { resend, queued: 0, written: 0, acked: 0, recent: VecDeque::new(), open: VecDeque::new() }
     }
 
-    /// Bytes were written whole: points from `begin_seq` up to `end_seq`, of which `points` are ours.
-    pub(super) fn wrote(&mut self, bytes: u64, begin_seq: u64, end_seq: u64, points: u64) {
+    /// The next `bytes` that will be written are points from `begin_seq` up to `end_seq`, of which
+    /// `points` count as delivered once they are acknowledged.
+    pub(super) fn queue(&mut self, bytes: u64, begin_seq: u64, end_seq: u64, points: u64) {
+        let begin_byte = self.queued;
+        self.queued += bytes;
+        let piece = Piece { begin_byte, end_byte: self.queued, begin_seq, end_seq, points };
+        // What is partly written is left alone: it would wait for what follows it.
+        let unwritten = self.open.back_mut().filter(|last| last.begin_byte >= self.written);
+        if !unwritten.is_some_and(|last| last.absorb(&piece)) {
+            self.open.push_back(piece);
+        }
+    }
+
+    /// The kernel took `bytes` of what was queued.
+    pub(super) fn wrote(&mut self, bytes: u64) {
         self.written += bytes;
-        self.open.push_back(Piece { end_byte: self.written, begin_seq, end_seq, points });
     }
 
-    /// Bytes written and not acknowledged.
-    pub(super) const fn in_flight(&self) -> u64 {
-        self.written - self.acked
+    /// Bytes acknowledged so far.
+    pub(super) const fn acked(&self) -> u64 {
+        self.acked
     }
 
-    /// Whether every write is acknowledged.
+    /// Whether everything that was queued is acknowledged.
     pub(super) fn is_clear(&self) -> bool {
         self.open.is_empty()
     }
@@ -58,31 +91,27 @@ impl Acks {
     pub(super) fn acknowledge(&mut self, unacked: u64) -> Option<Done> {
         self.acked = self.acked.max(self.written.saturating_sub(unacked));
         let mut done: Option<Done> = None;
-        while let Some(piece) = self.open.front().copied().filter(|p| p.end_byte <= self.acked) {
-            self.open.pop_front();
-            self.recent.push_back(piece);
-            let points = piece.points + done.map_or(0, |d| d.points);
+        while let Some(piece) = self.open.pop_front_if(|piece| piece.end_byte <= self.acked) {
+            let points = piece.points + done.map_or(0, |done| done.points);
             done = Some(Done { seq: piece.end_seq, points });
+            if !self.recent.back_mut().is_some_and(|last| last.absorb(&piece)) {
+                self.recent.push_back(piece);
+            }
         }
-        let keep_from = self.acked.saturating_sub(self.resend);
-        while self.recent.front().is_some_and(|p| p.end_byte <= keep_from) {
-            self.recent.pop_front();
-        }
+        let read = self.acked.saturating_sub(self.resend);
+        while self.recent.pop_front_if(|piece| piece.end_byte <= read).is_some() {}
         done
     }
 
-    /// From where the journal must be kept: the oldest write that may have to be sent again.
+    /// From where the journal must be kept: the oldest piece that may have to be sent again.
     pub(super) fn hold(&self) -> Option<u64> {
-        self.recent.front().or_else(|| self.open.front()).map(|p| p.begin_seq)
+        self.recent.front().or_else(|| self.open.front()).map(|piece| piece.begin_seq)
     }
 
-    /// The connection broke: from where to send again, and how many points of that were acknowledged.
-    /// `clean`: the peer closed in order, so its program has read all that was acknowledged.
-    pub(super) fn broken(&self, clean: bool) -> (Option<u64>, u64) {
-        if clean {
-            return (self.open.front().map(|p| p.begin_seq), 0);
-        }
-        (self.hold(), self.recent.iter().map(|p| p.points).sum())
+    /// The connection is gone: from where to send again; `None`: from the cursor. `read`: it is known
+    /// that the peer's program has read all that was acknowledged.
+    pub(super) fn again_from(&self, read: bool) -> Option<u64> {
+        if read { self.open.front().map(|piece| piece.begin_seq) } else { self.hold() }
     }
 }
 
@@ -91,42 +120,126 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Writes so large that none are put together.
+    const BIG: u64 = GRAIN;
+
     #[test]
     fn a_reset_goes_back_a_clean_end_does_not() {
-        let mut acks = Acks::new(150);
-        acks.wrote(100, 0, 10, 10);
-        acks.wrote(100, 10, 20, 5);
-        acks.wrote(100, 20, 30, 10);
-        assert_eq!(acks.acknowledge(50), Some(Done { seq: 20, points: 15 }));
-        assert_eq!(acks.acknowledge(50), None);
-        assert_eq!(acks.hold(), Some(0));
-        assert_eq!(acks.broken(true), (Some(20), 0));
-        assert_eq!(acks.broken(false), (Some(0), 15));
+        let mut acks = Acks::new(2 * BIG);
+        for (begin, points) in [(0, 10), (10, 5), (20, 10)] {
+            acks.queue(BIG, begin, begin + 10, points);
+        }
+        acks.wrote(3 * BIG);
+        assert_eq!(acks.acknowledge(BIG / 2), Some(Done { seq: 20, points: 15 }));
+        assert_eq!(acks.acknowledge(BIG / 2), None);
+        assert_eq!(
+            (acks.hold(), acks.again_from(true), acks.again_from(false)),
+            (Some(0), Some(20), Some(0))
+        );
         assert_eq!(acks.acknowledge(0), Some(Done { seq: 30, points: 10 }));
-        assert_eq!(acks.broken(false), (Some(10), 15), "150 bytes back is inside the second write");
         assert!(acks.is_clear());
+        assert_eq!(acks.again_from(false), Some(10), "two writes back is the end of the first");
+        assert_eq!(acks.again_from(true), None);
+    }
+
+    #[test]
+    fn what_was_never_written_is_sent_again() {
+        let mut acks = Acks::new(0);
+        acks.queue(BIG, 0, 1, 1);
+        acks.queue(BIG, 1, 2, 1);
+        acks.wrote(BIG + 1);
+        assert_eq!(acks.acknowledge(0), Some(Done { seq: 1, points: 1 }));
+        assert_eq!((acks.again_from(true), acks.again_from(false)), (Some(1), Some(1)));
+        acks.wrote(BIG - 1);
+        assert_eq!(acks.acknowledge(0), Some(Done { seq: 2, points: 1 }));
+        assert_eq!((acks.again_from(true), acks.again_from(false)), (None, None));
+    }
+
+    #[test]
+    fn small_writes_are_remembered_together() {
+        let mut acks = Acks::new(u64::MAX);
+        for seq in 0..100_000 {
+            acks.queue(50, seq, seq + 1, 1);
+            acks.wrote(50);
+            assert_eq!(acks.acknowledge(0), Some(Done { seq: seq + 1, points: 1 }));
+        }
+        assert_eq!(acks.recent.len(), 100_000_u64.div_ceil(GRAIN / 50) as usize);
+        assert_eq!(acks.hold(), Some(0));
+    }
+
+    /// The queue in ten lines: a point is a byte, sequence numbers are offsets.
+    #[derive(Debug, Default)]
+    struct Model {
+        /// Ends of what was queued.
+        ends: Vec<u64>,
+        written: u64,
+        acked: u64,
+        delivered: u64,
+    }
+
+    impl Model {
+        fn queued(&self) -> u64 {
+            self.ends.last().copied().unwrap_or(0)
+        }
+
+        /// The last end at or before `byte`.
+        fn end_before(&self, byte: u64) -> u64 {
+            self.ends.iter().copied().filter(|end| *end <= byte).max().unwrap_or(0)
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Action {
+        Queue(u64),
+        Write(u64),
+        Acknowledge(u64),
+    }
+
+    fn action() -> impl Strategy<Value = Action> {
+        prop_oneof![
+            (1_u64..3 * GRAIN / 2).prop_map(Action::Queue),
+            (1_u64..100).prop_map(Action::Queue),
+            (1_u64..3 * GRAIN).prop_map(Action::Write),
+            (0_u64..2 * GRAIN).prop_map(Action::Acknowledge),
+        ]
     }
 
     proptest! {
         #[test]
-        fn nothing_unread_is_ever_left_behind(sizes in prop::collection::vec(1_u64..500, 1..60), resend in 0_u64..1000, unread in 0_u64..1000) {
-            // The peer's program has read all but `unread` acknowledged bytes, at most what its buffer holds.
-            let mut acks = Acks::new(resend);
-            let mut seq = 0;
-            let mut ends = Vec::new();
-            for size in &sizes {
-                acks.wrote(*size, seq, seq + size, *size);
-                seq += size;
-                ends.push(seq);
-                acks.acknowledge(size / 3);
+        fn it_does_as_the_model(actions in prop::collection::vec(action(), 1..200), resend in 0_u64..4 * GRAIN) {
+            let (mut acks, mut model) = (Acks::new(resend), Model::default());
+            for action in actions {
+                match action {
+                    Action::Queue(bytes) => {
+                        let begin = model.queued();
+                        acks.queue(bytes, begin, begin + bytes, bytes);
+                        model.ends.push(begin + bytes);
+                    }
+                    Action::Write(bytes) => {
+                        let bytes = bytes.min(model.queued() - model.written);
+                        model.written += bytes;
+                        acks.wrote(bytes);
+                    }
+                    Action::Acknowledge(unacked) => {
+                        model.acked = model.acked.max(model.written.saturating_sub(unacked));
+                        if let Some(done) = acks.acknowledge(unacked) {
+                            model.delivered += done.points;
+                            prop_assert_eq!(done.seq, model.delivered, "points before the position are delivered");
+                        }
+                    }
+                }
+                // Nothing is done that is not acknowledged, and all that is but for a grain.
+                let due = model.end_before(model.acked);
+                prop_assert!(model.delivered <= due && due - model.delivered < GRAIN, "{} {due}", model.delivered);
+                // Nothing that may be unread is left behind, and no more than a write is read twice.
+                let read = acks.again_from(true).unwrap_or(model.queued());
+                prop_assert_eq!(read, model.delivered);
+                let unread = model.acked.saturating_sub(resend);
+                let again = acks.again_from(false).unwrap_or(model.queued());
+                prop_assert!(again <= unread && unread - again.min(unread) < 3 * GRAIN / 2);
+                prop_assert_eq!(acks.hold().unwrap_or(model.queued()), again);
+                prop_assert_eq!(acks.is_clear(), model.delivered == model.queued());
             }
-            let acked = acks.acked;
-            let read = acked.saturating_sub(unread.min(resend));
-            // Here a point is a byte: whatever the program has not read must be sent again.
-            let (again, _) = acks.broken(false);
-            prop_assert!(again.unwrap_or(seq) <= read);
-            let (again, _) = acks.broken(true);
-            prop_assert!(again.unwrap_or(seq) <= acked);
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// How names of destinations' readers begin.
+pub(super) const READER_PREFIX: &str = "dest:";
+
 /// How points are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -45,7 +48,9 @@ pub struct Address {
 
 /// A destination that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("destination `{text}`: {what}; write host:port[:instance][:protocol] with protocol plaintext or pickle")]
+#[error(
+    "destination `{text}`: {what}; write host:port[:instance][:protocol] with protocol plaintext or pickle"
+)]
 pub struct BadAddress {
     text: String,
     what: &'static str,
@@ -74,11 +79,17 @@ impl Address {
             Some((port, rest)) => (port, Some(rest)),
             None => (rest, None),
         };
-        let port = port.parse().ok().filter(|p| *p > 0).ok_or_else(|| bad("the port is not a number from 1 to 65535"))?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|p| *p > 0)
+            .ok_or_else(|| bad("the port is not a number from 1 to 65535"))?;
         let (instance, protocol) = match rest {
             None => (None, None),
             Some(rest) => match rest.rsplit_once(':') {
-                Some((instance, word)) if Protocol::from_word(word).is_some() => (Some(instance), Protocol::from_word(word)),
+                Some((instance, word)) if Protocol::from_word(word).is_some() => {
+                    (Some(instance), Protocol::from_word(word))
+                }
                 _ => match Protocol::from_word(rest) {
                     Some(protocol) => (None, Some(protocol)),
                     None => (Some(rest), None),
@@ -96,7 +107,7 @@ impl Address {
     /// The name of its reader in the journal: the same as long as host, port and instance are.
     #[must_use]
     pub fn reader(&self) -> String {
-        format!("dest:{self}")
+        format!("{READER_PREFIX}{self}")
     }
 }
 

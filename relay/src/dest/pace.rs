@@ -13,7 +13,11 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(points_per_second: u64) -> Self {
-        Self { rate: points_per_second as f64, allowance: points_per_second as f64 / 10.0, at: Instant::now() }
+        Self {
+            rate: points_per_second as f64,
+            allowance: points_per_second as f64 / 10.0,
+            at: Instant::now(),
+        }
     }
 
     /// So many points were sent: how long to rest before the next.
@@ -25,7 +29,11 @@ impl Pace {
         let refill = (now - self.at).as_secs_f64() * self.rate;
         self.at = now;
         self.allowance = (self.allowance + refill).min(self.rate / 10.0) - points as f64;
-        if self.allowance >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-self.allowance / self.rate) }
+        if self.allowance >= 0.0 {
+            Duration::ZERO
+        } else {
+            Duration::from_secs_f64(-self.allowance / self.rate)
+        }
     }
 }
 

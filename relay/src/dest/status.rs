@@ -1,10 +1,12 @@
 //! What is known of a destination from outside its task, and when its troubles are logged.
 
 use super::address::Address;
+use super::outgoing::Sent;
 use skyline_core::clock::Clock;
-use std::io::Error;
+use skyline_journal::Ledger;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Seconds between two log lines about the same trouble.
 const LOG_EVERY: f64 = 60.0;
@@ -14,21 +16,54 @@ const LOG_EVERY: f64 = 60.0;
 pub(super) struct Status {
     address: Address,
     clock: Clock,
-    pub(super) up: AtomicBool,
-    pub(super) sent_points: AtomicU64,
+    pub(super) is_up: AtomicBool,
+    pub(super) is_pausing: AtomicBool,
+    /// Points written, repeats included.
+    pub(super) sent: AtomicU64,
+    /// Bytes that the kernel took.
+    pub(super) bytes: AtomicU64,
+    /// Calls of `writev`.
     pub(super) writes: AtomicU64,
+    /// Points written a second time.
     pub(super) repeats: AtomicU64,
-    pub(super) connections: AtomicU64,
-    pub(super) failures: AtomicU64,
+    /// Connections made after the first.
+    pub(super) reconnects: AtomicU64,
+    /// Connections that could not be made, broke, stalled, or were closed by the peer.
+    pub(super) errors: AtomicU64,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     since: f64,
+    was_up: bool,
     last_error: Option<String>,
-    logged_at: f64,
-    troubled: bool,
+    /// The outage now is in the log.
+    is_told: bool,
+    down: Told,
+    shed: Told,
+    journal: Told,
+    /// The reader's account when its task ended.
+    last: Option<Ledger>,
+}
+
+/// When something was logged last, and what has come together since.
+#[derive(Debug, Default)]
+struct Told {
+    at: Option<f64>,
+    points: u64,
+}
+
+impl Told {
+    /// Adds `points`; the sum of them if it is to be logged now.
+    fn add(&mut self, points: u64, now: f64) -> Option<u64> {
+        self.points += points;
+        let due = self.at.is_none_or(|at| now - at >= LOG_EVERY || now < at);
+        due.then(|| {
+            self.at = Some(now);
+            std::mem::take(&mut self.points)
+        })
+    }
 }
 
 impl Status {
@@ -37,71 +72,140 @@ impl Status {
         Self {
             address,
             clock,
-            up: AtomicBool::new(false),
-            sent_points: AtomicU64::new(0),
+            is_up: AtomicBool::new(false),
+            is_pausing: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             repeats: AtomicU64::new(0),
-            connections: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            reconnects: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
             state: Mutex::new(state),
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn connected(&self) {
-        self.up.store(true, Relaxed);
-        self.connections.fetch_add(1, Relaxed);
-        let mut state = self.state();
-        state.since = self.clock.now();
-        if std::mem::take(&mut state.troubled) {
-            tracing::info!(destination = %self.address, "connected again");
-        } else {
-            tracing::info!(destination = %self.address, "connected");
-        }
+    pub(super) const fn address(&self) -> &Address {
+        &self.address
     }
 
-    /// The first failure is logged, then one a minute.
-    pub(super) fn failed(&self, error: &Error) {
-        let was_up = self.up.swap(false, Relaxed);
-        self.failures.fetch_add(1, Relaxed);
+    pub(super) fn connected(&self) {
+        self.is_up.store(true, Relaxed);
+        let mut state = self.state();
+        state.since = self.clock.now();
+        let again = std::mem::replace(&mut state.was_up, true);
+        if again {
+            self.reconnects.fetch_add(1, Relaxed);
+        }
+        if !again || state.is_told {
+            tracing::info!(destination = %self.address, "connected");
+        }
+        state.is_told = false;
+    }
+
+    /// There is no connection now. The first failure is logged, then one a minute.
+    pub(super) fn failed(&self, error: &dyn Display) {
+        let fell = self.is_up.swap(false, Relaxed);
+        self.errors.fetch_add(1, Relaxed);
         let now = self.clock.now();
         let mut state = self.state();
-        if was_up {
+        if fell {
             state.since = now;
         }
         state.last_error = Some(error.to_string());
-        if !state.troubled || now - state.logged_at >= LOG_EVERY {
-            state.logged_at = now;
+        if state.down.add(1, now).is_some() {
+            state.is_told = true;
             tracing::warn!(destination = %self.address, %error, "not connected; its points wait in the journal");
         }
-        state.troubled = true;
     }
 
-    pub(super) fn ended(&self) {
-        self.up.store(false, Relaxed);
+    pub(super) fn journal_failed(&self, error: &dyn Display) {
+        let mut state = self.state();
+        if state.journal.add(1, self.clock.now()).is_some() {
+            tracing::error!(destination = %self.address, %error, "the journal cannot be read; it is tried again");
+        }
     }
 
-    pub(super) fn sent(&self, points: u64) {
-        self.sent_points.fetch_add(points, Relaxed);
+    /// One write of `bytes`.
+    pub(super) fn wrote(&self, bytes: u64, sent: Sent) {
         self.writes.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn repeats(&self, points: u64) {
-        self.repeats.fetch_add(points, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.sent.fetch_add(sent.points, Relaxed);
+        self.repeats.fetch_add(sent.repeats, Relaxed);
     }
 
     pub(super) fn shed(&self, points: u64) {
-        if points > 0 {
-            tracing::warn!(destination = %self.address, points, "behind its mark: its oldest points are skipped");
+        if points > 0
+            && let Some(points) = self.state().shed.add(points, self.clock.now())
+        {
+            tracing::error!(destination = %self.address, points, "behind its mark: its oldest points were skipped");
         }
+    }
+
+    pub(super) fn paused(&self, waiting: u64) {
+        self.is_pausing.store(true, Relaxed);
+        tracing::warn!(destination = %self.address, waiting, "behind its mark: listeners pause");
+    }
+
+    pub(super) fn resumed(&self) {
+        self.is_pausing.store(false, Relaxed);
+        tracing::info!(destination = %self.address, "no longer behind: listeners go on");
+    }
+
+    /// The task has ended, and leaves this account.
+    pub(super) fn ended(&self, last: Ledger) {
+        if self.is_up.swap(false, Relaxed) {
+            self.state().since = self.clock.now();
+        }
+        self.state().last = Some(last);
+    }
+
+    /// The account that the task left when it ended.
+    pub(super) fn last_ledger(&self) -> Option<Ledger> {
+        self.state().last
     }
 
     /// Since when it is connected or not, seconds, and the last error.
     pub(super) fn since(&self) -> (f64, Option<String>) {
         let state = self.state();
         (state.since, state.last_error.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_told_once_a_minute() {
+        let mut told = Told::default();
+        let check = |told: &mut Told, now, expected| assert_eq!(told.add(10, now), expected, "at {now}");
+        check(&mut told, 5.0, Some(10));
+        check(&mut told, 6.0, None);
+        check(&mut told, 64.9, None);
+        check(&mut told, 65.0, Some(30));
+        check(&mut told, 20.0, Some(10));
+    }
+
+    #[test]
+    fn since_is_when_it_changed() {
+        let clock = Clock::at(10.0);
+        let status = Status::new(Address::parse("h:1").unwrap(), clock.clone());
+        let check = |clock: &Clock, at, act: &dyn Fn(), expected| {
+            clock.set(at);
+            act();
+            assert_eq!(status.since().0, expected, "at {at}");
+        };
+        check(&clock, 11.0, &|| status.failed(&"refused"), 10.0);
+        check(&clock, 12.0, &|| status.connected(), 12.0);
+        check(&clock, 13.0, &|| status.failed(&"reset"), 13.0);
+        check(&clock, 14.0, &|| status.failed(&"refused"), 13.0);
+        check(&clock, 15.0, &|| status.connected(), 15.0);
+        assert_eq!(status.reconnects.load(Relaxed), 1);
+        assert_eq!(status.errors.load(Relaxed), 3);
+        assert_eq!(status.since().1.as_deref(), Some("refused"));
     }
 }

@@ -1,5 +1,5 @@
 //! How many bytes of a connection the peer's kernel has not acknowledged yet.
-#![allow(unsafe_code, reason = "the ioctl has no safe form")]
+#![expect(unsafe_code, reason = "the ioctl has no safe form")]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 

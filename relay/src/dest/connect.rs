@@ -1,0 +1,106 @@
+//! Getting a connection: the name resolved anew each time, every address tried, pauses in between
+//! that grow.
+
+use super::address::Address;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+/// Connects to the first address of the host that answers within `limit`.
+///
+/// # Errors
+/// What the last address said, or that the name has none.
+pub(super) async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, Error> {
+    let host = address.host.as_str();
+    let found = timeout(limit, lookup_host((host, address.port))).await;
+    let addresses = found
+        .map_err(|_| Error::new(ErrorKind::TimedOut, format!("{host} is not resolved in time")))?
+        .map_err(|error| Error::new(error.kind(), format!("{host} cannot be resolved: {error}")))?;
+    let mut last = Error::new(ErrorKind::NotFound, format!("{host} has no address"));
+    for at in addresses {
+        match timeout(limit, attempt(at)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = Error::new(error.kind(), format!("{at}: {error}")),
+            Err(_) => last = Error::new(ErrorKind::TimedOut, format!("{at}: no answer in time")),
+        }
+    }
+    Err(last)
+}
+
+async fn attempt(at: SocketAddr) -> Result<TcpStream, Error> {
+    let stream = TcpStream::connect(at).await?;
+    // Connecting to a free local port can end up with the socket itself (a simultaneous open): it
+    // would take and acknowledge everything.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(ErrorKind::ConnectionRefused.into());
+    }
+    // What is written is all there is at the moment; waiting to fill a packet only delays it.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The pauses between attempts: each twice the last, with jitter.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    min: f64,
+    max: f64,
+    next: f64,
+    jitter: RandomState,
+}
+
+impl Backoff {
+    /// Pauses from `min` to `max` seconds.
+    pub(super) fn new(min: f64, max: f64) -> Self {
+        let min = min.clamp(0.01, 3600.0);
+        Self { min, max: max.clamp(min, 3600.0), next: min, jitter: RandomState::new() }
+    }
+
+    /// The next pause is the shortest again.
+    pub(super) fn reset(&mut self) {
+        self.next = self.min;
+    }
+
+    /// How long to wait now.
+    pub(super) fn pause(&mut self) -> Duration {
+        let base = self.next;
+        self.next = (base * 2.0).min(self.max);
+        // The keys differ from sender to sender and the pause from attempt to attempt; an eighth each
+        // way, as carbon has it.
+        let random = (self.jitter.hash_one(self.next.to_bits()) >> 11) as f64 / (1_u64 << 53) as f64;
+        self.jitter = RandomState::new();
+        Duration::from_secs_f64(base * (0.875 + 0.25 * random))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_longest() {
+        let mut backoff = Backoff::new(0.2, 5.0);
+        for expected in [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0] {
+            let pause = backoff.pause().as_secs_f64();
+            assert!((expected * 0.87..expected * 1.13).contains(&pause), "{pause} for {expected}");
+        }
+        backoff.reset();
+        assert!(backoff.pause().as_secs_f64() < 0.23);
+        assert!(Backoff::new(0.0, 0.0).pause() > Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn failures_say_what_was_tried() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for (text, expected) in [
+            (closed.to_string(), format!("{closed}: ")),
+            ("no-such-host.invalid:2003".to_owned(), "no-such-host.invalid cannot be resolved".to_owned()),
+        ] {
+            let address = Address::parse(&text).unwrap();
+            let error = connect(&address, Duration::from_secs(5)).await.unwrap_err().to_string();
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! One open connection: writes what the reader gives as soon as there is something, moves the
+//! position as the peer's kernel acknowledges, and notices when the peer is gone.
+
+use super::acks::Acks;
+use super::outgoing::{Outgoing, SLICES, Seen};
+use super::pace::Pace;
+use super::sender::Sender;
+use super::source;
+use super::unacked::unacked;
+use skyline_journal::{Delivery, Reader};
+use socket2::SockRef;
+use std::io::{Error, ErrorKind, IoSlice};
+use std::os::fd::AsFd;
+use std::time::Duration;
+use tokio::io::{Interest, Ready};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
+
+/// How often acknowledgements, progress and lag are looked at while there is anything to look at.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// While writing, acknowledgements are looked at no more often than this.
+const GLANCE: Duration = Duration::from_millis(10);
+/// Pause after the journal could not be read.
+const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
+/// Reads of what the peer says before anything else gets its turn.
+const READS: usize = 16;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// All is delivered, and the node stops.
+    Drained,
+    /// The node's time is up.
+    Stopped,
+    /// The peer closed in order: its program has read all that was acknowledged, as a socket that
+    /// is closed with unread data sends a reset instead (RFC 1122 §4.2.2.13).
+    Closed,
+    /// Nothing was acknowledged for so long.
+    Stalled,
+    /// A reset or any other fault.
+    Broken(Error),
+}
+
+/// What comes next.
+enum Event {
+    Abort,
+    Drain,
+    Look,
+    Socket(Result<Ready, Error>),
+    Rested,
+    More,
+}
+
+/// An open connection of a sender.
+pub(super) struct Connection<'s> {
+    sender: &'s mut Sender,
+    stream: TcpStream,
+    acks: Acks,
+    outgoing: Outgoing,
+    /// Reused for takes.
+    taken: Vec<Delivery>,
+    pace: Pace,
+    /// Nothing is taken before: catching up is limited.
+    rest_until: Option<Instant>,
+    look: Interval,
+    glanced: Instant,
+    /// Bytes acknowledged when that last changed, and when.
+    progress: (u64, Instant),
+    is_draining: bool,
+}
+
+impl<'s> Connection<'s> {
+    pub(super) fn new(sender: &'s mut Sender, stream: TcpStream) -> Self {
+        let sending = &sender.sending;
+        let now = Instant::now();
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            acks: Acks::new(sending.resend_bytes),
+            outgoing: Outgoing::new(sender.address.protocol, sending.points_per_frame as usize),
+            taken: Vec::new(),
+            pace: Pace::new(sending.catch_up_points_per_second),
+            rest_until: None,
+            look,
+            glanced: now,
+            progress: (0, now),
+            is_draining: false,
+            sender,
+            stream,
+        }
+    }
+
+    /// Sends until the connection ends. Returns the reader with its cursor where the next
+    /// connection has to begin.
+    pub(super) async fn run(mut self, mut reader: Reader) -> (Reader, End) {
+        let end = loop {
+            // The journal may always have more, and the socket may always take it.
+            tokio::task::consume_budget().await;
+            if self.is_drained(&reader) {
+                break End::Drained;
+            }
+            let outcome = match self.next(&reader).await {
+                Event::Abort => break End::Stopped,
+                Event::Drain => {
+                    self.is_draining = true;
+                    Ok(())
+                }
+                Event::Rested => {
+                    self.rest_until = None;
+                    Ok(())
+                }
+                Event::Socket(ready) => {
+                    ready.map_err(End::Broken).and_then(|ready| self.serve(ready, &mut reader))
+                }
+                Event::Look => {
+                    reader = self.sender.mind_the_lag(reader).await;
+                    self.look_after(&mut reader)
+                }
+                Event::More => {
+                    let taken;
+                    (reader, taken) = source::take(reader, std::mem::take(&mut self.taken)).await;
+                    self.load(taken, &reader);
+                    self.write(&mut reader)
+                }
+            };
+            if let Err(end) = outcome {
+                break end;
+            }
+        };
+        self.leave(&mut reader, &end);
+        (reader, end)
+    }
+
+    /// Waits for the next thing to do.
+    async fn next(&mut self, reader: &Reader) -> Event {
+        let is_writing = !self.outgoing.is_empty();
+        let is_watching = is_writing || !self.acks.is_clear() || self.sender.lag.is_watched();
+        let rest_until = self.rest_until.filter(|_| !is_writing);
+        let interest = if is_writing { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let stop = &self.sender.stop;
+        tokio::select! {
+            biased;
+            () = stop.abort.cancelled() => Event::Abort,
+            () = stop.drain.cancelled(), if !self.is_draining => Event::Drain,
+            _ = self.look.tick(), if is_watching => Event::Look,
+            ready = self.stream.ready(interest) => Event::Socket(ready),
+            () = rest(rest_until), if rest_until.is_some() => Event::Rested,
+            () = reader.ready(), if !is_writing && rest_until.is_none() => Event::More,
+        }
+    }
+
+    /// Whether nothing is left to send or to be acknowledged, and the node stops.
+    fn is_drained(&self, reader: &Reader) -> bool {
+        self.is_draining
+            && self.outgoing.is_empty()
+            && self.acks.is_clear()
+            && reader.cursor() >= self.sender.journal.end()
+    }
+
+    fn serve(&mut self, ready: Ready, reader: &mut Reader) -> Result<(), End> {
+        if ready.is_readable() || ready.is_read_closed() {
+            self.discard()?;
+        }
+        if ready.is_writable() || ready.is_write_closed() { self.write(reader) } else { Ok(()) }
+    }
+
+    /// Reads and drops what the peer says.
+    fn discard(&self) -> Result<(), End> {
+        let mut buffer = [0; 4096];
+        for _ in 0..READS {
+            match self.stream.try_read(&mut buffer) {
+                Ok(0) => return Err(End::Closed),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(End::Broken(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what was taken the next to be written.
+    fn load(&mut self, taken: source::Taken, reader: &Reader) {
+        let source::Taken { mut deliveries, from_files, outcome } = taken;
+        if let Err(error) = outcome {
+            self.sender.status.journal_failed(&error);
+            self.rest_until = Some(Instant::now() + JOURNAL_PAUSE);
+        }
+        if from_files {
+            let rest = self.pace.spend(deliveries.iter().map(Delivery::points).sum());
+            if !rest.is_zero() {
+                self.rest_until = Some(Instant::now() + rest);
+            }
+        }
+        let seen = Seen { position: reader.position(), sent: self.sender.sent };
+        if self.acks.is_clear() {
+            // Waiting for an acknowledgement begins with what is now sent.
+            self.progress = (self.acks.acked(), Instant::now());
+        }
+        self.outgoing.load(&mut deliveries, seen, &mut self.acks);
+        self.taken = deliveries;
+    }
+
+    /// Writes as much as the socket takes.
+    fn write(&mut self, reader: &mut Reader) -> Result<(), End> {
+        while !self.outgoing.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = self.outgoing.slices(&mut slices);
+            match self.stream.try_write_vectored(slices.get(..filled).unwrap_or_default()) {
+                Ok(0) => return Err(End::Broken(ErrorKind::WriteZero.into())),
+                Ok(bytes) => {
+                    self.acks.wrote(bytes as u64);
+                    let sent = self.outgoing.advance(bytes);
+                    self.sender.sent = self.sender.sent.max(sent.end_seq);
+                    self.sender.status.wrote(bytes as u64, sent);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // After an orderly end the peer answers with a reset, and the end is still to be read;
+                // after a reset alone there is another error.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    return Err(self.discard().err().unwrap_or(End::Broken(error)));
+                }
+                Err(error) => return Err(End::Broken(error)),
+            }
+        }
+        if self.glanced.elapsed() < GLANCE { Ok(()) } else { self.acknowledge(reader).map_err(End::Broken) }
+    }
+
+    /// Moves the position as far as the peer's kernel has acknowledged.
+    fn acknowledge(&mut self, reader: &mut Reader) -> Result<(), Error> {
+        self.glanced = Instant::now();
+        if let Some(done) = self.acks.acknowledge(unacked(self.stream.as_fd())?) {
+            reader.done(done.seq, done.points);
+        }
+        self.sender.hold(reader, self.acks.hold());
+        Ok(())
+    }
+
+    /// Looks at acknowledgements, and gives up when there are none for too long.
+    fn look_after(&mut self, reader: &mut Reader) -> Result<(), End> {
+        self.acknowledge(reader).map_err(End::Broken)?;
+        if self.acks.is_clear() || self.acks.acked() != self.progress.0 {
+            self.progress = (self.acks.acked(), Instant::now());
+        }
+        let still = self.progress.1.elapsed().as_secs_f64();
+        if still < self.sender.sending.stall_seconds { Ok(()) } else { Err(End::Stalled) }
+    }
+
+    /// Settles the account of the connection, and moves the cursor back to what has to be sent again.
+    fn leave(&mut self, reader: &mut Reader, end: &End) {
+        // What was acknowledged stays acknowledged, also after a reset.
+        if let Err(error) = self.acknowledge(reader) {
+            tracing::debug!(destination = %self.sender.address, %error, "no last look at acknowledgements");
+        }
+        if matches!(end, End::Stalled) {
+            // What the kernels still hold of it must not come after what is sent anew.
+            let outcome = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+            tracing::debug!(destination = %self.sender.address, ?outcome, "the connection is reset");
+        }
+        let is_read = matches!(end, End::Drained | End::Stopped | End::Closed);
+        self.sender.go_back(reader, self.acks.again_from(is_read));
+    }
+}
+
+async fn rest(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => sleep(Duration::ZERO).await,
+    }
+}

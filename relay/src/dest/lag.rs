@@ -1,0 +1,72 @@
+//! What happens while a destination is further behind than its mark.
+
+use super::source;
+use super::status::Status;
+use crate::flow::{Flow, Pause};
+use skyline_conf::model::relay::{Sending, WhenBehind};
+use skyline_journal::Reader;
+
+/// Below this share of the mark a pause of the listeners ends (carbon's flow control).
+const LOW: f64 = 0.8;
+
+/// A destination's policy and what it makes of the lag just now.
+#[derive(Debug)]
+pub(super) struct Lag {
+    policy: WhenBehind,
+    /// Points.
+    mark: u64,
+    flow: Flow,
+    pause: Option<Pause>,
+}
+
+impl Lag {
+    pub(super) const fn new(sending: &Sending, flow: Flow) -> Self {
+        Self { policy: sending.when_behind, mark: sending.mark_points, flow, pause: None }
+    }
+
+    /// Whether [`Self::mind`] has anything to do, ever.
+    pub(super) fn is_watched(&self) -> bool {
+        self.policy != WhenBehind::Spool
+    }
+
+    /// Acts on how far behind `reader` is. Returns it, and how many of its points were shed.
+    pub(super) async fn mind(&mut self, reader: Reader, status: &Status) -> (Reader, u64) {
+        if !self.is_watched() {
+            return (reader, 0);
+        }
+        let waiting = reader.ledger().waiting;
+        match self.policy {
+            WhenBehind::Shed if waiting > self.mark => return self.shed(reader, status).await,
+            WhenBehind::Block if waiting > self.mark && self.pause.is_none() => {
+                self.pause = Some(self.flow.paused());
+                status.paused(waiting);
+            }
+            WhenBehind::Block if (waiting as f64) < LOW * self.mark as f64 || waiting == 0 => {
+                self.end(status)
+            }
+            WhenBehind::Spool | WhenBehind::Block | WhenBehind::Shed => {}
+        }
+        (reader, 0)
+    }
+
+    async fn shed(&self, reader: Reader, status: &Status) -> (Reader, u64) {
+        let (reader, outcome) = source::shed_to(reader, self.mark).await;
+        match outcome {
+            Ok(points) => {
+                status.shed(points);
+                (reader, points)
+            }
+            Err(error) => {
+                status.journal_failed(&error);
+                (reader, 0)
+            }
+        }
+    }
+
+    /// Lets the listeners go on.
+    pub(super) fn end(&mut self, status: &Status) {
+        if self.pause.take().is_some() {
+            status.resumed();
+        }
+    }
+}
