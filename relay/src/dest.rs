@@ -116,7 +116,7 @@ pub struct Left {
     pub address: String,
     /// Points that wait in the journal for the next start.
     pub waiting: u64,
-    /// Whether a connection is open.
+    /// Whether there was a connection at the end.
     pub connected: bool,
 }
 
@@ -214,7 +214,8 @@ impl Destinations {
     fn accounts(&self) -> impl Iterator<Item = (&Status, Ledger)> {
         let mut ledgers: HashMap<String, Ledger> = self.journal.ledgers().into_iter().collect();
         self.all.iter().map(move |status| {
-            let ledger = status.last_ledger().or_else(|| ledgers.remove(&status.address().reader()));
+            let last = status.last().map(|(ledger, _)| ledger);
+            let ledger = last.or_else(|| ledgers.remove(&status.address().reader()));
             (&**status, ledger.unwrap_or_default())
         })
     }
@@ -247,7 +248,7 @@ impl Destinations {
         let of = |(status, ledger): (&Status, Ledger)| Left {
             address: status.address().to_string(),
             waiting: ledger.waiting,
-            connected: status.is_up.load(Relaxed),
+            connected: status.last().map_or_else(|| status.is_up.load(Relaxed), |(_, connected)| connected),
         };
         self.accounts().map(of).filter(|left| left.waiting > 0).collect()
     }

@@ -43,8 +43,8 @@ struct State {
     down: Told,
     shed: Told,
     journal: Told,
-    /// The reader's account when its task ended.
-    last: Option<Ledger>,
+    /// The reader's account when its task ended, and whether there was a connection then.
+    last: Option<(Ledger, bool)>,
 }
 
 /// When something was logged last, and what has come together since.
@@ -157,14 +157,16 @@ impl Status {
 
     /// The task has ended, and leaves this account.
     pub(super) fn ended(&self, last: Ledger) {
-        if self.is_up.swap(false, Relaxed) {
-            self.state().since = self.clock.now();
+        let was_up = self.is_up.swap(false, Relaxed);
+        let mut state = self.state();
+        if was_up {
+            state.since = self.clock.now();
         }
-        self.state().last = Some(last);
+        state.last = Some((last, was_up));
     }
 
-    /// The account that the task left when it ended.
-    pub(super) fn last_ledger(&self) -> Option<Ledger> {
+    /// The account that the task left when it ended, and whether there was a connection then.
+    pub(super) fn last(&self) -> Option<(Ledger, bool)> {
         self.state().last
     }
 

@@ -1,1 +1,5 @@
 //! Destinations against real sockets and a real journal.
+
+mod breaking;
+mod rig;
+mod sending;
