@@ -2,7 +2,6 @@
 //! of CSV files (`timestamp,value`) given as arguments, re-stamped to one minute.
 #![expect(clippy::print_stdout, clippy::indexing_slicing, reason = "a measurement")]
 
-
 use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
 use skyline_detect::settings::Settings;
 use skyline_detect::shard::{Options, Shards};
@@ -73,6 +72,10 @@ fn main() {
     let memory = shards.memory();
     let points = memory.points as f64;
     println!("{} metrics, {} points", memory.metrics, memory.points);
-    println!("windows {:.2} B a point, sums, cursors, names and index {:.2}", memory.window_bytes as f64 / points, memory.other_bytes as f64 / points);
+    println!(
+        "windows {:.2} B a point, sums, cursors, names and index {:.2}",
+        memory.window_bytes as f64 / points,
+        memory.other_bytes as f64 / points
+    );
     println!("resident {:.2} B a point", (resident() - before) / points);
 }

@@ -365,7 +365,13 @@ impl Shards {
     ///
     /// # Errors
     /// The files cannot be written; the older ones stand.
-    pub fn save(&mut self, shard: ShardId, now: f64, position: u64, file: &mut ShardFile) -> Result<(), SnapshotError> {
+    pub fn save(
+        &mut self,
+        shard: ShardId,
+        now: f64,
+        position: u64,
+        file: &mut ShardFile,
+    ) -> Result<(), SnapshotError> {
         self.expire(shard, now);
         let Some(slots) = self.by_shard.get(usize::from(shard.0)) else { return Ok(()) };
         if slots.is_empty() {
@@ -374,7 +380,8 @@ impl Shards {
         }
         let mut writer = file.writer();
         for slot in slots {
-            let place = self.series.get_mut(*slot as usize / CHUNK).and_then(|c| c.get_mut(*slot as usize % CHUNK));
+            let place =
+                self.series.get_mut(*slot as usize / CHUNK).and_then(|c| c.get_mut(*slot as usize % CHUNK));
             if let Some(series) = place {
                 let note = series.counter_until();
                 writer.series(&series.name, note, &mut series.window);
@@ -388,7 +395,8 @@ impl Shards {
         let slots = std::mem::take(list);
         let mut kept = Vec::with_capacity(slots.len());
         for slot in slots {
-            let place = self.series.get_mut(slot as usize / CHUNK).and_then(|c| c.get_mut(slot as usize % CHUNK));
+            let place =
+                self.series.get_mut(slot as usize / CHUNK).and_then(|c| c.get_mut(slot as usize % CHUNK));
             let Some(series) = place else { continue };
             series.expire(now, &self.context);
             if series.window.is_empty() {

@@ -257,7 +257,11 @@ impl Sums {
         let larger = left.abs().max(right.abs());
         let clear = (left - right).abs() > MARGIN * larger && larger > 1e-11 * self.scale();
         // Both exactly zero happens only where all points are equal, and then it is exact.
-        if sound && (clear || (left == 0.0 && right == 0.0)) { Check::Sure(left > right) } else { Check::Near }
+        if sound && (clear || (left == 0.0 && right == 0.0)) {
+            Check::Sure(left > right)
+        } else {
+            Check::Near
+        }
     }
 
     /// `first_hour_average`.

@@ -163,7 +163,13 @@ impl Tracked {
 
     /// Stores a point received at `now` and, if it is the newest and `judge` is set, judges it.
     #[inline]
-    pub fn observe(&mut self, point: Datapoint, now: f64, judge: bool, context: &mut Context) -> (Pushed, Judged) {
+    pub fn observe(
+        &mut self,
+        point: Datapoint,
+        now: f64,
+        judge: bool,
+        context: &mut Context,
+    ) -> (Pushed, Judged) {
         let pushed = self.window.push(point.ts, point.value, &mut context.sealer);
         let newest = match pushed {
             Pushed::Appended => {

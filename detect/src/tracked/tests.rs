@@ -48,7 +48,11 @@ fn agree(tracked: &Tracked, judged: Judged, now: f64, context: &mut Context) {
     let whole = oracle(tracked, now, &settings, &mut Scratch::default());
     assert_eq!(findings.anomalous, whole.anomalous, "{findings:?} {whole:?}");
     for algorithm in findings.asked.iter() {
-        assert_eq!(findings.yes.contains(algorithm), whole.yes.contains(algorithm), "{algorithm:?} of {findings:?}");
+        assert_eq!(
+            findings.yes.contains(algorithm),
+            whole.yes.contains(algorithm),
+            "{algorithm:?} of {findings:?}"
+        );
     }
 }
 
@@ -114,10 +118,15 @@ fn gates_and_counters() {
     for i in 0..300 {
         let ts = 1_700_000_000.0 + 60.0 * f64::from(i);
         last.0 = flat.observe(Datapoint::new(ts, 7.0), ts, true, &mut context).1;
-        last.1 = counter.observe(Datapoint::new(ts, f64::from(i * i % 7 + i * 100)), ts, true, &mut context).1;
+        last.1 =
+            counter.observe(Datapoint::new(ts, f64::from(i * i % 7 + i * 100)), ts, true, &mut context).1;
     }
     assert_eq!(last.0, Judged::Gated(Gate::Boring));
-    assert!(matches!(last.1, Judged::Verdict(f) if f.counter && (f.mean - 100.0).abs() < 1.0), "{:?}", last.1);
+    assert!(
+        matches!(last.1, Judged::Verdict(f) if f.counter && (f.mean - 100.0).abs() < 1.0),
+        "{:?}",
+        last.1
+    );
     let ts = 1_700_000_000.0 + 60.0 * 300.0;
     assert_eq!(counter.observe(Datapoint::new(ts, 3.0), ts, true, &mut context).1, Judged::Reset);
     // It stays a counter: the next increase is judged as one.
