@@ -275,7 +275,8 @@ impl BatchBuilder {
         for end in memchr::memchr_iter(b'\n', chunk) {
             let raw = &chunk[start..end];
             let next = end + 1;
-            let plain = if one_blank && raw.len() < u16::MAX as usize { line::parse_plain(raw) } else { None };
+            let plain =
+                if one_blank && raw.len() < u16::MAX as usize { line::parse_plain(raw) } else { None };
             if let Some(parsed) = plain {
                 self.samples.push(Sample {
                     hash: name_hash(parsed.name),
@@ -399,11 +400,10 @@ mod tests {
         let (batch, refused) = build(b"a 1 1\nbad\nb 2 2\n\nc  3\t3\r\nd nan 4\ne 5 -1\n");
         let batch = batch.unwrap();
         assert_eq!(batch.text, b"a 1 1\nb 2 2\nc 3 3\ne 5 1700000100\n");
-        assert_eq!(refused.iter().map(|(_, why)| *why).collect::<Vec<_>>(), [
-            Reject::Fields,
-            Reject::Fields,
-            Reject::NanValue
-        ]);
+        assert_eq!(
+            refused.iter().map(|(_, why)| *why).collect::<Vec<_>>(),
+            [Reject::Fields, Reject::Fields, Reject::NanValue]
+        );
         let names: Vec<_> = batch.samples.iter().map(|s| batch.name(s).to_vec()).collect();
         assert_eq!(names, [b"a", b"b", b"c", b"e"]);
         assert_eq!(batch.samples[3].ts, 1_700_000_100.0);

@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn skip_list_entries_match_as_in_the_reference() {
-        let check = |entry, name, expected| assert_eq!(entry_matches(entry, name), expected, "{entry} {name}");
+        let check =
+            |entry, name, expected| assert_eq!(entry_matches(entry, name), expected, "{entry} {name}");
         check("skyline.analyzer.", "skyline.analyzer.h1.run_time", true);
         check("skyline.analyzer.run_time", "skyline.analyzer.h1.run_time", true);
         check("run_time.analyzer", "skyline.analyzer.h1.run_time", true);

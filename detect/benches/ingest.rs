@@ -1,5 +1,4 @@
 //! What a point costs in the window threads: stored and judged, 10 k and 200 k metrics, full windows.
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};

@@ -22,10 +22,11 @@ pub fn start<T>(slice: &[T]) {
     line(slice.as_ptr().cast());
 }
 
-/// Prefetches the line behind the last element of a vector: where the next push goes.
+/// Prefetches the line behind the last element of a slice: where the next push goes, if it is a
+/// vector's.
 #[inline]
-pub fn end<T>(vector: &Vec<T>) {
-    line(vector.as_ptr().wrapping_add(vector.len()).cast());
+pub fn end<T>(slice: &[T]) {
+    line(slice.as_ptr().wrapping_add(slice.len()).cast());
 }
 
 #[inline]

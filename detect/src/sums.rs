@@ -104,7 +104,7 @@ impl Sums {
 
     /// Points in the sums.
     #[must_use]
-    pub const fn len(&self) -> u32 {
+    pub const fn points(&self) -> u32 {
         self.n
     }
 

@@ -201,7 +201,7 @@ impl Tracked {
     }
 
     fn append_to_sums(&mut self, point: Datapoint) {
-        if self.sums.len() == 0 {
+        if self.sums.points() == 0 {
             // The first point anchors the sums and puts the cursors at itself.
             self.sums = Sums::anchored(point);
             self.oldest = Edge::at_start(&self.window);
@@ -283,10 +283,10 @@ impl Tracked {
     /// The gates of a gauge. Staleness was looked at on arrival.
     fn gate(&self, context: &mut Context) -> Option<Gate> {
         let settings = &context.settings;
-        if self.sums.len() < settings.min_points {
+        if self.sums.points() < settings.min_points {
             return Some(Gate::TooShort);
         }
-        let looked_at = self.sums.len().min(settings.boredom_points);
+        let looked_at = self.sums.points().min(settings.boredom_points);
         match settings.boredom_set_size {
             0 => None,
             1 => (self.sums.run() >= looked_at).then_some(Gate::Boring),
@@ -304,7 +304,7 @@ impl Tracked {
             if !context.settings.algorithms.contains(algorithm) {
                 continue;
             }
-            let vote = match self.from_sums(algorithm, &context.powers) {
+            let vote = match self.cheap_vote(algorithm, &context.powers) {
                 Check::Sure(vote) => vote,
                 Check::Near => {
                     if !decoded {
@@ -332,13 +332,13 @@ impl Tracked {
         })
     }
 
-    fn from_sums(&self, algorithm: Algorithm, powers: &Powers) -> Check {
+    fn cheap_vote(&self, algorithm: Algorithm, powers: &Powers) -> Check {
         match algorithm {
             Algorithm::FirstHourAverage => self.sums.first_hour_average(),
             Algorithm::StddevFromAverage => self.sums.stddev_from_average(),
             Algorithm::MeanSubtractionCumulation => self.sums.mean_subtraction_cumulation(),
             Algorithm::StddevFromMovingAverage => self.sums.stddev_from_moving_average(powers),
-            Algorithm::Grubbs => self.sums.grubbs(grubbs::critical(self.sums.len() as usize)),
+            Algorithm::Grubbs => self.sums.grubbs(grubbs::critical(self.sums.points() as usize)),
             Algorithm::LeastSquares => self.sums.least_squares(),
             Algorithm::KsTest | Algorithm::HistogramBins | Algorithm::MedianAbsoluteDeviation => Check::Near,
         }

@@ -20,7 +20,12 @@ const EXIT_SETTINGS: u8 = 64;
 
 /// Graphite-compatible relay and storage node that judges every datapoint as it passes.
 #[derive(Debug, Parser)]
-#[command(name = "skyline", version, about, after_help = "Begin with `skyline demo`, or with `skyline check --config FILE`.")]
+#[command(
+    name = "skyline",
+    version,
+    about,
+    after_help = "Begin with `skyline demo`, or with `skyline check --config FILE`."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -96,7 +101,9 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(config) => run::run(&config),
         Command::Check { config, json } => check::check(config.config.as_deref(), json).map(exit_of),
-        Command::Status { config, address, json } => block_on(status::status(&config, address, json)).map(exit_of),
+        Command::Status { config, address, json } => {
+            block_on(status::status(&config, address, json)).map(exit_of)
+        }
         Command::Seed { config, remove } => block_on(seed::seed(&config, remove)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),

@@ -73,7 +73,9 @@ impl Health {
             reasons.push(format!("windows are being restored: {restored} of {shards} shards; points are logged and forwarded meanwhile"));
         }
         if self.intake.waiting() > 0 {
-            reasons.push("the journal is full: listeners wait; see `skyline status` for who is behind".to_owned());
+            reasons.push(
+                "the journal is full: listeners wait; see `skyline status` for who is behind".to_owned(),
+            );
         }
         if !self.is_balanced() {
             reasons.push("the ledger does not add up: see /-/status".to_owned());
@@ -87,8 +89,13 @@ impl Health {
 
     /// Checks the equations of the ledger; called once a second.
     pub(crate) fn check_ledger(&self) {
-        let listeners = self.intake.ledgers().iter().all(|l| l.on_their_way() < 10_000_000 && l.logged + l.refused.total() <= l.received);
-        let readers = self.journal.ledgers().iter().all(|(_, l)| l.routed == l.delivered + l.waiting + l.shed);
+        let listeners = self
+            .intake
+            .ledgers()
+            .iter()
+            .all(|l| l.on_their_way() < 10_000_000 && l.logged + l.refused.total() <= l.received);
+        let readers =
+            self.journal.ledgers().iter().all(|(_, l)| l.routed == l.delivered + l.waiting + l.shed);
         if listeners && readers {
             self.unbalanced.store(0, Ordering::Relaxed);
             return;
@@ -105,16 +112,25 @@ impl Health {
 
     /// Figures of all parts.
     pub(crate) fn figures(&self) -> Vec<Figure> {
-        let mut out = Vec::new();
-        out.push(
+        let yes = |is: bool| f64::from(u8::from(is));
+        let failures = self.ledger_failures.load(Ordering::Relaxed);
+        let mut out = vec![
             Figure::gauge("skyline_info", "Version of the node", 1.0)
                 .label("version", env!("CARGO_PKG_VERSION"))
                 .label("name", self.name.clone()),
-        );
-        out.push(Figure::gauge("skyline_uptime_seconds", "Seconds since start", self.clock.now() - self.started));
-        out.push(Figure::gauge("skyline_ready", "1 if the node is ready", f64::from(u8::from(self.readiness().ready))));
-        out.push(Figure::gauge("skyline_ledger_balanced", "1 if received, logged, delivered, waiting, shed and refused add up", f64::from(u8::from(self.is_balanced()))));
-        out.push(Figure::counter("skyline_ledger_failures_total", "Times that the ledger did not add up", self.ledger_failures.load(Ordering::Relaxed)));
+            Figure::gauge("skyline_uptime_seconds", "Seconds since start", self.clock.now() - self.started),
+            Figure::gauge("skyline_ready", "1 if the node is ready", yes(self.readiness().ready)),
+            Figure::gauge(
+                "skyline_ledger_balanced",
+                "1 if received, logged, delivered, waiting, shed and refused add up",
+                yes(self.is_balanced()),
+            ),
+            Figure::counter(
+                "skyline_ledger_failures_total",
+                "Times that the ledger did not add up",
+                failures,
+            ),
+        ];
         self.intake.figures(&mut out);
         self.journal.figures(&mut out);
         self.destinations.figures(&mut out);
@@ -224,6 +240,9 @@ fn process_figures(out: &mut Vec<Figure>) {
     {
         // utime and stime, in ticks of 10 ms on every Linux that we know.
         let ticks: f64 = rest.split(' ').skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum();
-        out.push(Figure { kind: skyline_core::figure::Kind::Counter, ..Figure::gauge("skyline_cpu_seconds_total", "Processor time of the process", ticks / 100.0) });
+        out.push(Figure {
+            kind: skyline_core::figure::Kind::Counter,
+            ..Figure::gauge("skyline_cpu_seconds_total", "Processor time of the process", ticks / 100.0)
+        });
     }
 }

@@ -1,11 +1,13 @@
 //! `skyline`: a Graphite-compatible relay and storage node that judges every datapoint as it passes.
 //!
-//! This crate knows all parts and decides nothing: [`cli`] reads the command line, [`assemble`] builds the
-//! parts in order, [`plane`] holds the window threads, [`health`] says how it goes.
+//! This crate knows all parts and decides nothing: [`cli`] reads the command line, [`node`] builds
+//! the parts in order and takes them down, [`plane`] holds the window threads, [`health`] says how it goes.
 
 mod assemble;
 mod cli;
 mod health;
+mod http;
+mod node;
 mod own_metrics;
 mod plane;
 mod syslog;

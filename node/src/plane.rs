@@ -110,7 +110,12 @@ impl Plane {
     }
 
     /// A copy of a metric's points; `None`: no such metric.
-    pub(crate) async fn series(&self, name: &str, from: f64, until: f64) -> Result<Option<Vec<Datapoint>>, Busy> {
+    pub(crate) async fn series(
+        &self,
+        name: &str,
+        from: f64,
+        until: f64,
+    ) -> Result<Option<Vec<Datapoint>>, Busy> {
         let (answer, question) = oneshot::channel();
         self.send(name, Question::Series { name: name.to_owned(), from, until, answer })?;
         question.await.map_err(|_| Busy)
@@ -148,49 +153,117 @@ impl Plane {
     pub(crate) fn figures(&self, out: &mut Vec<Figure>) {
         let views = self.views();
         let sum = |f: &dyn Fn(&View) -> u64| views.iter().map(f).sum::<u64>();
-        out.push(Figure::gauge("skyline_window_metrics", "Metrics in the window", sum(&|v| v.metrics) as f64));
-        out.push(Figure::counter("skyline_window_stored_total", "Points that the window took", sum(&|v| v.counters.stored)));
+        out.push(Figure::gauge(
+            "skyline_window_metrics",
+            "Metrics in the window",
+            sum(&|v| v.metrics) as f64,
+        ));
+        out.push(Figure::counter(
+            "skyline_window_stored_total",
+            "Points that the window took",
+            sum(&|v| v.counters.stored),
+        ));
         for reason in skyline_core::reject::Reject::ALL {
             let n = sum(&|v| v.counters.refused.get(reason));
             if n > 0 {
-                let figure = Figure::counter("skyline_window_refused_total", "Points that the window refused", n);
+                let figure =
+                    Figure::counter("skyline_window_refused_total", "Points that the window refused", n);
                 out.push(figure.label("reason", reason.label()));
             }
         }
-        out.push(Figure::gauge("skyline_window_waiting_points", "Logged points that the slowest window thread has not read", views.iter().map(|v| v.waiting).max().unwrap_or(0) as f64));
-        out.push(Figure::gauge("skyline_window_lag_seconds", "Age of the oldest point that a window thread has not read", views.iter().map(|v| v.lag_seconds).fold(0.0, f64::max)));
+        out.push(Figure::gauge(
+            "skyline_window_waiting_points",
+            "Logged points that the slowest window thread has not read",
+            views.iter().map(|v| v.waiting).max().unwrap_or(0) as f64,
+        ));
+        out.push(Figure::gauge(
+            "skyline_window_lag_seconds",
+            "Age of the oldest point that a window thread has not read",
+            views.iter().map(|v| v.lag_seconds).fold(0.0, f64::max),
+        ));
         for (kind, n) in [
             ("late", sum(&|v| v.counters.late)),
             ("replaced", sum(&|v| v.counters.replaced)),
             ("repeated", sum(&|v| v.counters.repeated)),
         ] {
-            out.push(Figure::counter("skyline_window_amended_total", "Stored points that came late, changed a value, or were there already", n).label("kind", kind));
+            out.push(
+                Figure::counter(
+                    "skyline_window_amended_total",
+                    "Stored points that came late, changed a value, or were there already",
+                    n,
+                )
+                .label("kind", kind),
+            );
         }
-        out.push(Figure::counter("skyline_window_save_errors_total", "Shards that could not be saved", sum(&|v| v.save_errors)));
+        out.push(Figure::counter(
+            "skyline_window_save_errors_total",
+            "Shards that could not be saved",
+            sum(&|v| v.save_errors),
+        ));
         self.verdict_figures(&views, out);
     }
 
     fn verdict_figures(&self, views: &[View], out: &mut Vec<Figure>) {
         let sum = |f: &dyn Fn(&View) -> u64| views.iter().map(f).sum::<u64>();
-        out.push(Figure::counter("skyline_detect_judged_total", "Verdicts since start", sum(&|v| v.counters.judged)));
+        out.push(Figure::counter(
+            "skyline_detect_judged_total",
+            "Verdicts since start",
+            sum(&|v| v.counters.judged),
+        ));
         for (i, gate) in ["too_short", "stale", "boring"].into_iter().enumerate() {
             let n = sum(&|v| v.counters.gated.get(i).copied().unwrap_or(0));
-            out.push(Figure::counter("skyline_detect_gated_total", "Points not judged since start, by gate", n).label("gate", gate));
+            out.push(
+                Figure::counter("skyline_detect_gated_total", "Points not judged since start, by gate", n)
+                    .label("gate", gate),
+            );
         }
-        out.push(Figure::counter("skyline_detect_resets_total", "Resets of counters, not judged", sum(&|v| v.counters.resets)));
-        out.push(Figure::counter("skyline_detect_anomalies_total", "Anomalies found since start", sum(&|v| v.counters.anomalies)));
-        out.push(Figure::counter("skyline_detect_scans_total", "Windows decoded to reach a verdict", sum(&|v| v.scans)));
+        out.push(Figure::counter(
+            "skyline_detect_resets_total",
+            "Resets of counters, not judged",
+            sum(&|v| v.counters.resets),
+        ));
+        out.push(Figure::counter(
+            "skyline_detect_anomalies_total",
+            "Anomalies found since start",
+            sum(&|v| v.counters.anomalies),
+        ));
+        out.push(Figure::counter(
+            "skyline_detect_scans_total",
+            "Windows decoded to reach a verdict",
+            sum(&|v| v.scans),
+        ));
         for (i, algorithm) in skyline_core::algorithm::Algorithm::ALL.into_iter().enumerate() {
             let votes = sum(&|v| v.counters.votes.get(i).copied().unwrap_or(0));
             let triggered = sum(&|v| v.counters.triggered.get(i).copied().unwrap_or(0));
-            out.push(Figure::counter("skyline_detect_votes_total", "Yes votes in all verdicts", votes).label("algorithm", algorithm.name()));
-            out.push(Figure::counter("skyline_detect_triggered_total", "Yes votes in anomalies", triggered).label("algorithm", algorithm.name()));
+            out.push(
+                Figure::counter("skyline_detect_votes_total", "Yes votes in all verdicts", votes)
+                    .label("algorithm", algorithm.name()),
+            );
+            out.push(
+                Figure::counter("skyline_detect_triggered_total", "Yes votes in anomalies", triggered)
+                    .label("algorithm", algorithm.name()),
+            );
         }
-        out.push(Figure::gauge("skyline_detect_unrecorded_anomalies", "Anomalies that wait for the record", sum(&|v| v.unsaved_anomalies) as f64));
-        out.push(Figure::counter("skyline_detect_joined_anomalies_total", "Anomalies joined with a newer one of the same metric while the record was away", sum(&|v| v.joined_anomalies)));
+        out.push(Figure::gauge(
+            "skyline_detect_unrecorded_anomalies",
+            "Anomalies that wait for the record",
+            sum(&|v| v.unsaved_anomalies) as f64,
+        ));
+        out.push(Figure::counter(
+            "skyline_detect_joined_anomalies_total",
+            "Anomalies joined with a newer one of the same metric while the record was away",
+            sum(&|v| v.joined_anomalies),
+        ));
         for (quantile, f) in [("0.5", 0), ("0.99", 1), ("1", 2)] {
             let worst = views.iter().map(|v| v.latency.of(f)).fold(0.0, f64::max);
-            out.push(Figure::gauge("skyline_verdict_latency_seconds", "Receipt to verdict, over the last minute, of the slower thread", worst).label("quantile", quantile));
+            out.push(
+                Figure::gauge(
+                    "skyline_verdict_latency_seconds",
+                    "Receipt to verdict, over the last minute, of the slower thread",
+                    worst,
+                )
+                .label("quantile", quantile),
+            );
         }
     }
 }

@@ -58,7 +58,8 @@ impl Syslog {
         match &self.target {
             Target::Unix(path) => UnixDatagram::unbound()?.send_to(line, path).await?,
             Target::Udp(address) => {
-                let local: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+                let local: SocketAddr =
+                    if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
                 UdpSocket::bind(local).await?.send_to(line, address).await?
             }
         };

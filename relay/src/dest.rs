@@ -12,6 +12,7 @@ mod lag;
 mod outgoing;
 mod pace;
 mod sender;
+mod skipped;
 mod source;
 mod status;
 mod unacked;
@@ -23,6 +24,7 @@ use crate::flow::Flow;
 use address::{Address, BadAddress};
 use lag::Lag;
 use sender::Sender;
+use skipped::Skipped;
 use skyline_conf::model::relay::{DestinationEntry, Relay, Sending};
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
@@ -180,7 +182,7 @@ impl Destinations {
                 lag: Lag::new(&sending, flow.clone()),
                 sending,
                 sent: 0,
-                floor: 0,
+                skipped: Skipped::default(),
             };
             tasks.spawn(sender.run(reader));
             all.push(status);

@@ -143,10 +143,10 @@ impl Window {
         self.last_ts
     }
 
-    /// The slot that the next push will touch, for prefetching.
+    /// The values before the slot that the next push will touch, for prefetching.
     #[must_use]
-    pub const fn tail_values(&self) -> &Vec<f64> {
-        &self.tail.values
+    pub const fn tail_values(&self) -> &[f64] {
+        self.tail.values.as_slice()
     }
 
     /// Heap bytes that the window holds: blocks, tail, queue.

@@ -61,7 +61,11 @@ pub(super) fn fill(options: &Options) -> anyhow::Result<()> {
         bar.inc(1);
     }
     bar.finish();
-    println!("filled {count} metrics with {} minutes each in {}; next: skyline run", options.minutes, dir.display());
+    println!(
+        "filled {count} metrics with {} minutes each in {}; next: skyline run",
+        options.minutes,
+        dir.display()
+    );
     Ok(())
 }
 

@@ -5,7 +5,7 @@ mod shop;
 
 use super::http;
 use super::send::{PickleSender, Point, reachable};
-use crate::assemble::Node;
+use crate::node::Node;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -77,9 +77,17 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(node: &Node, running: &Running, seconds: Option<f64>, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn show(
+    node: &Node,
+    running: &Running,
+    seconds: Option<f64>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let clock = Clock::system();
-    println!("Skyline demo: a shop with {} metrics, all on loopback, state in a temporary folder", shop::names().len());
+    println!(
+        "Skyline demo: a shop with {} metrics, all on loopback, state in a temporary folder",
+        shop::names().len()
+    );
     let began = Instant::now();
     let mut sender = PickleSender::connect(running.pickle).await?;
     let history = shop::history(clock.now());
@@ -139,7 +147,8 @@ fn sentence(row: &serde_json::Value) -> String {
 /// Acts on a running demo.
 pub(super) async fn act(action: Action) -> anyhow::Result<bool> {
     let Action::Break { name } = action;
-    let note = std::fs::read(note_path()).context("no demo is running here: start one with `skyline demo`")?;
+    let note =
+        std::fs::read(note_path()).context("no demo is running here: start one with `skyline demo`")?;
     let running: Running = serde_json::from_slice(&note).context("the demo's note cannot be read")?;
     break_service(&name, &running).await
 }
@@ -169,7 +178,8 @@ fn ms(since: Instant) -> f64 {
 async fn wait_for(running: &Running, newest: i64, points: &[Point], sent: Instant) -> anyhow::Result<bool> {
     let deadline = Duration::from_secs(5);
     while sent.elapsed() < deadline {
-        let page = http::ask(Method::GET, running.api, "/api/v1/anomalies?order=desc&limit=50").await?.json()?;
+        let page =
+            http::ask(Method::GET, running.api, "/api/v1/anomalies?order=desc&limit=50").await?.json()?;
         let rows = page.get("anomalies").and_then(|a| a.as_array()).cloned().unwrap_or_default();
         let ours = rows.iter().filter(|row| {
             let id = row.get("id").and_then(serde_json::Value::as_i64).unwrap_or(0);
@@ -178,7 +188,10 @@ async fn wait_for(running: &Running, newest: i64, points: &[Point], sent: Instan
         });
         let ours: Vec<_> = ours.collect();
         if !ours.is_empty() {
-            println!("3. logged, stored, judged by nine algorithms and recorded: found {:.1} ms after the point was sent", ms(sent));
+            println!(
+                "3. logged, stored, judged by nine algorithms and recorded: found {:.1} ms after the point was sent",
+                ms(sent)
+            );
             for row in ours {
                 println!("ANOMALY {}", sentence(row));
             }

@@ -41,7 +41,10 @@ pub(crate) async fn ask(method: Method, address: SocketAddr, path: &str) -> anyh
         let exchange = async {
             let answer = sender.send_request(request).await?;
             let status = answer.status().as_u16();
-            let body = Limited::new(answer.into_body(), MAX_BODY).collect().await.map_err(anyhow::Error::from_boxed)?;
+            let body = Limited::new(answer.into_body(), MAX_BODY)
+                .collect()
+                .await
+                .map_err(anyhow::Error::from_boxed)?;
             anyhow::Ok(Answer { status, body: body.to_bytes().to_vec() })
         };
         tokio::pin!(exchange, connection);

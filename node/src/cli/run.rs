@@ -1,7 +1,7 @@
 //! `skyline run`: settings, parts, signals, an orderly stop.
 
 use super::EXIT_SETTINGS;
-use crate::assemble::Node;
+use crate::node::Node;
 use skyline_conf::model::Settings;
 use skyline_conf::model::node::LogFormat;
 use skyline_core::clock::Clock;

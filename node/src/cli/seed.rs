@@ -21,7 +21,8 @@ pub(super) async fn seed(config: &super::Config, remove: bool) -> anyhow::Result
     if remove {
         return self::remove(api).await;
     }
-    let pickle = settings.listen.pickle_tcp.first().context("listen.pickle_tcp is empty: switch it on to seed")?;
+    let pickle =
+        settings.listen.pickle_tcp.first().context("listen.pickle_tcp is empty: switch it on to seed")?;
     let address = reachable(*pickle);
     let now = Clock::system().now();
     let points = points(now);
@@ -41,7 +42,8 @@ fn points(now: f64) -> Vec<Point> {
             let ts = newest - f64::from(MINUTES - 1 - i) * 60.0;
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let jitter = f64::from(noise >> 16) / 65_536.0 * 10.0;
-            let value = if i == MINUTES - 1 { 5_000.0 } else { 200.0 + 20.0 * (f64::from(i) / 229.0).sin() + jitter };
+            let value =
+                if i == MINUTES - 1 { 5_000.0 } else { 200.0 + 20.0 * (f64::from(i) / 229.0).sin() + jitter };
             (METRIC.to_owned(), (ts, (value * 1000.0).round() / 1000.0))
         })
         .collect()
@@ -54,7 +56,8 @@ async fn report(api: SocketAddr, sent: usize, last: f64) -> anyhow::Result<bool>
         stored = stored_points(api).await?;
         let found = http::get(api, &format!("/api/v1/anomalies?metric={METRIC}&limit=1&order=desc")).await?;
         recorded = found.status == 200
-            && found.json()?.pointer("/anomalies/0/timestamp").and_then(serde_json::Value::as_f64) == Some(last);
+            && found.json()?.pointer("/anomalies/0/timestamp").and_then(serde_json::Value::as_f64)
+                == Some(last);
         let dashboard = http::get(api, "/anomalies.json").await?;
         listed = String::from_utf8_lossy(&dashboard.body).contains(METRIC);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -65,7 +68,9 @@ async fn report(api: SocketAddr, sent: usize, last: f64) -> anyhow::Result<bool>
     println!("  /anomalies.json  {}", yes(listed));
     let good = stored >= sent && recorded && listed;
     if good {
-        println!("all arrived. Look at http://{api}/api/v1/anomalies?metric={METRIC}, then `skyline seed --remove`");
+        println!(
+            "all arrived. Look at http://{api}/api/v1/anomalies?metric={METRIC}, then `skyline seed --remove`"
+        );
     } else {
         println!("something is missing. `skyline status` shows what the node did with the points");
     }
@@ -84,7 +89,9 @@ async fn remove(api: SocketAddr) -> anyhow::Result<bool> {
     let answer = http::ask(Method::DELETE, api, "/api/v1/seed").await?;
     let good = answer.status == 200;
     if good {
-        println!("removed {METRIC}: its window and its anomalies (what was forwarded to Graphite stays there)");
+        println!(
+            "removed {METRIC}: its window and its anomalies (what was forwarded to Graphite stays there)"
+        );
     } else {
         println!("not removed: the node answered {}", String::from_utf8_lossy(&answer.body));
     }

@@ -7,7 +7,11 @@ use serde_json::Value;
 use std::net::SocketAddr;
 
 /// Prints the status; `true` if the node is ready and its ledger adds up.
-pub(super) async fn status(config: &super::Config, address: Option<SocketAddr>, json: bool) -> anyhow::Result<bool> {
+pub(super) async fn status(
+    config: &super::Config,
+    address: Option<SocketAddr>,
+    json: bool,
+) -> anyhow::Result<bool> {
     let address = match address {
         Some(address) => address,
         None => {
@@ -15,7 +19,9 @@ pub(super) async fn status(config: &super::Config, address: Option<SocketAddr>, 
             reachable(*settings.http.status.first().context("http.status is empty: give --address")?)
         }
     };
-    let answer = http::get(address, "/-/status").await.context("is the node running? Start it with `skyline run --config FILE`")?;
+    let answer = http::get(address, "/-/status")
+        .await
+        .context("is the node running? Start it with `skyline run --config FILE`")?;
     let status = answer.json()?;
     if json {
         println!("{}", serde_json::to_string_pretty(&status)?);

@@ -111,14 +111,20 @@ impl Thread {
                 Ok(Some(loaded)) => {
                     applied = loaded.position;
                     if loaded.lost_blocks > 0 {
-                        tracing::error!(shard = shard.0, blocks = loaded.lost_blocks, "window blocks were damaged and are lost");
+                        tracing::error!(
+                            shard = shard.0,
+                            blocks = loaded.lost_blocks,
+                            "window blocks were damaged and are lost"
+                        );
                     }
                     for series in loaded.series {
                         parts.shards.restore(series);
                     }
                 }
                 Ok(None) => {}
-                Err(error) => tracing::error!(%error, "a shard's windows are lost, what the journal has is read again"),
+                Err(error) => {
+                    tracing::error!(%error, "a shard's windows are lost, what the journal has is read again")
+                }
             }
             // A save comes only after all before it was judged and recorded.
             parts.shards.resume(shard, applied, judged.max(applied));
@@ -220,7 +226,9 @@ impl Thread {
                 anomalies: std::mem::take(&mut self.held),
                 through: self.held_through,
             };
-            if let Err(TrySendError::Full(group) | TrySendError::Closed(group)) = self.parts.found.try_send(group) {
+            if let Err(TrySendError::Full(group) | TrySendError::Closed(group)) =
+                self.parts.found.try_send(group)
+            {
                 self.held = group.anomalies;
                 if self.held.len() > HELD {
                     self.join_held();

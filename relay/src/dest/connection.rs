@@ -185,6 +185,9 @@ impl<'s> Connection<'s> {
             self.sender.status.journal_failed(&error);
             self.rest_until = Some(Instant::now() + JOURNAL_PAUSE);
         }
+        // What was given up is met again only after going back behind it.
+        let sender = &*self.sender;
+        deliveries.retain(|d| !sender.skipped.covers(&(d.batch.first_seq..d.batch.end_seq())));
         if from_files {
             let rest = self.pace.spend(deliveries.iter().map(Delivery::points).sum());
             if !rest.is_zero() {

@@ -29,11 +29,8 @@ impl Lag {
         self.policy != WhenBehind::Spool
     }
 
-    /// Acts on how far behind `reader` is. Returns it, and how many of its points were shed.
-    pub(super) async fn mind(&mut self, reader: Reader, status: &Status) -> (Reader, u64) {
-        if !self.is_watched() {
-            return (reader, 0);
-        }
+    /// Acts on how far behind `reader` is.
+    pub(super) async fn mind(&mut self, reader: Reader, status: &Status) -> Reader {
         let waiting = reader.ledger().waiting;
         match self.policy {
             WhenBehind::Shed if waiting > self.mark => return self.shed(reader, status).await,
@@ -46,21 +43,16 @@ impl Lag {
             }
             WhenBehind::Spool | WhenBehind::Block | WhenBehind::Shed => {}
         }
-        (reader, 0)
+        reader
     }
 
-    async fn shed(&self, reader: Reader, status: &Status) -> (Reader, u64) {
+    async fn shed(&self, reader: Reader, status: &Status) -> Reader {
         let (reader, outcome) = source::shed_to(reader, self.mark).await;
         match outcome {
-            Ok(points) => {
-                status.shed(points);
-                (reader, points)
-            }
-            Err(error) => {
-                status.journal_failed(&error);
-                (reader, 0)
-            }
+            Ok(points) => status.shed(points),
+            Err(error) => status.journal_failed(&error),
         }
+        reader
     }
 
     /// Lets the listeners go on.

@@ -12,6 +12,7 @@ use super::address::Address;
 use super::connect::{Backoff, connect};
 use super::connection::{Connection, End, LOOK};
 use super::lag::Lag;
+use super::skipped::Skipped;
 use super::status::Status;
 use skyline_conf::model::relay::Sending;
 use skyline_journal::{Journal, Reader};
@@ -34,8 +35,8 @@ pub(super) struct Sender {
     pub(super) lag: Lag,
     /// Sequence number: everything before it was written once in this run.
     pub(super) sent: u64,
-    /// Sequence number: everything before it was shed and is not sent again.
-    pub(super) floor: u64,
+    /// What was shed and might be met again.
+    pub(super) skipped: Skipped,
 }
 
 impl Sender {
@@ -109,18 +110,18 @@ impl Sender {
 
     /// Acts on how far behind the destination is.
     pub(super) async fn mind_the_lag(&mut self, reader: Reader) -> Reader {
-        let (reader, shed) = self.lag.mind(reader, &self.status).await;
-        if shed > 0 {
-            self.floor = reader.position();
+        if !self.lag.is_watched() {
+            return reader;
         }
+        let before = reader.cursor();
+        let reader = self.lag.mind(reader, &self.status).await;
+        self.skipped.add(before..reader.cursor());
         reader
     }
 
     /// Moves the cursor back to `seq`, if it is beyond, and keeps the journal from there on.
-    pub(super) fn go_back(&self, reader: &mut Reader, seq: Option<u64>) {
-        if let Some(seq) = seq.map(|seq| seq.max(self.floor))
-            && seq < reader.cursor()
-        {
+    pub(super) fn go_back(&mut self, reader: &mut Reader, seq: Option<u64>) {
+        if let Some(seq) = seq.filter(|seq| *seq < reader.cursor()) {
             reader.rewind(seq);
         }
         self.hold(reader, None);
@@ -128,9 +129,9 @@ impl Sender {
 
     /// Keeps the journal from `seq` on, the oldest that may have to be sent again; `None`: from the
     /// cursor, where that is behind the position.
-    pub(super) fn hold(&self, reader: &mut Reader, seq: Option<u64>) {
+    pub(super) fn hold(&mut self, reader: &mut Reader, seq: Option<u64>) {
         let cursor = reader.cursor();
-        let from = seq.unwrap_or(if cursor < reader.position() { cursor } else { u64::MAX });
-        reader.hold(from.max(self.floor));
+        reader.hold(seq.unwrap_or(if cursor < reader.position() { cursor } else { u64::MAX }));
+        self.skipped.forget_before(seq.unwrap_or(cursor));
     }
 }

@@ -4,26 +4,38 @@ use super::Point;
 
 /// Services: name, metrics as (suffix, level, daily swing, noise, factor when broken).
 pub(super) const SERVICES: [(&str, [Metric; 3]); 4] = [
-    ("checkout", [
-        Metric("latency_ms", 120.0, 25.0, 8.0, 11.0),
-        Metric("orders_per_minute", 340.0, 90.0, 12.0, 0.9),
-        Metric("errors_per_minute", 4.0, 1.5, 1.2, 40.0),
-    ]),
-    ("cart", [
-        Metric("latency_ms", 45.0, 8.0, 3.0, 9.0),
-        Metric("additions_per_minute", 900.0, 240.0, 30.0, 0.9),
-        Metric("errors_per_minute", 2.0, 0.8, 0.7, 60.0),
-    ]),
-    ("search", [
-        Metric("latency_ms", 80.0, 12.0, 5.0, 12.0),
-        Metric("queries_per_minute", 2600.0, 700.0, 80.0, 0.9),
-        Metric("empty_results_per_minute", 30.0, 8.0, 4.0, 20.0),
-    ]),
-    ("database", [
-        Metric("connections", 180.0, 40.0, 6.0, 6.0),
-        Metric("slow_queries_per_minute", 3.0, 1.0, 0.9, 70.0),
-        Metric("replication_lag_ms", 15.0, 4.0, 3.0, 80.0),
-    ]),
+    (
+        "checkout",
+        [
+            Metric("latency_ms", 120.0, 25.0, 8.0, 11.0),
+            Metric("orders_per_minute", 340.0, 90.0, 12.0, 0.9),
+            Metric("errors_per_minute", 4.0, 1.5, 1.2, 40.0),
+        ],
+    ),
+    (
+        "cart",
+        [
+            Metric("latency_ms", 45.0, 8.0, 3.0, 9.0),
+            Metric("additions_per_minute", 900.0, 240.0, 30.0, 0.9),
+            Metric("errors_per_minute", 2.0, 0.8, 0.7, 60.0),
+        ],
+    ),
+    (
+        "search",
+        [
+            Metric("latency_ms", 80.0, 12.0, 5.0, 12.0),
+            Metric("queries_per_minute", 2600.0, 700.0, 80.0, 0.9),
+            Metric("empty_results_per_minute", 30.0, 8.0, 4.0, 20.0),
+        ],
+    ),
+    (
+        "database",
+        [
+            Metric("connections", 180.0, 40.0, 6.0, 6.0),
+            Metric("slow_queries_per_minute", 3.0, 1.0, 0.9, 70.0),
+            Metric("replication_lag_ms", 15.0, 4.0, 3.0, 80.0),
+        ],
+    ),
 ];
 
 /// Hosts with a CPU metric each.

@@ -1,6 +1,7 @@
 //! Peers that break connections, hang or die: a second copy is allowed, a hole is not.
 
 use super::rig::{Rig, Sink, eventually, free_address, narrow, numbers, relay, reset};
+use skyline_conf::model::relay::WhenBehind;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -70,6 +71,34 @@ async fn a_peer_that_never_reads_is_given_up() {
     no_hole(&[], &sink.numbers(), 200_000);
     rig.delivered(0, 200_000).await;
     drop(stream);
+}
+
+#[tokio::test]
+async fn what_was_shed_stays_shed_after_a_reset_and_nothing_else_is_missing() {
+    let (dir, address) = (TempDir::new().unwrap(), free_address());
+    let listener = narrow(address);
+    let mut relay = relay(&[address.to_string()]);
+    relay.sending.when_behind = WhenBehind::Shed;
+    relay.sending.mark_points = 1000;
+    let rig = Rig::start(dir.path(), &relay);
+    let (stream, _) = listener.accept().await.unwrap();
+    rig.log(0..100).await;
+    rig.delivered(0, 100).await;
+    rig.log(100..400_000).await;
+    eventually("old points are shed", || rig.status(0).waiting <= 1000).await;
+    let shed = rig.status(0).shed;
+    reset(stream);
+    let sink = Sink::on(listener);
+    rig.log(400_000..400_100).await;
+    eventually("the last point has come", || sink.numbers().last() == Some(&400_099)).await;
+    let numbers = sink.numbers();
+    assert!(
+        numbers.is_sorted() && numbers.first() == Some(&0),
+        "what the first peer had not read comes first"
+    );
+    assert!(numbers.len() as u64 + shed >= 400_100, "{} and {shed}", numbers.len());
+    assert!(numbers.len() < 300_000, "{} were sent although {shed} were shed", numbers.len());
+    eventually("nothing waits", || rig.status(0).waiting == 0).await;
 }
 
 #[tokio::test]

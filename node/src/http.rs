@@ -1,0 +1,93 @@
+//! The API and the state of the node over HTTP, on a runtime of their own, so that answers never queue
+//! behind data.
+
+use crate::health::Health;
+use crate::plane::Plane;
+use skyline_core::point::Datapoint;
+use skyline_webapp::{api, serve};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+
+/// The plane as the API's source of points.
+struct Windows(Arc<Plane>);
+
+impl api::SeriesSource for Windows {
+    fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> api::Later<'a, Option<Vec<Datapoint>>> {
+        Box::pin(async move { self.0.series(name, from, until).await.map_err(|_| api::Busy) })
+    }
+
+    fn remove<'a>(&'a self, name: &'a str) -> api::Later<'a, bool> {
+        Box::pin(async move { self.0.remove(name).await.map_err(|_| api::Busy) })
+    }
+}
+
+/// Both routers and their runtime.
+pub(crate) struct Http {
+    /// `None` once it was shut down.
+    runtime: Option<Runtime>,
+    pub(crate) api: Vec<SocketAddr>,
+    pub(crate) status: Vec<SocketAddr>,
+    bound: Option<(serve::Bound, serve::Bound)>,
+    serving: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Http {
+    /// Binds; clients wait until [`Http::serve`].
+    pub(crate) async fn bind(settings: &skyline_conf::model::http::Http) -> anyhow::Result<Self> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("http").enable_all().build()?;
+        let mut http =
+            Self { runtime: None, api: Vec::new(), status: Vec::new(), bound: None, serving: Vec::new() };
+        let (api, status) = (settings.api.clone(), settings.status.clone());
+        // Bound on that runtime: its own reactor then watches the sockets.
+        let binding = runtime.spawn(async move {
+            let api = serve::bind(serve::Listener::Api, &api).await?;
+            let status = serve::bind(serve::Listener::Status, &status).await?;
+            Ok::<_, skyline_webapp::Error>((api, status))
+        });
+        // From here on a failure shuts the runtime down as `Drop` does it.
+        http.runtime = Some(runtime);
+        let bound = binding.await??;
+        http.api = bound.0.addresses();
+        http.status = bound.1.addresses();
+        http.bound = Some(bound);
+        Ok(http)
+    }
+
+    /// Serves both routers until `stop`.
+    pub(crate) fn serve(&mut self, health: &Arc<Health>, plane: &Arc<Plane>, stop: &CancellationToken) {
+        let (Some((api, status)), Some(runtime)) = (self.bound.take(), self.runtime.as_ref()) else { return };
+        let windows = Arc::new(Windows(Arc::clone(plane)));
+        let sources =
+            api::Sources { store: health.store.clone(), series: windows, clock: health.clock.clone() };
+        let of = |health: &Arc<Health>| Arc::clone(health);
+        let (ready, figures, shown) = (of(health), of(health), of(health));
+        let status_sources = skyline_webapp::status::Sources {
+            readiness: Arc::new(move || ready.readiness()),
+            figures: Arc::new(move || figures.figures()),
+            status: Arc::new(move || shown.status()),
+        };
+        self.serving.push(runtime.spawn(api.serve(api::router(sources), stop.clone())));
+        self.serving
+            .push(runtime.spawn(status.serve(skyline_webapp::status::router(status_sources), stop.clone())));
+    }
+
+    /// Waits a moment for requests in hand.
+    pub(crate) async fn end(mut self) {
+        for task in std::mem::take(&mut self.serving) {
+            drop(tokio::time::timeout(Duration::from_secs(1), task).await);
+        }
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        // A runtime that is dropped inside another panics; this does not wait.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A running node: built part by part, listeners last, and taken down in order.
+
+use crate::assemble::{
+    PlaneParts, forget_old_threads, intake_options, journal_options, node_name, start_plane,
+};
+use crate::health::{self, Health};
+use crate::http::Http;
+use crate::own_metrics;
+use crate::plane::Plane;
+use anyhow::Context as _;
+use skyline_conf::model::Settings;
+use skyline_conf::model::journal::Durability;
+use skyline_core::batch::Listener;
+use skyline_core::clock::Clock;
+use skyline_journal::Journal;
+use skyline_relay::dest::{Destinations, Stop};
+use skyline_relay::flow::Flow;
+use skyline_relay::intake::Intake;
+use skyline_relay::listen::{Address, Context as ListenContext, Listeners};
+use skyline_relay::route::Router;
+use skyline_sql::{Options as StoreOptions, Store};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A running node.
+pub(crate) struct Node {
+    settings: Settings,
+    health: Arc<Health>,
+    journal: Journal,
+    store: Store,
+    intake: Intake,
+    plane: Arc<Plane>,
+    destinations: Arc<Destinations>,
+    listening: Vec<(Listener, Address)>,
+    listeners: TaskTracker,
+    senders: TaskTracker,
+    recorder: Option<tokio::task::JoinHandle<()>>,
+    http: Http,
+    tokens: Tokens,
+}
+
+/// One token for each step of the stop.
+#[derive(Debug, Clone, Default)]
+struct Tokens {
+    listeners: CancellationToken,
+    intake: CancellationToken,
+    windows: CancellationToken,
+    destinations: CancellationToken,
+    http: CancellationToken,
+    /// The time is up: end now.
+    abort: CancellationToken,
+}
+
+impl Node {
+    /// Builds and starts everything; listeners last.
+    pub(crate) async fn start(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
+        let tokens = Tokens::default();
+        let started = Self::build(settings, clock, tokens.clone()).await;
+        if started.is_err() {
+            tokens.abort.cancel();
+        }
+        started
+    }
+
+    async fn build(settings: Settings, clock: Clock, tokens: Tokens) -> anyhow::Result<Self> {
+        let state_dir = settings.node.state_dir.clone();
+        std::fs::create_dir_all(&state_dir)
+            .with_context(|| format!("node.state_dir {}", state_dir.display()))?;
+        let name = node_name(&settings);
+        // Bound first: an address that is taken ends the start before anything else is touched.
+        let mut http = Http::bind(&settings.http).await?;
+        let file = &settings.record.sqlite_file;
+        let file = if file.as_os_str().is_empty() { state_dir.join("anomalies.db") } else { file.clone() };
+        let sync = settings.journal.durability == Durability::Machine;
+        let store = Store::open_with(&file, StoreOptions { sync, clock: clock.clone() }).await?;
+        let (journal, recovered) = Journal::open(journal_options(&settings))?;
+        tracing::info!(?recovered, "journal open");
+        let flow = Flow::default();
+        let senders = TaskTracker::new();
+        let router = Router::new(&settings.relay, &journal)?;
+        let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
+        let destinations =
+            Arc::new(Destinations::start(&settings.relay, &journal, &flow, &clock, &senders, &stop)?);
+        let (plane, recorder) = if settings.window.enabled {
+            let parts = PlaneParts {
+                settings: &settings,
+                journal: &journal,
+                store: store.clone(),
+                clock: clock.clone(),
+                name: &name,
+                stop: &tokens.windows,
+                abort: &tokens.abort,
+            };
+            let (plane, recorder) = start_plane(parts)?;
+            (plane, Some(recorder))
+        } else {
+            forget_old_threads(&journal, &state_dir.join("window"), 0);
+            (Plane { threads: Vec::new() }, None)
+        };
+        let plane = Arc::new(plane);
+        let intake = Intake::open(journal.clone(), router, intake_options(&settings, &clock))?;
+        let health = Arc::new(Health::new(health::Parts {
+            name,
+            clock: clock.clone(),
+            journal: journal.clone(),
+            intake: intake.clone(),
+            destinations: Arc::clone(&destinations),
+            plane: Arc::clone(&plane),
+            store: store.clone(),
+        }));
+        http.serve(&health, &plane, &tokens.http);
+        let bound = Listeners::bind(&settings.listen, ListenContext { intake: intake.clone(), flow })?;
+        let listening = bound.addresses();
+        let listeners = TaskTracker::new();
+        bound.spawn(&listeners, &tokens.listeners);
+        let node = Self {
+            health,
+            journal,
+            store,
+            intake,
+            plane,
+            destinations,
+            listening,
+            listeners,
+            senders,
+            recorder,
+            http,
+            tokens,
+            settings,
+        };
+        node.start_housekeeping();
+        for (listener, address) in &node.listening {
+            tracing::info!(listener = listener.label(), address = ?address, "listening");
+        }
+        tracing::info!(api = ?node.http.api, status = ?node.http.status, "ready");
+        Ok(node)
+    }
+
+    /// The listeners' ledger, the check of all ledgers, own metrics, and the age limit of the record.
+    fn start_housekeeping(&self) {
+        let stop = self.tokens.intake.clone();
+        let (intake, health) = (self.intake.clone(), Arc::clone(&self.health));
+        self.senders.spawn({
+            let stop = stop.clone();
+            async move { intake.keep_ledger(stop).await }
+        });
+        self.senders.spawn({
+            let (health, stop) = (Arc::clone(&health), stop.clone());
+            async move {
+                while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
+                    health.check_ledger();
+                }
+            }
+        });
+        let seconds = self.settings.node.self_metrics_seconds;
+        if seconds > 0 {
+            self.senders.spawn(own_metrics::send(health, seconds, stop.clone()));
+        }
+        let days = self.settings.record.keep_days;
+        if days > 0 {
+            let (store, clock) = (self.store.clone(), self.health.clock.clone());
+            self.senders.spawn(async move {
+                while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(3600))).await.is_some()
+                {
+                    if let Err(error) = store.purge(clock.now() - f64::from(days) * 86_400.0).await {
+                        tracing::warn!(%error, "old anomalies are not removed now");
+                    }
+                }
+            });
+        }
+    }
+
+    /// Returns when a signal comes or a part has ended by itself.
+    pub(crate) async fn until_stopped(&self, stop: &CancellationToken) {
+        let watch = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                if self
+                    .plane
+                    .threads
+                    .iter()
+                    .any(|t| t.join.lock().is_ok_and(|j| j.as_ref().is_some_and(|j| j.is_finished())))
+                {
+                    tracing::error!(
+                        "a window thread has ended by itself; stopping so that the journal is kept whole"
+                    );
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = watch => {}
+        }
+    }
+
+    /// Takes the parts down in order within `node.shutdown_seconds`, and says what is left.
+    pub(crate) async fn stop(mut self) {
+        let deadline = tokio::time::Instant::now()
+            + Duration::from_secs_f64(self.settings.node.shutdown_seconds.max(0.1));
+        self.health.draining.store(true, Ordering::Relaxed);
+        self.tokens.listeners.cancel();
+        self.listeners.close();
+        let share = Duration::from_secs_f64(self.settings.node.shutdown_seconds * 0.3);
+        if tokio::time::timeout(share, self.listeners.wait()).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        self.tokens.intake.cancel();
+        if let Err(error) = self.intake.close() {
+            tracing::error!(%error, "the listeners' ledger is not saved");
+        }
+        // Windows and destinations read what is left, side by side.
+        self.tokens.windows.cancel();
+        self.tokens.destinations.cancel();
+        self.senders.close();
+        let plane = Arc::clone(&self.plane);
+        let threads = tokio::task::spawn_blocking(move || plane.join());
+        let (senders, recorder) = (self.senders.clone(), self.recorder.take());
+        let ending = async {
+            let (threads, ()) = tokio::join!(threads, senders.wait());
+            drop(threads);
+            if let Some(recorder) = recorder {
+                drop(recorder.await);
+            }
+        };
+        tokio::pin!(ending);
+        if tokio::time::timeout_at(deadline, &mut ending).await.is_err() {
+            self.tokens.abort.cancel();
+            drop(tokio::time::timeout(Duration::from_secs(2), ending).await);
+        }
+        if let Err(error) = self.journal.sync() {
+            tracing::error!(%error, "positions are not saved");
+        }
+        self.tokens.http.cancel();
+        self.store.close().await;
+        self.report_what_is_left();
+        self.http.end().await;
+    }
+
+    fn report_what_is_left(&self) {
+        let waiting: Vec<String> = self
+            .destinations
+            .status()
+            .iter()
+            .filter(|d| d.waiting > 0)
+            .map(|d| format!("{} points for {}", d.waiting, d.address))
+            .collect();
+        if waiting.is_empty() {
+            tracing::info!("stopped; every point was delivered");
+        } else {
+            tracing::info!("stopped; left in the journal, sent after the next start: {}", waiting.join(", "));
+        }
+    }
+
+    /// Waits until the window has taken so many points in all.
+    pub(crate) async fn until_stored(&self, points: u64, patience: Duration) -> anyhow::Result<()> {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let stored: u64 = self.plane.views().iter().map(|v| v.counters.stored).sum();
+            if stored >= points {
+                return Ok(());
+            }
+            anyhow::ensure!(
+                tokio::time::Instant::now() < deadline,
+                "only {stored} of {points} points are stored"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn listening_on(&self, listener: Listener) -> anyhow::Result<SocketAddr> {
+        let found = self.listening.iter().find(|(l, _)| *l == listener).and_then(|(_, address)| address.ip());
+        found.with_context(|| format!("no {} listener", listener.label()))
+    }
+
+    /// Where pickles are taken.
+    pub(crate) fn pickle_address(&self) -> anyhow::Result<SocketAddr> {
+        self.listening_on(Listener::PickleTcp)
+    }
+
+    /// Where lines are taken.
+    pub(crate) fn plaintext_address(&self) -> anyhow::Result<SocketAddr> {
+        self.listening_on(Listener::PlaintextTcp)
+    }
+
+    /// Where the API answers.
+    pub(crate) fn api_address(&self) -> anyhow::Result<SocketAddr> {
+        self.http.api.first().copied().context("no API listener")
+    }
+
+    /// Where health and figures are.
+    pub(crate) fn status_address(&self) -> anyhow::Result<SocketAddr> {
+        self.http.status.first().copied().context("no status listener")
+    }
+}
