@@ -2,7 +2,7 @@
 //!
 //! [`model::Settings`] is the whole file; each section is a plain struct that is passed by value
 //! to the part that it configures. [`load::load`] reads file and environment, [`check::check`] looks
-//! at what was read together, [`keys`] is the table of every key, from which [`reference`] writes
+//! at what was read together, [`keys`] is the table of every key, from which [`mod@reference`] writes
 //! `skyline.toml` and `docs/settings.md`.
 //!
 //! Invariants: a key that is not in the table does not exist; an empty file means the defaults; whatever

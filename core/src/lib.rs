@@ -1,11 +1,11 @@
 //! The vocabulary of the node: metric names, datapoints, batches, anomalies, time.
 //!
 //! Every other crate speaks in these types. This one knows nothing of files, sockets, async
-//! or serialisation formats, with one exception: [`line`] is the text form of a datapoint
+//! or serialisation formats, with one exception: [`mod@line`] is the text form of a datapoint
 //! (Graphite's plaintext protocol), because a [`batch::Batch`] carries its points in that form
 //! from the socket through the journal to the destinations.
 //!
-//! Entry points: [`batch::BatchBuilder`] makes batches, [`line::parse`] reads one line,
+//! Entry points: [`batch::BatchBuilder`] makes batches, [`line::parse`](mod@line) reads one line,
 //! [`clock::Clock`] is the only source of time.
 
 pub mod algorithm;

@@ -2,7 +2,7 @@
 //!
 //! [`thread`] is one such thread; [`state`] what it leaves on disk besides windows; [`recorder`]
 //! takes anomalies from them into the record. Nothing outside touches a window: others ask
-//! through [`Plane::ask`] and get copies.
+//! through [`Plane::series`] and get copies.
 
 pub(crate) mod latency;
 pub(crate) mod recorder;

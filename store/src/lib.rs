@@ -3,7 +3,7 @@
 //! A [`window::Window`] belongs to exactly one thread: no locks. What leaves that thread is a copy;
 //! what algorithms see is a [`view::WindowView`]. Knows no carbon sockets and no alerting.
 //!
-//! Layers, lowest first: [`bits`] packs integers, [`column`] packs doubles exactly, [`block`] is a
+//! Layers, lowest first: [`bits`] packs integers, [`mod@column`] packs doubles exactly, [`block`] is a
 //! sealed run of points, [`window`] is a series, [`snapshot`] keeps a shard's series on disk.
 
 pub mod bits;

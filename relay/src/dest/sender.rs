@@ -113,9 +113,13 @@ impl Sender {
         if !self.lag.is_watched() {
             return reader;
         }
-        let before = reader.cursor();
-        let reader = self.lag.mind(reader, &self.status).await;
-        self.skipped.add(before..reader.cursor());
+        let (cursor, position) = (reader.cursor(), reader.position());
+        let mut reader = self.lag.mind(reader, &self.status).await;
+        self.skipped.add(cursor.max(position)..reader.cursor());
+        if cursor < position.min(reader.cursor()) {
+            // What is behind the position is not shed: it counts as delivered and may not be.
+            reader.rewind(cursor);
+        }
         reader
     }
 

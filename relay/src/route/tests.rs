@@ -1,3 +1,5 @@
+//! Routing against the ring, and what a batch costs that is known.
+
 use super::*;
 use skyline_conf::model::relay::DestinationEntry;
 use skyline_core::batch::{BatchBuilder, Listener, Source};

@@ -1,3 +1,5 @@
+//! What goes out, read back: lines as they came, frames through another decoder.
+
 use super::*;
 use proptest::prelude::*;
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
