@@ -68,8 +68,6 @@ pub(crate) struct Account {
     forgivable: u64,
     /// Up to where they may lie.
     forgivable_through: u64,
-    /// No rewind goes before it: what was skipped stays skipped.
-    floor: u64,
     /// Time of receipt of the newest batch taken, and the cursor after it.
     pub(crate) last_taken: (u64, f64),
     /// Counts every move of the cursor that is not `take`'s own.
@@ -103,7 +101,6 @@ impl Account {
             flight: Flight::default(),
             forgivable: 0,
             forgivable_through: 0,
-            floor: 0,
             last_taken: (position, 0.0),
             moves: 0,
             dirty: true,
@@ -231,12 +228,13 @@ impl Account {
     }
 
     /// Moves the cursor back to `seq`; `start` is where the log begins. What was in flight and is
-    /// no longer held cannot be read again: it is shed.
+    /// no longer held cannot be read again: it is shed. What was shed in flight stays so once the
+    /// reader goes back behind it.
     pub(crate) fn rewind(&mut self, seq: u64, start: u64) {
-        if seq < self.floor {
+        if seq < self.position {
             self.forgivable = 0;
         }
-        let asked = seq.max(self.floor).min(self.cursor);
+        let asked = seq.min(self.cursor);
         let held = asked.max(start).min(self.cursor);
         self.flight.take_from(held);
         self.shed += self.flight.take_from(asked);
@@ -255,7 +253,6 @@ impl Account {
         self.forgivable += flown;
         self.forgivable_through = self.cursor;
         self.position = self.position.max(seq);
-        self.floor = self.position;
         self.cursor = self.cursor.max(seq);
         self.settle();
         self.moves += 1;

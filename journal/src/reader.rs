@@ -270,7 +270,7 @@ impl Reader {
     }
 
     /// Moves the cursor back to `seq` (not before the oldest point held), to read again what
-    /// follows.
+    /// follows. What is before the position, shed points too, is settled and not counted again.
     pub fn rewind(&mut self, seq: u64) {
         let mut log = lock(&self.shared().log);
         let start = log.start();

@@ -207,9 +207,14 @@ impl World {
     }
 
     fn rewind(&mut self, reader: usize, seq: u64) {
+        let is_settled = seq < self.readers[reader].position();
         self.readers[reader].rewind(seq);
         let model = &mut self.model[reader];
         let seq = seq.min(model.cursor);
+        if is_settled {
+            // What was shed in flight is no longer asked about.
+            model.taken.values_mut().for_each(|new| *new = false);
+        }
         let undone = model.taken.split_off(&seq);
         for seq in undone.keys().filter(|seq| **seq < self.start) {
             model.shed += u64::from(model.unsettled.remove(seq));

@@ -92,13 +92,6 @@ async fn what_was_shed_stays_shed_after_a_reset_and_nothing_else_is_missing() {
     rig.log(400_000..400_100).await;
     eventually("the last point has come", || sink.numbers().last() == Some(&400_099)).await;
     let numbers = sink.numbers();
-    let breaks: Vec<_> = numbers.windows(2).filter(|w| w[1] != w[0] + 1).map(|w| (w[0], w[1])).collect();
-    println!(
-        "first {:?} breaks {breaks:?} shed {shed} status {:?} start {}",
-        numbers.first(),
-        rig.status(0),
-        rig.journal.start()
-    );
     assert!(
         numbers.is_sorted() && numbers.first() == Some(&0),
         "what the first peer had not read comes first"
