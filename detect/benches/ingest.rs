@@ -23,6 +23,7 @@ fn options() -> Options {
         skip: Vec::new(),
         keep: Vec::new(),
         never_counters: Vec::new(),
+        second_order: false,
     }
 }
 

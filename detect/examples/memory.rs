@@ -46,6 +46,7 @@ fn main() {
         skip: Vec::new(),
         keep: Vec::new(),
         never_counters: Vec::new(),
+        second_order: false,
     };
     let before = resident();
     let mut shards = Shards::new(options, Context::new(Settings::default(), 600.0));

@@ -5,6 +5,7 @@
 
 use crate::index::Index;
 use crate::prefetch;
+use crate::second_order::History;
 use crate::tracked::{Context, Findings, Judged, Tracked};
 use skyline_core::algorithm::Algorithm;
 use skyline_core::anomaly::Anomaly;
@@ -44,6 +45,8 @@ pub struct Options {
     pub keep: Vec<String>,
     /// Names that are never taken for counters.
     pub never_counters: Vec<String>,
+    /// Anomalies are surfaced only where their interval is unusual, see [`History`].
+    pub second_order: bool,
 }
 
 /// What a thread has done since it started. Plain integers; published once a second.
@@ -67,6 +70,8 @@ pub struct Counters {
     pub resets: u64,
     /// Verdicts "anomalous".
     pub anomalies: u64,
+    /// Of the anomalies: not surfaced, as they keep their rhythm or repeat the last (second order).
+    pub unsurfaced: u64,
     /// Yes votes of each algorithm in all verdicts.
     pub votes: [u64; Algorithm::ALL.len()],
     /// Yes votes of each algorithm in anomalies.
@@ -84,6 +89,8 @@ pub struct Shards {
     by_shard: Vec<Vec<u32>>,
     /// Names on the skip list that were seen, so that the list is searched once for each.
     skipped: HashMap<Box<[u8]>, (), foldhash::fast::RandomState>,
+    /// Past anomalies of the metrics that had any; empty without [`Options::second_order`].
+    histories: HashMap<u32, History, foldhash::fast::RandomState>,
     new_names: (u64, u64),
     /// Per shard: points before this are in the windows already.
     applied: Vec<u64>,
@@ -106,6 +113,7 @@ impl Shards {
             free: Vec::new(),
             by_shard: vec![Vec::new(); usize::from(SHARDS)],
             skipped: HashMap::default(),
+            histories: HashMap::default(),
             new_names: (0, 0),
             applied: vec![0; usize::from(SHARDS)],
             judged: vec![0; usize::from(SHARDS)],
@@ -266,7 +274,15 @@ impl Shards {
             Judged::Reset => self.counters.resets += 1,
             Judged::Verdict(findings) => {
                 self.counters.count(&findings);
-                if findings.anomalous {
+                let surfaces = findings.anomalous
+                    && (!self.options.second_order
+                        || self.histories.entry(slot).or_default().surfaces(
+                            batch.received,
+                            point.value,
+                            self.context.settings.manner,
+                        ));
+                self.counters.unsurfaced += u64::from(findings.anomalous && !surfaces);
+                if surfaces {
                     out.push(anomaly(series, point, batch.received, seq, &findings, &self.context));
                 }
             }
@@ -402,6 +418,7 @@ impl Shards {
             if series.window.is_empty() {
                 self.index.remove(series.hash, slot);
                 *series = Tracked::new("", 0, false);
+                self.histories.remove(&slot);
                 self.free.push(slot);
             } else {
                 kept.push(slot);
@@ -424,6 +441,7 @@ impl Shards {
         if let Some(series) = self.at_mut(slot) {
             *series = Tracked::new("", 0, false);
         }
+        self.histories.remove(&slot);
         self.free.push(slot);
         true
     }
@@ -512,3 +530,6 @@ fn anomaly(
         seq,
     }
 }
+
+#[cfg(test)]
+mod tests;

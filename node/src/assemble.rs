@@ -87,6 +87,7 @@ pub(crate) fn shard_options(settings: &Settings, thread: u16, threads: u16) -> S
         skip: window.skip.clone(),
         keep: window.keep.clone(),
         never_counters: settings.detect.never_counters.clone(),
+        second_order: settings.detect.second_order,
     }
 }
 

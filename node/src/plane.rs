@@ -228,6 +228,11 @@ impl Plane {
             sum(&|v| v.counters.anomalies),
         ));
         out.push(Figure::counter(
+            "skyline_detect_unsurfaced_total",
+            "Anomalies that second order held back",
+            sum(&|v| v.counters.unsurfaced),
+        ));
+        out.push(Figure::counter(
             "skyline_detect_scans_total",
             "Windows decoded to reach a verdict",
             sum(&|v| v.scans),

@@ -140,9 +140,6 @@ fn detect(settings: &Settings, findings: &mut Findings) {
             format!("set it to {voters} or less, or name more algorithms"),
         );
     }
-    if detect.second_order {
-        findings.warning("detect.second_order", "it has no effect yet", "leave it out");
-    }
     if detect.boredom_set_size >= detect.boredom_points {
         let message = "every metric is boring: so many distinct values cannot be among so few points";
         findings.problem("detect.boredom_set_size", message, "make it smaller than detect.boredom_points");

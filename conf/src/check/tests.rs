@@ -157,7 +157,6 @@ fn detection() {
     problem(|s| s.window.skip = vec!["a".into(), " ".into()], "window.skip", "matches every name");
     warning(|s| s.window.keep = vec!["a".into()], "window.keep", "which is empty");
     warning(|s| s.detect.stale_seconds = 86_400, "detect.stale_seconds", "no longer in the window");
-    warning(|s| s.detect.second_order = true, "detect.second_order", "no effect yet");
     fine(|s| (s.window.skip, s.window.keep) = (vec!["a.".into()], vec!["a.b".into()]));
 }
 

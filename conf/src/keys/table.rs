@@ -322,7 +322,7 @@ pub(super) const KEYS: &[Key] = &[
         "detect.second_order",
         Switch,
         "",
-        "Only surface anomalies whose interval is unusual (ENABLE_SECOND_ORDER). It has no effect yet.",
+        "Only surface anomalies that break their metric's rhythm: the interval since its last one differs from the earlier ones by more than three standard deviations (ENABLE_SECOND_ORDER). The first four surface; so does the first after a restart.",
     ),
     key(
         "detect.never_counters",

@@ -1,0 +1,214 @@
+use super::*;
+use crate::settings::Settings;
+use skyline_core::batch::{BatchBuilder, Listener, Source};
+use skyline_core::shard::name_hash;
+
+const NOON: f64 = 1_700_049_600.0;
+
+fn options() -> Options {
+    Options {
+        thread: 0,
+        threads: 1,
+        judge: true,
+        max_future: 600.0,
+        max_metrics: 100,
+        max_new_names: 0,
+        skip: Vec::new(),
+        keep: Vec::new(),
+        never_counters: Vec::new(),
+        second_order: false,
+    }
+}
+
+/// Shards, and the batches they were given.
+struct Rig {
+    shards: Shards,
+    next_seq: u64,
+    anomalies: Vec<Anomaly>,
+}
+
+impl Rig {
+    fn new(options: Options) -> Self {
+        Self::with(options, Settings::default())
+    }
+
+    fn with(options: Options, settings: Settings) -> Self {
+        Self { shards: Shards::new(options, Context::new(settings, 600.0)), next_seq: 0, anomalies: Vec::new() }
+    }
+
+    /// A batch with these points, received at `now`.
+    fn batch(&mut self, now: f64, origin: Origin, points: &[(&str, f64, f64)]) -> Batch {
+        let source = Source { listener: Listener::PlaintextTcp, origin };
+        let mut builder = BatchBuilder::new(source, now);
+        for (name, ts, value) in points {
+            builder.point(name.as_bytes(), *ts, *value).unwrap();
+        }
+        let mut batch = builder.finish().unwrap();
+        batch.first_seq = self.next_seq;
+        self.next_seq = batch.end_seq();
+        batch
+    }
+
+    fn live(&mut self, now: f64, points: &[(&str, f64, f64)]) {
+        let batch = self.batch(now, Origin::Live, points);
+        self.shards.ingest(&batch, &mut self.anomalies);
+    }
+
+    fn refused(&self, reason: Reject) -> u64 {
+        self.shards.counters.refused.get(reason)
+    }
+
+    fn values(&mut self, name: &str) -> Vec<f64> {
+        let points = self.shards.series(name, 0.0, f64::MAX).unwrap_or_default();
+        points.iter().map(|point| point.value).collect()
+    }
+
+    /// A day of `name`, a point a minute up to `NOON`, with the last `bad` points far off.
+    fn a_day(&mut self, name: &str, bad: usize) {
+        for minute in 0..1440 {
+            let now = NOON - 60.0 * f64::from(1439 - minute);
+            let noise = f64::from(minute * 7919 % 101);
+            let value = if (1440 - minute) as usize <= bad { 5000.0 } else { 100.0 + noise };
+            self.live(now, &[(name, now, value)]);
+        }
+    }
+}
+
+#[test]
+fn points_are_stored_corrected_and_counted() {
+    let mut rig = Rig::new(options());
+    rig.live(NOON, &[("a", NOON - 60.0, 1.0), ("b", NOON, 5.0), ("a", NOON, 2.0)]);
+    rig.live(NOON, &[("a", NOON, 3.0), ("a", NOON - 120.0, 0.0), ("b", NOON, 5.0)]);
+    assert_eq!(rig.values("a"), [0.0, 1.0, 3.0]);
+    assert_eq!(rig.values("b"), [5.0]);
+    assert_eq!(rig.shards.series("c", 0.0, f64::MAX), None);
+    let counters = rig.shards.counters();
+    assert_eq!((counters.stored, counters.late, counters.replaced, counters.repeated), (6, 1, 1, 1));
+    assert_eq!((rig.shards.len(), rig.shards.memory().points), (2, 4));
+}
+
+#[test]
+fn what_does_not_belong_in_a_window_is_refused_by_reason() {
+    let mut rig = Rig::new(Options { skip: vec!["debug".into()], keep: vec!["debug.ok".into()], ..options() });
+    rig.live(
+        NOON,
+        &[
+            ("a", NOON + 601.0, 1.0),
+            ("a", NOON - 87_000.0, 1.0),
+            ("a", NOON, f64::INFINITY),
+            ("a.debug", NOON, 1.0),
+            ("debug.ok", NOON, 1.0),
+            ("a", NOON, 7.0),
+        ],
+    );
+    let reasons = [Reject::Future, Reject::Old, Reject::Infinite, Reject::Skipped];
+    assert_eq!(reasons.map(|reason| rig.refused(reason)), [1; 4]);
+    assert_eq!((rig.values("a"), rig.values("debug.ok")), (vec![7.0], vec![1.0]));
+    assert_eq!(rig.shards.counters().stored, 2);
+}
+
+#[test]
+fn metrics_and_new_names_are_capped() {
+    let mut rig = Rig::new(Options { max_metrics: 3, max_new_names: 2, ..options() });
+    rig.live(NOON, &[("a", NOON, 1.0), ("b", NOON, 1.0), ("c", NOON, 1.0), ("a", NOON, 2.0)]);
+    assert_eq!((rig.refused(Reject::NewNameCap), rig.shards.len()), (1, 2));
+    rig.live(NOON + 60.0, &[("c", NOON, 1.0), ("d", NOON, 1.0)]);
+    assert_eq!((rig.refused(Reject::MetricCap), rig.shards.len()), (1, 3));
+}
+
+#[test]
+fn an_anomaly_is_found_and_explained() {
+    let mut rig = Rig::new(options());
+    rig.a_day("web.requests", 3);
+    let found = rig.anomalies.last().expect("the last points are far off");
+    assert_eq!((found.metric.as_str(), found.point.value, found.point.ts), ("web.requests", 5000.0, NOON));
+    assert!(found.triggered.len() >= 6 && found.mean > 100.0 && found.window_points == 1440, "{found:?}");
+    assert_eq!(found.seq, 1439);
+}
+
+#[test]
+fn what_was_judged_or_stored_before_a_restart_is_not_again() {
+    let mut rig = Rig::new(options());
+    rig.a_day("a", 0);
+    let judged = rig.shards.counters().judged;
+    let shard = ShardId::of_hash(name_hash(b"a"));
+    rig.shards.resume(shard, 1441, 1442);
+    rig.live(NOON + 60.0, &[("a", NOON + 60.0, 1.0)]);
+    assert_eq!(rig.values("a").len(), 1440, "it is in the window already");
+    rig.live(NOON + 120.0, &[("a", NOON + 120.0, 1.0)]);
+    assert_eq!((rig.values("a").len(), rig.shards.counters().judged), (1440 + 1, judged));
+    rig.live(NOON + 180.0, &[("a", NOON + 180.0, 130.0)]);
+    assert_eq!(rig.shards.counters().judged, judged + 1);
+}
+
+#[test]
+fn history_is_stored_without_a_verdict_and_own_metrics_not_at_all() {
+    let mut rig = Rig::new(options());
+    for (origin, stored) in [(Origin::Backfill, 1), (Origin::Own, 1)] {
+        let batch = rig.batch(NOON, origin, &[("a", NOON, 1.0)]);
+        rig.shards.ingest(&batch, &mut rig.anomalies);
+        assert_eq!(rig.shards.counters().stored, stored);
+    }
+    let counters = rig.shards.counters();
+    assert_eq!((counters.judged, counters.gated), (0, [0; 3]));
+}
+
+#[test]
+fn each_thread_takes_its_own_shards() {
+    let all = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let points: Vec<_> = all.iter().map(|name| (*name, NOON, 1.0)).collect();
+    let mut threads: Vec<Rig> =
+        (0..3).map(|thread| Rig::new(Options { thread, threads: 3, ..options() })).collect();
+    threads.iter_mut().for_each(|rig| rig.live(NOON, &points));
+    for name in all {
+        assert_eq!(threads.iter_mut().filter_map(|rig| rig.shards.series(name, 0.0, NOON)).count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn shards_are_saved_and_restored_and_expire() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(options());
+    rig.a_day("a", 0);
+    let shard = ShardId::of_hash(name_hash(b"a"));
+    let mut file = ShardFile::new(dir.path(), shard, false);
+    rig.shards.save(shard, NOON, 1440, &mut file).unwrap();
+    let mut again = Rig::new(options());
+    let loaded = ShardFile::new(dir.path(), shard, false).load().unwrap().unwrap();
+    assert_eq!(loaded.position, 1440);
+    loaded.series.into_iter().for_each(|saved| again.shards.restore(saved));
+    assert_eq!(again.values("a"), rig.values("a"));
+    // Much later nothing of it is left, and the place is used again.
+    again.shards.save(shard, NOON + 100_000.0, 1440, &mut file).unwrap();
+    assert!(again.shards.is_empty() && again.shards.series("a", 0.0, f64::MAX).is_none());
+    again.live(NOON + 100_000.0, &[("a", NOON + 100_000.0, 1.0)]);
+    assert_eq!(again.values("a"), [1.0]);
+}
+
+#[test]
+fn a_removed_metric_is_gone() {
+    let mut rig = Rig::new(options());
+    rig.live(NOON, &[("a", NOON, 1.0), ("b", NOON, 2.0)]);
+    assert!(rig.shards.remove("a") && !rig.shards.remove("a"));
+    assert_eq!((rig.shards.len(), rig.values("b")), (1, vec![2.0]));
+}
+
+#[test]
+fn second_order_holds_back_repeats() {
+    let check = |second_order, surfaced, unsurfaced| {
+        // Everybody votes yes for a jump: one vote is enough, a point is one anomaly after the other.
+        let settings = Settings { consensus: 1, ..Settings::default() };
+        let mut rig = Rig::with(Options { second_order, ..options() }, settings);
+        rig.a_day("a", 0);
+        rig.anomalies.clear();
+        let before = rig.shards.counters().unsurfaced;
+        for i in 1..=10 {
+            let now = NOON + 60.0 * f64::from(i);
+            rig.live(now, &[("a", now, 1e6)]);
+        }
+        let held = rig.shards.counters().unsurfaced - before;
+        assert_eq!((rig.anomalies.len(), held), (surfaced, unsurfaced), "second order {second_order}");
+    };
+    check(false, 10, 0);
+    check(true, 1, 9);
+}
