@@ -10,6 +10,7 @@ use crate::position::Saved;
 use crate::sets::{SetCounts, SetTable};
 use crate::share::{Scope, Share};
 use flight::{Flight, Span};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar};
 use tokio::sync::Notify;
 
@@ -37,6 +38,8 @@ pub(crate) struct Wake {
     pub(crate) task: Notify,
     /// For a reader in a thread; waits with the log's mutex.
     pub(crate) thread: Condvar,
+    /// Threads that wait; written with the log's mutex held. Waking nobody would be a system call too.
+    pub(crate) sleeping: AtomicU32,
 }
 
 /// All that the log knows of one reader.

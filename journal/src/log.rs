@@ -166,6 +166,9 @@ impl Log {
             }
         }
         self.ring.push(batch, fallen);
+        let readers = self.accounts.iter().filter(|account| account.attached && !account.gone);
+        let needed = readers.map(|account| account.position.min(account.cursor)).min().unwrap_or(to);
+        self.ring.forget_before(needed, fallen);
     }
 
     /// The account of a reader whose handle exists.

@@ -11,6 +11,7 @@ use crate::segment::tally::{nth, tally};
 use crate::share::{Delivery, Scope, Share};
 use file::{Item, Segments};
 use skyline_core::batch::{Batch, Routes};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -235,6 +236,7 @@ impl Reader {
     pub fn wait(&self, timeout: Duration) -> bool {
         let wake = self.with(|account| Arc::clone(&account.wake));
         let log = lock(&self.shared().log);
+        wake.sleeping.fetch_add(1, Ordering::Relaxed);
         let idle = |log: &mut Log| {
             let end = log.end;
             let account = log.account(self.place);
@@ -242,6 +244,7 @@ impl Reader {
             account.parked
         };
         let waited = wake.thread.wait_timeout_while(log, timeout, idle);
+        wake.sleeping.fetch_sub(1, Ordering::Relaxed);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 

@@ -1,4 +1,5 @@
-//! The newest batches, in memory: what readers that keep up are served from.
+//! The newest batches, in memory: what readers that keep up are served from. Those that every reader
+//! is done with go at once, so that the same memory, still in the processor's caches, serves again.
 
 use skyline_core::batch::{Batch, Routes, Sample};
 use std::collections::VecDeque;
@@ -27,6 +28,16 @@ impl Ring {
         self.batches.push_back(batch);
         while self.bytes > self.max_bytes && self.batches.len() > 1 {
             let Some(oldest) = self.batches.pop_front() else { break };
+            self.bytes -= size(&oldest);
+            fallen.push(oldest);
+        }
+    }
+
+    /// Drops the batches before `seq`, but for the newest.
+    pub(crate) fn forget_before(&mut self, seq: u64, fallen: &mut Vec<Arc<Batch>>) {
+        while self.batches.len() > 1
+            && let Some(oldest) = self.batches.pop_front_if(|oldest| oldest.end_seq() <= seq)
+        {
             self.bytes -= size(&oldest);
             fallen.push(oldest);
         }

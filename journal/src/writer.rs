@@ -104,7 +104,9 @@ impl After {
     pub(crate) fn run(self) {
         for wake in self.wake {
             wake.task.notify_waiters();
-            wake.thread.notify_all();
+            if wake.sleeping.load(Ordering::Relaxed) > 0 {
+                wake.thread.notify_all();
+            }
         }
         drop(self.fallen);
     }

@@ -33,7 +33,11 @@ impl Rig {
     }
 
     fn with(options: Options, settings: Settings) -> Self {
-        Self { shards: Shards::new(options, Context::new(settings, 600.0)), next_seq: 0, anomalies: Vec::new() }
+        Self {
+            shards: Shards::new(options, Context::new(settings, 600.0)),
+            next_seq: 0,
+            anomalies: Vec::new(),
+        }
     }
 
     /// A batch with these points, received at `now`.
@@ -89,7 +93,8 @@ fn points_are_stored_corrected_and_counted() {
 
 #[test]
 fn what_does_not_belong_in_a_window_is_refused_by_reason() {
-    let mut rig = Rig::new(Options { skip: vec!["debug".into()], keep: vec!["debug.ok".into()], ..options() });
+    let mut rig =
+        Rig::new(Options { skip: vec!["debug".into()], keep: vec!["debug.ok".into()], ..options() });
     rig.live(
         NOON,
         &[
@@ -161,7 +166,11 @@ fn each_thread_takes_its_own_shards() {
         (0..3).map(|thread| Rig::new(Options { thread, threads: 3, ..options() })).collect();
     threads.iter_mut().for_each(|rig| rig.live(NOON, &points));
     for name in all {
-        assert_eq!(threads.iter_mut().filter_map(|rig| rig.shards.series(name, 0.0, NOON)).count(), 1, "{name}");
+        assert_eq!(
+            threads.iter_mut().filter_map(|rig| rig.shards.series(name, 0.0, NOON)).count(),
+            1,
+            "{name}"
+        );
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     settings.http.status = vec![any];
     super::run::start_logging(&settings);
     let seconds = options.seconds;
-    super::run::runtime(&settings)?.block_on(async move {
+    super::run::runtime()?.block_on(async move {
         let stop = super::run::stop_signal()?;
         let node = Node::start(settings, Clock::system()).await?;
         let running = Running { api: node.api_address()?, pickle: node.pickle_address()? };

@@ -6,11 +6,14 @@ use crate::codec::{pickle, plaintext};
 use crate::intake::{Peer, Refusals};
 use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
 use skyline_core::reject::Reject;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
 use std::time::Duration;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, timeout};
@@ -42,11 +45,21 @@ impl Stream {
         }
     }
 
-    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_read(buffer),
-            Self::Unix(stream) => stream.try_read(buffer),
-        }
+    /// Reads what is there. Unlike `try_read` it knows that nothing is left when the buffer was not
+    /// filled, which saves a system call for every burst.
+    async fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = poll_fn(|cx| {
+            let outcome = match self {
+                Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+                Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            };
+            Poll::Ready(match outcome {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+            })
+        });
+        read.await.map(|()| buffer.filled().len())
     }
 }
 
@@ -188,7 +201,7 @@ impl Connection {
         let shared = Arc::clone(&link.shared);
         let mut scratch = shared.pool.lend();
         let Scratch { bytes, machine } = &mut *scratch;
-        let (filled, end) = fill(stream, bytes);
+        let (filled, end) = fill(stream, bytes).await;
         let full = filled == bytes.len();
         let bytes = bytes.get(..filled).unwrap_or_default();
         let mut refusals = Refusals::default();
@@ -295,12 +308,18 @@ impl Link {
 }
 
 /// Reads until nothing is left or the buffer is full: how much, and whether the stream has ended.
-fn fill(stream: &Stream, buffer: &mut [u8]) -> (usize, bool) {
+async fn fill(stream: &mut Stream, buffer: &mut [u8]) -> (usize, bool) {
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
-        match stream.try_read(room) {
+        let wanted = room.len();
+        match stream.read_now(room).await {
             Ok(0) => return (filled, true),
-            Ok(read) => filled += read,
+            Ok(read) => {
+                filled += read;
+                if read < wanted {
+                    break;
+                }
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // The peer has gone; what it had sent completely is taken.

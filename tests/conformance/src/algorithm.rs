@@ -248,7 +248,8 @@ fn derivative(case: &Value, differences: &mut Vec<String>) {
 fn second_order(case: &Value, differences: &mut Vec<String>) {
     let (at, values) = columns(case.get("triggers"));
     let mut history = History::default();
-    let got: Vec<bool> = at.iter().zip(&values).map(|(at, value)| history.surfaces(*at, *value, Manner::Reference)).collect();
+    let got: Vec<bool> =
+        at.iter().zip(&values).map(|(at, value)| history.surfaces(*at, *value, Manner::Reference)).collect();
     let want: Vec<bool> = case
         .get("expect")
         .and_then(|e| e.get("surfaced"))

@@ -77,16 +77,16 @@ pub(crate) fn all(quick: bool) -> Vec<Workload> {
         ..SMOOTH
     };
     let mut all = vec![
-        Workload { name: "R1", what: "relay, 10 k metrics, as fast as possible", target: 0.12, ..SMOOTH },
+        Workload { name: "R1", what: "relay, 10 k metrics, as fast as possible", target: 0.20, ..SMOOTH },
         Workload {
             name: "R2",
             what: "relay, 100 k/s smooth, 4 connections",
             points: 150,
             rate: Some(100_000),
-            target: 0.40,
+            target: 0.45,
             ..SMOOTH
         },
-        Workload { name: "R3", what: "relay, 500 agents, 100 k/s", target: 0.50, ..agents.clone() },
+        Workload { name: "R3", what: "relay, 500 agents, 100 k/s", target: 0.60, ..agents.clone() },
         Workload { name: "R4", what: "relay, pickle in, lines out", pickle_in: true, target: 0.20, ..SMOOTH },
         Workload {
             name: "R5",
@@ -102,14 +102,14 @@ pub(crate) fn all(quick: bool) -> Vec<Workload> {
             points: 15,
             warm_up: 1,
             history: Some(1_440),
-            target: 0.6,
+            target: 0.7,
             ..SMOOTH
         },
         Workload {
             name: "D2",
             what: "relay, 24 h windows, nine algorithms; 500 agents, 100 k/s",
             history: Some(1_440),
-            target: 0.9,
+            target: 1.0,
             ..agents
         },
         Workload {
@@ -117,7 +117,7 @@ pub(crate) fn all(quick: bool) -> Vec<Workload> {
             what: "500 k points at once, default settings",
             points: 50,
             defaults: true,
-            target: 0.12,
+            target: 0.20,
             ..SMOOTH
         },
     ];
