@@ -9,7 +9,7 @@ pub(crate) mod flight;
 use crate::position::Saved;
 use crate::sets::{SetCounts, SetTable};
 use crate::share::{Scope, Share};
-use flight::{Flight, Span};
+use flight::{Flight, Span, Times};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar};
 use tokio::sync::Notify;
@@ -71,8 +71,8 @@ pub(crate) struct Account {
     forgivable: u64,
     /// Up to where they may lie.
     forgivable_through: u64,
-    /// Time of receipt of the newest batch taken, and the cursor after it.
-    pub(crate) last_taken: (u64, f64),
+    /// When what is in flight was received.
+    times: Times,
     /// Counts every move of the cursor that is not `take`'s own.
     pub(crate) moves: u64,
     /// To be saved.
@@ -104,7 +104,7 @@ impl Account {
             flight: Flight::default(),
             forgivable: 0,
             forgivable_through: 0,
-            last_taken: (position, 0.0),
+            times: Times::default(),
             moves: 0,
             dirty: true,
             saved_pin: position,
@@ -184,10 +184,22 @@ impl Account {
     /// the position, is the reader's.
     pub(crate) fn took(&mut self, end: u64, span: Option<Span>, received: f64) {
         if let Some(span) = span {
+            self.times.add(self.cursor, received);
             self.flight.push(span);
         }
         self.cursor = end;
-        self.last_taken = (end, received);
+        self.times.forget_before(self.first_waiting());
+    }
+
+    /// Sequence number at or before the oldest point that waits.
+    pub(crate) fn first_waiting(&self) -> u64 {
+        self.flight.start().unwrap_or(self.cursor)
+    }
+
+    /// Time of receipt of the oldest point in flight; `None` when nothing is, or when it was taken
+    /// before a move of the cursor.
+    pub(crate) fn oldest_in_flight(&self) -> Option<f64> {
+        self.times.at(self.flight.start()?)
     }
 
     /// Moves the cursor on to `to` without taking; `own` of the points passed are shed.

@@ -167,7 +167,7 @@ impl Log {
         }
         self.ring.push(batch, fallen);
         let readers = self.accounts.iter().filter(|account| account.attached && !account.gone);
-        let needed = readers.map(|account| account.position.min(account.cursor)).min().unwrap_or(to);
+        let needed = readers.map(|account| account.cursor).min().unwrap_or(to);
         self.ring.forget_before(needed, fallen);
     }
 
@@ -212,16 +212,14 @@ impl Log {
         if account.waiting() == 0 {
             return None;
         }
-        let first = account.flight.start().unwrap_or(account.cursor);
+        let first = account.first_waiting();
+        if let Some(received) = account.oldest_in_flight() {
+            return Some(received);
+        }
         if self.ring.covers(first) {
             return self.ring.from(first).next().map(|batch| batch.received);
         }
         let segment = self.segment_with(self.next_held(first))?;
-        let (taken, received) = account.last_taken;
-        Some(if taken == first {
-            received.max(segment.summary.first_received)
-        } else {
-            segment.summary.first_received
-        })
+        Some(segment.summary.first_received)
     }
 }

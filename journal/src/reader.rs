@@ -267,7 +267,7 @@ impl Reader {
         } else {
             drop(log);
         }
-        if frees && self.shared().full.load(std::sync::atomic::Ordering::Acquire) {
+        if frees && self.shared().full.load(Ordering::Acquire) {
             self.shared().alarm.ring();
         }
     }

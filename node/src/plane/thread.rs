@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 const TAKE: usize = 65_536;
 /// Below so many points the thread rests for [`REST`], so that small batches gather.
 const SMALL: u64 = 2_000;
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(3);
 /// Longest wait for points: questions wait as long.
 const WAIT: Duration = Duration::from_millis(20);
 /// Points after which every shard has been saved once: what a restart reads in some ten seconds.
