@@ -24,7 +24,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 /// Points taken from the journal at once.
-const TAKE: usize = 65_536;
+const TAKE: usize = 16_384;
 /// Below so many points the thread rests for [`REST`], so that small batches gather.
 const SMALL: u64 = 2_000;
 const REST: Duration = Duration::from_millis(3);
