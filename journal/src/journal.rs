@@ -10,11 +10,10 @@ use crate::recover::{self, Recovered};
 use crate::segment::tally::tally;
 use crate::sets::SetTable;
 use crate::share::Scope;
-use crate::writer::{Entry, Writer};
+use crate::writer::{Pending, Writer};
 use skyline_core::batch::{Batch, Listener, RouteSet};
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -38,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) rotate_at: u64,
     pub(crate) clock: Clock,
     pub(crate) sets: SetTable,
-    pub(crate) pending: Mutex<VecDeque<Entry>>,
+    pub(crate) pending: Mutex<Pending>,
     pub(crate) pending_more: Condvar,
     pub(crate) writer: Mutex<Writer>,
     pub(crate) keep: Mutex<Keep>,
@@ -144,8 +143,8 @@ impl Journal {
     }
 
     /// Logs a batch: assigns `first_seq`, makes `received` not less than the last one's, writes one
-    /// record, hands it to readers. With [`Durability::Process`] it runs inline and takes
-    /// microseconds; with [`Durability::Machine`] it awaits the `fdatasync` of its group. If the
+    /// record, hands it to readers. With [`Durability::Process`] it takes
+    /// microseconds, after other tasks that can run had their turn to add theirs; with [`Durability::Machine`] it awaits the `fdatasync` of its group. If the
     /// future is dropped meanwhile, the batch may be logged all the same.
     ///
     /// # Errors
@@ -156,7 +155,7 @@ impl Journal {
             return Ok(Arc::new(Batch { first_seq, ..batch }));
         }
         match self.shared().options.durability {
-            Durability::Process => self.shared().append_inline(batch),
+            Durability::Process => self.shared().append_grouped(batch).await,
             Durability::Machine => self.shared().append_synced(batch).await,
         }
     }

@@ -1,9 +1,9 @@
-//! Appending: batches that arrive while a write runs are written together by the next one.
+//! Appending: batches that arrive at the same time are written together.
 //!
-//! A batch is pushed to a list under a short lock. Whoever then gets the writer's lock writes all
-//! that is on the list with one `writev`, publishes it to the readers and answers everybody; the
-//! others find their answer when they get the lock. There is no timer and, unless each group is
-//! synced, no thread for it. Checksums are computed before any lock is taken.
+//! A batch is pushed to a list under a short lock. The first to do so lets every other task that can
+//! run go first (senders tend to speak at the same moment), then writes all that is on the list with
+//! one `writev`, publishes it to the readers and answers everybody. There is no timer and, unless each
+//! group is synced, no thread for it. Checksums are computed before any lock is taken.
 
 mod file;
 pub(crate) mod layout;
@@ -20,12 +20,14 @@ use layout::Layout;
 use skyline_core::batch::{Batch, RouteSet, Routes};
 use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 /// Bytes that are written at once, unless one batch is larger.
 const GROUP_BYTES: usize = 1 << 20;
+/// Pending bytes that nobody waits to become more.
+const GATHERED_BYTES: usize = 128 << 10;
 
 pub(crate) type Outcome = Result<Arc<Batch>, Error>;
 
@@ -37,31 +39,56 @@ pub(crate) struct Entry {
     pub(crate) prefix: Vec<u8>,
     pub(crate) payload_crc: u32,
     pub(crate) counts: SetCounts,
-    answer: Answer,
+    answer: oneshot::Sender<Outcome>,
 }
 
-/// Where a waiting caller looks.
+/// A caller who has gone away does not hear that its batch was logged.
+fn give(answer: oneshot::Sender<Outcome>, outcome: Outcome) {
+    drop(answer.send(outcome));
+}
+
+/// Batches that nobody writes yet.
 #[derive(Debug, Default)]
-pub(crate) struct Slot(Mutex<Option<Outcome>>);
-
-#[derive(Debug)]
-enum Answer {
-    Slot(Arc<Slot>),
-    Task(oneshot::Sender<Outcome>),
+pub(crate) struct Pending {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    /// Somebody will write them.
+    is_led: bool,
 }
 
-impl Answer {
-    fn give(self, outcome: Outcome) {
-        match self {
-            Self::Slot(slot) => *lock(&slot.0) = Some(outcome),
-            // A caller who has gone away does not hear that its batch was logged.
-            Self::Task(sender) => drop(sender.send(outcome)),
+impl Pending {
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.bytes();
+        self.entries.push_back(entry);
+    }
+
+    /// Takes from the list what is written together.
+    fn next_group(&mut self) -> Vec<Entry> {
+        let mut bytes = 0;
+        let mut group = Vec::new();
+        let fits = |entry: &mut Entry, bytes: usize| bytes == 0 || bytes + entry.bytes() <= GROUP_BYTES;
+        while let Some(entry) = self.entries.pop_front_if(|entry| fits(entry, bytes)) {
+            bytes += entry.bytes();
+            group.push(entry);
         }
+        self.bytes = self.bytes.saturating_sub(bytes);
+        group
+    }
+}
+
+/// Who holds it has promised to write what is pending, and does when it goes, also if its caller has
+/// gone away meanwhile.
+struct Lead<'a>(&'a Shared);
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.pending).is_led = false;
+        self.0.commit_pending();
     }
 }
 
 impl Entry {
-    fn new(mut batch: Batch, answer: Answer) -> Result<Self, Error> {
+    fn new(mut batch: Batch, answer: oneshot::Sender<Outcome>) -> Result<Self, Error> {
         if let Routes::PerSample(sets) = &mut batch.routes {
             sets.resize(batch.samples.len(), RouteSet(0));
         }
@@ -155,38 +182,50 @@ impl Writer {
 }
 
 impl Shared {
-    /// Writes a batch; returns when it is written.
-    pub(crate) fn append_inline(&self, batch: Batch) -> Outcome {
-        let slot = Arc::new(Slot::default());
-        let entry = Entry::new(batch, Answer::Slot(Arc::clone(&slot)))?;
-        lock(&self.pending).push_back(entry);
+    /// Writes a batch, together with what others have to write just now.
+    pub(crate) async fn append_grouped(&self, batch: Batch) -> Outcome {
+        let (sender, answer) = oneshot::channel();
+        let entry = Entry::new(batch, sender)?;
+        let (lead, is_much) = {
+            let mut pending = lock(&self.pending);
+            pending.push(entry);
+            let lead = (!std::mem::replace(&mut pending.is_led, true)).then(|| Lead(self));
+            (lead, pending.bytes >= GATHERED_BYTES)
+        };
+        if is_much {
+            self.commit_pending();
+        } else if lead.is_some() {
+            tokio::task::yield_now().await;
+        }
+        drop(lead);
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Writes all that is pending.
+    fn commit_pending(&self) {
         let mut after = After::default();
         let mut writer = lock(&self.writer);
-        let outcome = loop {
-            if let Some(outcome) = lock(&slot.0).take() {
-                break outcome;
-            }
-            let group = next_group(&mut lock(&self.pending));
+        loop {
+            let group = lock(&self.pending).next_group();
             if group.is_empty() {
-                break Err(Error::Closed);
+                break;
             }
             self.commit(&mut writer, group, &mut after);
-        };
+        }
         drop(writer);
         after.run();
-        outcome
     }
 
     /// Hands a batch to the thread that writes and syncs.
     pub(crate) async fn append_synced(&self, batch: Batch) -> Outcome {
         let (sender, answer) = oneshot::channel();
-        let entry = Entry::new(batch, Answer::Task(sender))?;
+        let entry = Entry::new(batch, sender)?;
         {
             let mut pending = lock(&self.pending);
             if self.writer_gone.load(Ordering::Acquire) {
                 return Err(Error::Closed);
             }
-            pending.push_back(entry);
+            pending.push(entry);
         }
         self.pending_more.notify_one();
         answer.await.unwrap_or(Err(Error::Closed))
@@ -198,12 +237,12 @@ impl Shared {
         loop {
             let pending = lock(&self.pending);
             let idle =
-                |pending: &mut VecDeque<Entry>| pending.is_empty() && !self.stopping.load(Ordering::Acquire);
+                |pending: &mut Pending| pending.entries.is_empty() && !self.stopping.load(Ordering::Acquire);
             let mut pending = match self.pending_more.wait_while(pending, idle) {
                 Ok(pending) => pending,
                 Err(poisoned) => poisoned.into_inner(),
             };
-            let group = next_group(&mut pending);
+            let group = pending.next_group();
             drop(pending);
             if group.is_empty() {
                 break;
@@ -266,7 +305,7 @@ impl Shared {
         }
         drop(log);
         for (answer, batch) in answers {
-            answer.give(Ok(batch));
+            give(answer, Ok(batch));
         }
         if std::mem::take(&mut writer.failing) {
             self.full.store(false, Ordering::Release);
@@ -286,7 +325,7 @@ impl Shared {
         }
         drop(log);
         for entry in group {
-            entry.answer.give(Err(Error::Full(Box::new(entry.batch))));
+            give(entry.answer, Err(Error::Full(Box::new(entry.batch))));
         }
     }
 
@@ -316,17 +355,6 @@ impl Shared {
     }
 }
 
-/// Takes from the list what is written together.
-fn next_group(pending: &mut VecDeque<Entry>) -> Vec<Entry> {
-    let mut bytes = 0;
-    let mut group = Vec::new();
-    while let Some(entry) = pending.pop_front_if(|entry| bytes == 0 || bytes + entry.bytes() <= GROUP_BYTES) {
-        bytes += entry.bytes();
-        group.push(entry);
-    }
-    group
-}
-
 /// Answers those who wait when the writing thread ends, however it ends.
 struct WriterGone<'a>(&'a Shared);
 
@@ -334,6 +362,6 @@ impl Drop for WriterGone<'_> {
     fn drop(&mut self) {
         let mut pending = lock(&self.0.pending);
         self.0.writer_gone.store(true, Ordering::Release);
-        pending.clear();
+        pending.entries.clear();
     }
 }

@@ -203,3 +203,22 @@ fn points_are_counted_by_listener() {
     assert_eq!(count(960), (15, 25, 0));
     assert_eq!(count(1000), (0, 0, 0));
 }
+
+#[test]
+fn a_caller_who_goes_away_takes_nobody_along() {
+    use std::future::Future;
+    use std::task::{Context, Waker};
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(options(dir.path()));
+    let mut reader = journal.reader("one", Scope::Everything).unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _entered = runtime.enter();
+    let mut first = Box::pin(journal.append(batch(0, 5, to(RouteSet(0)))));
+    let mut second = Box::pin(journal.append(batch(5, 5, to(RouteSet(0)))));
+    assert!(first.as_mut().poll(&mut context).is_pending(), "it lets others go first");
+    assert!(second.as_mut().poll(&mut context).is_pending(), "the first writes for it");
+    drop(first);
+    assert!(second.as_mut().poll(&mut context).is_ready(), "who goes away keeps its promise");
+    assert_eq!(take_all(&mut reader), (0..10).collect::<Vec<_>>());
+}

@@ -117,9 +117,6 @@ impl<'s> Connection<'s> {
                     self.look_after(&mut reader)
                 }
                 Event::More => {
-                    // Senders tend to speak at the same moment: whoever else has something to log just
-                    // now goes first, and one write serves all.
-                    tokio::task::yield_now().await;
                     let taken;
                     (reader, taken) = source::take(reader, std::mem::take(&mut self.taken)).await;
                     self.load(taken, &reader);
