@@ -1,3 +1,5 @@
+//! What the shards of a thread store, refuse, judge, hold back and save.
+
 use super::*;
 use crate::settings::Settings;
 use skyline_core::batch::{BatchBuilder, Listener, Source};
