@@ -148,7 +148,7 @@ pub(super) const KEYS: &[Key] = &[
         "journal.memory_bytes",
         Whole(0, 64 * GIB),
         "bytes",
-        "Newest batches held in memory for readers that keep up; others read the files.",
+        "Newest batches held in memory, at most, until every reader has taken them; who is further behind reads the files.",
     ),
     key(
         "journal.durability",
