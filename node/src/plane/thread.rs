@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Points taken from the journal at once.
 const TAKE: usize = 16_384;
+/// Shards saved at most before the thread looks after points again.
+const SAVES: u64 = 16;
 /// Below so many points the thread rests for [`REST`], so that small batches gather.
 const SMALL: u64 = 2_000;
 const REST: Duration = Duration::from_millis(3);
@@ -138,9 +140,11 @@ impl Thread {
         parts.shards.count_from(counted_from);
         let mine = if parts.number == 0 { (past.stored, past.refused) } else { (0, Default::default()) };
         let now = parts.clock.now();
+        // Where an earlier run was stopped in its round: the oldest holds the journal.
+        let oldest = saved.iter().enumerate().min_by_key(|(_, shard)| shard.position);
         Self {
+            next_save: oldest.map_or(0, |(index, _)| index),
             saved,
-            next_save: 0,
             saved_at: now,
             points_since_save: 0,
             past: mine,
@@ -333,15 +337,21 @@ impl Thread {
         self.save_failed_at = now;
     }
 
-    /// Saves the next shard when its time has come: by the clock, or by the points that came.
+    /// Saves the next shards when their time has come: by the clock, or by the points that came.
     fn save_due(&mut self, now: f64) {
+        // A clock that was set back does not put saving off.
+        self.saved_at = self.saved_at.min(now);
         let shards = self.saved.len().max(1) as u64;
-        let by_time = self.parts.snapshot_seconds / shards as f64;
-        let due = now - self.saved_at >= by_time || self.points_since_save >= SAVE_ALL_EVERY / shards;
+        let by_time = (now - self.saved_at) * shards as f64 / self.parts.snapshot_seconds;
+        let by_points = self.points_since_save * shards / SAVE_ALL_EVERY;
+        let due = (by_time as u64).max(by_points).min(SAVES);
         let backing_off = now - self.save_failed_at < 1.0;
-        if due && !backing_off && self.unrecorded.is_empty() {
-            self.points_since_save = 0;
-            self.saved_at = now;
+        if due == 0 || backing_off || !self.unrecorded.is_empty() {
+            return;
+        }
+        self.points_since_save = 0;
+        self.saved_at = now;
+        for _ in 0..due {
             self.save_next(now);
         }
     }
@@ -351,8 +361,9 @@ impl Thread {
         if self.next_save == 0 {
             self.save_state();
         }
+        let shards = self.saved.len().max(1);
         let Some(next) = self.saved.get_mut(self.next_save) else { return };
-        self.next_save = (self.next_save + 1) % self.parts.shards.owned().count().max(1);
+        self.next_save = (self.next_save + 1) % shards;
         match self.parts.shards.save(next.shard, now, position, &mut next.file) {
             Ok(()) => {
                 next.position = position;
