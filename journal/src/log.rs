@@ -166,8 +166,10 @@ impl Log {
             }
         }
         self.ring.push(batch, fallen);
-        let readers = self.accounts.iter().filter(|account| account.attached && !account.gone);
-        let needed = readers.map(|account| account.cursor).min().unwrap_or(to);
+        // Who is further behind than the ring reads files, and needs nothing of it.
+        let start = self.ring.start().unwrap_or(to);
+        let cursors = self.accounts.iter().filter(|a| a.attached && !a.gone).map(|a| a.cursor);
+        let needed = cursors.filter(|cursor| *cursor >= start).min().unwrap_or(to);
         self.ring.forget_before(needed, fallen);
     }
 

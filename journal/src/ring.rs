@@ -43,6 +43,11 @@ impl Ring {
         }
     }
 
+    /// Sequence number of its oldest point.
+    pub(crate) fn start(&self) -> Option<u64> {
+        self.batches.front().map(|batch| batch.first_seq)
+    }
+
     /// Whether the point `seq` is in it.
     pub(crate) fn covers(&self, seq: u64) -> bool {
         self.batches.front().is_some_and(|batch| batch.first_seq <= seq)

@@ -45,7 +45,7 @@ impl Default for Journal {
         Self {
             max_bytes: 8 << 30,
             segment_bytes: 64 << 20,
-            memory_bytes: 64 << 20,
+            memory_bytes: 128 << 20,
             durability: Durability::Process,
             when_full: WhenFull::ShedOldest,
             min_free_percent: 5.0,
