@@ -272,6 +272,15 @@ impl Journal {
         Ok(Listener::ALL.into_iter().map(|listener| (listener, of(listener))).collect())
     }
 
+    /// Points logged since the journal was opened, by listener, and the sequence number after the last
+    /// of them.
+    #[must_use]
+    pub fn logged_since_open(&self) -> (u64, Vec<(Listener, u64)>) {
+        let log = lock(&self.shared().log);
+        let of = |listener: Listener| log.counters.listeners.get(listener as usize).copied().unwrap_or(0);
+        (log.end, Listener::ALL.into_iter().map(|listener| (listener, of(listener))).collect())
+    }
+
     /// Saves all positions now and syncs every file, whatever the durability.
     ///
     /// # Errors

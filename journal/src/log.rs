@@ -5,7 +5,7 @@ use crate::ledger::{Account, Wake};
 use crate::ring::Ring;
 use crate::segment::summary::{Sealed, Summary};
 use crate::sets::{SetCounts, SetTable};
-use skyline_core::batch::Batch;
+use skyline_core::batch::{Batch, Listener};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -61,6 +61,8 @@ impl Segment {
 pub(crate) struct Counters {
     pub(crate) points: u64,
     pub(crate) batches: u64,
+    /// Points by listener, at its number.
+    pub(crate) listeners: [u64; Listener::ALL.len() + 1],
     /// Bytes of records.
     pub(crate) bytes: u64,
     pub(crate) write_errors: u64,
@@ -156,6 +158,9 @@ impl Log {
         }
         self.counters.points += batch.len() as u64;
         self.counters.batches += 1;
+        if let Some(points) = self.counters.listeners.get_mut(batch.source.listener as usize) {
+            *points += batch.len() as u64;
+        }
         self.counters.bytes += bytes;
         self.end = to;
         for account in self.accounts.iter_mut().filter(|account| !account.gone) {

@@ -135,7 +135,6 @@ impl Intake {
         inner.router.load().route(&mut batch);
         let mut until = None;
         loop {
-            let appending = inner.account.appending();
             batch = match inner.journal.append(batch).await {
                 Ok(logged) => {
                     inner.account.logged(listener, points);
@@ -147,7 +146,6 @@ impl Intake {
                     return None;
                 }
             };
-            drop(appending);
             if !self.waits(&batch) || until.is_some_and(|until| Instant::now() >= until) {
                 self.lost(listener, points, None);
                 return None;

@@ -15,9 +15,6 @@ use std::sync::{Mutex, PoisonError};
 /// First line of the file.
 const HEADING: &str = "skyline listener ledger 1";
 
-/// Attempts at a moment between two batches, before a save is left to the next second.
-const ATTEMPTS: usize = 1_000;
-
 /// Why an intake cannot be opened or its ledger not be saved.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -59,10 +56,6 @@ impl ListenerLedger {
 #[derive(Debug)]
 pub(super) struct Account {
     lines: [Line; Listener::ALL.len()],
-    /// Calls of append that have not been counted yet.
-    appending: AtomicU64,
-    /// Calls of append ever.
-    appends: AtomicU64,
     file: PathBuf,
     /// What the file holds.
     saved: Mutex<String>,
@@ -72,34 +65,24 @@ pub(super) struct Account {
 struct Line {
     received: AtomicU64,
     logged: AtomicU64,
+    /// Of them, those of earlier runs.
+    logged_before: AtomicU64,
     refused: [AtomicU64; Reject::COUNT],
-}
-
-/// An append whose outcome has not been counted yet.
-#[derive(Debug)]
-pub(super) struct Appending<'a>(&'a AtomicU64);
-
-impl Drop for Appending<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
-    }
 }
 
 impl Account {
     /// The account of earlier runs: the file, and what `journal` has after it.
     pub(super) fn open(state_dir: &Path, journal: &Journal) -> Result<Self, Error> {
         let file = state_dir.join("ledger");
-        let account = Self {
-            lines: Default::default(),
-            appending: AtomicU64::new(0),
-            appends: AtomicU64::new(0),
-            saved: Mutex::new(String::new()),
-            file,
-        };
+        let account = Self { lines: Default::default(), saved: Mutex::new(String::new()), file };
         let end = account.load();
         for (listener, points) in journal.logged_by_listener(end)? {
             account.received(listener, points);
             account.logged(listener, points);
+        }
+        for (listener, now) in journal.logged_since_open().1 {
+            let line = account.line(listener);
+            line.logged_before.store(line.logged.load(Relaxed).saturating_sub(now), Relaxed);
         }
         account.save(journal)?;
         Ok(account)
@@ -119,13 +102,6 @@ impl Account {
 
     pub(super) fn received(&self, listener: Listener, points: u64) {
         self.line(listener).received.fetch_add(points, Relaxed);
-    }
-
-    /// Hold this over an append and the call of [`Account::logged`] after it.
-    pub(super) fn appending(&self) -> Appending<'_> {
-        self.appending.fetch_add(1, SeqCst);
-        self.appends.fetch_add(1, SeqCst);
-        Appending(&self.appending)
     }
 
     pub(super) fn logged(&self, listener: Listener, points: u64) {
@@ -157,10 +133,14 @@ impl Account {
     /// Saves the account if it has changed since the last save.
     ///
     /// The counts of logged points must be those of exactly the points before the sequence number
-    /// that is saved with them, so they are read at a moment at which no batch is between the
-    /// journal and its counter. If there is none now, the older file stays: it holds just as well.
+    /// that is saved with them, so they are the journal's own: the counters here follow a little later.
     pub(super) fn save(&self, journal: &Journal) -> Result<(), Error> {
-        let Some(text) = self.moment(journal) else { return Ok(()) };
+        let (end, logged) = journal.logged_since_open();
+        let mut lines = self.lines();
+        for (line, (listener, points)) in lines.iter_mut().zip(logged) {
+            line.logged = self.line(listener).logged_before.load(Relaxed) + points;
+        }
+        let text = written(end, &lines);
         let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
         if *saved == text {
             return Ok(());
@@ -172,21 +152,6 @@ impl Account {
         std::fs::rename(&part, &self.file).map_err(failed)?;
         *saved = text;
         Ok(())
-    }
-
-    fn moment(&self, journal: &Journal) -> Option<String> {
-        for _ in 0..ATTEMPTS {
-            let before = self.appends.load(SeqCst);
-            if self.appending.load(SeqCst) == 0 {
-                let end = journal.end();
-                let lines = self.lines();
-                if self.appending.load(SeqCst) == 0 && self.appends.load(SeqCst) == before {
-                    return Some(written(end, &lines));
-                }
-            }
-            std::thread::yield_now();
-        }
-        None
     }
 
     /// Takes over the counts of the file; the sequence number up to which they hold, or 0.

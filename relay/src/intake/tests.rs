@@ -168,3 +168,25 @@ async fn saves_under_load_hold_for_their_sequence_number() {
     }
     assert_eq!(account(&intake, Listener::PlaintextTcp), (6_000, 6_000, 0));
 }
+
+#[tokio::test]
+async fn a_save_during_an_append_holds_for_what_is_logged() {
+    let dir = TempDir::new().unwrap();
+    let journal = journal(dir.path(), 64 << 20);
+    let intake = intake(dir.path(), &journal);
+    intake.submit(batch(Listener::PickleTcp, 10)).await.unwrap();
+    let mut appending = Box::pin(intake.submit(batch(Listener::PickleTcp, 5)));
+    let once = std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(std::future::Future::poll(appending.as_mut(), cx).is_pending())
+    });
+    assert!(once.await, "it lets others go first");
+    let saved = |intake: &Intake| {
+        intake.save().unwrap();
+        std::fs::read_to_string(dir.path().join("ledger")).unwrap()
+    };
+    let text = saved(&intake);
+    assert!(text.contains("end 10\n") && text.contains("pickle_tcp logged 10\n"), "{text}");
+    appending.await.unwrap();
+    let text = saved(&intake);
+    assert!(text.contains("end 15\n") && text.contains("pickle_tcp logged 15\n"), "{text}");
+}
