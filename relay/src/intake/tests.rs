@@ -176,9 +176,8 @@ async fn a_save_during_an_append_holds_for_what_is_logged() {
     let intake = intake(dir.path(), &journal);
     intake.submit(batch(Listener::PickleTcp, 10)).await.unwrap();
     let mut appending = Box::pin(intake.submit(batch(Listener::PickleTcp, 5)));
-    let once = std::future::poll_fn(|cx| {
-        std::task::Poll::Ready(std::future::Future::poll(appending.as_mut(), cx).is_pending())
-    });
+    let once =
+        std::future::poll_fn(|cx| std::task::Poll::Ready(Future::poll(appending.as_mut(), cx).is_pending()));
     assert!(once.await, "it lets others go first");
     let saved = |intake: &Intake| {
         intake.save().unwrap();
