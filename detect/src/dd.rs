@@ -45,6 +45,18 @@ impl Dd {
         Self { hi: value, lo: 0.0 }
     }
 
+    /// Both doubles, for [`Self::from_parts`].
+    #[must_use]
+    pub const fn parts(self) -> [f64; 2] {
+        [self.hi, self.lo]
+    }
+
+    /// From [`Self::parts`].
+    #[must_use]
+    pub const fn from_parts([hi, lo]: [f64; 2]) -> Self {
+        Self { hi, lo }
+    }
+
     /// The nearest double.
     #[must_use]
     #[inline]

@@ -373,7 +373,7 @@ impl Shards {
     pub fn restore(&mut self, saved: Saved) {
         let hash = skyline_core::shard::name_hash(saved.name.as_bytes());
         let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, &saved.name));
-        self.place(Tracked::restored(&saved.name, hash, never, saved.note, saved.window));
+        self.place(Tracked::restored(&saved.name, hash, never, (saved.note, &saved.state), saved.window));
     }
 
     /// Removes what has become too old from the windows of a shard, then its empty metrics, and
@@ -394,13 +394,15 @@ impl Shards {
             file.remove();
             return Ok(());
         }
-        let mut writer = file.writer();
+        let (mut writer, mut state) = (file.writer(), Vec::new());
         for slot in slots {
             let place =
                 self.series.get_mut(*slot as usize / CHUNK).and_then(|c| c.get_mut(*slot as usize % CHUNK));
             if let Some(series) = place {
                 let note = series.counter_until();
-                writer.series(&series.name, note, &mut series.window);
+                state.clear();
+                series.encode_state(&mut state);
+                writer.series(&series.name, note, &state, &mut series.window);
             }
         }
         writer.finish(position)

@@ -84,6 +84,68 @@ impl Sums {
         sums
     }
 
+    /// Writes them, for a snapshot: f64s and u32s in the order of the fields, a byte, little-endian.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let pairs = [self.s1, self.s2, self.h1, self.h2, self.uy].map(Dd::parts);
+        let plain = [self.anchor, self.t_anchor, self.u1, self.u2, self.a1, self.a2];
+        for number in plain.iter().chain(pairs.as_flattened()).chain(&self.last).chain(&self.last_ts) {
+            out.extend_from_slice(&number.to_bits().to_le_bytes());
+        }
+        for count in [
+            self.n,
+            self.hour_n,
+            self.negatives,
+            self.decreases,
+            self.increases,
+            self.run,
+            self.previous_run,
+            self.evicted,
+        ] {
+            out.extend_from_slice(&count.to_le_bytes());
+        }
+        out.push(u8::from(self.tainted));
+    }
+
+    /// Reads what [`Self::encode`] wrote; `None`: it is something else.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (numbers, rest) = bytes.split_at_checked(22 * 8)?;
+        let mut numbers = numbers.as_chunks::<8>().0.iter().map(|b| f64::from_bits(u64::from_le_bytes(*b)));
+        let (counts, rest) = rest.split_at_checked(8 * 4)?;
+        let mut counts = counts.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b));
+        let [tainted] = rest.first_chunk::<1>().filter(|_| rest.len() == 1)?;
+        let mut f = || numbers.next();
+        let (anchor, t_anchor, u1, u2, a1, a2) = (f()?, f()?, f()?, f()?, f()?, f()?);
+        let mut dd = || Some(Dd::from_parts([f()?, f()?]));
+        let (s1, s2, h1, h2, uy) = (dd()?, dd()?, dd()?, dd()?, dd()?);
+        let (last, last_ts) = ([f()?, f()?, f()?], [f()?, f()?, f()?]);
+        let mut c = || counts.next();
+        Some(Self {
+            anchor,
+            t_anchor,
+            n: c()?,
+            hour_n: c()?,
+            s1,
+            s2,
+            h1,
+            h2,
+            uy,
+            u1,
+            u2,
+            a1,
+            a2,
+            last,
+            last_ts,
+            negatives: c()?,
+            decreases: c()?,
+            increases: c()?,
+            run: c()?,
+            previous_run: c()?,
+            evicted: c()?,
+            tainted: *tainted != 0,
+        })
+    }
+
     /// Sums of no point yet, anchored at the first.
     #[must_use]
     pub fn anchored(first: Datapoint) -> Self {
@@ -394,5 +456,28 @@ impl Powers {
     #[inline]
     pub fn of(&self, n: u32) -> f64 {
         self.0.get(n as usize).copied().unwrap_or(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (ts, values): (Vec<f64>, Vec<f64>) =
+            (0..500).map(|i| (f64::from(i) * 60.0, f64::from(i * 37 % 101) / 7.0)).unzip();
+        let mut sums = Sums::rebuild(WindowView::new(&ts, &values), 3_600.0);
+        sums.evicted = 7;
+        sums.tainted = true;
+        let mut bytes = Vec::new();
+        sums.encode(&mut bytes);
+        let read = Sums::decode(&bytes).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{sums:?}"));
+        for cut in 0..bytes.len() {
+            assert!(Sums::decode(&bytes[..cut]).is_none(), "{cut} bytes");
+        }
+        bytes.push(0);
+        assert!(Sums::decode(&bytes).is_none(), "a byte too many");
     }
 }

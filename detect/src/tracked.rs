@@ -123,22 +123,34 @@ impl Tracked {
     /// A metric without points. `never_counter`: it is a gauge whatever it looks like.
     #[must_use]
     pub fn new(name: &str, hash: u64, never_counter: bool) -> Self {
-        Self::restored(name, hash, never_counter, f64::NEG_INFINITY, Window::default())
+        Self::restored(name, hash, never_counter, (f64::NEG_INFINITY, &[]), Window::default())
     }
 
     /// A metric of a snapshot.
     #[must_use]
-    pub fn restored(name: &str, hash: u64, never_counter: bool, counter_until: f64, window: Window) -> Self {
+    pub fn restored(name: &str, hash: u64, never_counter: bool, saved: (f64, &[u8]), window: Window) -> Self {
+        let (counter_until, state) = saved;
+        let sums = Sums::decode(state).filter(|sums| sums.points() as usize == window.len());
+        let dirty = sums.is_none() && !window.is_empty();
+        let sums = sums.unwrap_or_default();
         Self {
             hash,
             name: name.into(),
-            sums: Sums::default(),
-            dirty: !window.is_empty(),
+            dirty,
             never_counter,
             counter_until,
             oldest: Edge::at_start(&window),
-            hour: Edge::at_start(&window),
+            hour: Edge::at(window.start().wrapping_add(sums.hour_len())),
+            sums,
             window,
+        }
+    }
+
+    /// Writes what [`Self::restored`] takes beside the points: the sums, unless they have to be made
+    /// anew anyway.
+    pub fn encode_state(&self, out: &mut Vec<u8>) {
+        if !self.dirty {
+            self.sums.encode(out);
         }
     }
 
@@ -156,8 +168,10 @@ impl Tracked {
 
     /// Drops what is older than the window at `now`. For metrics that receive nothing.
     pub fn expire(&mut self, now: f64, context: &Context) {
-        if self.window.evict(now - context.settings.full_duration - context.grace) > 0 {
-            self.dirty = true;
+        if self.dirty {
+            self.window.evict(now - context.settings.full_duration - context.grace);
+        } else {
+            self.evict(now, context);
         }
     }
 

@@ -189,6 +189,16 @@ fn shards_are_saved_and_restored_and_expire() {
     assert_eq!(loaded.position, 1440);
     loaded.series.into_iter().for_each(|saved| again.shards.restore(saved));
     assert_eq!(again.values("a"), rig.values("a"));
+    // The sums came along: the next verdict needs no point of the past, and is the same.
+    (rig.next_seq, again.next_seq) = (1440, 1440);
+    let before = (rig.shards.scans(), rig.shards.counters().clone());
+    for restored in [&mut rig, &mut again] {
+        restored.live(NOON + 60.0, &[("a", NOON + 60.0, 150.0)]);
+    }
+    let votes = rig.shards.counters().votes.iter().zip(before.1.votes).map(|(after, before)| after - before);
+    assert_eq!(again.shards.counters().votes.to_vec(), votes.collect::<Vec<_>>());
+    assert_eq!(again.shards.counters().judged, 1);
+    assert_eq!(again.shards.scans(), rig.shards.scans() - before.0);
     // Much later nothing of it is left, and the place is used again.
     again.shards.save(shard, NOON + 100_000.0, 1440, &mut file).unwrap();
     assert!(again.shards.is_empty() && again.shards.series("a", 0.0, f64::MAX).is_none());

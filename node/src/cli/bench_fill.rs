@@ -6,9 +6,10 @@ use clap::Args;
 use indicatif::ProgressBar;
 use skyline_core::clock::Clock;
 use skyline_core::shard::{SHARDS, ShardId};
+use skyline_detect::sums::Sums;
 use skyline_store::block::Sealer;
 use skyline_store::snapshot::ShardFile;
-use skyline_store::window::Window;
+use skyline_store::window::{Columns, Window};
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ pub(super) fn fill(options: &Options) -> anyhow::Result<()> {
     }
     let bar = ProgressBar::new(u64::from(SHARDS));
     let newest = (Clock::system().now() / 60.0).floor() * 60.0;
-    let mut sealer = Sealer::default();
+    let (mut sealer, mut columns, mut state) = (Sealer::default(), Columns::default(), Vec::new());
     for (shard, names) in by_shard {
         let mut file = ShardFile::new(&dir, ShardId(shard), false);
         let mut writer = file.writer();
@@ -55,7 +56,10 @@ pub(super) fn fill(options: &Options) -> anyhow::Result<()> {
                 let ts = newest - f64::from(options.minutes - 1 - i) * 60.0;
                 window.push(ts, value(&name, i), &mut sealer);
             }
-            writer.series(&name, f64::NEG_INFINITY, &mut window);
+            state.clear();
+            let limit = newest - 82_800.0;
+            Sums::rebuild(window.view(&mut columns), limit).encode(&mut state);
+            writer.series(&name, f64::NEG_INFINITY, &state, &mut window);
         }
         writer.finish(0)?;
         bar.inc(1);

@@ -4,9 +4,10 @@
 use anyhow::Context as _;
 use carbon_load::workload::Workload as Series;
 use skyline_core::shard::{SHARDS, ShardId};
+use skyline_detect::sums::Sums;
 use skyline_store::block::Sealer;
 use skyline_store::snapshot::ShardFile;
-use skyline_store::window::Window;
+use skyline_store::window::{Columns, Window};
 use skyline_tests::now;
 use std::path::Path;
 use std::process::Command;
@@ -71,7 +72,10 @@ impl Filled {
 
 /// Writes some shards, each with the numbers of its series.
 fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::Result<()> {
-    let (mut sealer, mut name) = (Sealer::default(), Vec::new());
+    let (mut sealer, mut columns) = (Sealer::default(), Columns::default());
+    let (mut name, mut state) = (Vec::new(), Vec::new());
+    // Where the first hour of a day's window ends.
+    let hour = series.timestamp(series.points.saturating_sub(1)) as f64 - 82_800.0;
     for (shard, numbers) in shards {
         let mut file = ShardFile::new(folder, ShardId(*shard), false);
         let mut writer = file.writer();
@@ -82,7 +86,9 @@ fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::R
             }
             name.clear();
             series.write_name(*i, &mut name);
-            writer.series(std::str::from_utf8(&name)?, f64::NEG_INFINITY, &mut window);
+            state.clear();
+            Sums::rebuild(window.view(&mut columns), hour).encode(&mut state);
+            writer.series(std::str::from_utf8(&name)?, f64::NEG_INFINITY, &state, &mut window);
         }
         writer.finish(0).with_context(|| format!("shard {shard}"))?;
     }
