@@ -12,21 +12,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const START: f64 = 1_700_000_000.0;
 
-fn options() -> Options {
-    Options {
-        thread: 0,
-        threads: 1,
-        judge: true,
-        max_future: 600.0,
-        max_metrics: 10_000_000,
-        max_new_names: 0,
-        skip: Vec::new(),
-        keep: Vec::new(),
-        never_counters: Vec::new(),
-        second_order: false,
-    }
-}
-
 fn value(metric: usize, minute: usize) -> f64 {
     let mut x = (metric as u64 * 0x9e37_79b9 + minute as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x ^= x >> 31;
@@ -58,7 +43,7 @@ fn minute(metrics: usize, minute: usize, seq: &mut u64) -> Vec<Batch> {
 
 fn ingest(c: &mut Criterion) {
     for (metrics, history) in [(10_000, 1500), (200_000, 130)] {
-        let mut shards = Shards::new(options(), Context::new(Settings::default(), 600.0));
+        let mut shards = Shards::new(Options::default(), Context::new(Settings::default(), 600.0));
         let (mut seq, mut at, mut found) = (0, 0, Vec::new());
         for _ in 0..history {
             for batch in minute(metrics, at, &mut seq) {

@@ -36,18 +36,7 @@ fn main() {
         .map(|text| text.lines().skip(1).filter_map(|l| l.trim().split(',').nth(1)?.parse().ok()).collect())
         .collect();
     let metrics = 20_000;
-    let options = Options {
-        thread: 0,
-        threads: 1,
-        judge: false,
-        max_future: 1e9,
-        max_metrics: metrics,
-        max_new_names: 0,
-        skip: Vec::new(),
-        keep: Vec::new(),
-        never_counters: Vec::new(),
-        second_order: false,
-    };
+    let options = Options { judge: false, ..Options::default() };
     let before = resident();
     let mut shards = Shards::new(options, Context::new(Settings::default(), 600.0));
     let mut found = Vec::new();

@@ -49,6 +49,24 @@ pub struct Options {
     pub second_order: bool,
 }
 
+impl Default for Options {
+    /// One thread for all shards; everything is stored and judged, without limits.
+    fn default() -> Self {
+        Self {
+            thread: 0,
+            threads: 1,
+            judge: true,
+            max_future: f64::INFINITY,
+            max_metrics: usize::MAX,
+            max_new_names: 0,
+            skip: Vec::new(),
+            keep: Vec::new(),
+            never_counters: Vec::new(),
+            second_order: false,
+        }
+    }
+}
+
 /// What a thread has done since it started. Plain integers; published once a second.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
@@ -373,7 +391,7 @@ impl Shards {
     pub fn restore(&mut self, saved: Saved) {
         let hash = skyline_core::shard::name_hash(saved.name.as_bytes());
         let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, &saved.name));
-        self.place(Tracked::restored(&saved.name, hash, never, (saved.note, &saved.state), saved.window));
+        self.place(Tracked::restored(&saved.name, hash, never, &saved.state, saved.window));
     }
 
     /// Removes what has become too old from the windows of a shard, then its empty metrics, and
@@ -394,15 +412,12 @@ impl Shards {
             file.remove();
             return Ok(());
         }
-        let (mut writer, mut state) = (file.writer(), Vec::new());
+        let (mut writer, mut buffer) = (file.writer(), Vec::new());
         for slot in slots {
             let place =
                 self.series.get_mut(*slot as usize / CHUNK).and_then(|c| c.get_mut(*slot as usize % CHUNK));
             if let Some(series) = place {
-                let note = series.counter_until();
-                state.clear();
-                series.encode_state(&mut state);
-                writer.series(&series.name, note, &state, &mut series.window);
+                series.save(&mut writer, &mut buffer);
             }
         }
         writer.finish(position)

@@ -46,6 +46,8 @@ pub struct Sums {
     t_anchor: f64,
     n: u32,
     hour_n: u32,
+    /// Time of the newest point counted to the first hour.
+    hour_ts: f64,
     s1: Dd,
     s2: Dd,
     h1: Dd,
@@ -78,7 +80,7 @@ impl Sums {
         for (ts, value) in view.ts.iter().zip(view.values) {
             sums.add(*ts, *value);
             if *ts < hour_limit {
-                sums.add_to_hour(*value);
+                sums.add_to_hour(*ts, *value);
             }
         }
         sums
@@ -87,7 +89,7 @@ impl Sums {
     /// Writes them, for a snapshot: f64s and u32s in the order of the fields, a byte, little-endian.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let pairs = [self.s1, self.s2, self.h1, self.h2, self.uy].map(Dd::parts);
-        let plain = [self.anchor, self.t_anchor, self.u1, self.u2, self.a1, self.a2];
+        let plain = [self.anchor, self.t_anchor, self.hour_ts, self.u1, self.u2, self.a1, self.a2];
         for number in plain.iter().chain(pairs.as_flattened()).chain(&self.last).chain(&self.last_ts) {
             out.extend_from_slice(&number.to_bits().to_le_bytes());
         }
@@ -109,13 +111,14 @@ impl Sums {
     /// Reads what [`Self::encode`] wrote; `None`: it is something else.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (numbers, rest) = bytes.split_at_checked(22 * 8)?;
+        let (numbers, rest) = bytes.split_at_checked(23 * 8)?;
         let mut numbers = numbers.as_chunks::<8>().0.iter().map(|b| f64::from_bits(u64::from_le_bytes(*b)));
         let (counts, rest) = rest.split_at_checked(8 * 4)?;
         let mut counts = counts.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b));
         let [tainted] = rest.first_chunk::<1>().filter(|_| rest.len() == 1)?;
         let mut f = || numbers.next();
-        let (anchor, t_anchor, u1, u2, a1, a2) = (f()?, f()?, f()?, f()?, f()?, f()?);
+        let (anchor, t_anchor, hour_ts) = (f()?, f()?, f()?);
+        let (u1, u2, a1, a2) = (f()?, f()?, f()?, f()?);
         let mut dd = || Some(Dd::from_parts([f()?, f()?]));
         let (s1, s2, h1, h2, uy) = (dd()?, dd()?, dd()?, dd()?, dd()?);
         let (last, last_ts) = ([f()?, f()?, f()?], [f()?, f()?, f()?]);
@@ -125,6 +128,7 @@ impl Sums {
             t_anchor,
             n: c()?,
             hour_n: c()?,
+            hour_ts,
             s1,
             s2,
             h1,
@@ -158,6 +162,13 @@ impl Sums {
         self.hour_n
     }
 
+    /// Whether the first hour holds a point that is not before `limit`: the clock was set back, or the
+    /// full duration grew.
+    #[must_use]
+    pub fn hour_passes(&self, limit: f64) -> bool {
+        self.hour_n > 0 && self.hour_ts >= limit
+    }
+
     /// The newest value.
     #[must_use]
     pub const fn newest(&self) -> f64 {
@@ -170,11 +181,14 @@ impl Sums {
         self.n
     }
 
-    /// Whether a rebuild is due: once for each turnover of the window, so that anchors follow, and
-    /// after a huge value has left.
+    /// Whether a rebuild is due: after half a turnover of the window to a whole one, so that anchors
+    /// follow, and after a huge value has left. `seed`, any number of the metric's own, says where
+    /// between: metrics that began in the same minute are not all rebuilt in the same minute.
     #[must_use]
-    pub const fn is_worn(&self) -> bool {
-        self.tainted || (self.evicted > self.n && self.evicted > 64)
+    pub const fn is_worn(&self, seed: u64) -> bool {
+        let half = self.n as u64 / 2;
+        let turnover = half + half * (seed & 0xff) / 0x100;
+        self.tainted || (self.evicted as u64 > turnover && self.evicted > 64)
     }
 
     /// The newest point joins the window.
@@ -246,9 +260,10 @@ impl Sums {
 
     /// A point has become older than the limit of the first hour.
     #[inline]
-    pub fn add_to_hour(&mut self, value: f64) {
+    pub fn add_to_hour(&mut self, ts: f64, value: f64) {
         let y = value - self.anchor;
         self.hour_n += 1;
+        self.hour_ts = ts;
         self.h1.add(y);
         self.h2.add_product(y, y);
     }

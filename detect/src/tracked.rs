@@ -14,6 +14,7 @@ use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::point::Datapoint;
 use skyline_store::block::Sealer;
 use skyline_store::edge::Edge;
+use skyline_store::snapshot::Writer;
 use skyline_store::view::WindowView;
 use skyline_store::window::{Columns, Pushed, Window};
 use std::ops::ControlFlow;
@@ -123,14 +124,19 @@ impl Tracked {
     /// A metric without points. `never_counter`: it is a gauge whatever it looks like.
     #[must_use]
     pub fn new(name: &str, hash: u64, never_counter: bool) -> Self {
-        Self::restored(name, hash, never_counter, (f64::NEG_INFINITY, &[]), Window::default())
+        Self::restored(name, hash, never_counter, &[], Window::default())
     }
 
-    /// A metric of a snapshot.
+    /// A metric of a snapshot. `state`: what [`Self::encode_state`] wrote; what is missing or does not fit
+    /// the window is made anew from the points.
     #[must_use]
-    pub fn restored(name: &str, hash: u64, never_counter: bool, saved: (f64, &[u8]), window: Window) -> Self {
-        let (counter_until, state) = saved;
-        let sums = Sums::decode(state).filter(|sums| sums.points() as usize == window.len());
+    pub fn restored(name: &str, hash: u64, never_counter: bool, state: &[u8], mut window: Window) -> Self {
+        window.stagger(hash);
+        let (counter_until, sums) = match state.split_first_chunk::<8>() {
+            Some((until, sums)) => (f64::from_bits(u64::from_le_bytes(*until)), Sums::decode(sums)),
+            None => (f64::NEG_INFINITY, None),
+        };
+        let sums = sums.filter(|sums| sums.points() as usize == window.len());
         let dirty = sums.is_none() && !window.is_empty();
         let sums = sums.unwrap_or_default();
         Self {
@@ -146,9 +152,18 @@ impl Tracked {
         }
     }
 
-    /// Writes what [`Self::restored`] takes beside the points: the sums, unless they have to be made
-    /// anew anyway.
-    pub fn encode_state(&self, out: &mut Vec<u8>) {
+    /// Adds it to a snapshot. `buffer` is reused.
+    pub fn save(&mut self, to: &mut Writer<'_>, buffer: &mut Vec<u8>) {
+        buffer.clear();
+        self.encode_state(buffer);
+        to.series(&self.name, buffer, &mut self.window);
+    }
+
+    /// Writes what [`Self::restored`] takes beside the points: until when it stays classed as a counter
+    /// (f64, little-endian, seconds), then the sums ([`Sums::encode`]) unless they have to be made anew
+    /// anyway.
+    fn encode_state(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.counter_until.to_bits().to_le_bytes());
         if !self.dirty {
             self.sums.encode(out);
         }
@@ -158,12 +173,6 @@ impl Tracked {
     #[must_use]
     pub const fn window(&self) -> &Window {
         &self.window
-    }
-
-    /// Until when it stays classed as a counter, seconds; -inf if it is none.
-    #[must_use]
-    pub const fn counter_until(&self) -> f64 {
-        self.counter_until
     }
 
     /// Drops what is older than the window at `now`. For metrics that receive nothing.
@@ -245,7 +254,7 @@ impl Tracked {
                 self.hour.advance();
             }
         }
-        if self.sums.is_worn() {
+        if self.sums.is_worn(self.hash) {
             self.dirty = true;
         }
     }
@@ -260,18 +269,23 @@ impl Tracked {
         self.dirty = false;
     }
 
-    fn judge(&mut self, now: f64, context: &mut Context) -> Judged {
-        if self.dirty {
+    /// Brings the sums up to `now`.
+    pub fn settle(&mut self, now: f64, context: &mut Context) {
+        let limit = Self::hour_limit(now, &context.settings);
+        if self.dirty || self.sums.hour_passes(limit) {
             self.rebuild(now, context);
         }
-        let limit = Self::hour_limit(now, &context.settings);
         while let Some((ts, value)) = self.hour.peek(&self.window) {
             if ts >= limit {
                 break;
             }
-            self.sums.add_to_hour(value);
+            self.sums.add_to_hour(ts, value);
             self.hour.advance();
         }
+    }
+
+    fn judge(&mut self, now: f64, context: &mut Context) -> Judged {
+        self.settle(now, context);
         if self.is_counter(now, &context.settings) {
             return self.judge_counter(now, context);
         }

@@ -5,13 +5,15 @@
 //! what waits against nothing whenever it has caught up.
 
 pub(crate) mod flight;
+mod times;
 
 use crate::position::Saved;
 use crate::sets::{SetCounts, SetTable};
 use crate::share::{Scope, Share};
-use flight::{Flight, Span, Times};
+use flight::{Flight, Span};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar};
+use times::Times;
 use tokio::sync::Notify;
 
 /// A reader's account, in points. `routed == delivered + waiting + shed` always holds.

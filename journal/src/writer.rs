@@ -362,6 +362,6 @@ impl Drop for WriterGone<'_> {
     fn drop(&mut self) {
         let mut pending = lock(&self.0.pending);
         self.0.writer_gone.store(true, Ordering::Release);
-        pending.entries.clear();
+        *pending = Pending::default();
     }
 }

@@ -1,7 +1,6 @@
 //! The command line. Each command prints what it did and what to type next.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to a person")]
 
-mod bench_fill;
 mod check;
 mod demo;
 mod http;
@@ -75,9 +74,6 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Fill a state folder with windows for a benchmark
-    #[command(hide = true)]
-    BenchFill(bench_fill::Options),
 }
 
 /// Where the settings are.
@@ -113,7 +109,6 @@ pub(crate) fn main() -> ExitCode {
             version::version(json);
             Ok(ExitCode::SUCCESS)
         }
-        Command::BenchFill(options) => bench_fill::fill(&options).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("skyline: {error:#}");

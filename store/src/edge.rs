@@ -60,7 +60,13 @@ impl Edge {
 
     fn fill(&mut self, window: &Window) -> Option<()> {
         let mut ts = [0.0; EDGE_POINTS];
-        let n = window.copy_at(self.at, &mut ts, &mut self.values);
+        // Up to a multiple of the chunk: positions start anywhere (see [`Window::stagger`]), so that the
+        // cursors of many metrics do not all decode in the same minute.
+        let room = EDGE_POINTS - self.at as usize % EDGE_POINTS;
+        let n = match (ts.get_mut(..room), self.values.get_mut(..room)) {
+            (Some(ts), Some(values)) => window.copy_at(self.at, ts, values),
+            _ => 0,
+        };
         let first = ts.first().copied().filter(|_| n > 0)?;
         let step = if n > 1 { ts.get(1).copied()? - first } else { 0.0 };
         // Times are kept as a step; a chunk ends where they do not follow it exactly.

@@ -9,8 +9,9 @@
 //!
 //! `SSSS.snap` (little-endian): magic `SKYS`, version u32, position u64, generation u32, length of
 //! the blocks file u32, number of series u32, series, CRC-32 of all before. A series: name
-//! length u16, name, note f64, length u16 and bytes of the owner's state, skip u16, hint u8, spelled-out times u8, points of the tail u16,
-//! first f64, step f64, [times f64 each], values f64 each, number of blocks u16, offsets u32 each.
+//! length u16, name, length u16 and bytes of the owner's state, skip u16, hint u8, spelled-out times
+//! u8, points of the tail u16, first f64, step f64, [times f64 each], values f64 each, number of blocks
+//! u16, offsets u32 each.
 //! In a blocks file: magic `SKYB`, version u32, then length u16, CRC-32 u32, bytes of each block.
 
 use crate::block::Block;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 const SNAP_MAGIC: [u8; 4] = *b"SKYS";
 const BLOCKS_MAGIC: [u8; 4] = *b"SKYB";
-const VERSION: u32 = 2;
+const VERSION: u32 = 1;
 const BLOCKS_HEADER: u32 = 8;
 /// Below this a blocks file is not worth rewriting, bytes.
 const COMPACT_FROM: u32 = 256 << 10;
@@ -54,8 +55,6 @@ pub enum Error {
 pub struct Saved {
     /// The metric's name.
     pub name: String,
-    /// A number that the owner keeps with the series.
-    pub note: f64,
     /// Bytes that the owner keeps with the series.
     pub state: Vec<u8>,
     /// The window.
@@ -193,13 +192,11 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Adds a series; notes in its blocks where they lie.
-    /// `state` has at most 64 KiB.
-    pub fn series(&mut self, name: &str, note: f64, state: &[u8], window: &mut Window) {
+    /// Adds a series; notes in its blocks where they lie. Of `state` the first 64 KiB are kept.
+    pub fn series(&mut self, name: &str, state: &[u8], window: &mut Window) {
         let tail = &window.tail;
         self.snap.extend_from_slice(&(name.len() as u16).to_le_bytes());
         self.snap.extend_from_slice(name.as_bytes());
-        self.snap.extend_from_slice(&note.to_bits().to_le_bytes());
         let state = state.get(..usize::from(u16::MAX)).unwrap_or(state);
         self.snap.extend_from_slice(&(state.len() as u16).to_le_bytes());
         self.snap.extend_from_slice(state);
@@ -346,7 +343,6 @@ impl<'a> Input<'a> {
 fn read_series(input: &mut Input<'_>, blocks: &[u8], lost: &mut u64, live: &mut u32) -> Option<Saved> {
     let name_len = usize::from(input.u16()?);
     let name = std::str::from_utf8(input.take(name_len)?).ok()?.to_owned();
-    let note = input.f64()?;
     let state_len = usize::from(input.u16()?);
     let state = input.take(state_len)?.to_vec();
     let mut skip = input.u16()?;
@@ -375,7 +371,6 @@ fn read_series(input: &mut Input<'_>, blocks: &[u8], lost: &mut u64, live: &mut 
     }
     Some(Saved {
         name,
-        note,
         state,
         window: Window::from_parts(Tail { values, times, first, step }, sealed, skip, hint),
     })
@@ -408,7 +403,7 @@ mod tests {
     fn save(file: &mut ShardFile, series: &mut [(String, Window)], position: u64) {
         let mut writer = file.writer();
         for (name, window) in series.iter_mut() {
-            writer.series(name, 1.5, b"state", window);
+            writer.series(name, b"state", window);
         }
         writer.finish(position).unwrap();
     }
@@ -433,7 +428,7 @@ mod tests {
             let loaded = other.load().unwrap().unwrap();
             assert_eq!((loaded.position, loaded.lost_blocks), (u64::from(round), 0));
             for (saved, (name, window)) in loaded.series.iter().zip(&series) {
-                assert_eq!((&saved.name, saved.note), (name, 1.5));
+                assert_eq!((&saved.name, &saved.state[..]), (name, &b"state"[..]));
                 assert_eq!(points(&saved.window), points(window));
                 assert_eq!(saved.window.last_ts(), window.last_ts());
             }
@@ -491,7 +486,7 @@ mod tests {
         let dir_gone = dir.path().join("gone");
         file.dir = dir_gone;
         let mut writer = file.writer();
-        writer.series("a", 0.0, &[], &mut series[0].1);
+        writer.series("a", &[], &mut series[0].1);
         assert!(writer.finish(2).is_err());
         file.dir = dir.path().to_owned();
         save(&mut file, &mut series, 3);

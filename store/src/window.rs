@@ -32,6 +32,7 @@ pub struct Window {
     /// Power of ten that fitted the last block.
     pub(crate) hint: u8,
     len: u32,
+    /// Position of the oldest point. A block ends where a position is a multiple of [`BLOCK_POINTS`].
     start: u32,
     last_ts: f64,
 }
@@ -119,6 +120,18 @@ impl Window {
         Self { tail, sealed, skip: skip as u16, hint, len: (points - skip) as u32, start: 0, last_ts }
     }
 
+    /// Chooses where its positions start, before anything refers to one: metrics that began in the
+    /// same minute (all of them, where a node is new) then do not all seal a block in the same minute.
+    /// `seed`: any number of the metric's own.
+    pub fn stagger(&mut self, seed: u64) {
+        self.start = if self.sealed.is_empty() {
+            seed as u32
+        } else {
+            // The tail goes on from where its block began.
+            (self.tail.values.len() as u32).wrapping_sub(self.len)
+        };
+    }
+
     /// Number of points.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -131,7 +144,7 @@ impl Window {
         self.len == 0
     }
 
-    /// Position of the oldest point: counts evicted points.
+    /// Position of the oldest point: grows with each that is evicted.
     #[must_use]
     pub const fn start(&self) -> u32 {
         self.start
@@ -161,7 +174,9 @@ impl Window {
     #[inline]
     pub fn push(&mut self, ts: f64, value: f64, sealer: &mut Sealer) -> Pushed {
         if ts > self.last_ts {
-            if self.tail.values.len() >= BLOCK_POINTS {
+            let tail = self.tail.values.len();
+            let ends = self.start.wrapping_add(self.len).is_multiple_of(BLOCK_POINTS as u32);
+            if tail >= BLOCK_POINTS || (ends && tail > 0) {
                 self.seal_tail(sealer);
             }
             self.tail.push(ts, value);
@@ -413,6 +428,35 @@ mod tests {
             let view = window.view(&mut columns);
             prop_assert_eq!(view.ts.to_vec(), model.keys().map(|t| f64::from(*t)).collect::<Vec<_>>());
             prop_assert_eq!(view.values.to_vec(), model.values().copied().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn metrics_that_begin_together_seal_apart() {
+        let mut sealer = Sealer::default();
+        let mut windows = vec![Window::default(); 1200];
+        for (seed, window) in (0_u64..).zip(&mut windows) {
+            window.stagger(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        }
+        for minute in 0..400 {
+            let mut sealed = 0;
+            for window in &mut windows {
+                let before = window.sealed.len();
+                window.push(f64::from(minute), 1.0, &mut sealer);
+                sealed += window.sealed.len() - before;
+                if minute == 250 {
+                    // Restored windows go on where their blocks would have ended.
+                    let old = std::mem::take(window);
+                    *window = Window::from_parts(old.tail, old.sealed, old.skip, old.hint);
+                    window.stagger(7);
+                }
+            }
+            assert!(sealed <= 30, "{sealed} of 1200 in minute {minute}");
+        }
+        for window in &windows {
+            let (first, rest) = (window.sealed.front().unwrap(), window.sealed.iter().skip(1));
+            assert!(first.len() <= BLOCK_POINTS && rest.clone().all(|block| block.len() == BLOCK_POINTS));
+            assert!((3..=4).contains(&window.sealed.len()));
         }
     }
 

@@ -8,18 +8,7 @@ use skyline_core::shard::name_hash;
 const NOON: f64 = 1_700_049_600.0;
 
 fn options() -> Options {
-    Options {
-        thread: 0,
-        threads: 1,
-        judge: true,
-        max_future: 600.0,
-        max_metrics: 100,
-        max_new_names: 0,
-        skip: Vec::new(),
-        keep: Vec::new(),
-        never_counters: Vec::new(),
-        second_order: false,
-    }
+    Options { max_future: 600.0, max_metrics: 100, ..Options::default() }
 }
 
 /// Shards, and the batches they were given.

@@ -11,9 +11,26 @@ fn oracle(tracked: &Tracked, now: f64, settings: &Settings, scratch: &mut Scratc
 
 #[derive(Debug, Clone)]
 enum Step {
-    Next { gap: u32, value: f64, delay: u32 },
-    Late { back: u32, value: f64 },
-    Again { value: f64 },
+    Next {
+        gap: u32,
+        value: f64,
+        delay: u32,
+    },
+    Late {
+        back: u32,
+        value: f64,
+    },
+    Again {
+        value: f64,
+    },
+    /// Saved and restored, perhaps with another full duration.
+    Restart {
+        full_duration: f64,
+    },
+    /// The clock is set back, seconds.
+    Back {
+        by: u32,
+    },
 }
 
 fn values() -> impl Strategy<Value = f64> {
@@ -34,6 +51,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         30 => next,
         1 => (1_u32..5000, values()).prop_map(|(back, value)| Step::Late { back, value }),
         1 => values().prop_map(|value| Step::Again { value }),
+        1 => prop_oneof![2 => Just(1.0), 1 => Just(0.7), 1 => Just(1.4)]
+            .prop_map(|full_duration| Step::Restart { full_duration }),
+        1 => (1_u32..8000).prop_map(|by| Step::Back { by }),
     ];
     prop::collection::vec(step, 1..400)
 }
@@ -61,16 +81,29 @@ fn follow(steps: &[Step], full_duration: f64, consensus: u32) {
     let mut context = Context::new(settings, 600.0);
     let mut tracked = Tracked::new("a.b", 1, true);
     let mut ts = 1_700_000_000.0;
-    let mut now = ts;
+    let mut now: f64 = ts;
+    let mut set_back = 0.0;
     for step in steps {
         let point = match step {
             Step::Next { gap, value, delay } => {
                 ts += f64::from(*gap);
-                now = f64::max(now, ts + f64::from(*delay));
+                now = f64::max(now, ts - set_back + f64::from(*delay));
                 Datapoint::new(ts, *value)
             }
             Step::Late { back, value } => Datapoint::new(ts - f64::from(*back), *value),
             Step::Again { value } => Datapoint::new(ts, *value),
+            Step::Restart { full_duration: times } => {
+                let mut state = Vec::new();
+                tracked.encode_state(&mut state);
+                tracked = Tracked::restored("a.b", 1, true, &state, tracked.window.clone());
+                context.settings.full_duration = full_duration * times;
+                continue;
+            }
+            Step::Back { by } => {
+                set_back += f64::from(*by);
+                now -= f64::from(*by);
+                continue;
+            }
         };
         let (_, judged) = tracked.observe(point, now, true, &mut context);
         agree(&tracked, judged, now, &mut context);

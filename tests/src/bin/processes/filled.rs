@@ -3,11 +3,13 @@
 
 use anyhow::Context as _;
 use carbon_load::workload::Workload as Series;
+use skyline_core::shard::name_hash;
 use skyline_core::shard::{SHARDS, ShardId};
-use skyline_detect::sums::Sums;
+use skyline_detect::settings::Settings;
+use skyline_detect::tracked::{Context, Tracked};
 use skyline_store::block::Sealer;
 use skyline_store::snapshot::ShardFile;
-use skyline_store::window::{Columns, Window};
+use skyline_store::window::Window;
 use skyline_tests::now;
 use std::path::Path;
 use std::process::Command;
@@ -72,23 +74,24 @@ impl Filled {
 
 /// Writes some shards, each with the numbers of its series.
 fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::Result<()> {
-    let (mut sealer, mut columns) = (Sealer::default(), Columns::default());
-    let (mut name, mut state) = (Vec::new(), Vec::new());
-    // Where the first hour of a day's window ends.
-    let hour = series.timestamp(series.points.saturating_sub(1)) as f64 - 82_800.0;
+    let (mut sealer, mut context) = (Sealer::default(), Context::new(Settings::default(), 600.0));
+    let (mut name, mut buffer) = (Vec::new(), Vec::new());
+    let newest = series.timestamp(series.points.saturating_sub(1)) as f64;
     for (shard, numbers) in shards {
         let mut file = ShardFile::new(folder, ShardId(*shard), false);
         let mut writer = file.writer();
         for i in numbers {
+            name.clear();
+            series.write_name(*i, &mut name);
+            let (text, hash) = (std::str::from_utf8(&name)?, name_hash(&name));
             let mut window = Window::default();
+            window.stagger(hash);
             for point in 0..series.points {
                 window.push(series.timestamp(point) as f64, series.value(*i, point), &mut sealer);
             }
-            name.clear();
-            series.write_name(*i, &mut name);
-            state.clear();
-            Sums::rebuild(window.view(&mut columns), hour).encode(&mut state);
-            writer.series(std::str::from_utf8(&name)?, f64::NEG_INFINITY, &state, &mut window);
+            let mut tracked = Tracked::restored(text, hash, false, &[], window);
+            tracked.settle(newest, &mut context);
+            tracked.save(&mut writer, &mut buffer);
         }
         writer.finish(0).with_context(|| format!("shard {shard}"))?;
     }

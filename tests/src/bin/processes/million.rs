@@ -34,12 +34,14 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<String> {
         "--points",
         &minutes.to_string(),
         "--connections",
-        // As many points a connection, whatever the number of metrics.
+        // Each connection stands for twenty hosts of a hundred metrics: a host's agent writes them at once,
+        // and hosts know nothing of each other. Points a connection are the same, however many metrics.
         &(metrics / 2_000).to_string(),
         "--rate",
         "live",
         "--burst-ms",
-        "500",
+        "3000",
+        "--spread",
     ];
     let mut send = Background::start(arguments, send_folder.path())?;
     // The node's figures are of the last minute: the worst of all that are seen is kept.
