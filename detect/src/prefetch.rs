@@ -16,10 +16,11 @@ pub fn item<T>(item: &T) {
     }
 }
 
-/// Prefetches the first cache line of a slice.
+/// Prefetches the first and the last cache line of some bytes: all of them, where they are a name's.
 #[inline]
-pub fn start<T>(slice: &[T]) {
-    line(slice.as_ptr().cast());
+pub fn ends(bytes: &[u8]) {
+    line(bytes.as_ptr());
+    line(bytes.as_ptr().wrapping_add(bytes.len().saturating_sub(1)));
 }
 
 /// Prefetches the line behind the last element of a slice: where the next push goes, if it is a

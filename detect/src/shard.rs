@@ -204,13 +204,21 @@ impl Shards {
                 mine.push((i as u32, u32::MAX));
             }
         }
-        for group in mine.chunks_mut(GROUP) {
-            self.locate(batch, group);
-            for (i, guess) in group.iter() {
+        // The memory of a group is on its way while the group before it is taken.
+        let mut groups = mine.chunks_mut(GROUP);
+        let mut located: &mut [(u32, u32)] = &mut [];
+        loop {
+            let next = groups.next().unwrap_or_default();
+            self.locate(batch, next);
+            for (i, guess) in located.iter() {
                 if let Some(sample) = batch.samples.get(*i as usize) {
                     self.take(batch, *i, sample, *guess, out);
                 }
             }
+            if next.is_empty() {
+                break;
+            }
+            located = next;
         }
         self.mine = mine;
     }
@@ -233,7 +241,7 @@ impl Shards {
         }
         for (_, guess) in group.iter() {
             if let Some(series) = self.at(*guess) {
-                prefetch::start(series.name.as_bytes());
+                prefetch::ends(series.name.as_bytes());
                 prefetch::end(series.window.tail_values());
             }
         }

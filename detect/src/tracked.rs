@@ -139,7 +139,7 @@ impl Tracked {
         let sums = sums.filter(|sums| sums.points() as usize == window.len());
         let dirty = sums.is_none() && !window.is_empty();
         let sums = sums.unwrap_or_default();
-        Self {
+        let mut tracked = Self {
             hash,
             name: name.into(),
             dirty,
@@ -149,7 +149,13 @@ impl Tracked {
             hour: Edge::at(window.start().wrapping_add(sums.hour_len())),
             sums,
             window,
+        };
+        if !dirty {
+            // The first points then find the cursors decoded, as they were.
+            tracked.oldest.peek(&tracked.window);
+            tracked.hour.peek(&tracked.window);
         }
+        tracked
     }
 
     /// Adds it to a snapshot. `buffer` is reused.

@@ -31,6 +31,8 @@ pub struct Window {
     pub(crate) skip: u16,
     /// Power of ten that fitted the last block.
     pub(crate) hint: u8,
+    /// Points of the first block, 0 without one: an eviction need not look at it.
+    first_block: u8,
     len: u32,
     /// Position of the oldest point. A block ends where a position is a multiple of [`BLOCK_POINTS`].
     start: u32,
@@ -67,7 +69,18 @@ impl Tail {
         if !self.times.is_empty() {
             self.times.push(ts);
         }
+        if self.values.len() == self.values.capacity() {
+            self.make_room(2 * n);
+        }
         self.values.push(value);
+    }
+
+    /// Makes room for `points` in all, but no more than a block needs. A tail keeps its room when it
+    /// is sealed, so that a busy window allocates nothing but its blocks.
+    pub(crate) fn make_room(&mut self, points: usize) {
+        let n = self.values.len();
+        let wanted = points.clamp(4, BLOCK_POINTS.max(n + 1));
+        self.values.reserve_exact(wanted.saturating_sub(n));
     }
 
     /// Gives every point a time of its own.
@@ -91,6 +104,7 @@ impl Default for Window {
             sealed: VecDeque::new(),
             skip: 0,
             hint: 0,
+            first_block: 0,
             len: 0,
             start: 0,
             last_ts: f64::NEG_INFINITY,
@@ -110,14 +124,35 @@ pub struct Columns {
 impl Window {
     /// A window of a snapshot's parts; blocks oldest first.
     #[must_use]
-    pub(crate) fn from_parts(tail: Tail, sealed: VecDeque<Block>, skip: u16, hint: u8) -> Self {
+    pub(crate) fn from_parts(mut tail: Tail, sealed: VecDeque<Block>, skip: u16, hint: u8) -> Self {
+        if !sealed.is_empty() {
+            // As it was: its next points come without the node having to ask for memory.
+            tail.make_room(BLOCK_POINTS);
+        }
         let points = sealed.iter().map(Block::len).sum::<usize>() + tail.values.len();
-        let skip = usize::from(skip).min(points);
+        let most = sealed.front().map_or(tail.values.len(), |block| block.len() - 1);
+        let skip = usize::from(skip).min(most);
         let last_ts = match tail.values.len() {
             0 => sealed.back().map_or(f64::NEG_INFINITY, Block::last_ts),
             n => tail.ts(n - 1),
         };
-        Self { tail, sealed, skip: skip as u16, hint, len: (points - skip) as u32, start: 0, last_ts }
+        let mut window = Self {
+            tail,
+            sealed,
+            skip: skip as u16,
+            hint,
+            first_block: 0,
+            len: (points - skip) as u32,
+            start: 0,
+            last_ts,
+        };
+        window.measure_first_block();
+        window
+    }
+
+    /// To be called whenever the first block may be another.
+    fn measure_first_block(&mut self) {
+        self.first_block = self.sealed.front().map_or(0, Block::len) as u8;
     }
 
     /// Chooses where its positions start, before anything refers to one: metrics that began in the
@@ -194,6 +229,7 @@ impl Window {
         let values = self.tail.values.get(skipped..).unwrap_or_default();
         if !ts.is_empty() {
             self.sealed.push_back(sealer.seal(&ts, values, &mut self.hint));
+            self.measure_first_block();
         }
         self.tail.values.clear();
         self.tail.times.clear();
@@ -260,6 +296,7 @@ impl Window {
         if !rest_ts.is_empty() {
             self.sealed.insert(index + 1, sealer.seal(rest_ts, rest_values, &mut self.hint));
         }
+        self.measure_first_block();
         outcome
     }
 
@@ -272,15 +309,17 @@ impl Window {
         self.len -= 1;
         self.start = self.start.wrapping_add(1);
         self.skip += 1;
-        match self.sealed.front() {
-            Some(block) if usize::from(self.skip) >= block.len() => {
-                self.sealed.pop_front();
-                self.skip = 0;
-            }
-            None if self.len == 0 => {
+        match self.first_block {
+            0 if self.len == 0 => {
                 self.tail.values.clear();
                 self.tail.times.clear();
                 self.skip = 0;
+            }
+            0 => {}
+            points if self.skip >= u16::from(points) => {
+                self.sealed.pop_front();
+                self.skip = 0;
+                self.measure_first_block();
             }
             _ => {}
         }
@@ -299,6 +338,7 @@ impl Window {
             self.skip = 0;
             self.sealed.pop_front();
         }
+        self.measure_first_block();
         let mut ts = [0.0; 1];
         let mut values = [0.0; 1];
         while self.copy_at(self.start, &mut ts, &mut values) == 1 && ts.iter().all(|t| *t <= limit) {

@@ -15,11 +15,14 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
+/// Series that are filled and restored in a second, about.
+const SERIES_A_SECOND: u64 = 5_000;
+
 /// A state folder, made once and copied for each run.
 #[derive(Debug)]
 pub(crate) struct Filled {
     folder: TempDir,
-    /// Time of its newest points: the minute before it was made, so that a live load comes after them.
+    /// Time of its newest points: about when it will be ready, so that a live load follows without a gap.
     pub(crate) newest: i64,
 }
 
@@ -30,7 +33,7 @@ impl Filled {
         let folder = tempfile::Builder::new().prefix("skyline-filled-").tempdir()?;
         let windows = folder.path().join("window");
         std::fs::create_dir_all(&windows)?;
-        let newest = now() / 60 * 60 - 60;
+        let newest = (now() + (metrics / SERIES_A_SECOND) as i64) / 60 * 60;
         let start_ts = newest - 60 * i64::from(minutes.saturating_sub(1));
         // As `carbon-load send` makes them.
         let series = Series {
@@ -76,7 +79,8 @@ impl Filled {
 fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::Result<()> {
     let (mut sealer, mut context) = (Sealer::default(), Context::new(Settings::default(), 600.0));
     let (mut name, mut buffer) = (Vec::new(), Vec::new());
-    let newest = series.timestamp(series.points.saturating_sub(1)) as f64;
+    // Not the time of the newest point, which may still be to come: sums do not go back.
+    let made = now() as f64;
     for (shard, numbers) in shards {
         let mut file = ShardFile::new(folder, ShardId(*shard), false);
         let mut writer = file.writer();
@@ -90,7 +94,7 @@ fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::R
                 window.push(series.timestamp(point) as f64, series.value(*i, point), &mut sealer);
             }
             let mut tracked = Tracked::restored(text, hash, false, &[], window);
-            tracked.settle(newest, &mut context);
+            tracked.settle(made, &mut context);
             tracked.save(&mut writer, &mut buffer);
         }
         writer.finish(0).with_context(|| format!("shard {shard}"))?;

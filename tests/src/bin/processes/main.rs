@@ -29,9 +29,12 @@ struct Options {
     /// Small workloads, one run each
     #[arg(long)]
     quick: bool,
-    /// Also a million metrics, live for ten minutes
+    /// Also a million metrics, live
     #[arg(long)]
     million: bool,
+    /// Minutes that the million is live
+    #[arg(long, default_value_t = 10)]
+    minutes: u32,
     /// Only workloads whose name contains this
     #[arg(long)]
     only: Option<String>,
@@ -70,7 +73,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         println!("{}", table::latency(&latency::all(probes)?));
     }
     if options.million && options.wants("M1") {
-        println!("{}", million::run(options.quick)?);
+        println!("{}", million::run(options.quick, options.minutes)?);
     }
     Ok(())
 }
