@@ -143,9 +143,9 @@ impl Journal {
     }
 
     /// Logs a batch: assigns `first_seq`, makes `received` not less than the last one's, writes one
-    /// record, hands it to readers. With [`Durability::Process`] it takes
-    /// microseconds, after other tasks that can run had their turn to add theirs; with [`Durability::Machine`] it awaits the `fdatasync` of its group. If the
-    /// future is dropped meanwhile, the batch may be logged all the same.
+    /// record, hands it to readers. With [`Durability::Process`] it takes microseconds, after other
+    /// tasks that can run had their turn to add theirs; with [`Durability::Machine`] it awaits the
+    /// `fdatasync` of its group. If the future is dropped meanwhile, the batch may be logged all the same.
     ///
     /// # Errors
     /// [`Error::Full`] with the batch when it was not taken, [`Error::TooLarge`], [`Error::Closed`].

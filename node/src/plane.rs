@@ -264,7 +264,7 @@ impl Plane {
             out.push(
                 Figure::gauge(
                     "skyline_verdict_latency_seconds",
-                    "Receipt to verdict, over the last minute, of the slower thread",
+                    "Receipt to verdict, over the last one to two minutes, of the slower thread",
                     worst,
                 )
                 .label("quantile", quantile),

@@ -39,11 +39,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         }
     }
     let packages = ["--package", "skyline-node", "--package", "carbon-load", "--package", "skyline-tests"];
-    let mut build = cargo::cargo(["build", "--profile", "perf", "--locked", "--bins"]);
+    let mut build = cargo::cargo(["build", "--release", "--locked", "--bins"]);
     if !cargo::run(build.args(packages))? {
         return Ok(false);
     }
-    let folder = cargo::target().join("perf");
+    let folder = cargo::target().join("release");
     let mut table = cargo::program(folder.join("processes"));
     table.env("SKYLINE_BIN", folder.join("skyline")).arg("--runs").arg(options.runs.to_string());
     for (wanted, option) in [(options.quick, "--quick"), (options.million, "--million")] {

@@ -5,9 +5,15 @@ const BUCKETS: usize = 100;
 const FIRST: f64 = 10e-6;
 const STEPS: f64 = 4.0;
 
-/// Counts of points by latency, forgotten by half once a minute.
-#[derive(Debug, Clone)]
+/// Counts of points by latency, of this minute and the one before.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Latency {
+    minute: Counts,
+    before: Counts,
+}
+
+#[derive(Debug, Clone)]
+struct Counts {
     counts: [u64; BUCKETS],
     worst: f64,
 }
@@ -23,7 +29,7 @@ impl Quantiles {
     }
 }
 
-impl Default for Latency {
+impl Default for Counts {
     fn default() -> Self {
         Self { counts: [0; BUCKETS], worst: 0.0 }
     }
@@ -33,31 +39,33 @@ impl Latency {
     /// `points` points took `seconds`.
     pub(crate) fn add(&mut self, seconds: f64, points: u64) {
         let bucket = ((seconds / FIRST).max(1.0).log2() * STEPS) as usize;
-        if let Some(count) = self.counts.get_mut(bucket.min(BUCKETS - 1)) {
+        if let Some(count) = self.minute.counts.get_mut(bucket.min(BUCKETS - 1)) {
             *count += points;
         }
-        self.worst = self.worst.max(seconds);
+        self.minute.worst = self.minute.worst.max(seconds);
     }
 
-    /// The quantiles so far.
+    /// The quantiles of one to two minutes.
     pub(crate) fn quantiles(&self) -> Quantiles {
-        let total: u64 = self.counts.iter().sum();
+        let counts = || self.minute.counts.iter().zip(&self.before.counts).map(|(now, before)| now + before);
+        let total: u64 = counts().sum();
+        let worst = self.minute.worst.max(self.before.worst);
         let at = |share: f64| {
             let mut left = (total as f64 * share) as u64;
-            for (i, count) in self.counts.iter().enumerate() {
-                if *count > left {
+            for (i, count) in counts().enumerate() {
+                if count > left {
                     return FIRST * ((i as f64 + 1.0) / STEPS).exp2();
                 }
                 left -= count;
             }
             0.0
         };
-        Quantiles([at(0.5).min(self.worst), at(0.99).min(self.worst), self.worst])
+        Quantiles([at(0.5).min(worst), at(0.99).min(worst), worst])
     }
 
-    /// Starts over.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+    /// A minute is over: the one before it is forgotten.
+    pub(crate) fn turn(&mut self) {
+        self.before = std::mem::take(&mut self.minute);
     }
 }
 
@@ -75,5 +83,10 @@ mod tests {
         assert!((0.05..0.06).contains(&q.of(0)), "{q:?}");
         assert!((0.099..=0.1).contains(&q.of(1)), "{q:?}");
         assert!((q.of(2) - 0.1).abs() < 1e-9);
+        latency.turn();
+        latency.add(1e-3, 1);
+        assert!((0.099..=0.1).contains(&latency.quantiles().of(1)), "the minute before still counts");
+        latency.turn();
+        assert!(latency.quantiles().of(2) < 2e-3);
     }
 }

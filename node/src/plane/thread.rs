@@ -84,7 +84,7 @@ struct Thread {
     position: u64,
     latency: Latency,
     ticked_at: f64,
-    cleared_at: f64,
+    turned_at: f64,
     joined: u64,
     save_errors: u64,
     save_failed_at: f64,
@@ -156,7 +156,7 @@ impl Thread {
             position,
             latency: Latency::default(),
             ticked_at: 0.0,
-            cleared_at: now,
+            turned_at: now,
             joined: 0,
             save_errors: 0,
             save_failed_at: f64::NEG_INFINITY,
@@ -280,9 +280,9 @@ impl Thread {
             return;
         }
         self.ticked_at = now;
-        if now - self.cleared_at > 60.0 {
-            self.cleared_at = now;
-            self.latency.clear();
+        if now - self.turned_at > 60.0 {
+            self.turned_at = now;
+            self.latency.turn();
         }
         self.move_position();
         self.save_state();
