@@ -10,6 +10,7 @@ mod http;
 mod node;
 mod own_metrics;
 mod plane;
+mod record;
 mod syslog;
 
 use std::process::ExitCode;

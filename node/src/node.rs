@@ -7,6 +7,7 @@ use crate::health::{self, Health};
 use crate::http::Http;
 use crate::own_metrics;
 use crate::plane::Plane;
+use crate::record;
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
@@ -73,10 +74,8 @@ impl Node {
         let name = node_name(&settings);
         // Bound first: an address that is taken ends the start before anything else is touched.
         let mut http = Http::bind(&settings.http).await?;
-        let file = &settings.record.sqlite_file;
-        let file = if file.as_os_str().is_empty() { state_dir.join("anomalies.db") } else { file.clone() };
         let sync = settings.journal.durability == Durability::Machine;
-        let store = Store::open_with(&file, StoreOptions { sync, clock: clock.clone() }).await?;
+        let store = record::open(&settings, StoreOptions { sync, clock: clock.clone() }).await?;
         let (journal, recovered) = Journal::open(journal_options(&settings))?;
         tracing::info!(?recovered, "journal open");
         let flow = Flow::default();

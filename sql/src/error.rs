@@ -21,6 +21,14 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// The file is no database, or is one no more.
+    #[error("record {path} (record.sqlite_file): {problem}")]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// What was asked, or what is stored, makes no sense.
     #[error("record {path}: {problem}")]
     Data {
@@ -57,12 +65,14 @@ impl Error {
         let code = source.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<u32>().ok());
         // SQLite's primary result code is the low byte of the extended one.
         match (code.map(|c| c & 0xff), &source) {
-            (Some(26), _) => {
-                Self::config(path, "the file is not an SQLite database: name another file or move it away")
-            }
-            (Some(11), _) => {
-                Self::data(path, format!("{source}: the file is damaged, restore it or move it away"))
-            }
+            (Some(26), _) => Self::Damaged {
+                path: path.to_owned(),
+                problem: "the file is not an SQLite database: name another file or move it away".to_owned(),
+            },
+            (Some(11), _) => Self::Damaged {
+                path: path.to_owned(),
+                problem: format!("{source}: the file is damaged, restore it or move it away"),
+            },
             (Some(8), _) => {
                 Self::config(path, "the file cannot be written: give the node's user the right to")
             }

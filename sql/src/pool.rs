@@ -48,7 +48,8 @@ impl Store {
     /// Opens or creates the record in `path` and brings its tables up to date.
     ///
     /// # Errors
-    /// [`Error::Config`] when the file is not a record, is one of a newer version, or cannot be opened.
+    /// [`Error::Damaged`] when the file is no database; [`Error::Config`] when it is another program's, of a
+    /// newer version, or cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         Self::open_with(path, Options::default()).await
     }

@@ -108,3 +108,20 @@ fn a_calm_point_is_stored_and_not_told() -> anyhow::Result<()> {
     assert!(node.anomalies("shop.calm")?.is_empty());
     Ok(())
 }
+
+#[test]
+fn a_damaged_record_is_set_aside_and_the_node_goes_on() -> anyhow::Result<()> {
+    let mut node = Setup::window().start()?;
+    send_history(&node, "shop.cart.errors")?;
+    bad_point(&node, "shop.cart.errors")?;
+    node.stop(Duration::from_secs(20))?;
+    let state = node.folder().join("state");
+    std::fs::write(state.join("anomalies.db"), "no database, whatever it was ".repeat(1000))?;
+    node.restart()?;
+    assert!(node.anomalies("shop.cart.errors")?.is_empty());
+    send_history(&node, "shop.other")?;
+    bad_point(&node, "shop.other")?;
+    let names = std::fs::read_dir(&state)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    assert!(names.into_iter().any(|name| name.starts_with("anomalies.db.damaged-")));
+    Ok(())
+}

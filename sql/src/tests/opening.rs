@@ -13,7 +13,7 @@ async fn run(path: &Path, sql: &'static str) {
 
 async fn refused(path: &Path, reason: &str) {
     match Store::open(path).await {
-        Err(error @ Error::Config { .. }) => {
+        Err(error @ (Error::Config { .. } | Error::Damaged { .. })) => {
             let text = error.to_string();
             assert!(text.contains(reason), "{text}");
             assert!(
