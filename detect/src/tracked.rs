@@ -127,7 +127,7 @@ impl Tracked {
         Self::restored(name, hash, never_counter, &[], Window::default())
     }
 
-    /// A metric of a snapshot. `state`: what [`Self::encode_state`] wrote; what is missing or does not fit
+    /// A metric of a snapshot. `state`: what [`Self::save`] wrote; what is missing or does not fit
     /// the window is made anew from the points.
     #[must_use]
     pub fn restored(name: &str, hash: u64, never_counter: bool, state: &[u8], mut window: Window) -> Self {
