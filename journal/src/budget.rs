@@ -6,7 +6,7 @@ use crate::keeper::Keep;
 use crate::log::{Log, Segment};
 use crate::options::WhenFull;
 use crate::segment::tally::tally;
-use crate::segment::{path, summary};
+use crate::segment::{mark_end, path, summary};
 use crate::sys;
 use std::io;
 use std::sync::Arc;
@@ -68,6 +68,15 @@ impl Shared {
 
     fn remove(&self, segment: &Segment) {
         let dir = &self.options.dir;
+        let last_end = {
+            let log = lock(&self.log);
+            log.segments.is_empty().then_some(log.end)
+        };
+        if let Some(end) = last_end
+            && let Err(error) = mark_end(dir, end)
+        {
+            tracing::debug!(dir = %dir.display(), %error, "the end of an empty journal cannot be marked");
+        }
         // A summary without its segment could be taken for that of another one.
         for path in [summary::path(dir, segment.first_seq), path(dir, segment.first_seq)] {
             match std::fs::remove_file(&path) {

@@ -12,7 +12,7 @@ use crate::ring::Ring;
 use crate::segment::scan::{Item, Scan};
 use crate::segment::summary::{self, Sealed, Summary};
 use crate::segment::walk::{Bytes, Walker};
-use crate::segment::{Kind, parse_name, path};
+use crate::segment::{Kind, mark_end, parse_name, path};
 use crate::sets::{SetTable, count_sets};
 use crate::share::Scope;
 use crate::writer::Writer;
@@ -47,13 +47,14 @@ pub(crate) fn open(options: Options, clock: Clock) -> Result<(Shared, Recovered)
     let sets = SetTable::default();
     let (positions, loaded) = Store::open(dir)?;
     let mut recovered = Recovered::default();
-    let segments = segments(dir, &sets, &mut recovered)?;
-    let log_end = segments.back().map_or(0, |segment| segment.end_seq);
+    let (segments, log_end) = segments(dir, &sets, &mut recovered)?;
     // A log that has lost its end (a power cut) gives no number twice: readers may know it.
     let end = loaded.saved.iter().map(|saved| saved.position).fold(log_end, u64::max);
     if end > log_end {
         tracing::error!(dir = %dir.display(), log_end, position = end, "a reader is further than the log: points at its end are lost");
         recovered.lost_points += end - log_end;
+        // So that the next start does not say the same again.
+        mark_end(dir, end).map_err(Error::io(dir))?;
     }
     recovered.start = segments.front().map_or(end, |segment| segment.first_seq);
     recovered.end = end;
@@ -106,8 +107,8 @@ fn take_lock(dir: &Path) -> Result<File, Error> {
     }
 }
 
-/// Reads what every segment holds.
-fn segments(dir: &Path, table: &SetTable, recovered: &mut Recovered) -> Result<VecDeque<Segment>, Error> {
+/// Reads what every segment holds; the sequence number after the newest point.
+fn segments(dir: &Path, table: &SetTable, recovered: &mut Recovered) -> Result<(VecDeque<Segment>, u64), Error> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
         let name = entry.map_err(Error::io(dir))?.file_name();
@@ -116,6 +117,7 @@ fn segments(dir: &Path, table: &SetTable, recovered: &mut Recovered) -> Result<V
     names.sort_unstable();
     let last = names.last().copied();
     let mut found: VecDeque<Segment> = VecDeque::with_capacity(names.len());
+    let mut end = 0;
     for first_seq in names {
         let file = path(dir, first_seq);
         let bytes = fs::metadata(&file).map_err(Error::io(&file))?.len();
@@ -129,23 +131,30 @@ fn segments(dir: &Path, table: &SetTable, recovered: &mut Recovered) -> Result<V
                 settle(dir, &survey, is_last, recovered)?
             }
         };
+        let expected = found.back().map_or(first_seq, |before| before.end_seq);
         if segment.end_seq == segment.first_seq {
-            fs::remove_file(&file).map_err(Error::io(&file))?;
+            if is_last {
+                // Its name still says how far the log went: see [`mark_end`].
+                recovered.lost_points += first_seq.saturating_sub(expected);
+                end = first_seq;
+            } else {
+                fs::remove_file(&file).map_err(Error::io(&file))?;
+            }
             continue;
         }
-        let expected = found.back().map_or(first_seq, |before| before.end_seq);
         if first_seq < expected {
             tracing::error!(path = %file.display(), "a segment overlaps the one before it and is left out");
             continue;
         }
         recovered.lost_points += segment.summary.lost + (first_seq - expected);
+        end = segment.end_seq;
         found.push_back(segment);
     }
     if recovered.lost_points > 0 || recovered.skipped_bytes > 0 {
         let (points, bytes) = (recovered.lost_points, recovered.skipped_bytes);
         tracing::error!(dir = %dir.display(), points, bytes, "the journal is damaged: points are lost");
     }
-    Ok(found)
+    Ok((found, end))
 }
 
 fn read_summary(dir: &Path, first_seq: u64, bytes: u64, table: &SetTable) -> Option<Sealed> {

@@ -192,6 +192,13 @@ pub(crate) fn path(dir: &Path, first_seq: u64) -> PathBuf {
     dir.join(format!("{first_seq:020}.seg"))
 }
 
+/// Leaves an empty segment named by the log's end: without it a log whose points have all been read
+/// and freed would look to the next start like one that has been lost. A segment that is there
+/// already is left as it is.
+pub(crate) fn mark_end(dir: &Path, end: u64) -> std::io::Result<()> {
+    std::fs::File::options().create(true).append(true).open(path(dir, end)).map(drop)
+}
+
 /// The first sequence number that a segment's file name says.
 pub(crate) fn parse_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg")?;

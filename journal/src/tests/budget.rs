@@ -85,9 +85,19 @@ fn segments_go_when_all_have_read_them() {
     slow.hold(u64::MAX);
     journal.shared().tend();
     assert_eq!(journal.start(), 2000);
-    assert!(segment_files(dir.path()).is_empty());
+    let left = segment_files(dir.path());
+    assert_eq!(left.len(), 1, "it says where the log ends");
+    assert_eq!(left[0].metadata().unwrap().len(), 0);
+    drop((slow, journal));
+    for _ in 0..2 {
+        let (_, recovered) = open(options(dir.path()));
+        assert_eq!((recovered.start, recovered.end, recovered.lost_points), (2000, 2000, 0));
+    }
+    let (journal, _) = open(options(dir.path()));
     fill(&journal, 1, &Routes::All(RouteSet(0)));
     assert_eq!(journal.end(), 2025);
+    journal.crash();
+    assert_eq!(open(options(dir.path())).1.lost_points, 0);
 }
 
 #[test]

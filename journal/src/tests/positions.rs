@@ -71,6 +71,8 @@ fn a_log_that_is_gone() {
     for file in segment_files(dir.path()) {
         fs::remove_file(file).unwrap();
     }
+    assert_eq!(open(options(dir.path())).1.lost_points, 50);
+    assert_eq!(open(options(dir.path())).1.lost_points, 0, "it is said once");
     assert_eq!(reopened(dir.path()), (50, (50, 50, 0, 0)));
 }
 
