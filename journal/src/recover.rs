@@ -108,7 +108,11 @@ fn take_lock(dir: &Path) -> Result<File, Error> {
 }
 
 /// Reads what every segment holds; the sequence number after the newest point.
-fn segments(dir: &Path, table: &SetTable, recovered: &mut Recovered) -> Result<(VecDeque<Segment>, u64), Error> {
+fn segments(
+    dir: &Path,
+    table: &SetTable,
+    recovered: &mut Recovered,
+) -> Result<(VecDeque<Segment>, u64), Error> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
         let name = entry.map_err(Error::io(dir))?.file_name();

@@ -1,9 +1,10 @@
 //! The command line. Each command prints what it did and what to type next.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to a person")]
+#![expect(clippy::print_stderr, reason = "commands speak to a person")]
 
 mod check;
 mod demo;
 mod http;
+mod output;
 mod run;
 mod seed;
 mod send;
@@ -46,20 +47,26 @@ enum Command {
     Status {
         #[command(flatten)]
         config: Config,
-        /// Address of the node's status listener (default: from the settings)
-        #[arg(long, value_name = "HOST:PORT")]
+        /// Where the node's status listener is (default: http.status of the settings)
+        #[arg(long, value_name = "HOST:PORT", value_parser = http::address)]
         address: Option<std::net::SocketAddr>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Send 24 hours of minute data that end in an anomaly, and report where it arrived
+    ///
+    /// 1440 points of `horizon.test.pickle` go to the pickle port of the node that runs with these
+    /// settings, which forwards them to its destinations as any others.
     Seed {
         #[command(flatten)]
         config: Config,
-        /// Remove the seeded metric and its anomalies again
+        /// Remove the seeded metric and its anomalies from the node again
         #[arg(long)]
         remove: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// A whole node with senders and history on loopback; nothing leaves this machine
     Demo {
@@ -85,6 +92,11 @@ struct Config {
 }
 
 impl Config {
+    /// ` --config FILE` as it has to be repeated in a command that is printed.
+    fn argument(&self) -> String {
+        self.config.as_ref().map_or_else(String::new, |path| format!(" --config {}", path.display()))
+    }
+
     fn load(&self) -> anyhow::Result<skyline_conf::load::Loaded> {
         let environment: Vec<(String, String)> = std::env::vars().collect();
         Ok(skyline_conf::load::load(self.config.as_deref(), &environment)?)
@@ -100,18 +112,18 @@ pub(crate) fn main() -> ExitCode {
         Command::Status { config, address, json } => {
             block_on(status::status(&config, address, json)).map(exit_of)
         }
-        Command::Seed { config, remove } => block_on(seed::seed(&config, remove)).map(exit_of),
+        Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),
             Some(action) => block_on(demo::act(action)).map(exit_of),
         },
-        Command::Version { json } => {
-            version::version(json);
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Version { json } => version::version(json).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("skyline: {error:#}");
+        if error.is::<output::Unread>() {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("skyline: {}", output::sentence(&error));
         ExitCode::from(EXIT_SETTINGS)
     })
 }

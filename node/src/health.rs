@@ -3,11 +3,14 @@
 
 use crate::plane::Plane;
 use serde_json::{Value, json};
+use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
+use skyline_core::reject::RejectCounts;
 use skyline_journal::Journal;
 use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
+use skyline_relay::listen::Address;
 use skyline_sql::Store;
 use skyline_webapp::status::Readiness;
 use std::sync::Arc;
@@ -28,6 +31,7 @@ pub(crate) struct Health {
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
+    pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) draining: AtomicBool,
     /// Rounds in a row in which the ledger did not add up.
     unbalanced: AtomicU64,
@@ -43,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
+    pub(crate) listening: Vec<(Listener, Address)>,
 }
 
 impl Health {
@@ -56,6 +61,7 @@ impl Health {
             destinations: parts.destinations,
             plane: parts.plane,
             store: parts.store,
+            listening: parts.listening,
             draining: AtomicBool::new(false),
             unbalanced: AtomicU64::new(0),
             ledger_failures: AtomicU64::new(0),
@@ -150,7 +156,7 @@ impl Health {
             "ready": readiness.ready,
             "reasons": readiness.reasons,
             "ledger_balanced": self.is_balanced(),
-            "listeners": self.intake.ledgers().iter().filter(|l| l.received > 0).map(listener).collect::<Vec<_>>(),
+            "listeners": self.listeners_status(),
             "journal": self.journal_status(),
             "destinations": self.destinations_status(),
             "window": self.window_status(),
@@ -158,10 +164,25 @@ impl Health {
         })
     }
 
+    /// Listeners that are open, and those that were and have counts.
+    fn listeners_status(&self) -> Vec<Value> {
+        let row = |line: &ListenerLedger| {
+            let open = self.listening.iter().filter(|(listener, _)| *listener == line.listener);
+            let addresses: Vec<_> = open.map(|(_, address)| address.to_string()).collect();
+            (!addresses.is_empty() || line.received > 0).then(|| {
+                json!({
+                    "listener": line.listener.label(), "addresses": addresses, "received": line.received,
+                    "logged": line.logged, "refused": line.refused.total(), "reasons": reasons(&line.refused),
+                })
+            })
+        };
+        self.intake.ledgers().iter().filter_map(row).collect()
+    }
+
     fn journal_status(&self) -> Value {
         let mut figures = Vec::new();
         self.journal.figures(&mut figures);
-        let of = |name: &str| figures.iter().find(|f| f.name == name).map_or(0.0, |f| f.value);
+        let of = |name: &str| figures.iter().find(|f| f.name == name).map_or(0, |f| f.value as u64);
         json!({
             "points": self.journal.end(),
             "oldest": self.journal.start(),
@@ -192,15 +213,29 @@ impl Health {
         let views = self.plane.views();
         let sum = |f: &dyn Fn(&crate::plane::View) -> u64| views.iter().map(f).sum::<u64>();
         let worst = |which: usize| views.iter().map(|v| v.latency.of(which) * 1e3).fold(0.0, f64::max);
+        let mut refused = RejectCounts::default();
+        for view in &views {
+            refused.merge(&view.counters.refused);
+        }
+        // Nothing was judged: a latency of zero would be a lie.
+        let judged = sum(&|v| v.counters.judged);
+        let latency = |which: usize| (judged > 0).then(|| worst(which));
         json!({
             "metrics": sum(&|v| v.metrics),
             "stored": sum(&|v| v.counters.stored),
-            "refused": sum(&|v| v.counters.refused.total()),
+            "refused": refused.total(),
+            "reasons": reasons(&refused),
             "waiting": views.iter().map(|v| v.waiting).max().unwrap_or(0),
-            "judged": sum(&|v| v.counters.judged),
+            "judged": judged,
+            "not_judged": {
+                "too_short": sum(&|v| v.counters.gated[0]),
+                "stale": sum(&|v| v.counters.gated[1]),
+                "boring": sum(&|v| v.counters.gated[2]),
+                "counter_reset": sum(&|v| v.counters.resets),
+            },
             "anomalies": sum(&|v| v.counters.anomalies),
             "unrecorded": sum(&|v| v.unsaved_anomalies),
-            "p50_ms": worst(0), "p99_ms": worst(1), "max_ms": worst(2),
+            "p50_ms": latency(0), "p99_ms": latency(1), "max_ms": latency(2),
             "warm": self.plane.is_warm(),
         })
     }
@@ -219,13 +254,9 @@ impl Health {
     }
 }
 
-fn listener(line: &ListenerLedger) -> Value {
-    let reasons: serde_json::Map<_, _> =
-        line.refused.iter().map(|(reason, n)| (reason.label().to_owned(), Value::from(n))).collect();
-    json!({
-        "listener": line.listener.label(), "received": line.received, "logged": line.logged,
-        "refused": line.refused.total(), "reasons": reasons,
-    })
+/// Counts by reason, those above zero.
+fn reasons(refused: &RejectCounts) -> Value {
+    refused.iter().map(|(reason, n)| (reason.label().to_owned(), Value::from(n))).collect()
 }
 
 /// Memory and processor time of this process, from `/proc`.

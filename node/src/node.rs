@@ -13,11 +13,11 @@ use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
 use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
-use skyline_journal::Journal;
+use skyline_journal::{Journal, Recovered};
 use skyline_relay::dest::{Destinations, Stop};
 use skyline_relay::flow::Flow;
 use skyline_relay::intake::Intake;
-use skyline_relay::listen::{Address, Context as ListenContext, Listeners};
+use skyline_relay::listen::{Context as ListenContext, Listeners};
 use skyline_relay::route::Router;
 use skyline_sql::{Options as StoreOptions, Store};
 use std::net::SocketAddr;
@@ -36,7 +36,6 @@ pub(crate) struct Node {
     intake: Intake,
     plane: Arc<Plane>,
     destinations: Arc<Destinations>,
-    listening: Vec<(Listener, Address)>,
     listeners: TaskTracker,
     senders: TaskTracker,
     recorder: Option<tokio::task::JoinHandle<()>>,
@@ -68,16 +67,18 @@ impl Node {
     }
 
     async fn build(settings: Settings, clock: Clock, tokens: Tokens) -> anyhow::Result<Self> {
-        let state_dir = settings.node.state_dir.clone();
-        std::fs::create_dir_all(&state_dir)
-            .with_context(|| format!("node.state_dir {}", state_dir.display()))?;
         let name = node_name(&settings);
         // Bound first: an address that is taken ends the start before anything else is touched.
         let mut http = Http::bind(&settings.http).await?;
+        let bound = Listeners::bind(&settings.listen)?;
+        let state_dir = settings.node.state_dir.clone();
+        std::fs::create_dir_all(&state_dir)
+            .with_context(|| format!("node.state_dir {} cannot be made", state_dir.display()))?;
         let sync = settings.journal.durability == Durability::Machine;
         let store = record::open(&settings, StoreOptions { sync, clock: clock.clone() }).await?;
         let (journal, recovered) = Journal::open(journal_options(&settings))?;
-        tracing::info!(?recovered, "journal open");
+        let Recovered { start, end, torn_bytes, lost_points, skipped_bytes } = recovered;
+        tracing::info!(start, end, torn_bytes, lost_points, skipped_bytes, "journal open");
         let flow = Flow::default();
         let senders = TaskTracker::new();
         let router = Router::new(&settings.relay, &journal)?;
@@ -110,12 +111,12 @@ impl Node {
             destinations: Arc::clone(&destinations),
             plane: Arc::clone(&plane),
             store: store.clone(),
+            listening: bound.addresses(),
         }));
         http.serve(&health, &plane, &tokens.http);
-        let bound = Listeners::bind(&settings.listen, ListenContext { intake: intake.clone(), flow })?;
-        let listening = bound.addresses();
         let listeners = TaskTracker::new();
-        bound.spawn(&listeners, &tokens.listeners);
+        let context = ListenContext { intake: intake.clone(), flow };
+        bound.spawn(context, &listeners, &tokens.listeners);
         let node = Self {
             health,
             journal,
@@ -123,7 +124,6 @@ impl Node {
             intake,
             plane,
             destinations,
-            listening,
             listeners,
             senders,
             recorder,
@@ -132,10 +132,12 @@ impl Node {
             settings,
         };
         node.start_housekeeping();
-        for (listener, address) in &node.listening {
-            tracing::info!(listener = listener.label(), address = ?address, "listening");
+        for (what, addresses) in [("api", &node.http.api), ("status", &node.http.status)] {
+            for address in addresses {
+                tracing::info!(listener = what, %address, "listening");
+            }
         }
-        tracing::info!(api = ?node.http.api, status = ?node.http.status, "ready");
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), name = node.health.name, "started");
         Ok(node)
     }
 
@@ -272,7 +274,8 @@ impl Node {
     }
 
     fn listening_on(&self, listener: Listener) -> anyhow::Result<SocketAddr> {
-        let found = self.listening.iter().find(|(l, _)| *l == listener).and_then(|(_, address)| address.ip());
+        let found =
+            self.health.listening.iter().find(|(l, _)| *l == listener).and_then(|(_, address)| address.ip());
         found.with_context(|| format!("no {} listener", listener.label()))
     }
 

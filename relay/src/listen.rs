@@ -48,11 +48,11 @@ pub struct Context {
     pub flow: Flow,
 }
 
-/// All sockets of `[listen]`, open.
+/// All sockets of `[listen]`, open; senders wait in the kernel until [`Listeners::spawn`].
 #[derive(Debug)]
 pub struct Listeners {
     sockets: Vec<Bound>,
-    shared: Arc<Shared>,
+    settings: Listen,
 }
 
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Listeners {
     ///
     /// # Errors
     /// The first address that cannot be opened, and what to do about it. Nothing stays open then.
-    pub fn bind(settings: &Listen, context: Context) -> Result<Self, Error> {
+    pub fn bind(settings: &Listen) -> Result<Self, Error> {
         let mut sockets = Vec::new();
         let mut add =
             |listener, (address, socket)| sockets.push(Bound { listener, address, socket, path: None });
@@ -101,19 +101,7 @@ impl Listeners {
             let (address, socket, file) = bind::unix(Listener::PlaintextUnix, path)?;
             sockets.push(Bound { listener: Listener::PlaintextUnix, address, socket, path: Some(file) });
         }
-        for bound in &sockets {
-            if let Socket::Udp(socket) = &bound.socket {
-                context.intake.traffic().drops.watch(bound.listener, &bound.address, socket);
-            }
-        }
-        let shared = Arc::new(Shared {
-            permits: Arc::new(Semaphore::new(settings.max_connections.max(1) as usize)),
-            pool: Pool::default(),
-            intake: context.intake,
-            flow: context.flow,
-            settings: settings.clone(),
-        });
-        Ok(Self { sockets, shared })
+        Ok(Self { sockets, settings: settings.clone() })
     }
 
     /// Every open socket with the address that it really has (port 0 was replaced).
@@ -130,10 +118,20 @@ impl Listeners {
 
     /// Starts to read. All tasks go into `tracker`; when `stop` is cancelled they stop accepting,
     /// take what is already in their sockets, submit it and end.
-    pub fn spawn(self, tracker: &TaskTracker, stop: &CancellationToken) {
+    pub fn spawn(self, context: Context, tracker: &TaskTracker, stop: &CancellationToken) {
+        let shared = Arc::new(Shared {
+            permits: Arc::new(Semaphore::new(self.settings.max_connections.max(1) as usize)),
+            pool: Pool::default(),
+            intake: context.intake,
+            flow: context.flow,
+            settings: self.settings,
+        });
         for Bound { listener, address, socket, path } in self.sockets {
-            let (shared, stop) = (Arc::clone(&self.shared), stop.clone());
+            let (shared, stop) = (Arc::clone(&shared), stop.clone());
             tracing::info!(listener = listener.label(), %address, "listening");
+            if let Socket::Udp(socket) = &socket {
+                shared.intake.traffic().drops.watch(listener, &address, socket);
+            }
             match socket {
                 Socket::Udp(socket) => {
                     tracker.spawn(udp::serve(socket, listener, shared, stop));
@@ -147,7 +145,7 @@ impl Listeners {
                 }
             }
         }
-        tracker.spawn(look_for_pauses(self.shared, stop.clone()));
+        tracker.spawn(look_for_pauses(shared, stop.clone()));
     }
 }
 

@@ -44,6 +44,32 @@ fn node(settings: &Settings, findings: &mut Findings) {
             format!("`{}` has characters that do not belong into metric names", node.name.escape_debug());
         findings.problem("node.name", message, "use letters, digits, `_`, `-` and dots");
     }
+    for directive in node.log.split(',') {
+        log_directive(directive.trim(), findings);
+    }
+}
+
+/// One part of `node.log`: LEVEL or TARGET=LEVEL. A lone word that is no level would be taken for a target,
+/// and silence everything else.
+fn log_directive(directive: &str, findings: &mut Findings) {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let (target, level) =
+        directive.split_once('=').map_or(("", directive), |(t, level)| (t.trim(), level.trim()));
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    if !target.chars().all(is_plain) || (directive.contains('=') && target.is_empty()) {
+        let message = format!("`{}` does not name a part of the program", target.escape_debug());
+        return findings.problem("node.log", message, "write it as in `info,skyline_relay=debug`");
+    }
+    if LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+        return;
+    }
+    let advice = match nearest::word(level, LEVELS.into_iter()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            format!("levels are {}; a part has its own as in `info,skyline_relay=debug`", LEVELS.join(", "))
+        }
+    };
+    findings.problem("node.log", format!("`{}` is no level", level.escape_debug()), advice);
 }
 
 /// A path that depends on the folder from which the node is started.

@@ -53,6 +53,20 @@ fn to(settings: &mut Settings, destinations: &[&str]) {
 }
 
 #[test]
+fn levels_of_log_lines() {
+    for good in ["info", "WARN", "off", "info,skyline_relay=debug", "skyline_relay::dest = trace, error"] {
+        fine(|s| s.node.log = good.into());
+    }
+    let check = |log: &str, expected: &str| problem(|s| s.node.log = log.into(), "node.log", expected);
+    check("infoo", "`infoo` is no level; did you mean `info`?");
+    check("info,skyline_relay=debgu", "did you mean `debug`?");
+    check("skyline_relay", "levels are off, error, warn");
+    check("", "levels are");
+    check("=info", "does not name a part");
+    check("[span]=info", "does not name a part");
+}
+
+#[test]
 fn addresses_that_are_used_twice() {
     fine(|_| {});
     problem(

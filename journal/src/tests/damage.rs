@@ -182,7 +182,11 @@ fn foreign_files_are_left_alone() {
     fs::write(dir.path().join("notes.txt"), b"x").unwrap();
     fs::write(dir.path().join("00000000000000000007.seg"), b"").unwrap();
     let (journal, recovered) = open(options(dir.path()));
-    assert_eq!(recovered, Recovered { start: 7, end: 7, ..Recovered::default() }, "an empty one marks the end");
+    assert_eq!(
+        recovered,
+        Recovered { start: 7, end: 7, ..Recovered::default() },
+        "an empty one marks the end"
+    );
     append(&journal, batch(0, 3, to(RouteSet(0)))).unwrap();
     assert_eq!(journal.end(), 10);
     assert!(dir.path().join("12.seg").exists() && dir.path().join("notes.txt").exists());

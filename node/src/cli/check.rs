@@ -4,6 +4,7 @@ mod disk;
 mod peers;
 mod ports;
 
+use super::output::{program, say};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use skyline_conf::check::Severity;
@@ -99,10 +100,12 @@ impl Report {
 
     fn push(&mut self, line: Line) {
         if !self.quiet {
-            match &self.bar {
-                Some(bar) => bar.suspend(|| println!("{line}")),
-                None => println!("{line}"),
-            }
+            let said = match &self.bar {
+                Some(bar) => bar.suspend(|| say!("{line}")),
+                None => say!("{line}"),
+            };
+            // The summary will say it again.
+            self.quiet = said.is_err();
         }
         self.lines.push(line);
     }
@@ -140,9 +143,9 @@ pub(super) fn check(config: Option<&Path>, json: bool) -> anyhow::Result<bool> {
     let mut report = Report::new(json);
     let running = all(config, &environment, &mut report)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&report.lines)?);
+        say!("{}", serde_json::to_string_pretty(&report.lines)?)?;
     } else {
-        println!("{}", summary(&report, config, running));
+        say!("{}", summary(&report, config, running, &program()))?;
     }
     Ok(report.is_usable())
 }
@@ -219,13 +222,15 @@ fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) {
     }
 }
 
-fn summary(report: &Report, config: Option<&Path>, running: bool) -> String {
+fn summary(report: &Report, config: Option<&Path>, running: bool, program: &str) -> String {
     let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let file = config.map_or_else(String::new, |path| format!(" --config {}", path.display()));
     let next = match (report.is_usable(), running) {
-        (true, false) => format!("skyline run{file}"),
-        (true, true) => format!("restart the node that runs, then skyline status{file}"),
-        (false, _) => format!("mend what is marked `problem`, then skyline check{file}"),
+        (true, false) => format!("{program} run{file}"),
+        (true, true) => {
+            format!("a node runs; to use changed settings restart it, then {program} status{file}")
+        }
+        (false, _) => format!("mend what is marked `problem`, then {program} check{file}"),
     };
     format!(
         "\n{} ok, {}, {}: {}\nnext: {next}",

@@ -1,19 +1,20 @@
 //! `skyline demo`: a whole node on loopback with senders and a day of history, and `demo break`,
 //! which breaks one of the services and watches until the anomaly is found.
 
+mod running;
 mod shop;
 
 use super::http;
+use super::output::{program, say};
 use super::send::{PickleSender, Point, reachable};
 use crate::node::Node;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use hyper::Method;
-use serde::{Deserialize, Serialize};
+use running::{FOLDER, Note, Running, find, remove_dead};
 use skyline_conf::model::Settings;
 use skyline_core::clock::Clock;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -37,21 +38,13 @@ pub(crate) struct Options {
     seconds: Option<f64>,
 }
 
-/// Where a running demo can be reached.
-#[derive(Debug, Serialize, Deserialize)]
-struct Running {
-    api: SocketAddr,
-    pickle: SocketAddr,
-}
-
-fn note_path() -> PathBuf {
-    let user = std::env::var("USER").unwrap_or_else(|_| "user".to_owned());
-    std::env::temp_dir().join(format!("skyline-demo-{user}.json"))
-}
-
 /// Runs the demo until it is interrupted.
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let state = tempfile::Builder::new().prefix("skyline-demo-").tempdir()?;
+    if let Some(running) = super::block_on(async { Ok(find().await) })? {
+        anyhow::bail!("a demo runs here already, at http://{}: end it first with Ctrl-C", running.api);
+    }
+    remove_dead(&std::env::temp_dir());
+    let state = tempfile::Builder::new().prefix(FOLDER).tempdir()?;
     let mut settings = Settings::default();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     settings.node.state_dir = state.path().to_owned();
@@ -64,16 +57,21 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     settings.http.status = vec![any];
     super::run::start_logging(&settings);
     let seconds = options.seconds;
-    super::run::runtime()?.block_on(async move {
+    let shown = super::run::runtime()?.block_on(async move {
         let stop = super::run::stop_signal()?;
         let node = Node::start(settings, Clock::system()).await?;
-        let running = Running { api: node.api_address()?, pickle: node.pickle_address()? };
+        let running = Running {
+            api: node.api_address()?,
+            pickle: node.pickle_address()?,
+            status: node.status_address()?,
+        };
         let outcome = show(&node, &running, seconds, &stop).await;
-        drop(std::fs::remove_file(note_path()));
         node.stop().await;
         outcome
-    })?;
-    println!("stopped; nothing is left behind");
+    });
+    drop(state);
+    shown?;
+    say!("stopped; nothing is left behind")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,21 +82,22 @@ async fn show(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let clock = Clock::system();
-    println!(
-        "Skyline demo: a shop with {} metrics, all on loopback, state in a temporary folder",
-        shop::names().len()
-    );
+    let metrics = shop::names().len();
+    say!("Skyline demo: a shop with {metrics} metrics, all on loopback, state in a temporary folder")?;
     let began = Instant::now();
     let mut sender = PickleSender::connect(running.pickle).await?;
     let history = shop::history(clock.now());
     sender.send(&history).await?;
     node.until_stored(history.len() as u64, Duration::from_secs(60)).await?;
-    println!("filled 24 h of history: {} points in {:.1} s", history.len(), began.elapsed().as_secs_f64());
-    std::fs::write(note_path(), serde_json::to_vec(running)?).context("the demo's note for `demo break`")?;
-    println!("  anomalies  http://{}/api/v1/anomalies", running.api);
-    println!("  status     http://{}/metrics", node.status_address()?);
-    println!("  senders    plaintext {}  pickle {}", node.plaintext_address()?, running.pickle);
-    println!("every metric reports once a second now. In another terminal: skyline demo break checkout");
+    say!("filled 24 h of history: {} points in {:.1} s", history.len(), began.elapsed().as_secs_f64())?;
+    let _note = Note::write(running)?;
+    let program = program();
+    say!("  anomalies   http://{}/api/v1/anomalies", running.api)?;
+    say!("  Prometheus  http://{}/metrics", running.status)?;
+    say!("  status      {program} status --address {}", running.status)?;
+    say!("  senders     plaintext {}  pickle {}", node.plaintext_address()?, running.pickle)?;
+    say!("every metric reports once a second now; Ctrl-C ends the demo")?;
+    say!("next, in another terminal: {program} demo break checkout")?;
     let printer = print_anomalies(running.api);
     let traffic = async {
         let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -132,7 +131,7 @@ async fn print_anomalies(api: SocketAddr) -> anyhow::Result<()> {
             let id = row.get("id").and_then(serde_json::Value::as_i64).unwrap_or(0);
             if id > newest {
                 newest = id;
-                println!("ANOMALY {}", sentence(&row));
+                say!("ANOMALY {}", sentence(&row))?;
             }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -147,27 +146,27 @@ fn sentence(row: &serde_json::Value) -> String {
 /// Acts on a running demo.
 pub(super) async fn act(action: Action) -> anyhow::Result<bool> {
     let Action::Break { name } = action;
-    let note =
-        std::fs::read(note_path()).context("no demo is running here: start one with `skyline demo`")?;
-    let running: Running = serde_json::from_slice(&note).context("the demo's note cannot be read")?;
+    let running = find()
+        .await
+        .with_context(|| format!("no demo is running here: start one with `{} demo`", program()))?;
     break_service(&name, &running).await
 }
 
 async fn break_service(name: &str, running: &Running) -> anyhow::Result<bool> {
     let clock = Clock::system();
-    let points = shop::broken(name, clock.now().floor()).with_context(|| {
+    let points = shop::broken(name, clock.now()).with_context(|| {
         format!("no service `{name}`: the shop has {}", shop::SERVICES.map(|s| s.0).join(", "))
     })?;
     let before = http::get(running.api, "/api/v1/anomalies?order=desc&limit=1").await?.json()?;
     let newest = before.pointer("/anomalies/0/id").and_then(serde_json::Value::as_i64).unwrap_or(0);
     let mut sender = PickleSender::connect(reachable(running.pickle)).await?;
-    println!("1. {name} breaks: its next points are far from normal");
+    say!("1. {name} breaks: its next points are far from normal")?;
     for (metric, (ts, value)) in &points {
-        println!("     {metric} {value} at {ts}");
+        say!("     {metric} {value} at {ts}")?;
     }
     let sent = Instant::now();
     sender.send(&points).await?;
-    println!("2. sent to the node's pickle port {} after {:.1} ms", running.pickle, ms(sent));
+    say!("2. sent to the node's pickle port {} after {:.1} ms", running.pickle, ms(sent))?;
     wait_for(running, newest, &points, sent).await
 }
 
@@ -188,18 +187,19 @@ async fn wait_for(running: &Running, newest: i64, points: &[Point], sent: Instan
         });
         let ours: Vec<_> = ours.collect();
         if !ours.is_empty() {
-            println!(
+            say!(
                 "3. logged, stored, judged by nine algorithms and recorded: found {:.1} ms after the point was sent",
                 ms(sent)
-            );
+            )?;
             for row in ours {
-                println!("ANOMALY {}", sentence(row));
+                say!("ANOMALY {}", sentence(row))?;
             }
-            println!("see http://{}/api/v1/anomalies", running.api);
+            say!("see http://{}/api/v1/anomalies", running.api)?;
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    println!("3. NO anomaly within {} s: look at `skyline status`", deadline.as_secs());
+    say!("3. NO anomaly within {} s", deadline.as_secs())?;
+    say!("next: {} status --address {}", program(), running.status)?;
     Ok(false)
 }

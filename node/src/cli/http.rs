@@ -5,13 +5,21 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// Longest answer taken, bytes.
 const MAX_BODY: usize = 16 << 20;
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An address as a person writes it: `127.0.0.1:1501`, `localhost:1501`, `http://localhost:1501/metrics`.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    let rest = text.strip_prefix("http://").unwrap_or(text);
+    let host = rest.split_once('/').map_or(rest, |(host, _)| host);
+    let mut found = host.to_socket_addrs().map_err(|error| format!("{error}; write HOST:PORT"))?;
+    found.next().ok_or_else(|| format!("{host} has no address"))
+}
 
 /// An answer: status code and body.
 #[derive(Debug)]
@@ -67,4 +75,20 @@ pub(crate) async fn ask(method: Method, address: SocketAddr, path: &str) -> anyh
 /// `GET`.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<Answer> {
     ask(Method::GET, address, path).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_people_write_them() {
+        let expected = SocketAddr::from(([127, 0, 0, 1], 1501));
+        for text in ["127.0.0.1:1501", "http://127.0.0.1:1501", "http://127.0.0.1:1501/-/status"] {
+            assert_eq!(address(text), Ok(expected), "{text}");
+        }
+        assert_eq!(address("localhost:1501").map(|at| at.port()), Ok(1501));
+        assert!(address("127.0.0.1").unwrap_err().contains("write HOST:PORT"));
+        assert!(address("").is_err());
+    }
 }

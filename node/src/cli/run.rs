@@ -1,6 +1,7 @@
 //! `skyline run`: settings, parts, signals, an orderly stop.
 
 use super::EXIT_SETTINGS;
+use super::output::sentence;
 use crate::node::Node;
 use skyline_conf::model::Settings;
 use skyline_conf::model::node::LogFormat;
@@ -29,13 +30,16 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    for finding in findings {
+        tracing::warn!(key = finding.key, "{}; {}", finding.message, finding.advice);
+    }
     let settings = loaded.settings;
     runtime()?.block_on(async move {
         let stop = stop_signal()?;
         let node = match Node::start(settings, Clock::system()).await {
             Ok(node) => node,
             Err(error) => {
-                eprintln!("skyline: {error:#}");
+                eprintln!("skyline: {}", sentence(&error));
                 return Ok(ExitCode::from(EXIT_DISK));
             }
         };
@@ -59,7 +63,11 @@ pub(super) fn start_logging(settings: &Settings) {
         eprintln!("skyline: node.log `{}`: {error}; using `info`", settings.node.log);
         EnvFilter::new("info")
     });
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where nobody reads standard error any more, saying so there would be a panic.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     // A second subscriber in one process (tests) is refused; the first goes on.
     match settings.node.log_format {
         LogFormat::Text => drop(lines.with_ansi(false).try_init()),

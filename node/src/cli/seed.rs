@@ -2,9 +2,11 @@
 //! any live sender, then a report of where it arrived.
 
 use super::http;
+use super::output::{program, say};
 use super::send::{PickleSender, Point, reachable};
 use anyhow::Context as _;
 use hyper::Method;
+use serde::Serialize;
 use skyline_core::clock::Clock;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,22 +17,55 @@ const MINUTES: u32 = 1440;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends the data, or removes it; `true` if all went well.
-pub(super) async fn seed(config: &super::Config, remove: bool) -> anyhow::Result<bool> {
+pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> anyhow::Result<bool> {
     let settings = config.load()?.settings;
     let api = *settings.http.api.first().context("http.api is empty: the seed cannot be checked")?;
+    is_node(api).await?;
     if remove {
-        return self::remove(api).await;
+        return self::remove(api, json).await;
     }
     let pickle =
         settings.listen.pickle_tcp.first().context("listen.pickle_tcp is empty: switch it on to seed")?;
     let address = reachable(*pickle);
-    let now = Clock::system().now();
-    let points = points(now);
+    let was_there = stored_points(api).await? > 0;
+    let points = points(Clock::system().now());
     let mut sender = PickleSender::connect(address).await?;
     sender.send(&points).await?;
-    println!("sent {} points of {METRIC} to {address}, the last one anomalous", points.len());
+    if !json {
+        say!("sent {} points of {METRIC} to {address}, the last one anomalous", points.len())?;
+        match settings.relay.destinations.len() {
+            0 => {}
+            n => say!(
+                "the node forwards them as any others, to {n} destination{}",
+                if n == 1 { "" } else { "s" }
+            )?,
+        }
+        if was_there {
+            say!("the metric was there already; `seed --remove` first begins it anew")?;
+        }
+    }
     let last = points.last().map_or(0.0, |(_, (ts, _))| *ts);
-    report(api, points.len(), last).await
+    let arrival = arrival(api, points.len(), last).await?;
+    if json {
+        say!("{}", serde_json::to_string_pretty(&arrival)?)?;
+    } else {
+        arrival.print(api, &config.argument())?;
+    }
+    Ok(arrival.is_whole())
+}
+
+/// Other programs may listen on the port; points are sent to a node only.
+async fn is_node(api: SocketAddr) -> anyhow::Result<()> {
+    let hint = || {
+        format!(
+            "no node answers at {api} (http.api): start one with `{} run --config FILE`, and give the same \
+             --config here",
+            program()
+        )
+    };
+    let version = http::get(api, "/version").await.with_context(hint)?.json().with_context(hint)?;
+    anyhow::ensure!(version.get("SKYLINE_VERSION").is_some(), hint());
+    Ok(())
 }
 
 /// A day of a gentle curve with noise, one point a minute, then one far outside.
@@ -49,32 +84,54 @@ fn points(now: f64) -> Vec<Point> {
         .collect()
 }
 
-async fn report(api: SocketAddr, sent: usize, last: f64) -> anyhow::Result<bool> {
+/// Where the points arrived.
+#[derive(Debug, Serialize)]
+struct Arrival {
+    metric: &'static str,
+    sent: usize,
+    /// Points in the window.
+    stored: usize,
+    /// The anomaly is in the record.
+    recorded: bool,
+    /// It is in `/anomalies.json`.
+    listed: bool,
+}
+
+impl Arrival {
+    const fn is_whole(&self) -> bool {
+        self.stored >= self.sent && self.recorded && self.listed
+    }
+
+    fn print(&self, api: SocketAddr, config: &str) -> anyhow::Result<()> {
+        let yes = |ok: bool| if ok { "yes" } else { "NO" };
+        let Self { sent, stored, recorded, listed, .. } = self;
+        say!("  window           {} ({stored} of {sent} points)", yes(stored >= sent))?;
+        say!("  anomaly recorded {}", yes(*recorded))?;
+        say!("  /anomalies.json  {}", yes(*listed))?;
+        let program = program();
+        if self.is_whole() {
+            say!("all arrived: http://{api}/api/v1/anomalies?metric={METRIC}")?;
+            say!("next: {program} seed{config} --remove")
+        } else {
+            say!("something is missing\nnext: {program} status{config}")
+        }
+    }
+}
+
+async fn arrival(api: SocketAddr, sent: usize, last: f64) -> anyhow::Result<Arrival> {
     let started = tokio::time::Instant::now();
-    let (mut stored, mut recorded, mut listed) = (0, false, false);
-    while started.elapsed() < PATIENCE && !(stored >= sent && recorded && listed) {
-        stored = stored_points(api).await?;
+    let mut arrival = Arrival { metric: METRIC, sent, stored: 0, recorded: false, listed: false };
+    while started.elapsed() < PATIENCE && !arrival.is_whole() {
+        arrival.stored = stored_points(api).await?;
         let found = http::get(api, &format!("/api/v1/anomalies?metric={METRIC}&limit=1&order=desc")).await?;
-        recorded = found.status == 200
+        arrival.recorded = found.status == 200
             && found.json()?.pointer("/anomalies/0/timestamp").and_then(serde_json::Value::as_f64)
                 == Some(last);
         let dashboard = http::get(api, "/anomalies.json").await?;
-        listed = String::from_utf8_lossy(&dashboard.body).contains(METRIC);
+        arrival.listed = String::from_utf8_lossy(&dashboard.body).contains(METRIC);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let yes = |ok: bool| if ok { "yes" } else { "NO" };
-    println!("  window           {} ({stored} of {sent} points)", yes(stored >= sent));
-    println!("  anomaly recorded {}", yes(recorded));
-    println!("  /anomalies.json  {}", yes(listed));
-    let good = stored >= sent && recorded && listed;
-    if good {
-        println!(
-            "all arrived. Look at http://{api}/api/v1/anomalies?metric={METRIC}, then `skyline seed --remove`"
-        );
-    } else {
-        println!("something is missing. `skyline status` shows what the node did with the points");
-    }
-    Ok(good)
+    Ok(arrival)
 }
 
 async fn stored_points(api: SocketAddr) -> anyhow::Result<usize> {
@@ -85,15 +142,24 @@ async fn stored_points(api: SocketAddr) -> anyhow::Result<usize> {
     Ok(answer.json()?.get("points").and_then(|p| p.as_array()).map_or(0, Vec::len))
 }
 
-async fn remove(api: SocketAddr) -> anyhow::Result<bool> {
+async fn remove(api: SocketAddr, json: bool) -> anyhow::Result<bool> {
     let answer = http::ask(Method::DELETE, api, "/api/v1/seed").await?;
     let good = answer.status == 200;
-    if good {
-        println!(
-            "removed {METRIC}: its window and its anomalies (what was forwarded to Graphite stays there)"
-        );
+    if json {
+        say!("{}", String::from_utf8_lossy(&answer.body).trim_end())?;
+    } else if good {
+        let removed = answer.json()?;
+        let anomalies = removed.get("anomalies").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let window = removed.get("window").and_then(serde_json::Value::as_bool) == Some(true);
+        if window || anomalies > 0 {
+            say!(
+                "removed {METRIC}: its window and {anomalies} of its anomalies (what was forwarded stays there)"
+            )?;
+        } else {
+            say!("there was nothing of {METRIC} to remove")?;
+        }
     } else {
-        println!("not removed: the node answered {}", String::from_utf8_lossy(&answer.body));
+        say!("not removed: the node answered {}", String::from_utf8_lossy(&answer.body))?;
     }
     Ok(good)
 }

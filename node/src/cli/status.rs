@@ -1,9 +1,12 @@
 //! `skyline status`: what a running node does, in a screenful.
 
 use super::http;
+use super::output::{program, say};
 use super::send::reachable;
 use anyhow::Context as _;
+use jiff::{Timestamp, Unit};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 /// Prints the status; `true` if the node is ready and its ledger adds up.
@@ -19,17 +22,38 @@ pub(super) async fn status(
             reachable(*settings.http.status.first().context("http.status is empty: give --address")?)
         }
     };
-    let answer = http::get(address, "/-/status")
-        .await
-        .context("is the node running? Start it with `skyline run --config FILE`")?;
-    let status = answer.json()?;
+    let status = ask(address).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        say!("{}", serde_json::to_string_pretty(&status)?)?;
     } else {
-        print(&status);
+        say!("{}", text_of(&status).trim_end())?;
     }
     let is = |path: &str| status.pointer(path).and_then(Value::as_bool) == Some(true);
     Ok(is("/ready") && is("/ledger_balanced"))
+}
+
+/// The answer of a node's status listener; whatever else answers there is named as such.
+async fn ask(address: SocketAddr) -> anyhow::Result<Value> {
+    let answer = http::get(address, "/-/status").await;
+    let refused = |error: &anyhow::Error| {
+        let io = error.downcast_ref::<std::io::Error>();
+        io.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    let status = match answer {
+        Err(error) if refused(&error) => anyhow::bail!(
+            "nobody listens at {address}: is the node running? Start it with `{} run --config FILE`, or \
+             name its status listener (http.status) with --address",
+            program()
+        ),
+        other => other.and_then(|answer| answer.json()),
+    };
+    let status = status.ok().filter(|status| status.get("ledger_balanced").is_some());
+    status.with_context(|| {
+        format!(
+            "{address} answers, but is not a node's status listener: --address takes that of http.status, \
+             not that of http.api or of carbon's ports"
+        )
+    })
 }
 
 fn number(value: Option<&Value>) -> String {
@@ -52,82 +76,148 @@ fn text(value: &Value, key: &str) -> String {
     }
 }
 
-fn print(status: &Value) {
-    let at = |path: &str| status.pointer(path);
-    let word = |path: &str| at(path).and_then(Value::as_bool).unwrap_or(false);
-    println!(
-        "skyline {} on {}: {}",
+/// The whole report.
+fn text_of(status: &Value) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _written = write(&mut out, status);
+    out
+}
+
+fn rows<'a>(status: &'a Value, path: &str) -> &'a [Value] {
+    status.pointer(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn write(out: &mut String, status: &Value) -> std::fmt::Result {
+    let is = |path: &str| status.pointer(path).and_then(Value::as_bool) == Some(true);
+    let uptime = status.get("uptime_seconds").and_then(Value::as_f64).unwrap_or(0.0);
+    writeln!(
+        out,
+        "skyline {} on {}: {}, up for {}",
         text(status, "version"),
         text(status, "name"),
-        if word("/ready") { "ready" } else { "NOT READY" }
-    );
-    for reason in at("/reasons").and_then(Value::as_array).into_iter().flatten() {
-        println!("  ! {}", reason.as_str().unwrap_or("?"));
+        if is("/ready") { "ready" } else { "NOT READY" },
+        duration(uptime),
+    )?;
+    for reason in rows(status, "/reasons") {
+        writeln!(out, "  ! {}", reason.as_str().unwrap_or("?"))?;
     }
-    println!("\nin             received       logged      refused");
-    for row in at("/listeners").and_then(Value::as_array).into_iter().flatten() {
-        println!(
+    writeln!(out, "\nin                 received       logged      refused  at")?;
+    for row in rows(status, "/listeners") {
+        let at: Vec<_> = rows(row, "/addresses").iter().filter_map(Value::as_str).collect();
+        write!(
+            out,
             "  {:<14} {:>12} {:>12} {:>12}  {}",
             text(row, "listener"),
             number(row.get("received")),
             number(row.get("logged")),
             number(row.get("refused")),
-            reasons(row.get("reasons"))
-        );
+            if at.is_empty() { "(closed)".to_owned() } else { at.join(", ") }
+        )?;
+        writeln!(out, "{}", reasons(row.get("reasons")))?;
     }
-    println!(
-        "\nlog            {} points in {} bytes on disk (budget {})",
-        number(at("/journal/points")),
-        number(at("/journal/bytes")),
-        number(at("/journal/budget"))
-    );
-    println!("\nout                               routed    delivered      waiting   shed  repeats  state");
-    for row in at("/destinations").and_then(Value::as_array).into_iter().flatten() {
+    let journal = |key: &str| status.pointer(&format!("/journal/{key}"));
+    writeln!(
+        out,
+        "\njournal        {} points so far; {} on disk of {}",
+        number(journal("points")),
+        mebibytes(journal("bytes")),
+        mebibytes(journal("budget")),
+    )?;
+    write_destinations(out, rows(status, "/destinations"))?;
+    write_windows(out, status)?;
+    writeln!(
+        out,
+        "ledger         {}",
+        if is("/ledger_balanced") { "adds up" } else { "DOES NOT ADD UP: see /-/status" }
+    )?;
+    match rows(status, "/bad_points").last() {
+        Some(last) => writeln!(out, "last refused   {}", refusal(last)),
+        None => Ok(()),
+    }
+}
+
+fn write_destinations(out: &mut String, rows: &[Value]) -> std::fmt::Result {
+    if rows.is_empty() {
+        return writeln!(out, "\nout            nothing is forwarded: relay.destinations is empty");
+    }
+    writeln!(
+        out,
+        "\nout                              routed    delivered      waiting   shed  repeats  state"
+    )?;
+    for row in rows {
         let state = if row.get("connected").and_then(Value::as_bool) == Some(true) {
             "connected".to_owned()
         } else {
             format!("down: {}", text(row, "last_error"))
         };
-        println!(
-            "  {:<28} {:>12} {:>12} {:>12} {:>6} {:>8}  {state}",
+        writeln!(
+            out,
+            "  {:<24} {:>12} {:>12} {:>12} {:>6} {:>8}  {state}",
             text(row, "destination"),
             number(row.get("routed")),
             number(row.get("delivered")),
             number(row.get("waiting")),
             number(row.get("shed")),
             number(row.get("repeats")),
-        );
+        )?;
     }
-    print_windows(status);
+    Ok(())
 }
 
-fn print_windows(status: &Value) {
-    let at = |path: &str| status.pointer(path).map_or_else(|| "-".to_owned(), |v| number(Some(v)));
-    println!(
-        "\nwindow         {} metrics, {} points stored, {} refused, {} waiting",
-        at("/window/metrics"),
-        at("/window/stored"),
-        at("/window/refused"),
-        at("/window/waiting")
-    );
-    println!(
-        "verdicts       {} judged, {} anomalous; receipt to verdict p50 {} ms, p99 {} ms",
-        at("/window/judged"),
-        at("/window/anomalies"),
-        at("/window/p50_ms"),
-        at("/window/p99_ms")
-    );
-    let balanced = status.get("ledger_balanced").and_then(Value::as_bool) == Some(true);
-    println!("ledger         {}", if balanced { "balanced" } else { "DOES NOT ADD UP: see /-/status" });
-    let bad = status.get("bad_points").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    if let Some(last) = bad.last() {
-        println!("last bad point {}", last);
+fn write_windows(out: &mut String, status: &Value) -> std::fmt::Result {
+    let value = |path: &str| status.pointer(&format!("/window/{path}"));
+    let at = |path: &str| number(value(path));
+    writeln!(
+        out,
+        "\nwindow         {} metrics, {} points stored, {} refused{}, {} waiting",
+        at("metrics"),
+        at("stored"),
+        at("refused"),
+        reasons(value("reasons")),
+        at("waiting")
+    )?;
+    write!(out, "verdicts       {} judged since start, {} anomalous", at("judged"), at("anomalies"))?;
+    if value("p50_ms").is_some_and(Value::is_number) {
+        write!(out, "; receipt to verdict p50 {} ms, p99 {} ms", at("p50_ms"), at("p99_ms"))?;
     }
+    let why: Vec<_> = [
+        ("too_short", "too few points"),
+        ("stale", "stale"),
+        ("boring", "flat"),
+        ("counter_reset", "counter was reset"),
+    ]
+    .into_iter()
+    .filter(|(key, _)| value(&format!("not_judged/{key}")).and_then(Value::as_u64).unwrap_or(0) > 0)
+    .map(|(key, words)| format!("{words} {}", at(&format!("not_judged/{key}"))))
+    .collect();
+    if !why.is_empty() {
+        write!(out, "\n               not judged: {}", why.join(", "))?;
+    }
+    writeln!(out)
+}
+
+/// Where, when and why a point was refused, and what it was.
+fn refusal(row: &Value) -> String {
+    let seconds = row.get("time").and_then(Value::as_f64).unwrap_or(0.0);
+    let time = Timestamp::from_second(seconds as i64).map_or_else(|_| "?".to_owned(), |t| t.to_string());
+    let (why, listener, peer) = (text(row, "reason"), text(row, "listener"), text(row, "peer"));
+    format!("{time} by {listener} from {peer}: {why}: {}", text(row, "text"))
 }
 
 fn reasons(value: Option<&Value>) -> String {
     let Some(Value::Object(reasons)) = value else { return String::new() };
-    reasons.iter().map(|(reason, n)| format!("{reason} {}", number(Some(n)))).collect::<Vec<_>>().join(", ")
+    let each: Vec<_> = reasons.iter().map(|(reason, n)| format!("{reason} {}", number(Some(n)))).collect();
+    if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
+}
+
+fn mebibytes(bytes: Option<&Value>) -> String {
+    format!("{:.1} MiB", bytes.and_then(Value::as_f64).unwrap_or(0.0) / f64::from(1 << 20))
+}
+
+fn duration(seconds: f64) -> String {
+    let whole = jiff::SignedDuration::from_secs(seconds as i64);
+    whole.round(Unit::Second).map_or_else(|_| format!("{seconds:.0} s"), |d| format!("{d:#}"))
 }
 
 #[cfg(test)]
@@ -141,5 +231,62 @@ mod tests {
         check(999.0, "999");
         check(1_234_567.0, "1,234,567");
         check(0.25, "0.25");
+    }
+
+    #[test]
+    fn a_status_in_words() {
+        let status = serde_json::json!({
+            "version": "1.0.0", "name": "web1", "ready": true, "ledger_balanced": true, "uptime_seconds": 61.5,
+            "reasons": [], "journal": {"points": 1500, "bytes": 3_145_728, "budget": 1_048_576},
+            "listeners": [
+                {"listener": "pickle_tcp", "addresses": ["127.0.0.1:2004"], "received": 7, "logged": 5,
+                 "refused": 2, "reasons": {"bad_value": 2}},
+                {"listener": "plaintext_udp", "addresses": [], "received": 1, "logged": 1, "refused": 0,
+                 "reasons": {}},
+            ],
+            "destinations": [],
+            "window": {"metrics": 3, "stored": 4, "refused": 1, "reasons": {"too_old": 1}, "waiting": 0,
+                       "judged": 0, "anomalies": 0, "p50_ms": null, "p99_ms": null,
+                       "not_judged": {"too_short": 4, "stale": 0, "boring": 0, "counter_reset": 0}},
+            "bad_points": [{"time": 1_700_000_000.5, "listener": "pickle_tcp", "peer": "10.0.0.9:1",
+                            "reason": "bad_value", "text": "a b c"}],
+        });
+        assert_eq!(
+            text_of(&status),
+            "skyline 1.0.0 on web1: ready, up for 1m 1s\n\
+             \n\
+             in                 received       logged      refused  at\n  \
+               pickle_tcp                7            5            2  127.0.0.1:2004 (bad_value 2)\n  \
+               plaintext_udp             1            1            0  (closed)\n\
+             \n\
+             journal        1,500 points so far; 3.0 MiB on disk of 1.0 MiB\n\
+             \n\
+             out            nothing is forwarded: relay.destinations is empty\n\
+             \n\
+             window         3 metrics, 4 points stored, 1 refused (too_old 1), 0 waiting\n\
+             verdicts       0 judged since start, 0 anomalous\n               \
+                            not judged: too few points 4\n\
+             ledger         adds up\n\
+             last refused   2023-11-14T22:13:20Z by pickle_tcp from 10.0.0.9:1: bad_value: a b c\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_answers_otherwise_is_named() {
+        let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = other.local_addr().unwrap();
+        let hang_up = async {
+            loop {
+                drop(other.accept().await.unwrap());
+            }
+        };
+        let error = tokio::select! {
+            answer = ask(address) => answer.unwrap_err().to_string(),
+            () = hang_up => unreachable!(),
+        };
+        assert!(error.contains("is not a node's status listener"), "{error}");
+        drop(other);
+        let error = ask(address).await.unwrap_err().to_string();
+        assert!(error.contains("nobody listens at"), "{error}");
     }
 }

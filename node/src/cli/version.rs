@@ -1,8 +1,10 @@
 //! `skyline version`.
 
+use super::output::say;
+
 /// Prints it, as text or as one JSON object.
-pub(super) fn version(json: bool) {
-    println!("{}", text(json));
+pub(super) fn version(json: bool) -> anyhow::Result<()> {
+    say!("{}", text(json))
 }
 
 fn text(json: bool) -> String {

@@ -2,8 +2,7 @@
 
 mod node;
 
-use super::{Context, Listeners};
-use crate::flow::Flow;
+use super::Listeners;
 use node::{ANY, Node};
 use skyline_conf::model::listen::Listen;
 use skyline_core::batch::Listener;
@@ -154,14 +153,13 @@ async fn unix_sockets() {
     let mut sender = UnixStream::connect(&path).await.unwrap();
     sender.write_all(b"a 1 1\n").await.unwrap();
     node.has("a 1 1\n").await;
-    let context = Context { intake: node.intake.clone(), flow: Flow::default() };
     let second = Listen {
         plaintext_unix: vec![path.clone()],
         plaintext_tcp: Vec::new(),
         pickle_tcp: Vec::new(),
         ..Listen::default()
     };
-    let error = Listeners::bind(&second, context).unwrap_err().to_string();
+    let error = Listeners::bind(&second).unwrap_err().to_string();
     assert!(error.contains("carbon.sock") && error.contains("stop it or change"), "{error}");
     assert!(path.exists());
     node.stop().await;
@@ -172,15 +170,14 @@ async fn unix_sockets() {
 async fn an_address_that_is_taken_is_named() {
     let node = Node::start(|_, _| ());
     let taken = node.address(Listener::PlaintextTcp);
-    let context = || Context { intake: node.intake.clone(), flow: Flow::default() };
     let settings = Listen { plaintext_tcp: vec![taken], pickle_tcp: vec![ANY], ..Listen::default() };
-    let error = Listeners::bind(&settings, context()).unwrap_err().to_string();
+    let error = Listeners::bind(&settings).unwrap_err().to_string();
     assert!(error.starts_with(&format!("plaintext_tcp {taken}: ")), "{error}");
     assert!(error.contains("change listen.plaintext_tcp"), "{error}");
     let path = node.dir.path().join("none/here.sock");
     let settings =
         Listen { plaintext_unix: vec![path], plaintext_tcp: vec![ANY], pickle_tcp: vec![ANY], ..settings };
-    let error = Listeners::bind(&settings, context()).unwrap_err().to_string();
+    let error = Listeners::bind(&settings).unwrap_err().to_string();
     assert!(error.contains("make the folder"), "{error}");
     node.stop().await;
 }

@@ -85,11 +85,11 @@ impl Rig {
             clock: clock.clone(),
         };
         let intake = Intake::open(journal, router, options)?;
-        let listeners = Listeners::bind(&listen, Context { intake, flow: Flow::default() })?;
+        let listeners = Listeners::bind(&listen)?;
         let kinds = [Listener::PlaintextTcp, Listener::PlaintextUdp, Listener::PickleTcp];
         let addresses = kinds.into_iter().filter_map(|kind| Some((kind, listeners.address(kind)?))).collect();
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
-        listeners.spawn(&tracker, &stop);
+        listeners.spawn(Context { intake, flow: Flow::default() }, &tracker, &stop);
         Ok(Self { settings, reader, addresses, stop, tracker, _dir: dir })
     }
 

@@ -18,6 +18,11 @@ pub(super) fn check(settings: &Settings, clock: &Clock, report: &mut Report) {
     if writable("node.state_dir", dir, report) {
         room(settings, report);
     }
+    if in_use(dir) {
+        let message = format!("a node that runs has {}", dir.display());
+        let advice = "that is right while it runs; another node needs a folder of its own";
+        report.warning("node.state_dir", message, advice);
+    }
     let file = &settings.record.sqlite_file;
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         writable("record.sqlite_file", folder, report);
@@ -45,11 +50,18 @@ fn writable(key: &str, dir: &Path, report: &mut Report) -> bool {
         Err(error) => {
             let advice =
                 format!("make {} and give it to the user that runs the node, or change {key}", dir.display());
-            report.problem(key, format!("{}: {error}", there.display()), advice);
+            // The whole error names the file that was tried, which says nothing to the reader.
+            report.problem(key, format!("{}: {}", there.display(), error.kind()), advice);
             return false;
         }
     }
     true
+}
+
+/// Whether a node holds the lock of the journal there.
+fn in_use(dir: &Path) -> bool {
+    let lock = fs::File::open(dir.join("journal/lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 
 fn room(settings: &Settings, report: &mut Report) {

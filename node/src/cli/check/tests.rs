@@ -60,7 +60,7 @@ fn the_summary_says_what_comes_next() {
     let check = |fill: &dyn Fn(&mut Report), running, expected: &str| {
         let mut report = Report::new(true);
         fill(&mut report);
-        assert_eq!(summary(&report, Some(Path::new("/s.toml")), running), expected);
+        assert_eq!(summary(&report, Some(Path::new("/s.toml")), running, "skyline"), expected);
     };
     check(
         &|r| r.ok("a", "b"),
@@ -70,7 +70,7 @@ fn the_summary_says_what_comes_next() {
     check(
         &|r| r.warning("a", "b", "c"),
         true,
-        "\n0 ok, 1 warning, 0 problems: usable\nnext: restart the node that runs, then skyline status --config /s.toml",
+        "\n0 ok, 1 warning, 0 problems: usable\nnext: a node runs; to use changed settings restart it, then skyline status --config /s.toml",
     );
     check(
         &|r| r.problem("a", "b", "c"),

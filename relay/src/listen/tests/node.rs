@@ -75,11 +75,11 @@ impl Node {
         let intake = Intake::open(journal, router, options).unwrap();
         let flow = Flow::default();
         let context = Context { intake: intake.clone(), flow: flow.clone() };
-        let listeners = Listeners::bind(&settings, context).unwrap();
+        let listeners = Listeners::bind(&settings).unwrap();
         let addresses =
             listeners.addresses().into_iter().filter_map(|(kind, at)| Some((kind, at.ip()?))).collect();
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        listeners.spawn(&tracker, &stop);
+        listeners.spawn(context, &tracker, &stop);
         Self { dir, reader, intake, flow, tracker, stop, addresses, seen: Vec::new() }
     }
 
