@@ -31,8 +31,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     packages::install(&packages::ALL)?;
     let mut tally = Tally::default();
     tests(options, &mut tally)?;
-    if options.filter.is_none() {
-        cases_and_drives(options, &mut tally)?;
+    match &options.filter {
+        Some(filter) => anyhow::ensure!(!tally.is_empty(), "no test's name contains `{filter}`"),
+        None => cases_and_drives(options, &mut tally)?,
+    }
+    if options.filter.is_none() && !shared_data().is_dir() {
+        println!(
+            "not run: the shared cases, for want of {} (SHARED_DATA names another)",
+            shared_data().display()
+        );
     }
     let failures = tally.failures();
     if !failures.is_empty() {
@@ -78,16 +85,14 @@ fn tests(options: &Options, tally: &mut Tally) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Folder of the shared cases: beside the project, unless `SHARED_DATA` names it.
+fn shared_data() -> PathBuf {
+    std::env::var_os("SHARED_DATA").map_or_else(|| cargo::root().join("../shared/data"), PathBuf::from)
+}
+
 fn cases_and_drives(options: &Options, tally: &mut Tally) -> anyhow::Result<()> {
-    let folder =
-        std::env::var_os("SHARED_DATA").map_or_else(|| cargo::root().join("../shared/data"), PathBuf::from);
+    let folder = shared_data();
     let cases = folder.is_dir();
-    if !cases {
-        println!(
-            "skipped: the shared cases, since {} is not there (SHARED_DATA says where)",
-            folder.display()
-        );
-    }
     if !cases && options.fuzz_seconds == 0 {
         return Ok(());
     }

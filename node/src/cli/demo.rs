@@ -154,11 +154,14 @@ pub(super) async fn act(action: Action) -> anyhow::Result<bool> {
 
 async fn break_service(name: &str, running: &Running) -> anyhow::Result<bool> {
     let clock = Clock::system();
-    let points = shop::broken(name, clock.now()).with_context(|| {
-        format!("no service `{name}`: the shop has {}", shop::SERVICES.map(|s| s.0).join(", "))
-    })?;
     let before = http::get(running.api, "/api/v1/anomalies?order=desc&limit=1").await?.json()?;
     let newest = before.pointer("/anomalies/0/id").and_then(serde_json::Value::as_i64).unwrap_or(0);
+    let latest = before.pointer("/anomalies/0/timestamp").and_then(serde_json::Value::as_f64);
+    // A second anomaly of a metric at the same time would be the same one.
+    let ts = clock.now().floor().max(latest.map_or(0.0, |latest| latest + 1.0));
+    let points = shop::broken(name, ts).with_context(|| {
+        format!("no service `{name}`: the shop has {}", shop::SERVICES.map(|s| s.0).join(", "))
+    })?;
     let mut sender = PickleSender::connect(reachable(running.pickle)).await?;
     say!("1. {name} breaks: its next points are far from normal")?;
     for (metric, (ts, value)) in &points {

@@ -34,6 +34,11 @@ impl Tally {
         self.0.iter().filter(|(_, s)| s.failed > 0).map(|(name, _)| name.as_str()).collect()
     }
 
+    /// Whether anything ran.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|(_, summary)| *summary == Summary::default())
+    }
+
     /// The closing line.
     pub(super) fn line(&self) -> String {
         let sum = |of: fn(&Summary) -> u64| self.0.iter().map(|(_, s)| of(s)).sum::<u64>();

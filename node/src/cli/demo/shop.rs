@@ -75,13 +75,11 @@ pub(super) fn history(now: f64) -> Vec<Point> {
     (0..MINUTES).flat_map(|i| at(newest - f64::from(MINUTES - 1 - i) * 60.0)).collect()
 }
 
-/// The points of a service that breaks at a time, seconds; `None`: no such service. Within a second the
-/// values grow, so that the service can break twice in it.
-pub(super) fn broken(service: &str, now: f64) -> Option<Vec<Point>> {
+/// The points of a service that breaks at `ts`; `None`: no such service.
+pub(super) fn broken(service: &str, ts: f64) -> Option<Vec<Point>> {
     let (service, metrics) = SERVICES.iter().find(|(name, _)| *name == service)?;
-    let (ts, growth) = (now.floor(), 1.0 + 0.1 * now.fract());
     let worst = metrics.iter().filter(|m| m.4 > 1.0);
-    Some(worst.map(|m| (format!("shop.{service}.{}", m.0), (ts, round(m.1 * m.4 * growth)))).collect())
+    Some(worst.map(|m| (format!("shop.{service}.{}", m.0), (ts, round(m.1 * m.4)))).collect())
 }
 
 fn round(value: f64) -> f64 {
