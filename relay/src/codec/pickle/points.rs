@@ -17,6 +17,8 @@ pub(super) struct Progress {
     piece: Option<Piece>,
     /// Items of `piece` that were taken.
     taken: u32,
+    /// Datapoints that were taken of the item after them.
+    within: usize,
     /// Bytes of lines that the frame has become.
     text: usize,
     /// Members looked at: what an item that is referred to many times costs each time.
@@ -42,7 +44,8 @@ impl Machine {
     /// about `room` bytes of lines. True when all are taken; else it wants to be called again.
     ///
     /// What is not taken is passed to `refused` with its name, if it has one. Beyond
-    /// [`Limits::text_bytes`] the rest of the frame is refused, one [`Reject::FrameTooLong`] an item.
+    /// [`Limits::text_bytes`] the rest of the frame is refused as [`Reject::FrameTooLong`], the rest of the
+    /// item one by one and then one an item.
     pub fn emit(
         &mut self,
         frame: &[u8],
@@ -56,12 +59,12 @@ impl Machine {
         let stop_at = progress.text.saturating_add(room);
         while let Some(piece) = progress.piece {
             while progress.taken < piece.cells.len {
-                if progress.text >= stop_at {
+                let item = view.heap.cell(piece.cells.at + progress.taken);
+                if progress.text >= stop_at || !view.item(item, progress, stop_at, out, refused) {
                     return false;
                 }
-                let item = view.heap.cell(piece.cells.at + progress.taken);
                 progress.taken += 1;
-                view.item(item, progress, out, refused);
+                progress.within = 0;
             }
             progress.piece = view.heap.next_piece(piece);
             progress.taken = 0;
@@ -80,16 +83,22 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// Takes an item's datapoints until there is text up to `stop_at`; whether that were all.
     #[inline]
     fn item(
         self,
         item: Item,
         progress: &mut Progress,
+        stop_at: usize,
         out: &mut BatchBuilder,
         refused: &mut impl FnMut(&[u8], Reject),
-    ) {
-        if progress.text > self.limits.text_bytes || progress.work > 8 * self.frame.len() {
-            return refused(&[], Reject::FrameTooLong);
+    ) -> bool {
+        let mut refuse = |name: &[u8], why: Reject| {
+            refused(name, why);
+            true
+        };
+        if self.is_spent(progress) && progress.within == 0 {
+            return refuse(&[], Reject::FrameTooLong);
         }
         let (name, one);
         let data: &[Item] = match self.heap.members(item) {
@@ -101,25 +110,43 @@ impl View<'_> {
                 name = *first;
                 rest
             }
-            _ => return refused(&[], Reject::Item),
+            _ => return refuse(&[], Reject::Item),
         };
-        progress.work += data.len();
         let name = match name {
             Item::Text(span) => bytes(self.frame, span),
             Item::Made(span) => bytes(self.made, span),
-            Item::Garbled(span) => return refused(bytes(self.frame, span), Reject::Name),
-            _ => return refused(&[], Reject::Item),
+            Item::Garbled(span) => return refuse(bytes(self.frame, span), Reject::Name),
+            _ => return refuse(&[], Reject::Item),
         };
-        // All or nothing: an item with anything else among its pairs is of another shape.
-        if data.len() > 1 && data.iter().any(|d| !matches!(self.heap.members(*d), Members::Two(..))) {
-            return refused(name, Reject::Item);
+        if progress.within == 0 {
+            progress.work += data.len();
+            // All or nothing: an item with anything else among its pairs is of another shape.
+            if data.len() > 1 && data.iter().any(|d| !matches!(self.heap.members(*d), Members::Two(..))) {
+                return refuse(name, Reject::Item);
+            }
         }
-        for datapoint in data {
-            match self.point(name, *datapoint, out) {
+        for datapoint in data.iter().skip(progress.within) {
+            // One item can hold most of its frame.
+            if progress.within > 0 && progress.text >= stop_at {
+                return false;
+            }
+            progress.within += 1;
+            let taken = if progress.text > self.limits.text_bytes {
+                Err(Reject::FrameTooLong)
+            } else {
+                self.point(name, *datapoint, out)
+            };
+            match taken {
                 Ok(()) => progress.text += name.len() + NUMBERS,
                 Err(why) => refused(name, why),
             }
         }
+        true
+    }
+
+    /// Whether the frame has become as much as it may, or costs as much.
+    fn is_spent(self, progress: &Progress) -> bool {
+        progress.text > self.limits.text_bytes || progress.work > 8 * self.frame.len()
     }
 
     #[inline]

@@ -264,6 +264,32 @@ fn a_name_sent_once_and_meant_often_is_bounded() {
 }
 
 #[test]
+fn an_item_with_a_long_name_and_many_pairs_is_bounded() {
+    let item = [&b"(X\x10\x27\0\0"[..], &[b'n'; 10_000], b"K\x05K\x06\x86q\0"].concat();
+    let frame = [&b"]("[..], &item, &b"h\0".repeat(99_999), b"te."].concat();
+    let mut machine = Machine::new();
+    machine.run(&frame).unwrap();
+    let (mut points, mut refused, mut largest, mut text) = (0, 0, 0, 0);
+    loop {
+        let mut out = BatchBuilder::new(SOURCE, 1.0);
+        let done = machine.emit(&frame, LIMITS, 100_000, &mut out, &mut |_: &[u8], why| {
+            assert_eq!(why, Reject::FrameTooLong);
+            refused += 1;
+        });
+        if let Some(batch) = out.finish() {
+            points += batch.len();
+            largest = largest.max(batch.text.len());
+            text += batch.text.len();
+        }
+        if done {
+            break;
+        }
+    }
+    assert_eq!(points + refused, 100_000);
+    assert!(text < LIMITS.text_bytes + 20_000 && largest < 120_000, "{text} {largest}");
+}
+
+#[test]
 fn points_can_be_taken_in_pieces() {
     let frame = [
         b"](",
