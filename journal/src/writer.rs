@@ -29,6 +29,10 @@ const GROUP_BYTES: usize = 1 << 20;
 /// Pending bytes that nobody waits to become more.
 const GATHERED_BYTES: usize = 128 << 10;
 
+/// Seconds by which the clock has to fall back before receipt times follow it. Less is the work of a time
+/// daemon; more is a clock that was wrong, and every point would look old until the time is reached again.
+const CLOCK_SET_BACK: f64 = 60.0;
+
 pub(crate) type Outcome = Result<Arc<Batch>, Error>;
 
 /// A batch that is ready to be written.
@@ -256,6 +260,7 @@ impl Shared {
 
     fn commit(&self, writer: &mut Writer, group: Vec<Entry>, after: &mut After) {
         let need: usize = group.iter().map(Entry::bytes).sum();
+        self.follow_clock(writer, &group);
         let ready = self.ready_segment(writer, need as u64);
         let written = ready.and_then(|()| {
             let layout = Layout::new(&group, writer.next_seq, writer.last_received, &self.sets, |set| {
@@ -266,6 +271,20 @@ impl Shared {
         match written {
             Ok(layout) => self.publish(writer, group, layout, after),
             Err(error) => self.refuse(writer, group, &error),
+        }
+    }
+
+    /// Ends the segment where the clock was set back: receipt times grow within a segment only.
+    fn follow_clock(&self, writer: &mut Writer, group: &[Entry]) {
+        let Some(received) = group.iter().map(|e| e.batch.received).find(|r| r.is_finite()) else { return };
+        if received + CLOCK_SET_BACK >= writer.last_received {
+            return;
+        }
+        let back = writer.last_received - received;
+        tracing::warn!(dir = %self.options.dir.display(), seconds = back, "the clock was set back; points are received in its time from here on");
+        writer.last_received = received;
+        if writer.active.as_ref().is_some_and(|active| active.bytes > 0) {
+            writer.close();
         }
     }
 
