@@ -116,6 +116,7 @@ pub struct Shards {
     judged: Vec<u64>,
     counted_from: u64,
     counters: Counters,
+    newest: f64,
     mine: Vec<(u32, u32)>,
 }
 
@@ -137,6 +138,7 @@ impl Shards {
             judged: vec![0; usize::from(SHARDS)],
             counted_from: 0,
             counters: Counters::default(),
+            newest: f64::NEG_INFINITY,
             mine: Vec::new(),
         }
     }
@@ -281,6 +283,7 @@ impl Shards {
             return;
         };
         let (pushed, verdict) = series.observe(point, batch.received, judge, &mut self.context);
+        self.newest = self.newest.max(point.ts);
         if counts {
             self.counters.stored += 1;
             match pushed {
@@ -400,6 +403,12 @@ impl Shards {
         let hash = skyline_core::shard::name_hash(saved.name.as_bytes());
         let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, &saved.name));
         self.place(Tracked::restored(&saved.name, hash, never, &saved.state, saved.window));
+    }
+
+    /// Time of the newest point stored since start, seconds; minus infinity before the first.
+    #[must_use]
+    pub const fn newest(&self) -> f64 {
+        self.newest
     }
 
     /// Removes what has become too old from the windows of a shard, then its empty metrics, and

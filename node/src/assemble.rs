@@ -111,8 +111,16 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
     let past = Arc::new(state::Past::load(&dir));
     let (found, found_in) = tokio::sync::mpsc::channel(FOUND);
     let mut plane = Plane { threads: Vec::new() };
+    let mut readers = Vec::with_capacity(usize::from(threads));
     for number in 0..threads {
-        let reader = journal.reader(&format!("window-{number}"), Scope::Everything)?;
+        let mut reader = journal.reader(&format!("window-{number}"), Scope::Everything)?;
+        // Held before anything is given up: shards may come from a thread of the last run.
+        let hold = past.hold_of(number, threads).unwrap_or_else(|| reader.position());
+        reader.hold(hold.min(reader.held()));
+        readers.push(reader);
+    }
+    forget_old_threads(journal, &dir, threads);
+    for (number, reader) in (0..threads).zip(readers) {
         let detect = detect_settings(&settings.detect, &settings.window)?;
         let context = DetectContext::new(detect, f64::from(settings.window.grace_seconds));
         let shared = Arc::new(Shared::default());
@@ -141,7 +149,6 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
         plane.threads.push(Handle { shared, questions: ask, join: Mutex::new(Some(join)) });
     }
     drop(found);
-    forget_old_threads(journal, &dir, threads);
     let shared = plane.threads.iter().map(|t| Arc::clone(&t.shared)).collect();
     let syslog = settings
         .record

@@ -11,7 +11,7 @@
 //! the blocks file u32, number of series u32, series, CRC-32 of all before. A series: name
 //! length u16, name, length u16 and bytes of the owner's state, skip u16, hint u8, spelled-out times
 //! u8, points of the tail u16, first f64, step f64, [times f64 each], values f64 each, number of blocks
-//! u16, offsets u32 each.
+//! u32, offsets u32 each.
 //! In a blocks file: magic `SKYB`, version u32, then length u16, CRC-32 u32, bytes of each block.
 
 use crate::block::Block;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 const SNAP_MAGIC: [u8; 4] = *b"SKYS";
 const BLOCKS_MAGIC: [u8; 4] = *b"SKYB";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const BLOCKS_HEADER: u32 = 8;
 /// Below this a blocks file is not worth rewriting, bytes.
 const COMPACT_FROM: u32 = 256 << 10;
@@ -130,13 +130,17 @@ impl ShardFile {
         let mut blocks = Vec::new();
         if len > 0 {
             let read = File::open(&blocks_path).and_then(|f| f.take(u64::from(len)).read_to_end(&mut blocks));
-            if let Err(source) = read {
-                return Err(Error::Io { path: blocks_path, source });
+            match read {
+                // Its blocks are lost, one by one; the tails are not.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => blocks.clear(),
+                Err(source) => return Err(Error::Io { path: blocks_path, source }),
+                Ok(_) => {}
             }
         }
         self.generation = generation;
         self.standing = generation;
-        self.len = len;
+        // Shorter than the snapshot says: the next save writes all of it anew.
+        self.len = if blocks.len() == len as usize { len } else { 0 };
         let mut loaded = Loaded { position, ..Loaded::default() };
         let mut live = BLOCKS_HEADER;
         for _ in 0..count {
@@ -145,6 +149,26 @@ impl ShardFile {
         }
         self.live = live;
         Ok(Some(loaded))
+    }
+
+    /// Renames a damaged snapshot and its blocks, so that nothing writes over them; the new name, if the
+    /// snapshot could be renamed. `at`: seconds since the epoch, part of the name.
+    pub fn set_aside(&mut self, at: u64) -> Option<PathBuf> {
+        let aside = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".damaged-{at}"));
+            PathBuf::from(name)
+        };
+        let snap = self.snap_path();
+        let number = format!("{:04}.", self.shard.0);
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_ours = |name: &str| name.starts_with(&number) && name.ends_with(".blocks");
+            if name.to_str().is_some_and(is_ours) {
+                drop(std::fs::rename(entry.path(), aside(&entry.path())));
+            }
+        }
+        std::fs::rename(&snap, aside(&snap)).ok().map(|()| aside(&snap))
     }
 
     /// Begins a save.
@@ -206,18 +230,18 @@ impl Writer<'_> {
         for number in [tail.first, tail.step].iter().chain(&tail.times).chain(&tail.values) {
             self.snap.extend_from_slice(&number.to_bits().to_le_bytes());
         }
-        self.snap.extend_from_slice(&(window.sealed.len() as u16).to_le_bytes());
+        self.snap.extend_from_slice(&(window.sealed.len() as u32).to_le_bytes());
         for block in &mut window.sealed {
             let bytes = block.bytes();
             let size = bytes.len() as u32 + 6;
             if self.rewrite || block.stored_at == 0 {
-                let at = self.base + self.blocks.len() as u32;
+                let at = self.base.wrapping_add(self.blocks.len() as u32);
                 self.blocks.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
                 self.blocks.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
                 self.blocks.extend_from_slice(bytes);
                 block.stored_at = at;
             }
-            self.live += size;
+            self.live = self.live.saturating_add(size);
             self.snap.extend_from_slice(&block.stored_at.to_le_bytes());
         }
         self.count += 1;
@@ -243,7 +267,11 @@ impl Writer<'_> {
 
     fn write(&mut self, position: u64) -> Result<(), Error> {
         let blocks_path = self.file.blocks_path(self.generation);
-        let len = self.base + self.blocks.len() as u32;
+        let len = u32::try_from(self.blocks.len()).ok().and_then(|added| self.base.checked_add(added));
+        let Some(len) = len else {
+            let source = std::io::Error::other("a shard's blocks have more than 4 GiB: lower window.full_duration_seconds");
+            return Err(Error::Io { path: blocks_path, source });
+        };
         let write_blocks = || -> std::io::Result<()> {
             let mut file =
                 OpenOptions::new().create(true).write(true).truncate(self.rewrite).open(&blocks_path)?;
@@ -296,7 +324,12 @@ pub fn write_whole(path: &Path, bytes: &[u8], sync: bool) -> Result<(), Error> {
         if sync {
             file.sync_data()?;
         }
-        std::fs::rename(&temporary, path)
+        std::fs::rename(&temporary, path)?;
+        // The journal is freed up to what this file holds: its name must last as well.
+        match path.parent().filter(|_| sync) {
+            Some(dir) => File::open(dir)?.sync_all(),
+            None => Ok(()),
+        }
     };
     write().map_err(|source| Error::Io { path: path.to_owned(), source })
 }
@@ -352,13 +385,14 @@ fn read_series(input: &mut Input<'_>, blocks: &[u8], lost: &mut u64, live: &mut 
     let (first, step) = (input.f64()?, input.f64()?);
     let times = if spelled_out { input.f64s(n)? } else { Vec::new() };
     let values = input.f64s(n)?;
-    let count = input.u16()?;
-    let mut sealed = VecDeque::with_capacity(usize::from(count) + 1);
+    let count = input.u32()?;
+    // Four bytes each follow: a number that is damaged takes no more memory than the file.
+    let mut sealed = VecDeque::with_capacity((count as usize).min(input.0.len() / 4) + 1);
     for i in 0..count {
         let at = input.u32()?;
         match read_block(blocks, at) {
             Some(block) => {
-                *live += block.bytes().len() as u32 + 6;
+                *live = live.saturating_add(block.bytes().len() as u32 + 6);
                 sealed.push_back(block);
             }
             None => {
@@ -459,14 +493,31 @@ mod tests {
         bytes[40] ^= 1;
         std::fs::write(&blocks, bytes).unwrap();
         assert_eq!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap().lost_blocks, 1);
+        let all = std::fs::read(&blocks).unwrap();
+        std::fs::remove_file(&blocks).unwrap();
+        let mut without = ShardFile::new(dir.path(), ShardId(1), false);
+        let loaded = without.load().unwrap().unwrap();
+        assert_eq!((loaded.lost_blocks, loaded.series[0].window.len()), (4, 20));
+        let mut series = loaded.series.into_iter().map(|s| (s.name, s.window)).collect::<Vec<_>>();
+        save(&mut without, &mut series, 9);
+        assert_eq!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap().lost_blocks, 0);
+        std::fs::write(&blocks, all).unwrap();
         let snap = file.snap_path();
         let good = std::fs::read(&snap).unwrap();
+        let number = |suffix: &str| {
+            let names = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name());
+            names.filter(|name| name.to_str().unwrap().ends_with(suffix)).count()
+        };
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 0x10;
             std::fs::write(&snap, bad).unwrap();
             assert!(ShardFile::new(dir.path(), ShardId(1), false).load().is_err());
         }
+        let aside = file.set_aside(77).unwrap();
+        assert!(aside.to_str().unwrap().ends_with("0001.snap.damaged-77") && aside.exists());
+        assert_eq!((number(".damaged-77"), number(".snap"), number(".blocks")), (3, 0, 0), "of two generations");
+        assert!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `kill -9` at random moments under load: of what a sender had sent on a connection, the sink gets
+//! `kill -9` at random moments under load, and another number of window threads after it: of what a sender had sent on a connection, the sink gets
 //! a beginning without holes, and the windows hold the same points as the sink.
 
 use anyhow::Context as _;
@@ -60,6 +60,17 @@ fn quiet(node: &Node) -> anyhow::Result<()> {
     })
 }
 
+/// Changes the number of window threads in the node's settings.
+fn with_threads(node: &Node, threads: u64) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(node.config())?;
+    let line = |line: &str| match line.starts_with("window.threads") {
+        true => format!("window.threads = {threads}\n"),
+        false => format!("{line}\n"),
+    };
+    std::fs::write(node.config(), text.lines().map(line).collect::<String>())?;
+    Ok(())
+}
+
 #[test]
 fn kill_nine_under_load_leaves_no_hole() -> anyhow::Result<()> {
     let kills = size(6, 100);
@@ -68,6 +79,7 @@ fn kill_nine_under_load_leaves_no_hole() -> anyhow::Result<()> {
     let mut node = Setup::relay([sink.destination()])
         .with("window.enabled", true)
         .with("window.snapshot_seconds", 2.0)
+        .with("window.threads", 2)
         .with("relay.sending.retry_min_seconds", 0.05)
         .start()?;
     let (stop, all) = (AtomicBool::new(false), Mutex::new(Vec::new()));
@@ -80,6 +92,8 @@ fn kill_nine_under_load_leaves_no_hole() -> anyhow::Result<()> {
         let killing = (0..kills).try_for_each(|n| {
             std::thread::sleep(Duration::from_millis(rand::random_range(50..800)));
             node.process.kill()?;
+            // Every other time the metrics are shared out among another number of threads.
+            with_threads(&node, 1 + n / 2 % 4)?;
             node.restart().with_context(|| format!("after kill {n}"))
         });
         stop.store(true, SeqCst);

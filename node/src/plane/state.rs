@@ -77,6 +77,12 @@ impl Past {
         self.counted = Some(self.counted.map_or(state.judged, |c| c.min(state.judged)));
     }
 
+    /// From where on a thread needs the journal for its shards; `None`: nothing is known of them.
+    pub(crate) fn hold_of(&self, thread: u16, threads: u16) -> Option<u64> {
+        let owned = (0..SHARDS).filter(|shard| shard % threads.max(1) == thread);
+        owned.filter_map(|shard| self.of(ShardId(shard))).map(|(_, hold)| hold).min()
+    }
+
     /// For a shard: points before the first were judged; its windows hold nothing from before the second
     /// unless its file says so.
     pub(crate) fn of(&self, shard: ShardId) -> Option<(u64, u64)> {

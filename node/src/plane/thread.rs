@@ -12,7 +12,7 @@ use skyline_core::clock::Clock;
 use skyline_core::shard::ShardId;
 use skyline_detect::shard::Shards;
 use skyline_journal::{Delivery, Journal, Reader};
-use skyline_store::snapshot::ShardFile;
+use skyline_store::snapshot::{Error as SnapshotError, Loaded, ShardFile};
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -34,6 +34,10 @@ const REST: Duration = Duration::from_millis(3);
 const WAIT: Duration = Duration::from_millis(20);
 /// Points after which every shard has been saved once: what a restart reads in some ten seconds.
 const SAVE_ALL_EVERY: u64 = 20_000_000;
+/// Takes and groups of anomalies told apart while they wait; beyond it the newest are taken as one.
+const TOLD_APART: usize = 1_024;
+/// Pause before a shard's files that cannot be read are tried again.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 /// Anomalies held while the record is away; beyond it those of one metric are joined.
 const HELD: usize = 10_000;
 
@@ -92,57 +96,91 @@ struct Thread {
 
 /// Runs until told to stop.
 pub(crate) fn run(parts: Parts, past: &Past) {
-    let mut thread = Thread::load(parts, past);
+    let Ok(mut thread) = Thread::load(parts, past) else { return };
     thread.serve();
     thread.finish();
 }
 
+/// The node stops before the windows could be read: nothing of them may be saved.
+#[derive(Debug)]
+struct Stopped;
+
+/// Reads a shard's files. Ones that are damaged are set aside, so that no save writes over them; ones
+/// that cannot be read now are tried again, since an empty window would be saved in their place.
+fn read(parts: &Parts, file: &mut ShardFile) -> Result<Option<Loaded>, Stopped> {
+    let mut said = false;
+    loop {
+        match file.load() {
+            Ok(loaded) => return Ok(loaded),
+            Err(error @ SnapshotError::Damaged { .. }) => {
+                let aside = file.set_aside(parts.clock.now() as u64);
+                tracing::error!(%error, ?aside, "a shard's windows are lost, what the journal has is read again");
+                return Ok(None);
+            }
+            Err(error) if !std::mem::replace(&mut said, true) => {
+                tracing::error!(%error, "windows cannot be restored, trying again; points are logged and forwarded meanwhile");
+            }
+            Err(_) => {}
+        }
+        if parts.abort.is_cancelled() || parts.stop.is_cancelled() {
+            return Err(Stopped);
+        }
+        std::thread::sleep(READ_AGAIN);
+    }
+}
+
 impl Thread {
     /// Restores this thread's shards and goes back in the journal to where the oldest of them ends.
-    fn load(mut parts: Parts, past: &Past) -> Self {
+    fn load(mut parts: Parts, past: &Past) -> Result<Self, Stopped> {
         let position = parts.reader.position();
+        let end = parts.journal.end();
         let owned: Vec<ShardId> = parts.shards.owned().collect();
         parts.shared.shards.store(owned.len() as u64, Ordering::Relaxed);
         let mut saved = Vec::with_capacity(owned.len());
         let mut begin = position;
+        // Behind the reader's position where shards came from another thread.
+        let mut all_judged = position.min(end);
+        let mut ahead = 0;
         for shard in owned {
             let mut file = ShardFile::new(&parts.dir, shard, parts.sync);
             let (judged, hold) = past.of(shard).unwrap_or((position, position));
             let mut applied = hold;
-            match file.load() {
-                Ok(Some(loaded)) => {
-                    applied = loaded.position;
-                    if loaded.lost_blocks > 0 {
-                        tracing::error!(
-                            shard = shard.0,
-                            blocks = loaded.lost_blocks,
-                            "window blocks were damaged and are lost"
-                        );
-                    }
-                    for series in loaded.series {
-                        parts.shards.restore(series);
-                    }
+            if let Some(loaded) = read(&parts, &mut file)? {
+                applied = loaded.position;
+                if loaded.lost_blocks > 0 {
+                    let (shard, blocks) = (shard.0, loaded.lost_blocks);
+                    tracing::error!(shard, blocks, "window blocks were damaged and are lost");
                 }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(%error, "a shard's windows are lost, what the journal has is read again")
+                for series in loaded.series {
+                    parts.shards.restore(series);
                 }
             }
+            ahead = ahead.max(applied.max(judged).saturating_sub(end));
+            // What the journal gives numbers to from here on is new, whatever was there before.
+            let (applied, judged) = (applied.min(end), judged.min(end));
             // A save comes only after all before it was judged and recorded.
             parts.shards.resume(shard, applied, judged.max(applied));
             begin = begin.min(applied);
+            all_judged = all_judged.min(judged.max(applied));
             parts.shared.restored.fetch_add(1, Ordering::Relaxed);
             saved.push(Saved { shard, file, position: applied });
         }
+        if ahead > 0 {
+            tracing::error!(points = ahead, "the windows are further than the journal, which was removed or has lost its end; they go on from there");
+        }
+        let start = parts.journal.start();
+        if begin < start {
+            tracing::error!(points = start - begin, "the journal does not reach back to where the windows were saved: they lack the points between");
+        }
         parts.reader.hold(begin);
         parts.reader.rewind(begin);
-        let counted_from = past.counted.unwrap_or(position);
+        let counted_from = past.counted.unwrap_or(position).min(end);
         parts.shards.count_from(counted_from);
         let mine = if parts.number == 0 { (past.stored, past.refused) } else { (0, Default::default()) };
         let now = parts.clock.now();
         // Where an earlier run was stopped in its round: the oldest holds the journal.
         let oldest = saved.iter().enumerate().min_by_key(|(_, shard)| shard.position);
-        Self {
+        Ok(Self {
             next_save: oldest.map_or(0, |(index, _)| index),
             saved,
             saved_at: now,
@@ -152,8 +190,8 @@ impl Thread {
             open: VecDeque::new(),
             unrecorded: VecDeque::new(),
             held: Vec::new(),
-            held_through: position,
-            position,
+            held_through: begin,
+            position: all_judged,
             latency: Latency::default(),
             ticked_at: 0.0,
             turned_at: now,
@@ -161,7 +199,7 @@ impl Thread {
             save_errors: 0,
             save_failed_at: f64::NEG_INFINITY,
             parts,
-        }
+        })
     }
 
     fn serve(&mut self) {
@@ -195,7 +233,11 @@ impl Thread {
             }
             let points = self.ingest(&taken, &mut found);
             self.held_through = self.parts.reader.cursor();
-            self.open.push_back((self.held_through, points));
+            let is_long = self.open.len() >= TOLD_APART;
+            match self.open.back_mut() {
+                Some(last) if is_long => *last = (self.held_through, last.1 + points),
+                _ => self.open.push_back((self.held_through, points)),
+            }
             self.send(start, std::mem::take(&mut found));
             self.tick();
             if points < SMALL {
@@ -221,7 +263,11 @@ impl Thread {
     /// Passes anomalies on; what the record cannot take now is held and tried again.
     fn send(&mut self, start: u64, mut found: Vec<Anomaly>) {
         if !found.is_empty() {
-            self.unrecorded.push_back((start, self.held_through));
+            let is_long = self.unrecorded.len() >= TOLD_APART;
+            match self.unrecorded.back_mut() {
+                Some(last) if is_long => last.1 = self.held_through,
+                _ => self.unrecorded.push_back((start, self.held_through)),
+            }
             self.held.append(&mut found);
         }
         if !self.held.is_empty() {
@@ -280,7 +326,7 @@ impl Thread {
             return;
         }
         self.ticked_at = now;
-        if now - self.turned_at > 60.0 {
+        if !(0.0..60.0).contains(&(now - self.turned_at)) {
             self.turned_at = now;
             self.latency.turn();
         }
@@ -331,7 +377,7 @@ impl Thread {
     fn save_failed(&mut self, error: &skyline_store::snapshot::Error) {
         self.save_errors += 1;
         let now = self.parts.clock.now();
-        if now - self.save_failed_at > 60.0 {
+        if !(0.0..60.0).contains(&(now - self.save_failed_at)) {
             tracing::error!(%error, "windows cannot be saved; the journal keeps what is needed to restore them");
         }
         self.save_failed_at = now;
@@ -345,7 +391,7 @@ impl Thread {
         let by_time = (now - self.saved_at) * shards as f64 / self.parts.snapshot_seconds;
         let by_points = self.points_since_save * shards / SAVE_ALL_EVERY;
         let due = (by_time as u64).max(by_points).min(SAVES);
-        let backing_off = now - self.save_failed_at < 1.0;
+        let backing_off = (0.0..1.0).contains(&(now - self.save_failed_at));
         if due == 0 || backing_off || !self.unrecorded.is_empty() {
             return;
         }
@@ -358,6 +404,9 @@ impl Thread {
 
     fn save_next(&mut self, now: f64) {
         let position = self.held_through;
+        // Windows end by the time of what they hold: neither a clock that is days ahead for a moment nor
+        // points that wait after a long stop may cost what is still to be judged.
+        let now = now.min(self.parts.shards.newest());
         if self.next_save == 0 {
             self.save_state();
         }
