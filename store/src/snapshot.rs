@@ -269,7 +269,9 @@ impl Writer<'_> {
         let blocks_path = self.file.blocks_path(self.generation);
         let len = u32::try_from(self.blocks.len()).ok().and_then(|added| self.base.checked_add(added));
         let Some(len) = len else {
-            let source = std::io::Error::other("a shard's blocks have more than 4 GiB: lower window.full_duration_seconds");
+            let source = std::io::Error::other(
+                "a shard's blocks have more than 4 GiB: lower window.full_duration_seconds",
+            );
             return Err(Error::Io { path: blocks_path, source });
         };
         let write_blocks = || -> std::io::Result<()> {
@@ -516,7 +518,11 @@ mod tests {
         }
         let aside = file.set_aside(77).unwrap();
         assert!(aside.to_str().unwrap().ends_with("0001.snap.damaged-77") && aside.exists());
-        assert_eq!((number(".damaged-77"), number(".snap"), number(".blocks")), (3, 0, 0), "of two generations");
+        assert_eq!(
+            (number(".damaged-77"), number(".snap"), number(".blocks")),
+            (3, 0, 0),
+            "of two generations"
+        );
         assert!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().is_none());
     }
 

@@ -166,11 +166,17 @@ impl Thread {
             saved.push(Saved { shard, file, position: applied });
         }
         if ahead > 0 {
-            tracing::error!(points = ahead, "the windows are further than the journal, which was removed or has lost its end; they go on from there");
+            tracing::error!(
+                points = ahead,
+                "the windows are further than the journal, which was removed or has lost its end; they go on from there"
+            );
         }
         let start = parts.journal.start();
         if begin < start {
-            tracing::error!(points = start - begin, "the journal does not reach back to where the windows were saved: they lack the points between");
+            tracing::error!(
+                points = start - begin,
+                "the journal does not reach back to where the windows were saved: they lack the points between"
+            );
         }
         parts.reader.hold(begin);
         parts.reader.rewind(begin);

@@ -10,11 +10,12 @@ use super::unacked::unacked;
 use skyline_journal::{Delivery, Reader};
 use socket2::SockRef;
 use std::io::{Error, ErrorKind, IoSlice};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::Duration;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 /// How often acknowledgements, progress and lag are looked at while there is anything to look at.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
@@ -22,6 +23,8 @@ pub(super) const LOOK: Duration = Duration::from_millis(100);
 const GLANCE: Duration = Duration::from_millis(10);
 /// Pause after the journal could not be read.
 const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
+/// For the peer's end of a connection that the node ends in order.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Reads of what the peer says before anything else gets its turn.
 const READS: usize = 16;
 
@@ -127,8 +130,33 @@ impl<'s> Connection<'s> {
                 break end;
             }
         };
-        self.leave(&mut reader, &end);
+        let is_read = match end {
+            End::Closed => true,
+            End::Drained => self.is_read_out().await,
+            // A peer that is stuck when the time is up may die with what its kernel has acknowledged.
+            End::Stopped | End::Broken(_) | End::Stalled => false,
+        };
+        self.leave(&mut reader, &end, is_read);
         (reader, end)
+    }
+
+    /// Ends the connection in order; whether the peer answers with its own end, which it does once its
+    /// program has read everything.
+    async fn is_read_out(&self) -> bool {
+        if SockRef::from(&self.stream).shutdown(Shutdown::Write).is_err() {
+            return false;
+        }
+        let answer = async {
+            while self.stream.readable().await.is_ok() {
+                match self.discard() {
+                    Ok(()) => {}
+                    Err(end) => return matches!(end, End::Closed),
+                }
+            }
+            false
+        };
+        let stop = self.sender.stop.abort.run_until_cancelled(timeout(FAREWELL, answer));
+        matches!(stop.await, Some(Ok(true)))
     }
 
     /// Waits for the next thing to do.
@@ -250,7 +278,7 @@ impl<'s> Connection<'s> {
     }
 
     /// Settles the account of the connection, and moves the cursor back to what has to be sent again.
-    fn leave(&mut self, reader: &mut Reader, end: &End) {
+    fn leave(&mut self, reader: &mut Reader, end: &End, is_read: bool) {
         // What was acknowledged stays acknowledged, also after a reset.
         if let Err(error) = self.acknowledge(reader) {
             tracing::debug!(destination = %self.sender.address, %error, "no last look at acknowledgements");
@@ -260,7 +288,6 @@ impl<'s> Connection<'s> {
             let outcome = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
             tracing::debug!(destination = %self.sender.address, ?outcome, "the connection is reset");
         }
-        let is_read = matches!(end, End::Drained | End::Stopped | End::Closed);
         self.sender.go_back(reader, self.acks.again_from(is_read));
     }
 }

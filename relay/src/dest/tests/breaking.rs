@@ -185,6 +185,25 @@ async fn what_a_dead_peer_had_not_read_is_sent_even_after_a_restart() {
 }
 
 #[tokio::test]
+async fn what_a_stuck_peer_had_not_read_at_a_stop_is_sent_after_it() {
+    let (dir, address) = (TempDir::new().unwrap(), free_address());
+    let relay = relay(&[address.to_string()]);
+    let listener = TcpListener::bind(address).await.unwrap();
+    let rig = Rig::start(dir.path(), &relay);
+    let (stream, _) = listener.accept().await.unwrap();
+    rig.log(0..1000).await;
+    rig.delivered(0, 1000).await;
+    // Its kernel has taken all; its program neither reads nor answers the end of the connection.
+    assert!(rig.drain().await.left().is_empty(), "all was acknowledged");
+    drop(listener);
+    reset(stream);
+    let sink = Sink::at(address).await;
+    let rig = Rig::start(dir.path(), &relay);
+    sink.has(0..1000).await;
+    assert_eq!((rig.status(0).delivered, rig.status(0).repeats), (1000, 1000));
+}
+
+#[tokio::test]
 async fn the_time_of_a_stop_is_kept() {
     let (dir, address) = (TempDir::new().unwrap(), free_address());
     let listener = narrow(address);
