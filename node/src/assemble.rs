@@ -1,6 +1,7 @@
 //! From settings to parts: what each part is given, and the start of the window threads.
 
-use crate::plane::{Handle, Plane, QUESTIONS, Shared, recorder, state, thread};
+use crate::plane::recorder::Recorder;
+use crate::plane::{Handle, Plane, QUESTIONS, Shared, state, thread};
 use crate::syslog::Syslog;
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
@@ -110,7 +111,7 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
     let threads = window_threads(&settings.window);
     let past = Arc::new(state::Past::load(&dir));
     let (found, found_in) = tokio::sync::mpsc::channel(FOUND);
-    let mut plane = Plane { threads: Vec::new() };
+    let mut plane = Plane { threads: Vec::new(), told: Arc::default() };
     let mut readers = Vec::with_capacity(usize::from(threads));
     for number in 0..threads {
         let mut reader = journal.reader(&format!("window-{number}"), Scope::Everything)?;
@@ -157,7 +158,8 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
         .then(|| Syslog::new(&settings.record.syslog.address, name))
         .transpose()?;
     let context = skyline_sql::Context { host: name.to_owned(), app: "analyzer".to_owned() };
-    let recorder = tokio::spawn(recorder::run(found_in, store, context, shared, syslog));
+    let recorder = Recorder { store, context, shared, syslog, told: Arc::clone(&plane.told) };
+    let recorder = tokio::spawn(recorder.run(found_in));
     Ok((plane, recorder))
 }
 

@@ -78,6 +78,9 @@ impl Health {
         if !self.plane.is_warm() {
             reasons.push(format!("windows are being restored: {restored} of {shards} shards; points are logged and forwarded meanwhile"));
         }
+        if let Some(why) = self.plane.told.away() {
+            reasons.push(format!("the record takes no anomalies, they wait: {why}"));
+        }
         if self.intake.waiting() > 0 {
             reasons.push(
                 "the journal is full: listeners wait; see `skyline status` for who is behind".to_owned(),

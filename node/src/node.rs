@@ -99,7 +99,7 @@ impl Node {
             (plane, Some(recorder))
         } else {
             forget_old_threads(&journal, &state_dir.join("window"), 0);
-            (Plane { threads: Vec::new() }, None)
+            (Plane { threads: Vec::new(), told: Arc::default() }, None)
         };
         let plane = Arc::new(plane);
         let intake = Intake::open(journal.clone(), router, intake_options(&settings, &clock))?;

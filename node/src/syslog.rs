@@ -4,8 +4,8 @@
 use skyline_core::anomaly::Anomaly;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tokio::net::{UdpSocket, UnixDatagram};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::net::UdpSocket;
 
 /// local4 (20) times 8 plus warning (4).
 const PRIORITY: u8 = 20 * 8 + 4;
@@ -18,8 +18,6 @@ pub(crate) struct Syslog {
     target: Target,
     host: String,
     failing: AtomicBool,
-    /// Lines that could not be sent.
-    pub(crate) lost: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -37,26 +35,31 @@ impl Syslog {
             })?),
             None => Target::Unix(address.into()),
         };
-        Ok(Self { target, host: host.to_owned(), failing: AtomicBool::new(false), lost: AtomicU64::new(0) })
+        Ok(Self { target, host: host.to_owned(), failing: AtomicBool::new(false) })
     }
 
-    /// Sends the line of an anomaly. A line that cannot be sent is counted and logged once.
-    pub(crate) async fn anomaly(&self, anomaly: &Anomaly) {
+    /// Sends the line of an anomaly; whether it was taken. That it was not is logged once.
+    pub(crate) async fn anomaly(&self, anomaly: &Anomaly) -> bool {
         let line = line(anomaly, &self.host);
-        match self.send(line.as_bytes()).await {
+        let sent = self.send(line.as_bytes()).await;
+        match &sent {
             Ok(()) => self.failing.store(false, Ordering::Relaxed),
-            Err(error) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                if !self.failing.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, target = ?self.target, "syslog takes no lines");
-                }
+            Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(%error, target = ?self.target, "syslog takes no lines");
             }
+            Err(_) => {}
         }
+        sent.is_ok()
     }
 
     async fn send(&self, line: &[u8]) -> std::io::Result<()> {
         match &self.target {
-            Target::Unix(path) => UnixDatagram::unbound()?.send_to(line, path).await?,
+            // Not awaited: a daemon that has stopped reading would stop the record too.
+            Target::Unix(path) => {
+                let socket = std::os::unix::net::UnixDatagram::unbound()?;
+                socket.set_nonblocking(true)?;
+                socket.send_to(line, path)?
+            }
             Target::Udp(address) => {
                 let local: SocketAddr =
                     if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
@@ -89,4 +92,50 @@ fn line(anomaly: &Anomaly, host: &str) -> String {
     }
     text.truncate(end);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skyline_core::algorithm::Algorithm;
+    use skyline_core::point::Datapoint;
+
+    fn anomaly() -> Anomaly {
+        Anomaly {
+            metric: "a.b".into(),
+            point: Datapoint::new(60.0, 9.0),
+            received: 61.0,
+            judged_value: 9.0,
+            asked: [Algorithm::Grubbs].into_iter().collect(),
+            triggered: [Algorithm::Grubbs].into_iter().collect(),
+            mean: 1.0,
+            stddev: 0.5,
+            window_from: 0.0,
+            window_points: 2,
+            full_duration: 86_400,
+            counter: false,
+            seq: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_stops_reading_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        let syslog = Syslog::new(path.to_str().unwrap(), "host").unwrap();
+        assert!(syslog.anomaly(&anomaly()).await);
+        let mut line = [0; MAX_LINE];
+        let len = daemon.recv(&mut line).unwrap();
+        let line = std::str::from_utf8(&line[..len]).unwrap();
+        assert!(
+            line.starts_with("<164>1 1970-01-01T00:01:01Z host skyline ") && line.contains("a.b 9 at 60"),
+            "{line}"
+        );
+        let mut taken = 0;
+        while syslog.anomaly(&anomaly()).await {
+            taken += 1;
+            assert!(taken < 100_000, "nothing is ever refused");
+        }
+    }
 }

@@ -7,8 +7,7 @@
 //! [`Store::anomalies`] (search, page by page), [`Store::latest`] (what is anomalous now).
 //!
 //! Invariants: one row for each (metric, time of the point, app, host), however often and in
-//! whatever grouping it is recorded; a reader's position is stored in the transaction of the
-//! anomalies before it; an anomaly's id is never used twice.
+//! whatever grouping it is recorded; an anomaly's id is never used twice.
 
 mod dictionary;
 mod error;

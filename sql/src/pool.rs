@@ -26,7 +26,7 @@ pub struct Options {
     /// Where `created_at` comes from.
     pub clock: Clock,
     /// Sync the disk with every transaction. Without it a power failure (not a crash of the process)
-    /// may take the last transactions, positions of readers included; the rest stays whole.
+    /// may take the last transactions; the rest stays whole.
     pub sync: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Recording anomalies: a batch is one transaction, with the position of the reader it came from.
+//! Recording anomalies: a batch is one transaction.
 
 use crate::dictionary::Ids;
 use crate::error::Error;
@@ -34,23 +34,17 @@ pub struct Recorded {
 }
 
 impl Store {
-    /// Records a batch, and with it that the reader `position.0` is done with everything before
-    /// `position.1`: both or neither. An anomaly is known by metric, time of its point, app and host;
-    /// a known one is left as it is.
+    /// Records a batch, all or nothing. An anomaly is known by metric, time of its point, app and host; a
+    /// known one is left as it is.
     ///
     /// # Errors
-    /// [`Error::Retry`] when nothing was stored and the same call may succeed later.
-    pub async fn record(
-        &self,
-        anomalies: &[Anomaly],
-        context: &Context,
-        position: Option<(&str, u64)>,
-    ) -> Result<Recorded, Error> {
-        if anomalies.is_empty() && position.is_none() {
+    /// [`Error::Data`] when it can never be stored; anything else when the record is away for now.
+    pub async fn record(&self, anomalies: &[Anomaly], context: &Context) -> Result<Recorded, Error> {
+        if anomalies.is_empty() {
             return Ok(Recorded::default());
         }
         let totals = self.totals();
-        let recorded = self.transaction(anomalies, context, position).await.inspect_err(|_| {
+        let recorded = self.transaction(anomalies, context).await.inspect_err(|_| {
             totals.failures.fetch_add(1, Ordering::Relaxed);
             self.known().clear();
         })?;
@@ -60,61 +54,26 @@ impl Store {
         Ok(recorded)
     }
 
-    async fn transaction(
-        &self,
-        anomalies: &[Anomaly],
-        context: &Context,
-        position: Option<(&str, u64)>,
-    ) -> Result<Recorded, Error> {
+    async fn transaction(&self, anomalies: &[Anomaly], context: &Context) -> Result<Recorded, Error> {
         let failed = |e| Error::of(self.path(), e);
         let now = self.now();
         let mut transaction = self.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let (mut recorded, mut ids) = (Recorded::default(), None);
-        if !anomalies.is_empty() {
-            let found = match self.known().get(context) {
-                Some(ids) => ids,
-                None => Ids::find(&mut transaction, context, now).await.map_err(failed)?,
-            };
-            let mut batch = Writer {
-                path: self.path(),
-                connection: &mut transaction,
-                ids: &found,
-                now,
-                recorded: &mut recorded,
-            };
-            batch.write(anomalies).await?;
-            ids = Some(found);
-        }
-        if let Some((reader, seq)) = position {
-            sqlx::query(
-                "INSERT INTO reader_position (name, position, updated_at) VALUES (?, ?, ?) \
-                 ON CONFLICT (name) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at",
-            )
-            .bind(reader)
-            .bind(seq.cast_signed())
-            .bind(now)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        }
+        let mut recorded = Recorded::default();
+        let ids = match self.known().get(context) {
+            Some(ids) => ids,
+            None => Ids::find(&mut transaction, context, now).await.map_err(failed)?,
+        };
+        let mut batch = Writer {
+            path: self.path(),
+            connection: &mut transaction,
+            ids: &ids,
+            now,
+            recorded: &mut recorded,
+        };
+        batch.write(anomalies).await?;
         transaction.commit().await.map_err(failed)?;
-        if let Some(ids) = ids {
-            self.known().put(context, ids);
-        }
+        self.known().put(context, ids);
         Ok(recorded)
-    }
-
-    /// The position that was recorded last under that reader's name.
-    ///
-    /// # Errors
-    /// [`Error::Retry`] when the database cannot be read now.
-    pub async fn position(&self, reader: &str) -> Result<Option<u64>, Error> {
-        let position: Option<i64> = sqlx::query_scalar("SELECT position FROM reader_position WHERE name = ?")
-            .bind(reader)
-            .fetch_optional(self.readers())
-            .await
-            .map_err(|e| Error::of(self.path(), e))?;
-        Ok(position.map(i64::cast_unsigned))
     }
 }
 

@@ -125,7 +125,7 @@ impl Api {
 
     async fn record(&self, anomalies: &[Anomaly]) {
         let context = Context { host: "web01".to_owned(), app: "analyzer".to_owned() };
-        self.store.record(anomalies, &context, None).await.expect("recorded");
+        self.store.record(anomalies, &context).await.expect("recorded");
     }
 
     async fn get(&mut self, path: &str) -> Answer {

@@ -6,56 +6,115 @@
 
 use super::{Found, Shared};
 use crate::syslog::Syslog;
-use skyline_sql::{Context, Store};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use skyline_core::anomaly::Anomaly;
+use skyline_sql::{Context, Error, Store};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 /// Groups taken at once.
 const GROUPS: usize = 256;
+/// Pauses between attempts while the record is away.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Runs until all threads have ended.
-pub(crate) async fn run(
-    mut found: Receiver<Found>,
-    store: Store,
-    context: Context,
-    shared: Vec<Arc<Shared>>,
-    syslog: Option<Syslog>,
-) {
-    let mut groups = Vec::new();
-    while found.recv_many(&mut groups, GROUPS).await > 0 {
-        let anomalies: Vec<_> = groups.iter().flat_map(|g| g.anomalies.iter().cloned()).collect();
-        let mut pause = Duration::from_millis(50);
+/// How the record does, for others to see.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Why the record takes nothing now.
+    away: Mutex<Option<String>>,
+    /// Anomalies that the record refused for what they are.
+    pub(crate) lost: AtomicU64,
+    /// Syslog lines that could not be sent.
+    pub(crate) unsent: AtomicU64,
+}
+
+impl Told {
+    /// Why the record takes nothing now; `None`: it takes what comes.
+    pub(crate) fn away(&self) -> Option<String> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_away(&self, why: Option<String>) -> bool {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *away, why).is_none()
+    }
+}
+
+/// What the recorder works with.
+pub(crate) struct Recorder {
+    pub(crate) store: Store,
+    pub(crate) context: Context,
+    pub(crate) shared: Vec<Arc<Shared>>,
+    pub(crate) syslog: Option<Syslog>,
+    pub(crate) told: Arc<Told>,
+}
+
+impl Recorder {
+    /// Runs until all threads have ended.
+    pub(crate) async fn run(self, mut found: Receiver<Found>) {
+        let mut groups = Vec::new();
+        while found.recv_many(&mut groups, GROUPS).await > 0 {
+            let anomalies: Vec<_> = groups.iter().flat_map(|g| g.anomalies.iter().cloned()).collect();
+            if !self.record(&anomalies).await {
+                // Closed: the node is stopping, and their positions stay before them.
+                return;
+            }
+            for anomaly in &anomalies {
+                tracing::info!(
+                    metric = anomaly.metric,
+                    ts = anomaly.point.ts,
+                    value = anomaly.judged_value,
+                    votes = anomaly.triggered.len(),
+                    "anomaly"
+                );
+                if let Some(syslog) = &self.syslog
+                    && !syslog.anomaly(anomaly).await
+                {
+                    self.told.unsent.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            for group in groups.drain(..) {
+                if let Some(shared) = self.shared.get(group.thread) {
+                    shared.recorded.fetch_max(group.through, Ordering::AcqRel);
+                }
+            }
+        }
+    }
+
+    /// Records anomalies, for as long as that takes; false when the record was closed.
+    async fn record(&self, anomalies: &[Anomaly]) -> bool {
+        let mut pause = SHORTEST_PAUSE;
         loop {
-            match store.record(&anomalies, &context, None).await {
-                Ok(_) => break,
-                Err(error) if !error.is_retry() => {
-                    tracing::error!(%error, lost = anomalies.len(), "anomalies cannot be recorded");
-                    break;
+            let Err(error) = self.store.record(anomalies, &self.context).await else {
+                self.told.set_away(None);
+                return true;
+            };
+            match (&error, anomalies) {
+                (Error::Closed { .. }, _) => return false,
+                (Error::Data { .. }, [one]) => {
+                    tracing::error!(%error, metric = one.metric, "an anomaly cannot be recorded and is left out");
+                    self.told.lost.fetch_add(1, Ordering::Relaxed);
+                    return true;
                 }
-                Err(error) => {
-                    tracing::warn!(%error, waiting = anomalies.len(), "anomalies cannot be recorded, trying again");
+                // One of them is in the way: the others are not to be lost with it.
+                (Error::Data { .. }, many) => {
+                    for anomaly in many {
+                        if !Box::pin(self.record(std::slice::from_ref(anomaly))).await {
+                            return false;
+                        }
+                    }
+                    return true;
+                }
+                _ => {
+                    if self.told.set_away(Some(error.to_string())) {
+                        let waiting = anomalies.len();
+                        tracing::error!(%error, waiting, "anomalies cannot be recorded; they wait, and the journal keeps their points");
+                    }
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-            }
-        }
-        for anomaly in &anomalies {
-            tracing::info!(
-                metric = anomaly.metric,
-                ts = anomaly.point.ts,
-                value = anomaly.judged_value,
-                votes = anomaly.triggered.len(),
-                "anomaly"
-            );
-            if let Some(syslog) = &syslog {
-                syslog.anomaly(anomaly).await;
-            }
-        }
-        for group in groups.drain(..) {
-            if let Some(shared) = shared.get(group.thread) {
-                shared.recorded.fetch_max(group.through, Ordering::AcqRel);
             }
         }
     }

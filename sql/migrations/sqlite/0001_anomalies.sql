@@ -1,4 +1,4 @@
--- Dictionaries, anomalies with their votes, positions of readers.
+-- Dictionaries, anomalies with their votes.
 --
 -- Our own times are whole Unix seconds (`_at`). Times of datapoints (`_ts`, `received_ts`) are
 -- floats: senders may use fractions, and two points of one second are two points. Floats that are
@@ -68,10 +68,3 @@ CREATE TABLE anomaly_algorithm (
     PRIMARY KEY (anomaly_id, algorithm_id)
 ) WITHOUT ROWID;
 CREATE INDEX anomaly_algorithm_by_algorithm ON anomaly_algorithm (algorithm_id, triggered, anomaly_id);
-
--- position: a sequence number of the journal, 64 bits, two's complement.
-CREATE TABLE reader_position (
-    name TEXT PRIMARY KEY,
-    position INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
-) WITHOUT ROWID;

@@ -46,7 +46,7 @@ async fn what_is_refused() {
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_left_alone() {
     let (dir, store) = here().await;
-    store.record(&[anomaly("a", 1.0)], &context(), None).await.expect("recorded");
+    store.record(&[anomaly("a", 1.0)], &context()).await.expect("recorded");
     store.close().await;
     let path = dir.path().join("anomalies.db");
     run(&path, "INSERT INTO schema_migration VALUES (99, 'future', '', 0)").await;
@@ -80,10 +80,10 @@ async fn a_lock_that_stays_is_worth_a_retry() {
     let path = dir.path().join("anomalies.db");
     let other = SqlitePool::connect(&format!("sqlite:{}", path.display())).await.expect("opened");
     let lock = other.begin_with("BEGIN IMMEDIATE").await.expect("locked");
-    let error = store.record(&[anomaly("a", 1.0)], &context(), Some(("r", 1))).await.expect_err("locked");
+    let error = store.record(&[anomaly("a", 1.0)], &context()).await.expect_err("locked");
     assert!(error.is_retry(), "{error}");
     drop(lock);
     other.close().await;
-    store.record(&[anomaly("a", 1.0)], &context(), Some(("r", 1))).await.expect("recorded");
+    store.record(&[anomaly("a", 1.0)], &context()).await.expect("recorded");
     assert_eq!(store.counts().await.expect("counted").anomalies, 1);
 }

@@ -32,7 +32,7 @@ async fn what_goes_in_comes_out() {
     };
     let none = Anomaly { asked: AlgorithmSet::EMPTY, triggered: AlgorithmSet::EMPTY, ..anomaly("a", 5.0) };
     assert_eq!(
-        store.record(&[odd.clone(), none.clone()], &context(), None).await.expect("recorded"),
+        store.record(&[odd.clone(), none.clone()], &context()).await.expect("recorded"),
         recorded(2, 0)
     );
     let rows = all(&store).await;
@@ -51,7 +51,7 @@ async fn floats_that_are_no_numbers_come_back_as_nan() {
     let (_dir, store) = here().await;
     let nan = f64::NAN;
     let bad = Anomaly { judged_value: nan, mean: nan, stddev: nan, window_from: nan, ..anomaly("a", 1.0) };
-    store.record(&[bad], &context(), None).await.expect("recorded");
+    store.record(&[bad], &context()).await.expect("recorded");
     let row = all(&store).await.remove(0).anomaly;
     assert!([row.judged_value, row.mean, row.stddev, row.window_from].iter().all(|f| f.is_nan()));
 }
@@ -61,7 +61,7 @@ async fn an_anomaly_is_known_by_metric_time_app_and_host() {
     let (_dir, store) = here().await;
     let check = async |anomaly: Anomaly, host: &str, app: &str, expected| {
         let context = Context { host: host.to_owned(), app: app.to_owned() };
-        assert_eq!(store.record(&[anomaly], &context, None).await.expect("recorded"), expected);
+        assert_eq!(store.record(&[anomaly], &context).await.expect("recorded"), expected);
     };
     check(anomaly("a", 1.0), "h", "x", recorded(1, 0)).await;
     check(anomaly("a", 1.0), "h", "x", recorded(0, 1)).await;
@@ -73,7 +73,7 @@ async fn an_anomaly_is_known_by_metric_time_app_and_host() {
     check(anomaly("a", 0.0), "h", "x", recorded(1, 0)).await;
     check(anomaly("a", -0.0), "h", "x", recorded(0, 1)).await;
     let twice = [anomaly("b", 1.0), anomaly("b", 1.0)];
-    assert_eq!(store.record(&twice, &context(), None).await.expect("recorded"), recorded(1, 1));
+    assert_eq!(store.record(&twice, &context()).await.expect("recorded"), recorded(1, 1));
     let first = all(&store).await.into_iter().find(|r| r.anomaly == anomaly("a", 1.0));
     assert!(first.is_some(), "the first one stands");
 }
@@ -82,46 +82,28 @@ async fn an_anomaly_is_known_by_metric_time_app_and_host() {
 async fn what_no_row_can_hold_does_not_hold_up_the_rest() {
     let (_dir, store) = here().await;
     let batch = [anomaly("a", f64::NAN), anomaly("b", 1.0), anomaly("c", f64::INFINITY)];
-    let got = store.record(&batch, &context(), Some(("r", 7))).await.expect("recorded");
+    let got = store.record(&batch, &context()).await.expect("recorded");
     assert_eq!(got, Recorded { new: 1, known: 0, refused: 2 });
-    assert_eq!(store.position("r").await.expect("read"), Some(7));
     assert_eq!(store.counts().await.expect("counted"), Counts { anomalies: 1, metrics: 1 });
 }
 
 #[tokio::test]
 async fn rows_that_another_program_removed_are_made_again() {
     let (_dir, store) = here().await;
-    store.record(&[anomaly("a", 1.0)], &context(), None).await.expect("recorded");
+    store.record(&[anomaly("a", 1.0)], &context()).await.expect("recorded");
     for table in ["DELETE FROM anomaly", "DELETE FROM host", "DELETE FROM algorithm", "DELETE FROM metric"] {
         sqlx::query(table).execute(store.writer()).await.expect("removed");
     }
-    let error =
-        store.record(&[anomaly("a", 1.0)], &context(), None).await.expect_err("ids of rows that are gone");
+    let error = store.record(&[anomaly("a", 1.0)], &context()).await.expect_err("ids of rows that are gone");
     assert!(error.is_retry(), "{error}");
-    assert_eq!(store.record(&[anomaly("a", 1.0)], &context(), None).await.expect("recorded"), recorded(1, 0));
-}
-
-#[tokio::test]
-async fn positions_are_kept_by_reader() {
-    let (_dir, store) = here().await;
-    let check = async |reader: &str, expected| {
-        assert_eq!(store.position(reader).await.expect("read"), expected, "{reader}");
-    };
-    check("a", None).await;
-    store.record(&[], &context(), Some(("a", 5))).await.expect("recorded");
-    store.record(&[anomaly("m", 1.0)], &context(), Some(("b", u64::MAX))).await.expect("recorded");
-    check("a", Some(5)).await;
-    check("b", Some(u64::MAX)).await;
-    store.record(&[], &context(), Some(("a", 3))).await.expect("recorded");
-    check("a", Some(3)).await;
-    assert_eq!(store.record(&[], &context(), None).await.expect("nothing"), recorded(0, 0));
+    assert_eq!(store.record(&[anomaly("a", 1.0)], &context()).await.expect("recorded"), recorded(1, 0));
 }
 
 #[tokio::test]
 async fn a_restart_finds_everything() {
     let (dir, store) = here().await;
     let batch: Vec<_> = (0..1_234).map(|i| anomaly(&format!("m{}", i % 7), f64::from(i))).collect();
-    store.record(&batch, &context(), Some(("r", 1_234))).await.expect("recorded");
+    store.record(&batch, &context()).await.expect("recorded");
     // The files as a killed process leaves them: copied while they are open, the WAL not yet folded in.
     let killed = dir.path().join("killed");
     std::fs::create_dir(&killed).expect("a folder");
@@ -134,8 +116,7 @@ async fn a_restart_finds_everything() {
     for path in [dir.path().join("anomalies.db"), killed.join("anomalies.db")] {
         let again = Store::open(&path).await.expect("opened");
         assert_eq!(all(&again).await, before);
-        assert_eq!(again.position("r").await.expect("read"), Some(1_234));
-        let replayed = again.record(&batch, &context(), Some(("r", 1_234))).await.expect("recorded");
+        let replayed = again.record(&batch, &context()).await.expect("recorded");
         assert_eq!(replayed, recorded(0, 1_234));
         assert_eq!(all(&again).await, before);
         again.close().await;
@@ -153,7 +134,7 @@ async fn readers_see_whole_batches_while_others_write() {
             for batch in 0..BATCHES {
                 let rows: Vec<_> =
                     (0..SIZE).map(|i| anomaly(&format!("{who}.{i}"), f64::from(batch))).collect();
-                store.record(&rows, &context(), Some((who, u64::from(batch + 1)))).await.expect("recorded");
+                store.record(&rows, &context()).await.expect("recorded");
             }
         })
     };
@@ -174,16 +155,13 @@ async fn readers_see_whole_batches_while_others_write() {
         writer.await.expect("written");
     }
     assert!(reader.await.expect("read") > 0);
-    for who in ["one", "two", "three"] {
-        assert_eq!(store.position(who).await.expect("read"), Some(u64::from(BATCHES)));
-    }
 }
 
 #[tokio::test]
 async fn a_big_batch_is_one_transaction() {
     let (_dir, store) = here().await;
     let batch: Vec<_> = (0..5_000).map(|i| anomaly(&format!("metric.{i}"), 1.0)).collect();
-    assert_eq!(store.record(&batch, &context(), None).await.expect("recorded"), recorded(5_000, 0));
+    assert_eq!(store.record(&batch, &context()).await.expect("recorded"), recorded(5_000, 0));
     assert_eq!(store.counts().await.expect("counted"), Counts { anomalies: 5_000, metrics: 5_000 });
     let mut figures = Vec::new();
     store.figures(&mut figures);
@@ -196,7 +174,7 @@ async fn created_at_comes_from_the_clock() {
     let path = dir.path().join("a.db");
     let options = Options { clock: Clock::at(1_000.0), sync: true };
     let store = Store::open_with(&path, options).await.expect("opened");
-    store.record(&[anomaly("a", 1.0)], &context(), None).await.expect("recorded");
+    store.record(&[anomaly("a", 1.0)], &context()).await.expect("recorded");
     store.close().await;
     let sqlite = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display())).await.expect("opened");
     let at: i64 =
@@ -227,7 +205,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (together, apart) = runtime.block_on(async {
             let (_dir, together) = here().await;
-            together.record(&anomalies, &context(), None).await.expect("recorded");
+            together.record(&anomalies, &context()).await.expect("recorded");
             let (_dir, apart) = here().await;
             let (mut rest, mut new) = (&anomalies[..], 0);
             for cut in cuts.iter().cycle() {
@@ -235,11 +213,11 @@ proptest! {
                     break;
                 }
                 let (batch, after) = rest.split_at((*cut).min(rest.len()));
-                new += apart.record(batch, &context(), None).await.expect("recorded").new;
+                new += apart.record(batch, &context()).await.expect("recorded").new;
                 rest = after;
             }
             let again = &anomalies[replay.min(anomalies.len())..];
-            let replayed = apart.record(again, &context(), None).await.expect("recorded");
+            let replayed = apart.record(again, &context()).await.expect("recorded");
             assert_eq!((replayed.new, replayed.known), (0, again.len() as u64));
             assert_eq!(new, apart.counts().await.expect("counted").anomalies);
             let plain = |rows: Vec<Row>| rows.into_iter().map(|r| (r.anomaly, r.host, r.app, r.recurrences)).collect::<Vec<_>>();

@@ -7,7 +7,7 @@ use crate::Counts;
 async fn what_is_older_goes() {
     let (_dir, store) = here().await;
     let batch: Vec<_> = (0..2_500).map(|i| anomaly(&format!("m{i}"), f64::from(i))).collect();
-    store.record(&batch, &context(), None).await.expect("recorded");
+    store.record(&batch, &context()).await.expect("recorded");
     let check = async |older_than, removed, anomalies, metrics| {
         assert_eq!(store.purge(older_than).await.expect("purged"), removed);
         assert_eq!(store.counts().await.expect("counted"), Counts { anomalies, metrics });
@@ -28,13 +28,13 @@ async fn what_is_older_goes() {
 async fn a_metric_goes_with_its_anomalies() {
     let (_dir, store) = here().await;
     let batch = [anomaly("a", 1.0), anomaly("a", 2.0), anomaly("a.b", 1.0)];
-    store.record(&batch, &context(), None).await.expect("recorded");
+    store.record(&batch, &context()).await.expect("recorded");
     let newest = all(&store).await.iter().map(|r| r.id).max().expect("rows");
     assert_eq!(store.remove_metric("a").await.expect("removed"), 2);
     assert_eq!(store.remove_metric("a").await.expect("removed"), 0);
     assert_eq!(store.remove_metric("a%").await.expect("removed"), 0);
     assert_eq!(store.counts().await.expect("counted"), Counts { anomalies: 1, metrics: 1 });
     store.remove_metric("a.b").await.expect("removed");
-    store.record(&batch, &context(), None).await.expect("recorded again");
+    store.record(&batch, &context()).await.expect("recorded again");
     assert!(all(&store).await.iter().all(|r| r.id > newest), "ids are never used twice");
 }

@@ -15,7 +15,7 @@ async fn names_by_pattern() {
     let (_dir, store) = here().await;
     let names = ["a.b.c", "a.b_c", "a.bxc", "A.B.C", "a.b.c.d", "100%!", "größe.x"];
     let batch: Vec<_> = names.iter().enumerate().map(|(i, name)| anomaly(name, i as f64)).collect();
-    store.record(&batch, &context(), None).await.expect("recorded");
+    store.record(&batch, &context()).await.expect("recorded");
     let check = async |pattern: &str, expected: &[&str]| {
         let search = Search {
             names: Some(Names::Like(pattern.to_owned())),
@@ -47,11 +47,11 @@ async fn conditions_are_joined() {
     let (_dir, store) = here().await;
     let other = Context { host: "db01".to_owned(), app: "boundary".to_owned() };
     store
-        .record(&[anomaly("a", 1.0), anomaly("a", 2.0), anomaly("b", 3.0)], &context(), None)
+        .record(&[anomaly("a", 1.0), anomaly("a", 2.0), anomaly("b", 3.0)], &context())
         .await
         .expect("recorded");
     let few = Anomaly { triggered: [Algorithm::KsTest].into_iter().collect(), ..anomaly("a", 4.0) };
-    store.record(&[few], &other, None).await.expect("recorded");
+    store.record(&[few], &other).await.expect("recorded");
     let check = async |search: Search, expected: &[f64]| {
         let times: Vec<_> = pages(&store, search.clone()).await.iter().map(|r| r.anomaly.point.ts).collect();
         assert_eq!(times, expected, "{search:?}");
@@ -77,9 +77,9 @@ async fn conditions_are_joined() {
 async fn new_rows_do_not_shift_pages() {
     let (_dir, store) = here().await;
     let batch: Vec<_> = (0..10).map(|i| anomaly("a", f64::from(i))).collect();
-    store.record(&batch, &context(), None).await.expect("recorded");
+    store.record(&batch, &context()).await.expect("recorded");
     let first = store.anomalies(&Search { limit: 4, ..Search::default() }).await.expect("a page");
-    store.record(&[anomaly("a", 99.0), anomaly("b", 9.0)], &context(), None).await.expect("recorded");
+    store.record(&[anomaly("a", 99.0), anomaly("b", 9.0)], &context()).await.expect("recorded");
     let rest = pages(&store, Search { limit: 4, cursor: first.next, ..Search::default() }).await;
     let times: Vec<_> = first.rows.iter().chain(&rest).map(|r| r.anomaly.point.ts).collect();
     assert_eq!(times, [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]);
@@ -89,10 +89,10 @@ async fn new_rows_do_not_shift_pages() {
 async fn now_is_the_newest_of_each_metric() {
     let (_dir, store) = here().await;
     let batch = [anomaly("a", 10.0), anomaly("a", 70.0), anomaly("b", 65.0), anomaly("old", 9.0)];
-    store.record(&batch, &context(), None).await.expect("recorded");
+    store.record(&batch, &context()).await.expect("recorded");
     // A point of long ago that came late is not what is anomalous now.
     let late = Anomaly { received: 71.0, ..anomaly("a", 20.0) };
-    store.record(&[late], &context(), None).await.expect("recorded");
+    store.record(&[late], &context()).await.expect("recorded");
     let check = async |since, limit, expected: &[(&str, f64)]| {
         let rows = store.latest(since, limit).await.expect("read");
         let rows: Vec<_> = rows.iter().map(|r| (r.anomaly.metric.as_str(), r.anomaly.point.ts)).collect();
@@ -110,7 +110,7 @@ async fn now_is_the_newest_of_each_metric() {
 async fn searches_use_indexes() {
     let (_dir, store) = here().await;
     let batch: Vec<_> = (0..500).map(|i| anomaly(&format!("m{}", i % 50), f64::from(i))).collect();
-    store.record(&batch, &context(), None).await.expect("recorded");
+    store.record(&batch, &context()).await.expect("recorded");
     let check = async |search: Search| {
         let sql = format!("EXPLAIN QUERY PLAN {}", crate::search::statement(&search, 10).into_string());
         let plan = sqlx::query_as::<_, (i64, i64, i64, String)>(sqlx::AssertSqlSafe(sql))
@@ -181,7 +181,7 @@ proptest! {
                 let app = if *x { "x" } else { "y" }.to_owned();
                 let triggered = skyline_core::algorithm::AlgorithmSet::from_bits(*votes);
                 let anomaly = Anomaly { triggered, ..anomaly(name, f64::from(*ts)) };
-                store.record(&[anomaly], &Context { host: "h".to_owned(), app }, None).await.expect("recorded");
+                store.record(&[anomaly], &Context { host: "h".to_owned(), app }).await.expect("recorded");
             }
             let all = super::all(&store).await;
             for search in &searches {
