@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::journal::{Shared, lock};
 use crate::keeper::Keep;
+use crate::ledger::Account;
 use crate::log::{Log, Segment};
 use crate::options::WhenFull;
 use crate::segment::tally::tally;
@@ -25,6 +26,15 @@ struct Charge {
     moves: u64,
     cursor: u64,
     own: u64,
+}
+
+/// Whom a dropped segment hurts.
+#[derive(Debug, Default)]
+struct Shed {
+    /// Readers that had not read it, and the points that were theirs.
+    charged: Vec<(Arc<str>, u64)>,
+    /// Readers that had, and held it back to read it again after a crash.
+    held: Vec<Arc<str>>,
 }
 
 impl Shared {
@@ -101,7 +111,7 @@ impl Shared {
                 break;
             }
         }
-        let charged = charged.unwrap_or_else(|| {
+        let shed = charged.unwrap_or_else(|| {
             // Readers are faster than the counting: they wait this once.
             let mut log = lock(&self.log);
             let charges = self.price(plans(&mut log, &segment), &segment);
@@ -112,7 +122,7 @@ impl Shared {
             tracing::error!(%error, "positions cannot be saved, what was shed may not be counted after a crash");
         }
         self.remove(&segment);
-        self.say_shed(keep, &charged);
+        self.say_shed(keep, &shed);
         true
     }
 
@@ -136,14 +146,19 @@ impl Shared {
         plans.into_iter().map(price).collect()
     }
 
-    fn say_shed(&self, keep: &mut Keep, charged: &[(Arc<str>, u64)]) {
+    fn say_shed(&self, keep: &mut Keep, shed: &Shed) {
         let now = self.clock.now();
-        if charged.is_empty() || (0.0..SAY_EVERY).contains(&(now - keep.shed_said)) {
+        if (shed.charged.is_empty() && shed.held.is_empty())
+            || (0.0..SAY_EVERY).contains(&(now - keep.shed_said))
+        {
             return;
         }
         keep.shed_said = now;
-        for (reader, points) in charged {
+        for (reader, points) in &shed.charged {
             tracing::error!(%reader, points, "the journal's budget is spent, a reader's oldest points are dropped");
+        }
+        for reader in &shed.held {
+            tracing::error!(%reader, "the journal's budget is spent, points that a reader would read again after a crash are dropped");
         }
     }
 
@@ -186,7 +201,7 @@ impl Shared {
 
 /// Who has not read `segment` to its end, and from where on.
 fn plans(log: &mut Log, segment: &Segment) -> Vec<(Charge, u64, crate::share::Share)> {
-    let behind = |(_, account): &(usize, &crate::ledger::Account)| account.cursor < segment.end_seq;
+    let behind = |(_, account): &(usize, &Account)| account.cursor < segment.end_seq;
     log.living()
         .filter(behind)
         .map(|(place, account)| {
@@ -197,19 +212,21 @@ fn plans(log: &mut Log, segment: &Segment) -> Vec<(Charge, u64, crate::share::Sh
 }
 
 /// Drops the segment and charges its readers, unless one of them has moved.
-fn apply(log: &mut Log, segment: &Segment, charges: &[Charge]) -> Option<Vec<(Arc<str>, u64)>> {
+fn apply(log: &mut Log, segment: &Segment, charges: &[Charge]) -> Option<Shed> {
     for charge in charges {
         let account = log.account(charge.place);
         if account.moves != charge.moves || account.cursor != charge.cursor {
             return None;
         }
     }
-    let mut charged = Vec::new();
+    let mut shed = Shed::default();
+    let is_held = |a: &Account| a.cursor >= segment.end_seq && a.hold.min(a.position) < segment.end_seq;
+    shed.held.extend(log.living().filter(|(_, a)| is_held(a)).map(|(_, a)| Arc::clone(&a.name)));
     for charge in charges {
         let account = log.account(charge.place);
         account.pass(segment.end_seq, charge.own);
         if charge.own > 0 {
-            charged.push((Arc::clone(&account.name), charge.own));
+            shed.charged.push((Arc::clone(&account.name), charge.own));
         }
     }
     // What is in flight there is lost to a restart: the files of those readers must say so.
@@ -217,6 +234,7 @@ fn apply(log: &mut Log, segment: &Segment, charges: &[Charge]) -> Option<Vec<(Ar
         account.dirty = true;
     }
     log.segments.pop_front();
-    log.counters.shed_segments += u64::from(!charged.is_empty());
-    Some(charged)
+    log.counters.shed_segments += u64::from(!shed.charged.is_empty());
+    log.counters.held_segments += u64::from(!shed.held.is_empty());
+    Some(shed)
 }

@@ -79,6 +79,11 @@ fn counted(counters: &Counters, out: &mut Vec<Figure>) {
             counters.shed_segments,
         ),
         Figure::counter(
+            "skyline_journal_held_segments_dropped_total",
+            "Segments dropped by the budget although a reader would read them again after a crash.",
+            counters.held_segments,
+        ),
+        Figure::counter(
             "skyline_journal_ledger_mismatches_total",
             "Times that a reader's account was not the log's: a fault of this program.",
             counters.mismatches,

@@ -281,6 +281,12 @@ impl Journal {
         (log.end, Listener::ALL.into_iter().map(|listener| (listener, of(listener))).collect())
     }
 
+    /// Times that a reader's count of delivered points was not the log's: more than none is a fault.
+    #[must_use]
+    pub fn mismatches(&self) -> u64 {
+        lock(&self.shared().log).counters.mismatches
+    }
+
     /// Saves all positions now and syncs every file, whatever the durability.
     ///
     /// # Errors

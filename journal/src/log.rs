@@ -74,6 +74,8 @@ pub(crate) struct Counters {
     pub(crate) lost_points: u64,
     /// Segments dropped although a reader had not read them.
     pub(crate) shed_segments: u64,
+    /// Segments dropped although a reader held them to read them again after a crash.
+    pub(crate) held_segments: u64,
 }
 
 /// A batch that has just been written.

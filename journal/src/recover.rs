@@ -135,6 +135,9 @@ fn segments(
                 settle(dir, &survey, is_last, recovered)?
             }
         };
+        if let Some(before) = found.back_mut().filter(|before| before.end_seq > first_seq) {
+            *before = cut_off(dir, before.first_seq, first_seq, table).map_err(Error::io(dir))?;
+        }
         let expected = found.back().map_or(first_seq, |before| before.end_seq);
         if segment.end_seq == segment.first_seq {
             if is_last {
@@ -159,6 +162,29 @@ fn segments(
         tracing::error!(dir = %dir.display(), points, bytes, "the journal is damaged: points are lost");
     }
     Ok((found, end))
+}
+
+/// Cuts off what stands in a segment from `end` on: records of a group that was refused, which could not
+/// be cut off then, and whose numbers the next segment gave again.
+fn cut_off(dir: &Path, first_seq: u64, end: u64, table: &SetTable) -> std::io::Result<Segment> {
+    let file = path(dir, first_seq);
+    let len = fs::metadata(&file)?.len();
+    let mut scan = Scan::new(Walker::new(File::open(&file)?, len, first_seq));
+    let at = loop {
+        match scan.next(table, false)? {
+            Item::Points(record) if record.header.end_seq() > end => break record.at,
+            Item::Points(_) => {}
+            Item::End { at, .. } => break at,
+        }
+    };
+    tracing::warn!(path = %file.display(), bytes = len - at, "refused records at a segment's end are cut off");
+    match fs::remove_file(summary::path(dir, first_seq)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::options().write(true).open(&file)?.set_len(at)?;
+    let survey = survey(File::open(&file)?, at, first_seq, false, table)?;
+    Ok(Segment { sealed: false, ..Segment::from_sealed(survey.sealed) })
 }
 
 fn read_summary(dir: &Path, first_seq: u64, bytes: u64, table: &SetTable) -> Option<Sealed> {

@@ -13,8 +13,8 @@ use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
 use skyline_sql::Store;
 use skyline_webapp::status::Readiness;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rounds in a row that an equation may fail before it counts: counts are read one after the other
 /// while points are on their way.
@@ -33,9 +33,17 @@ pub(crate) struct Health {
     pub(crate) store: Store,
     pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) draining: AtomicBool,
+    last_round: Mutex<Vec<Round>>,
     /// Rounds in a row in which the ledger did not add up.
     unbalanced: AtomicU64,
     ledger_failures: AtomicU64,
+}
+
+/// A listener's counts at one check of the ledger, points.
+#[derive(Debug, Clone, Copy, Default)]
+struct Round {
+    received: u64,
+    in_journal: u64,
 }
 
 /// The parts that [`Health`] speaks for.
@@ -63,6 +71,7 @@ impl Health {
             store: parts.store,
             listening: parts.listening,
             draining: AtomicBool::new(false),
+            last_round: Mutex::default(),
             unbalanced: AtomicU64::new(0),
             ledger_failures: AtomicU64::new(0),
         }
@@ -98,20 +107,36 @@ impl Health {
 
     /// Checks the equations of the ledger; called once a second.
     pub(crate) fn check_ledger(&self) {
-        let listeners = self
-            .intake
-            .ledgers()
+        if self.draining.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut last = self.last_round.lock().unwrap_or_else(PoisonError::into_inner);
+        let ledgers = self.intake.ledgers();
+        let round: Vec<_> = ledgers
             .iter()
-            .all(|l| l.on_their_way() < 10_000_000 && l.logged + l.refused.total() <= l.received);
+            .zip(self.intake.in_journal())
+            .map(|(ledger, (_, in_journal))| Round { received: ledger.received, in_journal })
+            .collect();
+        let waits = self.intake.waiting() > 0;
+        let earlier = last.iter().copied().chain(std::iter::repeat(Round::default()));
+        let listeners = ledgers.iter().zip(&round).zip(earlier).all(|((l, now), before)| {
+            let settled = l.logged + l.refused.total();
+            // What was there a round ago has found its place by now.
+            (before.in_journal..=now.in_journal).contains(&l.logged)
+                && settled <= l.received
+                && (waits || before.received <= settled)
+        });
+        *last = round;
+        drop(last);
         let readers =
             self.journal.ledgers().iter().all(|(_, l)| l.routed == l.delivered + l.waiting + l.shed);
-        if listeners && readers {
+        if listeners && readers && self.journal.mismatches() == 0 {
             self.unbalanced.store(0, Ordering::Relaxed);
             return;
         }
         if self.unbalanced.fetch_add(1, Ordering::Relaxed) + 1 == TOLERATED {
             self.ledger_failures.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(listeners = ?self.intake.ledgers(), readers = ?self.journal.ledgers(), "the ledger does not add up");
+            tracing::error!(listeners = ?ledgers, in_journal = ?self.intake.in_journal(), readers = ?self.journal.ledgers(), mismatches = self.journal.mismatches(), "the ledger does not add up");
         }
     }
 

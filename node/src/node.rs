@@ -175,30 +175,6 @@ impl Node {
         }
     }
 
-    /// Returns when a signal comes or a part has ended by itself.
-    pub(crate) async fn until_stopped(&self, stop: &CancellationToken) {
-        let watch = async {
-            loop {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                if self
-                    .plane
-                    .threads
-                    .iter()
-                    .any(|t| t.join.lock().is_ok_and(|j| j.as_ref().is_some_and(|j| j.is_finished())))
-                {
-                    tracing::error!(
-                        "a window thread has ended by itself; stopping so that the journal is kept whole"
-                    );
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = watch => {}
-        }
-    }
-
     /// Takes the parts down in order within `node.shutdown_seconds`, and says what is left.
     pub(crate) async fn stop(mut self) {
         let deadline = tokio::time::Instant::now()
@@ -245,10 +221,12 @@ impl Node {
     fn report_what_is_left(&self) {
         let waiting: Vec<String> = self
             .destinations
-            .status()
+            .left()
             .iter()
-            .filter(|d| d.waiting > 0)
-            .map(|d| format!("{} points for {}", d.waiting, d.address))
+            .map(|left| {
+                let state = if left.connected { "" } else { " (down)" };
+                format!("{} points for {}{state}", left.waiting, left.address)
+            })
             .collect();
         if waiting.is_empty() {
             tracing::info!("stopped; every point was delivered");

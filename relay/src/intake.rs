@@ -232,6 +232,13 @@ impl Intake {
         self.0.account.lines()
     }
 
+    /// Points of each listener that the journal says it has logged, in all runs: what the ledgers' `logged`
+    /// follows within a moment.
+    #[must_use]
+    pub fn in_journal(&self) -> Vec<(Listener, u64)> {
+        self.0.account.in_journal(&self.0.journal)
+    }
+
     /// Batches that wait for room in the journal now.
     #[must_use]
     pub fn waiting(&self) -> u32 {

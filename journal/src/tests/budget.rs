@@ -101,6 +101,23 @@ fn segments_go_when_all_have_read_them() {
 }
 
 #[test]
+fn dropping_what_a_reader_holds_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(options(dir.path()));
+    let mut reader = journal.reader("one", Scope::Everything).unwrap();
+    reader.hold(0);
+    while journal.start() == 0 {
+        fill(&journal, 1, &to(RouteSet(0)));
+        let taken = take_all(&mut reader).len() as u64;
+        finish(&mut reader, taken);
+        reader.hold(0);
+    }
+    let (.., waiting, shed) = account(&reader);
+    assert_eq!((waiting, shed, mismatches(&journal)), (0, 0, 0), "it had read all of it");
+    assert!(lock(&journal.shared().log).counters.held_segments > 0);
+}
+
+#[test]
 fn a_hold_of_an_earlier_run_ends_with_the_first_done() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(options(dir.path()));

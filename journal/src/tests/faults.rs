@@ -95,3 +95,26 @@ fn what_is_not_synced_is_not_logged() {
     drop((reader, journal));
     assert_eq!(open(options(dir.path())).1, Recovered { end: 10, ..Recovered::default() });
 }
+
+#[test]
+fn refused_records_that_could_not_be_cut_off_cost_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options { durability: Durability::Machine, ..options(dir.path()) };
+    let (journal, _) = open(options());
+    journal.reader("one", Scope::Everything).unwrap();
+    append(&journal, batch(0, 5, to(RouteSet(0)))).unwrap();
+    // Whole on the disk, and refused.
+    fault(&journal, None, |fault| (fault.no_sync, fault.no_cut) = (true, true));
+    refused(&journal, 99);
+    fault(&journal, None, |_| ());
+    append(&journal, batch(5, 20, to(RouteSet(0)))).unwrap();
+    assert_eq!(segment_files(dir.path()).len(), 2);
+    // Killed before the first segment's summary is written.
+    journal.crash();
+    for _ in 0..2 {
+        let (journal, recovered) = open(options());
+        assert_eq!((recovered.end, recovered.lost_points), (25, 0));
+        let mut reader = journal.reader("one", Scope::Everything).unwrap();
+        assert_eq!(take_all(&mut reader), (0..25).collect::<Vec<_>>());
+    }
+}

@@ -7,12 +7,18 @@ use skyline_conf::model::Settings;
 use skyline_conf::model::node::LogFormat;
 use skyline_core::clock::Clock;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// A disk or a lock is in the way (sysexits EX_IOERR).
 const EXIT_DISK: u8 = 74;
+/// A part of the program has panicked (sysexits EX_SOFTWARE).
+const EXIT_FAULT: u8 = 70;
+/// Threads whose panics end a request, not the node.
+const HTTP_THREAD: &str = "http";
 
 /// Runs the node until SIGTERM or SIGINT.
 pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
@@ -36,6 +42,7 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
     let settings = loaded.settings;
     runtime()?.block_on(async move {
         let stop = stop_signal()?;
+        let has_panicked = stop_on_panic(&stop);
         let node = match Node::start(settings, Clock::system()).await {
             Ok(node) => node,
             Err(error) => {
@@ -43,10 +50,28 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::from(EXIT_DISK));
             }
         };
-        node.until_stopped(&stop).await;
+        stop.cancelled().await;
         node.stop().await;
-        Ok(ExitCode::SUCCESS)
+        let fault = has_panicked.load(Ordering::Acquire);
+        Ok(if fault { ExitCode::from(EXIT_FAULT) } else { ExitCode::SUCCESS })
     })
+}
+
+/// A part that has panicked does its work no more: the node stops in order, so that the journal is kept
+/// whole and a service manager starts it again. Whether that has happened.
+fn stop_on_panic(stop: &CancellationToken) -> Arc<AtomicBool> {
+    let has_panicked = Arc::new(AtomicBool::new(false));
+    let (stop, seen) = (stop.clone(), Arc::clone(&has_panicked));
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        if std::thread::current().name() != Some(HTTP_THREAD) {
+            seen.store(true, Ordering::Release);
+            tracing::error!(%panic, "a fault of this program: please report it; stopping in order");
+            stop.cancel();
+        }
+    }));
+    has_panicked
 }
 
 /// The runtime of listeners and destinations. One thread for two processors: windows take the other
@@ -94,4 +119,22 @@ pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
         std::process::abort();
     });
     Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_stops_the_node_and_one_of_a_request_does_not() {
+        let stop = CancellationToken::new();
+        let has_panicked = stop_on_panic(&stop);
+        let panic = |name: &str| {
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            thread.spawn(|| std::panic::panic_any("on purpose")).unwrap().join().unwrap_err();
+            (stop.is_cancelled(), has_panicked.load(Ordering::Acquire))
+        };
+        assert_eq!(panic(HTTP_THREAD), (false, false));
+        assert_eq!(panic("journal-keeper"), (true, true));
+    }
 }

@@ -119,6 +119,13 @@ impl Account {
         Listener::ALL.into_iter().map(|listener| self.read(listener)).collect()
     }
 
+    /// Points of each listener that the journal says it has logged, in all runs. The counters here follow
+    /// a little later.
+    pub(super) fn in_journal(&self, journal: &Journal) -> Vec<(Listener, u64)> {
+        let logged = journal.logged_since_open().1.into_iter();
+        logged.map(|(listener, n)| (listener, self.line(listener).logged_before.load(Relaxed) + n)).collect()
+    }
+
     fn read(&self, listener: Listener) -> ListenerLedger {
         let line = self.line(listener);
         // Outcomes first: a point that is counted between the two reads is then on its way.
