@@ -6,7 +6,7 @@
 
 use crate::reject::Reject;
 
-/// One parsed line. The name is the first field; `name_start` is not zero only where blanks led.
+/// One parsed line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line<'a> {
     /// First field, as received; UTF-8.
@@ -42,7 +42,7 @@ pub fn float(text: &[u8]) -> Option<f64> {
     fast_float2::parse(unsigned).ok()
 }
 
-/// Whole seconds in 1 to 18 plain digits: what nearly every sender writes as the timestamp.
+/// Whole seconds in 1 to 15 plain digits: what nearly every sender writes as the timestamp.
 fn whole(text: &[u8]) -> Option<f64> {
     if text.is_empty() || text.len() > 15 {
         return None;

@@ -43,13 +43,11 @@ pub enum Reject {
     NewNameCap,
     /// Window: a name with control bytes, or longer than the window takes.
     WindowName,
-    /// Window: the journal shed the point before the window had read it.
-    Shed,
 }
 
 impl Reject {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 18] = [
         Self::Fields,
         Self::Value,
         Self::NanValue,
@@ -68,7 +66,6 @@ impl Reject {
         Self::MetricCap,
         Self::NewNameCap,
         Self::WindowName,
-        Self::Shed,
     ];
 
     /// Number of reasons: the length of a [`RejectCounts`].
@@ -96,7 +93,6 @@ impl Reject {
             Self::MetricCap => "metric_cap",
             Self::NewNameCap => "new_name_cap",
             Self::WindowName => "window_name",
-            Self::Shed => "shed",
         }
     }
 }

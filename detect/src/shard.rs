@@ -96,6 +96,17 @@ pub struct Counters {
     pub triggered: [u64; Algorithm::ALL.len()],
 }
 
+/// How far an earlier run came with a shard; sequence numbers of the journal.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Done {
+    /// Points before this are in the windows.
+    pub applied: u64,
+    /// Points before this were judged.
+    pub judged: u64,
+    /// Points before this are in the counts that were saved.
+    pub counted: u64,
+}
+
 /// Everything that one thread owns.
 #[derive(Debug)]
 pub struct Shards {
@@ -114,7 +125,8 @@ pub struct Shards {
     applied: Vec<u64>,
     /// Per shard: points before this were judged already.
     judged: Vec<u64>,
-    counted_from: u64,
+    /// Per shard: points before this are in counts that were saved.
+    counted: Vec<u64>,
     counters: Counters,
     newest: f64,
     mine: Vec<(u32, u32)>,
@@ -136,7 +148,7 @@ impl Shards {
             new_names: (0, 0),
             applied: vec![0; usize::from(SHARDS)],
             judged: vec![0; usize::from(SHARDS)],
-            counted_from: 0,
+            counted: vec![0; usize::from(SHARDS)],
             counters: Counters::default(),
             newest: f64::NEG_INFINITY,
             mine: Vec::new(),
@@ -179,18 +191,16 @@ impl Shards {
         self.context.scans
     }
 
-    /// Points before `seq` are counted in figures that were saved; they are not counted again.
-    pub const fn count_from(&mut self, seq: u64) {
-        self.counted_from = seq;
-    }
-
-    /// Points of `shard` before `applied` are in its windows, those before `judged` were judged.
-    pub fn resume(&mut self, shard: ShardId, applied: u64, judged: u64) {
-        if let Some(slot) = self.applied.get_mut(usize::from(shard.0)) {
-            *slot = applied;
-        }
-        if let Some(slot) = self.judged.get_mut(usize::from(shard.0)) {
-            *slot = judged;
+    /// What an earlier run has done with the points of `shard`.
+    pub fn resume(&mut self, shard: ShardId, done: Done) {
+        for (list, seq) in [
+            (&mut self.applied, done.applied),
+            (&mut self.judged, done.judged),
+            (&mut self.counted, done.counted),
+        ] {
+            if let Some(slot) = list.get_mut(usize::from(shard.0)) {
+                *slot = seq;
+            }
         }
     }
 
@@ -260,7 +270,7 @@ impl Shards {
     fn take(&mut self, batch: &Batch, i: u32, sample: &Sample, guess: u32, out: &mut Vec<Anomaly>) {
         let seq = batch.first_seq + u64::from(i);
         let shard = usize::from(ShardId::of_hash(sample.hash).0);
-        let counts = seq >= self.counted_from;
+        let counts = self.counted.get(shard).is_none_or(|counted| seq >= *counted);
         if self.applied.get(shard).is_some_and(|applied| seq < *applied) {
             self.counters.stored += u64::from(counts);
             return;

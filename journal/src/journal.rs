@@ -232,6 +232,12 @@ impl Journal {
         Ok(())
     }
 
+    /// What a logged point survives.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.shared().options.durability
+    }
+
     /// Sequence number after the newest logged point.
     #[must_use]
     pub fn end(&self) -> u64 {

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::journal::{Shared, lock};
 use crate::position::{Saved, Store};
 use crate::segment::{path, summary};
+use skyline_core::file::{replace, sync_dir};
 use std::fs::File;
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex};
@@ -171,7 +172,7 @@ impl Shared {
         for sealed in due {
             let file = summary::path(&self.options.dir, sealed.first_seq);
             // Without it the next start reads the segment's headers: not worth an error.
-            if crate::position::replace(&file, &sealed.encode(&self.sets), false).is_ok() {
+            if replace(&file, &sealed.encode(&self.sets), false).is_ok() {
                 let mut log = lock(&self.log);
                 let found = log.segments.iter_mut().find(|s| s.first_seq == sealed.first_seq);
                 if let Some(segment) = found {
@@ -200,6 +201,6 @@ impl Shared {
                 segment.synced = true;
             }
         }
-        crate::position::sync_dir(&self.options.dir)
+        sync_dir(&self.options.dir).map_err(Error::io(&self.options.dir))
     }
 }

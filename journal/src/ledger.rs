@@ -115,7 +115,7 @@ impl Account {
         }
     }
 
-    /// An account that goes on where it was saved. What waits is added by [`Self::recounted`].
+    /// An account that goes on where it was saved. What waits is added by [`Self::found`].
     pub(crate) fn resumed(saved: &Saved) -> Self {
         Self {
             hold: saved.hold,

@@ -20,10 +20,11 @@
 
 use crate::error::Error;
 use crate::share::Scope;
+use skyline_core::file::{self, sync_dir};
 use skyline_core::shard::name_hash;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 const HEAD: &str = "skyline position 1";
@@ -197,12 +198,12 @@ impl Store {
             body.push_str(&escape(name));
             body.push('\n');
         }
-        replace(&self.dir.join("readers"), sealed(body).as_bytes(), sync)
+        replace(&self.dir.join("readers"), &sealed(body), sync)
     }
 
     /// Writes a reader's file.
     pub(crate) fn save(&self, saved: &Saved, sync: bool) -> Result<(), Error> {
-        replace(&self.path(&saved.name), saved.encode().as_bytes(), sync)
+        replace(&self.path(&saved.name), &saved.encode(), sync)
     }
 
     /// Removes a reader.
@@ -218,7 +219,7 @@ impl Store {
 
     /// Makes renames in the directory last.
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        sync_dir(&self.dir)
+        sync_dir(&self.dir).map_err(Error::io(&self.dir))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -244,23 +245,8 @@ fn decode_register(bytes: &[u8]) -> Option<BTreeSet<String>> {
     lines.map(unescape).collect()
 }
 
-/// Replaces a file as a whole.
-pub(crate) fn replace(path: &Path, content: &[u8], sync: bool) -> Result<(), Error> {
-    let temporary = path.with_extension("tmp");
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        if sync {
-            file.sync_data()?;
-        }
-        fs::rename(&temporary, path)
-    };
-    write().map_err(Error::io(path))
-}
-
-/// Makes new and renamed files in `dir` last.
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), Error> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io(dir))
+fn replace(path: &Path, content: &str, sync: bool) -> Result<(), Error> {
+    file::replace(path, content.as_bytes(), sync).map_err(Error::io(path))
 }
 
 /// Decodes both kinds of files; for the fuzzer.

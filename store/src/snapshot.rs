@@ -16,6 +16,7 @@
 
 use crate::block::Block;
 use crate::window::{Tail, Window};
+use skyline_core::file;
 use skyline_core::shard::ShardId;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -302,7 +303,7 @@ impl Writer<'_> {
         }
         self.snap.extend_from_slice(&crc32fast::hash(&self.snap).to_le_bytes());
         let path = self.file.snap_path();
-        write_whole(&path, &self.snap, self.file.sync)?;
+        file::replace(&path, &self.snap, self.file.sync).map_err(|source| Error::Io { path, source })?;
         if self.file.standing != self.generation {
             drop(std::fs::remove_file(self.file.blocks_path(self.file.standing)));
         }
@@ -312,28 +313,6 @@ impl Writer<'_> {
         self.file.live = self.live;
         Ok(())
     }
-}
-
-/// Writes a file under a temporary name and renames it into place.
-///
-/// # Errors
-/// The operating system refused.
-pub fn write_whole(path: &Path, bytes: &[u8], sync: bool) -> Result<(), Error> {
-    let temporary = path.with_extension("tmp");
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        if sync {
-            file.sync_data()?;
-        }
-        std::fs::rename(&temporary, path)?;
-        // The journal is freed up to what this file holds: its name must last as well.
-        match path.parent().filter(|_| sync) {
-            Some(dir) => File::open(dir)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    write().map_err(|source| Error::Io { path: path.to_owned(), source })
 }
 
 struct Input<'a>(&'a [u8]);

@@ -108,7 +108,7 @@ fn window(settings: &Settings, findings: &mut Findings) {
     ];
     for (key, list) in lists {
         if list.iter().any(|entry| entry.trim().is_empty()) {
-            findings.problem(key, "an empty entry matches every name", "remove it");
+            findings.problem(key, "an empty entry matches nothing", "remove it");
         }
     }
     if !window.keep.is_empty() && window.skip.is_empty() {

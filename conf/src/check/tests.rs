@@ -167,8 +167,8 @@ fn detection() {
     problem(|s| s.detect.algorithms[3] = "ks_test".into(), "detect.algorithms", "`ks_test` is there twice");
     problem(|s| s.detect.algorithms.clear(), "detect.algorithms", "nobody votes");
     problem(|s| s.detect.boredom_set_size = 100, "detect.boredom_set_size", "every metric is boring");
-    problem(|s| s.detect.never_counters = vec![String::new()], "detect.never_counters", "matches every name");
-    problem(|s| s.window.skip = vec!["a".into(), " ".into()], "window.skip", "matches every name");
+    problem(|s| s.detect.never_counters = vec![String::new()], "detect.never_counters", "matches nothing");
+    problem(|s| s.window.skip = vec!["a".into(), " ".into()], "window.skip", "matches nothing");
     warning(|s| s.window.keep = vec!["a".into()], "window.keep", "which is empty");
     warning(|s| s.detect.stale_seconds = 86_400, "detect.stale_seconds", "no longer in the window");
     fine(|s| (s.window.skip, s.window.keep) = (vec!["a.".into()], vec!["a.b".into()]));

@@ -128,7 +128,7 @@ fn what_was_judged_or_stored_before_a_restart_is_not_again() {
     rig.a_day("a", 0);
     let judged = rig.shards.counters().judged;
     let shard = ShardId::of_hash(name_hash(b"a"));
-    rig.shards.resume(shard, 1441, 1442);
+    rig.shards.resume(shard, Done { applied: 1441, judged: 1442, counted: 0 });
     rig.live(NOON + 60.0, &[("a", NOON + 60.0, 1.0)]);
     assert_eq!(rig.values("a").len(), 1440, "it is in the window already");
     rig.live(NOON + 120.0, &[("a", NOON + 120.0, 1.0)]);

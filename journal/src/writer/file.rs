@@ -1,8 +1,8 @@
 //! The segment file that is being written.
 
-use crate::position::sync_dir;
 use crate::segment::path;
 use crate::sys;
+use skyline_core::file::sync_dir;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ impl Active {
         // Less fragmentation where the file system can; where it cannot, writes tell when it is full.
         drop(sys::reserve(&file, size));
         if sync {
-            sync_dir(dir).map_err(|error| io::Error::other(error.to_string()))?;
+            sync_dir(dir)?;
         }
         Ok(Self { file, path, bytes: 0 })
     }

@@ -2,6 +2,7 @@
 //! journal must be kept, and its part of the ledger. A small JSON file, renamed into place.
 
 use serde::{Deserialize, Serialize};
+use skyline_core::file;
 use skyline_core::reject::{Reject, RejectCounts};
 use skyline_core::shard::{SHARDS, ShardId};
 use std::collections::BTreeMap;
@@ -12,23 +13,39 @@ use std::path::{Path, PathBuf};
 pub(crate) struct State {
     pub(crate) thread: u16,
     pub(crate) threads: u16,
-    /// Points before this were judged, their anomalies recorded, and are in the counts below.
+    /// Points before this were judged, and their anomalies recorded.
     pub(crate) judged: u64,
+    /// Points before this are in the counts below.
+    pub(crate) counted: u64,
     /// Shards without a file hold nothing from before this.
     pub(crate) hold: u64,
     pub(crate) stored: u64,
     pub(crate) refused: BTreeMap<String, u64>,
 }
 
+/// What is known of a shard.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PastShard {
+    /// Points before this were judged, and their anomalies recorded.
+    pub(crate) judged: u64,
+    /// Points before this are in the counts of its thread.
+    pub(crate) counted: u64,
+    /// Its windows hold nothing from before this unless its file says so.
+    pub(crate) hold: u64,
+}
+
+/// What a thread had stored and refused, points.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub(crate) stored: u64,
+    pub(crate) refused: RejectCounts,
+}
+
 /// The state of all threads of the last run, whatever their number was.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Past {
-    /// Per shard; `None`: nothing known.
-    judged: Vec<Option<(u64, u64)>>,
-    pub(crate) stored: u64,
-    pub(crate) refused: RejectCounts,
-    /// Points before this are in the counts.
-    pub(crate) counted: Option<u64>,
+    shards: Vec<Option<PastShard>>,
+    counts: Vec<Counts>,
 }
 
 fn path(dir: &Path, thread: u16) -> PathBuf {
@@ -38,8 +55,9 @@ fn path(dir: &Path, thread: u16) -> PathBuf {
 impl State {
     /// Writes the file.
     pub(crate) fn save(&self, dir: &Path, sync: bool) -> Result<(), skyline_store::snapshot::Error> {
-        let bytes = serde_json::to_vec(self).unwrap_or_default();
-        skyline_store::snapshot::write_whole(&path(dir, self.thread), &bytes, sync)
+        let (path, bytes) = (path(dir, self.thread), serde_json::to_vec(self).unwrap_or_default());
+        file::replace(&path, &bytes, sync)
+            .map_err(|source| skyline_store::snapshot::Error::Io { path, source })
     }
 }
 
@@ -47,7 +65,7 @@ impl Past {
     /// Reads what the threads of the last run left. A file that cannot be read counts as absent:
     /// its shards are then read from the journal again.
     pub(crate) fn load(dir: &Path) -> Self {
-        let mut past = Self { judged: vec![None; usize::from(SHARDS)], ..Self::default() };
+        let mut past = Self { shards: vec![None; usize::from(SHARDS)], counts: Vec::new() };
         for thread in 0..SHARDS {
             let Ok(bytes) = std::fs::read(path(dir, thread)) else { break };
             let state: State = match serde_json::from_slice(&bytes) {
@@ -63,30 +81,44 @@ impl Past {
     }
 
     fn merge(&mut self, state: &State) {
+        let State { judged, counted, hold, .. } = *state;
         for shard in (0..SHARDS).filter(|s| s % state.threads.max(1) == state.thread) {
-            if let Some(slot) = self.judged.get_mut(usize::from(shard)) {
-                *slot = Some((state.judged, state.hold));
+            if let Some(slot) = self.shards.get_mut(usize::from(shard)) {
+                *slot = Some(PastShard { judged, counted, hold });
             }
         }
-        self.stored += state.stored;
+        let mut counts = Counts { stored: state.stored, ..Counts::default() };
         for (label, n) in &state.refused {
             if let Some(reason) = Reject::ALL.into_iter().find(|r| r.label() == label) {
-                self.refused.add(reason, *n);
+                counts.refused.add(reason, *n);
             }
         }
-        self.counted = Some(self.counted.map_or(state.judged, |c| c.min(state.judged)));
+        self.counts.push(counts);
+    }
+
+    /// The counts that a thread goes on with: its own, or all of them for the first of another number of
+    /// threads.
+    pub(crate) fn counts_of(&self, thread: usize, threads: u16) -> Counts {
+        if self.counts.len() == usize::from(threads) {
+            return self.counts.get(thread).copied().unwrap_or_default();
+        }
+        let mut all = Counts::default();
+        for counts in self.counts.iter().filter(|_| thread == 0) {
+            all.stored += counts.stored;
+            all.refused.merge(&counts.refused);
+        }
+        all
     }
 
     /// From where on a thread needs the journal for its shards; `None`: nothing is known of them.
     pub(crate) fn hold_of(&self, thread: u16, threads: u16) -> Option<u64> {
         let owned = (0..SHARDS).filter(|shard| shard % threads.max(1) == thread);
-        owned.filter_map(|shard| self.of(ShardId(shard))).map(|(_, hold)| hold).min()
+        owned.filter_map(|shard| self.of(ShardId(shard))).map(|past| past.hold).min()
     }
 
-    /// For a shard: points before the first were judged; its windows hold nothing from before the second
-    /// unless its file says so.
-    pub(crate) fn of(&self, shard: ShardId) -> Option<(u64, u64)> {
-        self.judged.get(usize::from(shard.0)).copied().flatten()
+    /// What is known of a shard; `None`: nothing.
+    pub(crate) fn of(&self, shard: ShardId) -> Option<PastShard> {
+        self.shards.get(usize::from(shard.0)).copied().flatten()
     }
 }
 

@@ -5,12 +5,12 @@
 //! is kept back to the oldest of them.
 
 use super::latency::Latency;
-use super::state::{Past, State};
+use super::state::{Counts, Past, PastShard, State};
 use super::{Found, Question, Shared, View};
 use skyline_core::anomaly::Anomaly;
 use skyline_core::clock::Clock;
 use skyline_core::shard::ShardId;
-use skyline_detect::shard::Shards;
+use skyline_detect::shard::{Done, Shards};
 use skyline_journal::{Delivery, Journal, Reader};
 use skyline_store::snapshot::{Error as SnapshotError, Loaded, ShardFile};
 use std::collections::{HashMap, VecDeque};
@@ -77,8 +77,9 @@ struct Thread {
     next_save: usize,
     saved_at: f64,
     points_since_save: u64,
-    past: (u64, skyline_core::reject::RejectCounts),
-    counted_from: u64,
+    past: Counts,
+    /// Points before this are in the counts, those of earlier runs included.
+    counted: u64,
     /// Takes that are not yet behind the position: end and number of points.
     open: VecDeque<(u64, u64)>,
     /// Starts of takes with anomalies that are not yet recorded, and their ends.
@@ -140,10 +141,12 @@ impl Thread {
         let mut begin = position;
         // Behind the reader's position where shards came from another thread.
         let mut all_judged = position.min(end);
+        let mut all_counted = 0;
         let mut ahead = 0;
         for shard in owned {
             let mut file = ShardFile::new(&parts.dir, shard, parts.sync);
-            let (judged, hold) = past.of(shard).unwrap_or((position, position));
+            let PastShard { judged, counted, hold } =
+                past.of(shard).unwrap_or(PastShard { judged: position, counted: position, hold: position });
             let mut applied = hold;
             if let Some(loaded) = read(&parts, &mut file)? {
                 applied = loaded.position;
@@ -157,11 +160,13 @@ impl Thread {
             }
             ahead = ahead.max(applied.max(judged).saturating_sub(end));
             // What the journal gives numbers to from here on is new, whatever was there before.
-            let (applied, judged) = (applied.min(end), judged.min(end));
+            let applied = applied.min(end);
             // A save comes only after all before it was judged and recorded.
-            parts.shards.resume(shard, applied, judged.max(applied));
+            let done = Done { applied, judged: judged.min(end).max(applied), counted: counted.min(end) };
+            parts.shards.resume(shard, done);
             begin = begin.min(applied);
-            all_judged = all_judged.min(judged.max(applied));
+            all_judged = all_judged.min(done.judged);
+            all_counted = all_counted.max(done.counted);
             parts.shared.restored.fetch_add(1, Ordering::Relaxed);
             saved.push(Saved { shard, file, position: applied });
         }
@@ -180,9 +185,7 @@ impl Thread {
         }
         parts.reader.hold(begin);
         parts.reader.rewind(begin);
-        let counted_from = past.counted.unwrap_or(position).min(end);
-        parts.shards.count_from(counted_from);
-        let mine = if parts.number == 0 { (past.stored, past.refused) } else { (0, Default::default()) };
+        let past = past.counts_of(parts.number, parts.threads);
         let now = parts.clock.now();
         // Where an earlier run was stopped in its round: the oldest holds the journal.
         let oldest = saved.iter().enumerate().min_by_key(|(_, shard)| shard.position);
@@ -191,8 +194,8 @@ impl Thread {
             saved,
             saved_at: now,
             points_since_save: 0,
-            past: mine,
-            counted_from,
+            past,
+            counted: all_counted,
             open: VecDeque::new(),
             unrecorded: VecDeque::new(),
             held: Vec::new(),
@@ -361,14 +364,15 @@ impl Thread {
 
     fn save_state(&mut self) {
         let counters = self.parts.shards.counters();
-        let mut refused = self.past.1;
+        let mut refused = self.past.refused;
         refused.merge(&counters.refused);
         let state = State {
             thread: self.parts.number as u16,
             threads: self.parts.threads,
-            judged: self.position.max(self.counted_from),
+            judged: self.position,
+            counted: self.counted.max(self.held_through),
             hold: self.hold(),
-            stored: self.past.0 + counters.stored,
+            stored: self.past.stored + counters.stored,
             refused: refused.iter().map(|(r, n)| (r.label().to_owned(), n)).collect(),
         };
         if let Err(error) = state.save(&self.parts.dir, self.parts.sync) {
@@ -432,8 +436,8 @@ impl Thread {
     fn publish(&self) {
         let ledger = self.parts.reader.ledger();
         let mut counters = self.parts.shards.counters().clone();
-        counters.stored += self.past.0;
-        counters.refused.merge(&self.past.1);
+        counters.stored += self.past.stored;
+        counters.refused.merge(&self.past.refused);
         let view = View {
             metrics: self.parts.shards.len() as u64,
             counters,

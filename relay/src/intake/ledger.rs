@@ -5,9 +5,9 @@
 //! second are not known any more.
 
 use skyline_core::batch::Listener;
+use skyline_core::file;
 use skyline_core::reject::{Reject, RejectCounts};
-use skyline_journal::Journal;
-use std::io::Write as _;
+use skyline_journal::{Durability, Journal};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
@@ -153,10 +153,8 @@ impl Account {
             return Ok(());
         }
         let failed = |source| Error::File { path: self.file.clone(), source };
-        let part = self.file.with_extension("part");
-        let mut file = std::fs::File::create(&part).map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(failed)?;
-        std::fs::rename(&part, &self.file).map_err(failed)?;
+        let sync = journal.durability() == Durability::Machine;
+        file::replace(&self.file, text.as_bytes(), sync).map_err(failed)?;
         *saved = text;
         Ok(())
     }
