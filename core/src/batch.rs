@@ -315,13 +315,14 @@ impl BatchBuilder {
         } else {
             line::write_number(ts, &mut self.text);
         }
-        self.close(offset, parsed.name, ts, parsed.value)
+        self.close(offset, parsed.name, ts, parsed.value, raw.len())
     }
 
     /// Takes a point of a binary protocol; writes its line.
     ///
     /// # Errors
-    /// The reason for which it is not taken: [`name::for_line`], NaN, a time that is not finite.
+    /// The reason for which it is not taken: [`name::for_line`], NaN, a time that is not finite, a line of
+    /// more than [`name::MAX_LINE_BYTES`].
     pub fn point(&mut self, name: &[u8], ts: f64, value: f64) -> Result<(), Reject> {
         name::for_line(name)?;
         if value.is_nan() {
@@ -337,10 +338,16 @@ impl BatchBuilder {
         line::write_number(value, &mut self.text);
         self.text.push(b' ');
         line::write_number(ts, &mut self.text);
-        self.close(offset, name, ts, value)
+        self.close(offset, name, ts, value, 0)
     }
 
-    fn close(&mut self, offset: usize, name: &[u8], ts: f64, value: f64) -> Result<(), Reject> {
+    /// Ends the line that begins at `offset`. It may be as long as it came in, if that was longer than
+    /// carbon takes.
+    fn close(&mut self, offset: usize, name: &[u8], ts: f64, value: f64, came: usize) -> Result<(), Reject> {
+        if self.text.len() - offset > name::MAX_LINE_BYTES.max(came) {
+            self.text.truncate(offset);
+            return Err(Reject::LineTooLong);
+        }
         self.text.push(b'\n');
         let line_len = self.text.len() - offset;
         let (Ok(offset32), Ok(line_len)) = (u32::try_from(offset), u16::try_from(line_len)) else {
@@ -393,6 +400,29 @@ mod tests {
         assert_eq!(batch.text, text);
         assert_eq!(batch.name(&batch.samples[1]), b"c");
         assert_eq!(batch.line(&batch.samples[1]), b"c 2 1700000060\n");
+    }
+
+    #[test]
+    fn no_line_is_made_that_carbon_does_not_take() {
+        let check = |name_len: usize, value: f64, expected: Result<(), Reject>| {
+            let mut builder = BatchBuilder::new(TCP, 1_700_000_100.75);
+            builder.point(b"good", 1_700_000_000.0, 2.0).unwrap();
+            assert_eq!(builder.point(&vec![b'n'; name_len], 1_700_000_000.0, value), expected);
+            builder.point(b"good", 1_700_000_060.0, 2.0).unwrap();
+            let batch = builder.finish().unwrap();
+            assert_eq!(batch.len(), 2 + usize::from(expected.is_ok()));
+            assert!(batch.text.split(|b| *b == b'\n').all(|line| line.len() <= name::MAX_LINE_BYTES));
+        };
+        check(16_371, 2.0, Ok(()));
+        check(16_372, 2.0, Err(Reject::LineTooLong));
+        check(16_370, 1.123_456_789_012_345, Err(Reject::LineTooLong));
+        // A timestamp of -1 is written out, and the line becomes longer than it came.
+        let mut line = vec![b'n'; 16_380];
+        line.extend_from_slice(b" 1 -1\nb 2 2\n");
+        let (batch, refused) = build(&line[4..]);
+        assert_eq!(batch.unwrap().text, b"b 2 2\n");
+        assert_eq!(refused.len(), 1);
+        assert_eq!(refused[0].1, Reject::LineTooLong);
     }
 
     #[test]

@@ -2,8 +2,12 @@
 
 use crate::reject::Reject;
 
-/// Longest name that any listener takes, in bytes (carbon's line limit).
-pub const MAX_NAME_BYTES: usize = 16_384;
+/// Longest line that carbon takes, in bytes without its LF: at a longer one it closes the connection and
+/// drops what came behind it (carbon:lib/carbon/protocols.py, `MAX_LENGTH` of Twisted's `LineReceiver`).
+pub const MAX_LINE_BYTES: usize = 16_384;
+
+/// Longest name that any listener takes, in bytes.
+pub const MAX_NAME_BYTES: usize = MAX_LINE_BYTES;
 
 /// Longest name that the window stores, in bytes. Longer names are relayed only.
 pub const MAX_WINDOW_NAME_BYTES: usize = 2_048;

@@ -238,6 +238,18 @@ impl Journal {
         self.shared().options.durability
     }
 
+    /// Bytes that its segments may take at most.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.shared().options.max_bytes
+    }
+
+    /// Whether the last batch was refused for want of disk or budget.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.shared().full.load(Ordering::Acquire)
+    }
+
     /// Sequence number after the newest logged point.
     #[must_use]
     pub fn end(&self) -> u64 {

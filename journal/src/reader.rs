@@ -343,6 +343,14 @@ impl Reader {
         }
     }
 
+    /// Share of the budget, 0 to 1, that closed segments take which are kept because of this reader.
+    #[must_use]
+    pub fn pinned_share(&self) -> f64 {
+        let log = lock(&self.shared().log);
+        let pinned = log.accounts.get(self.place).map_or(0, |account| log.pinned_bytes(account));
+        pinned as f64 / log.budget.max(1) as f64
+    }
+
     /// The account: `routed == delivered + waiting + shed`, all in points of this reader, since its
     /// name was first seen.
     #[must_use]

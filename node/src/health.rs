@@ -95,6 +95,11 @@ impl Health {
                 "the journal is full: listeners wait; see `skyline status` for who is behind".to_owned(),
             );
         }
+        if self.intake.waiting() == 0 && self.journal.is_full() {
+            reasons.push(
+                "the journal is full: points are refused; see `skyline status` for who is behind".to_owned(),
+            );
+        }
         if !self.is_balanced() {
             reasons.push("the ledger does not add up: see /-/status".to_owned());
         }

@@ -111,6 +111,9 @@ pub struct DestinationStatus {
     pub repeats: u64,
 }
 
+/// What may have to be sent again has this part of the journal at most.
+const RESEND_SHARE: u64 = 8;
+
 /// What a destination leaves when the node stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
@@ -163,16 +166,22 @@ impl Destinations {
         }
         for orphan in Self::orphans(journal)? {
             let Orphan { reader, waiting, pinned_bytes } = &orphan;
-            tracing::warn!(
-                reader,
-                dropped_points = waiting,
-                pinned_bytes,
-                "destination is no longer configured"
-            );
+            if *waiting > 0 {
+                tracing::error!(
+                    reader,
+                    dropped_points = waiting,
+                    pinned_bytes,
+                    "a destination is no longer configured: the points that waited for it are dropped"
+                );
+            } else {
+                tracing::info!(reader, "a destination is no longer configured");
+            }
             Self::forget(journal, &orphan)?;
         }
         let mut all = Vec::new();
-        for (address, sending, reader) in readers {
+        for (address, mut sending, reader) in readers {
+            // What may have to be sent again is kept; it must not fill the journal by itself.
+            sending.resend_bytes = sending.resend_bytes.min(journal.max_bytes() / RESEND_SHARE);
             let status = Arc::new(Status::new(address.clone(), clock.clone()));
             let sender = Sender {
                 address,

@@ -58,6 +58,9 @@ fn datagrams(settings: &Settings) -> Vec<Listening> {
     .concat()
 }
 
+/// Longest line that carbon takes, bytes.
+const CARBON_LINE: u32 = skyline_core::name::MAX_LINE_BYTES as u32;
+
 /// The key of our own TCP listener that a connection to `address` would reach, given that `address` belongs to
 /// this host.
 #[must_use]
@@ -102,6 +105,17 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     loopback(settings, findings);
     none_at_all(settings, findings);
     let listen = &settings.listen;
+    if listen.max_line_bytes > CARBON_LINE {
+        let message = format!(
+            "carbon closes a connection on a line of more than {} bytes",
+            grouped(CARBON_LINE.into(), ',')
+        );
+        findings.warning(
+            "listen.max_line_bytes",
+            message,
+            "leave it at that, unless nothing behind the node is carbon",
+        );
+    }
     if u64::from(listen.max_frame_bytes) > settings.journal.max_bytes / 4 {
         let frame = grouped(listen.max_frame_bytes.into(), ',');
         let message = format!("a frame may have {frame} bytes, more than a quarter of journal.max_bytes");

@@ -38,6 +38,10 @@ const SAVE_ALL_EVERY: u64 = 20_000_000;
 const TOLD_APART: usize = 1_024;
 /// Pause before a shard's files that cannot be read are tried again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
+/// Share of the journal's budget that windows hold back at most before they are saved out of turn.
+const PINNED_SHARE: f64 = 0.25;
+/// How often that is looked at, seconds.
+const LOOK_EVERY: f64 = 0.1;
 /// Anomalies held while the record is away; beyond it those of one metric are joined.
 const HELD: usize = 10_000;
 
@@ -93,6 +97,8 @@ struct Thread {
     joined: u64,
     save_errors: u64,
     save_failed_at: f64,
+    looked_at: f64,
+    is_pressed: bool,
 }
 
 /// Runs until told to stop.
@@ -207,6 +213,8 @@ impl Thread {
             joined: 0,
             save_errors: 0,
             save_failed_at: f64::NEG_INFINITY,
+            looked_at: 0.0,
+            is_pressed: false,
             parts,
         })
     }
@@ -400,7 +408,7 @@ impl Thread {
         let shards = self.saved.len().max(1) as u64;
         let by_time = (now - self.saved_at) * shards as f64 / self.parts.snapshot_seconds;
         let by_points = self.points_since_save * shards / SAVE_ALL_EVERY;
-        let due = (by_time as u64).max(by_points).min(SAVES);
+        let due = (by_time as u64).max(by_points).max(self.pressed(now)).min(SAVES);
         let backing_off = (0.0..1.0).contains(&(now - self.save_failed_at));
         if due == 0 || backing_off || !self.unrecorded.is_empty() {
             return;
@@ -410,6 +418,15 @@ impl Thread {
         for _ in 0..due {
             self.save_next(now);
         }
+    }
+
+    /// Shards to be saved because what they hold back takes too much of the journal's budget.
+    fn pressed(&mut self, now: f64) -> u64 {
+        if !(0.0..LOOK_EVERY).contains(&(now - self.looked_at)) {
+            self.looked_at = now;
+            self.is_pressed = self.parts.reader.pinned_share() > PINNED_SHARE;
+        }
+        if self.is_pressed { SAVES } else { 0 }
     }
 
     fn save_next(&mut self, now: f64) {

@@ -25,6 +25,8 @@ const GLANCE: Duration = Duration::from_millis(10);
 const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
 /// For the peer's end of a connection that the node ends in order.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// After the peer's end, for the reset of a program that closed with unread data.
+const RESET_FOLLOWS: Duration = Duration::from_millis(20);
 /// Reads of what the peer says before anything else gets its turn.
 const READS: usize = 16;
 
@@ -35,8 +37,8 @@ pub(super) enum End {
     Drained,
     /// The node's time is up.
     Stopped,
-    /// The peer closed in order: its program has read all that was acknowledged, as a socket that
-    /// is closed with unread data sends a reset instead (RFC 1122 §4.2.2.13).
+    /// The peer closed. That says nothing of what its program has read: a program that shuts its side
+    /// down before it closes (Twisted, and so carbon, does) drops unread data after an orderly end.
     Closed,
     /// Nothing was acknowledged for so long.
     Stalled,
@@ -130,18 +132,14 @@ impl<'s> Connection<'s> {
                 break end;
             }
         };
-        let is_read = match end {
-            End::Closed => true,
-            End::Drained => self.is_read_out().await,
-            // A peer that is stuck when the time is up may die with what its kernel has acknowledged.
-            End::Stopped | End::Broken(_) | End::Stalled => false,
-        };
+        let is_read = matches!(end, End::Drained) && self.is_read_out().await;
         self.leave(&mut reader, &end, is_read);
         (reader, end)
     }
 
     /// Ends the connection in order; whether the peer answers with its own end, which it does once its
-    /// program has read everything.
+    /// program has read everything, and with no reset, which tells that data were dropped
+    /// (RFC 1122 §4.2.2.13).
     async fn is_read_out(&self) -> bool {
         if SockRef::from(&self.stream).shutdown(Shutdown::Write).is_err() {
             return false;
@@ -155,8 +153,12 @@ impl<'s> Connection<'s> {
             }
             false
         };
-        let stop = self.sender.stop.abort.run_until_cancelled(timeout(FAREWELL, answer));
-        matches!(stop.await, Some(Ok(true)))
+        let answer = self.sender.stop.abort.run_until_cancelled(timeout(FAREWELL, answer));
+        if !matches!(answer.await, Some(Ok(true))) {
+            return false;
+        }
+        sleep(RESET_FOLLOWS).await;
+        self.stream.take_error().is_ok_and(|error| error.is_none())
     }
 
     /// Waits for the next thing to do.

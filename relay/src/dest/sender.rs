@@ -2,7 +2,7 @@
 //! breaks.
 //!
 //! TCP gives no receipt. An acknowledged byte may still sit in the peer's socket buffer when its
-//! program dies, so after a connection that did not end in order the sender goes back by
+//! program dies, so after a connection that the node has not ended itself the sender goes back by
 //! `resend_bytes` (never beyond what was sent on that connection). A second copy is allowed, a hole is
 //! not. How far back it might have to go is saved with the position: what is neither proved read nor
 //! sent again when the node stops is sent again after the next start.
