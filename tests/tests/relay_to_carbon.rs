@@ -54,3 +54,28 @@ fn carbon_c_relay_to_carbon_cache_with_lines_all_the_way() -> anyhow::Result<()>
     node.balanced()?;
     Ok(())
 }
+
+#[test]
+fn carbon_cache_restarted_under_load_misses_nothing() -> anyhow::Result<()> {
+    let mut cache = CarbonCache::start()?;
+    let node = Setup::relay([format!("{}:line", cache.line())]).start()?;
+    // A day of minutes for each: 140,000 points, less than may have to be sent again.
+    let (names, count) = ((0..100).map(|i| format!("restart.m{i:02}")).collect::<Vec<_>>(), 1_400);
+    let last = now() / STEP * STEP;
+    for part in names.chunks(25) {
+        let text: String = part.iter().map(|name| load::lines(name, count, STEP, last)).collect();
+        load::bytes(node.plaintext(), text)?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    cache.restart()?;
+    for name in &names {
+        let mut found = 0;
+        eventually_true(PATIENCE, &format!("all points of {name} in its file"), || {
+            found = cache.points(name).unwrap_or_default().len();
+            found == count as usize
+        })
+        .with_context(|| format!("in the file: {found} points"))?;
+    }
+    node.balanced()?;
+    Ok(())
+}

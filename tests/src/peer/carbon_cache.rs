@@ -6,10 +6,24 @@ use crate::process::Process;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Seconds between two points of its files.
 pub const STEP: i64 = 60;
+
+fn launch(folder: &TempDir, line: SocketAddr, pickle: SocketAddr) -> anyhow::Result<Process> {
+    let path = folder.path().display();
+    let mut command = Command::new("carbon-cache");
+    command.arg(format!("--config={path}/carbon.conf")).args(["--nodaemon", "start"]);
+    command.env("GRAPHITE_STORAGE_DIR", folder.path());
+    // A service manager removes it; it does not when it is asked to end while it is busy.
+    drop(std::fs::remove_file(folder.path().join("carbon-cache-a.pid")));
+    let mut process = Process::start(&mut command, &folder.path().join("cache.log"))?;
+    listens(&mut process, line)?;
+    listens(&mut process, pickle)?;
+    Ok(process)
+}
 
 /// A carbon-cache that writes at once, into a folder of its own.
 #[derive(Debug)]
@@ -44,13 +58,20 @@ impl CarbonCache {
         std::fs::write(folder.path().join("carbon.conf"), config)?;
         let schemas = format!("[all]\npattern = .*\nretentions = {STEP}s:2d\n");
         std::fs::write(folder.path().join("storage-schemas.conf"), schemas)?;
-        let mut command = Command::new("carbon-cache");
-        command.arg(format!("--config={path}/carbon.conf")).args(["--nodaemon", "start"]);
-        command.env("GRAPHITE_STORAGE_DIR", folder.path());
-        let mut process = Process::start(&mut command, &folder.path().join("cache.log"))?;
-        listens(&mut process, line)?;
-        listens(&mut process, pickle)?;
+        let process = launch(&folder, line, pickle)?;
         Ok(Self { folder, line, pickle, process })
+    }
+
+    /// Ends it as its service does (SIGTERM) and starts it again over the same files.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end, or does not listen again.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.process.signal(libc::SIGTERM);
+        self.process.wait(Duration::from_secs(20))?;
+        self.process = launch(&self.folder, self.line, self.pickle)?;
+        Ok(())
     }
 
     /// Where it takes lines.
