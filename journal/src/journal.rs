@@ -330,6 +330,7 @@ pub(crate) fn ledger(log: &Log, account: &Account, now: f64) -> Ledger {
         delivered: account.delivered,
         waiting: account.waiting(),
         shed: account.shed,
+        lost: account.lost,
         pinned_bytes: log.pinned_bytes(account),
         lag_seconds: log.oldest_waiting(account).map_or(0.0, |oldest| (now - oldest).max(0.0)),
     }

@@ -136,9 +136,11 @@ impl Shared {
     /// Saves the positions that have changed.
     pub(crate) fn save_positions(&self, keep: &mut Keep, sync: bool) -> Result<(), Error> {
         let mut due: Vec<(usize, Saved)> = Vec::new();
+        let end;
         {
             let mut log = lock(&self.log);
             let start = log.start();
+            end = log.end;
             for (place, account) in log.accounts.iter_mut().enumerate() {
                 if !account.gone && (account.dirty || sync) {
                     account.dirty = false;
@@ -146,7 +148,7 @@ impl Shared {
                 }
             }
         }
-        let mut result = Ok(());
+        let mut result = keep.positions.save_end(end, sync);
         for (place, saved) in due {
             let written = keep.positions.save(&saved, sync);
             let mut log = lock(&self.log);

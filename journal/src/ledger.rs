@@ -27,6 +27,8 @@ pub struct Ledger {
     pub waiting: u64,
     /// Points that it will not get: dropped by the budget, skipped, or damaged on disk.
     pub shed: u64,
+    /// Points that damage took from the log before it had read them, whosever they were.
+    pub lost: u64,
     /// Bytes of closed segments that are kept because of it.
     pub pinned_bytes: u64,
     /// Age in seconds of the oldest waiting point.

@@ -14,7 +14,9 @@
 //! crc 1a2b3c4d
 //! ```
 //!
-//! The last line is the CRC-32 of all lines before it. `positions/readers` lists the escaped names
+//! The last line is the CRC-32 of all lines before it. `positions/end` has the sequence number after the
+//! newest point (`skyline end 1`, `end 1234567`, `crc …`): without it a newest segment that is gone would
+//! not be missed. `positions/readers` lists the escaped names
 //! of all readers, one a line, and ends with such a line too: a name in it without a file is a
 //! position that was lost, not a new reader. Files are written whole to a temporary name and renamed.
 
@@ -28,6 +30,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const HEAD: &str = "skyline position 1";
+const END_HEAD: &str = "skyline end 1";
 const REGISTER_HEAD: &str = "skyline readers 1";
 /// Longest escaped name that is a file name as it stands.
 const MAX_FILE_NAME: usize = 200;
@@ -136,6 +139,8 @@ pub(crate) struct Loaded {
     pub(crate) lost: Vec<String>,
     /// The register itself is missing or damaged.
     pub(crate) register_lost: bool,
+    /// Sequence number after the newest point when that was saved last; 0: not known.
+    pub(crate) end: u64,
 }
 
 /// The directory of positions.
@@ -143,6 +148,8 @@ pub(crate) struct Loaded {
 pub(crate) struct Store {
     dir: PathBuf,
     names: BTreeSet<String>,
+    /// The end that was saved last.
+    end: u64,
 }
 
 impl Store {
@@ -151,7 +158,7 @@ impl Store {
         let dir = journal.join("positions");
         fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
         let mut loaded = Loaded::default();
-        let mut store = Self { names: BTreeSet::new(), dir };
+        let mut store = Self { names: BTreeSet::new(), dir, end: 0 };
         let register = store.dir.join("readers");
         match fs::read(&register) {
             Ok(bytes) => match decode_register(&bytes) {
@@ -161,6 +168,9 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => loaded.register_lost = true,
             Err(source) => return Err(Error::Io { path: register, source }),
         }
+        // Read for what it adds: damaged it adds nothing.
+        loaded.end =
+            fs::read_to_string(store.dir.join("end")).ok().and_then(|text| decode_end(&text)).unwrap_or(0);
         let mut missing = store.names.clone();
         for entry in fs::read_dir(&store.dir).map_err(Error::io(&store.dir))? {
             let path = entry.map_err(Error::io(&store.dir))?.path();
@@ -206,6 +216,15 @@ impl Store {
         replace(&self.path(&saved.name), &saved.encode(), sync)
     }
 
+    /// Saves the sequence number after the newest point, if it has changed.
+    pub(crate) fn save_end(&mut self, end: u64, sync: bool) -> Result<(), Error> {
+        if end != self.end {
+            replace(&self.dir.join("end"), &sealed(format!("{END_HEAD}\nend {end}\n")), sync)?;
+            self.end = end;
+        }
+        Ok(())
+    }
+
     /// Removes a reader.
     pub(crate) fn remove(&mut self, name: &str, sync: bool) -> Result<(), Error> {
         self.names.remove(name);
@@ -245,6 +264,11 @@ fn decode_register(bytes: &[u8]) -> Option<BTreeSet<String>> {
     lines.map(unescape).collect()
 }
 
+fn decode_end(text: &str) -> Option<u64> {
+    let mut lines = unsealed(text)?.lines();
+    (lines.next()? == END_HEAD).then(|| lines.next()?.strip_prefix("end ")?.parse().ok())?
+}
+
 fn replace(path: &Path, content: &str, sync: bool) -> Result<(), Error> {
     file::replace(path, content.as_bytes(), sync).map_err(Error::io(path))
 }
@@ -255,6 +279,7 @@ pub(crate) fn fuzz(data: &[u8]) {
         let body = sealed(text.to_owned());
         drop(Saved::decode(&body));
         drop(decode_register(body.as_bytes()));
+        let _end = decode_end(&body);
     }
 }
 

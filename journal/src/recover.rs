@@ -49,9 +49,10 @@ pub(crate) fn open(options: Options, clock: Clock) -> Result<(Shared, Recovered)
     let mut recovered = Recovered::default();
     let (segments, log_end) = segments(dir, &sets, &mut recovered)?;
     // A log that has lost its end (a power cut) gives no number twice: readers may know it.
-    let end = loaded.saved.iter().map(|saved| saved.position).fold(log_end, u64::max);
+    let end = loaded.saved.iter().map(|saved| saved.position).fold(log_end.max(loaded.end), u64::max);
     if end > log_end {
-        tracing::error!(dir = %dir.display(), log_end, position = end, "a reader is further than the log: points at its end are lost");
+        let lost = end - log_end;
+        tracing::error!(dir = %dir.display(), lost, log_end, end, "points at the log's end are lost");
         recovered.lost_points += end - log_end;
         // So that the next start does not say the same again.
         mark_end(dir, end).map_err(Error::io(dir))?;

@@ -7,7 +7,7 @@ use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
 use skyline_core::reject::RejectCounts;
-use skyline_journal::Journal;
+use skyline_journal::{Journal, Ledger};
 use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
@@ -223,7 +223,7 @@ impl Health {
             "budget": of("skyline_journal_budget_bytes"),
             "readers": self.journal.ledgers().iter().map(|(name, l)| json!({
                 "reader": name, "routed": l.routed, "delivered": l.delivered, "waiting": l.waiting,
-                "shed": l.shed, "pinned_bytes": l.pinned_bytes, "lag_seconds": l.lag_seconds,
+                "shed": l.shed, "lost": l.lost, "pinned_bytes": l.pinned_bytes, "lag_seconds": l.lag_seconds,
             })).collect::<Vec<_>>(),
         })
     }
@@ -236,7 +236,7 @@ impl Health {
                 json!({
                     "destination": d.address, "protocol": d.protocol, "connected": d.connected,
                     "since": d.since, "last_error": d.last_error, "routed": d.routed,
-                    "delivered": d.delivered, "waiting": d.waiting, "shed": d.shed, "repeats": d.repeats,
+                    "delivered": d.delivered, "waiting": d.waiting, "shed": d.shed, "lost": d.lost, "repeats": d.repeats,
                 })
             })
             .collect()
@@ -250,6 +250,16 @@ impl Health {
         for view in &views {
             refused.merge(&view.counters.refused);
         }
+        // Each thread reads everything, so the threads say of the same points that they did not get them.
+        let readers = self.journal.ledgers();
+        let missed = |of: fn(&Ledger) -> u64| {
+            readers
+                .iter()
+                .filter(|(name, _)| name.starts_with("window-"))
+                .map(|(_, l)| of(l))
+                .max()
+                .unwrap_or(0)
+        };
         // Nothing was judged: a latency of zero would be a lie.
         let judged = sum(&|v| v.counters.judged);
         let latency = |which: usize| (judged > 0).then(|| worst(which));
@@ -259,6 +269,8 @@ impl Health {
             "refused": refused.total(),
             "reasons": reasons(&refused),
             "waiting": views.iter().map(|v| v.waiting).max().unwrap_or(0),
+            "shed": missed(|l| l.shed),
+            "lost": missed(|l| l.lost),
             "judged": judged,
             "not_judged": {
                 "too_short": sum(&|v| v.counters.gated[0]),

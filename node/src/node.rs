@@ -74,6 +74,12 @@ impl Node {
         let state_dir = settings.node.state_dir.clone();
         std::fs::create_dir_all(&state_dir)
             .with_context(|| format!("node.state_dir {} cannot be made", state_dir.display()))?;
+        tempfile::tempfile_in(&state_dir).map_err(|error| {
+            let (dir, kind) = (state_dir.display(), error.kind());
+            anyhow::anyhow!(
+                "node.state_dir {dir} cannot be written: {kind}; give it to the user that runs the node"
+            )
+        })?;
         let sync = settings.journal.durability == Durability::Machine;
         let store = record::open(&settings, StoreOptions { sync, clock: clock.clone() }).await?;
         let (journal, recovered) = Journal::open(journal_options(&settings))?;
@@ -187,9 +193,6 @@ impl Node {
             tracing::warn!("some connections did not end in time");
         }
         self.tokens.intake.cancel();
-        if let Err(error) = self.intake.close() {
-            tracing::error!(%error, "the listeners' ledger is not saved");
-        }
         // Windows and destinations read what is left, side by side.
         self.tokens.windows.cancel();
         self.tokens.destinations.cancel();
@@ -208,6 +211,9 @@ impl Node {
         if tokio::time::timeout_at(deadline, &mut ending).await.is_err() {
             self.tokens.abort.cancel();
             drop(tokio::time::timeout(Duration::from_secs(2), ending).await);
+        }
+        if let Err(error) = self.intake.close() {
+            tracing::error!(%error, "the listeners' ledger is not saved");
         }
         if let Err(error) = self.journal.sync() {
             tracing::error!(%error, "positions are not saved");

@@ -105,6 +105,8 @@ pub struct DestinationStatus {
     pub waiting: u64,
     /// Points that were skipped or that the journal had to drop.
     pub shed: u64,
+    /// Points that damage took from the journal before they were sent, whosever they were.
+    pub lost: u64,
     /// Age of its oldest waiting point, seconds.
     pub lag_seconds: f64,
     /// Points sent a second time since start.
@@ -246,6 +248,7 @@ impl Destinations {
                 delivered: ledger.delivered,
                 waiting: ledger.waiting,
                 shed: ledger.shed,
+                lost: ledger.lost,
                 lag_seconds: ledger.lag_seconds,
                 repeats: status.repeats.load(Relaxed),
             }

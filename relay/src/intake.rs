@@ -272,16 +272,21 @@ impl Intake {
         self.0.account.save(&self.0.journal)
     }
 
-    /// The last save, after all listeners have ended. False (and a log line) if points were
-    /// received that are neither logged nor refused.
+    /// The last save, after all listeners have ended. Points that are still on their way into a journal
+    /// that takes none are counted as refused, and a log line says how many; false then.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn close(&self) -> Result<bool, Error> {
+        let mut open = 0;
+        for line in self.ledgers() {
+            let points = line.on_their_way();
+            self.0.account.refused(line.listener, Reject::JournalFull, points);
+            open += points;
+        }
         self.save()?;
-        let open: u64 = self.ledgers().iter().map(ListenerLedger::on_their_way).sum();
         if open > 0 {
-            tracing::error!(points = open, "points were received that are neither logged nor refused");
+            tracing::error!(points = open, "points were received that could not be logged before the end");
         }
         Ok(open == 0)
     }

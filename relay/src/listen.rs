@@ -7,6 +7,7 @@
 
 mod bind;
 mod connection;
+mod descriptors;
 mod drops;
 mod scratch;
 mod stream;
@@ -119,8 +120,19 @@ impl Listeners {
     /// Starts to read. All tasks go into `tracker`; when `stop` is cancelled they stop accepting,
     /// take what is already in their sockets, submit it and end.
     pub fn spawn(self, context: Context, tracker: &TaskTracker, stop: &CancellationToken) {
+        let wanted = self.settings.max_connections;
+        let limit = descriptors::raise_limit();
+        let most = descriptors::connections(wanted, limit);
+        if most < wanted {
+            tracing::warn!(
+                connections = most,
+                max_connections = wanted,
+                open_files = limit,
+                "the limit of open files allows fewer connections; raise it (LimitNOFILE) or lower listen.max_connections"
+            );
+        }
         let shared = Arc::new(Shared {
-            permits: Arc::new(Semaphore::new(self.settings.max_connections.max(1) as usize)),
+            permits: Arc::new(Semaphore::new(most as usize)),
             pool: Pool::default(),
             intake: context.intake,
             flow: context.flow,

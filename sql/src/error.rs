@@ -56,6 +56,10 @@ impl Error {
         Self::Config { path: path.to_owned(), problem: problem.into() }
     }
 
+    pub(crate) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), problem: problem.into() }
+    }
+
     pub(crate) fn data(path: &Path, problem: impl Into<String>) -> Self {
         Self::Data { path: path.to_owned(), problem: problem.into() }
     }
@@ -65,14 +69,12 @@ impl Error {
         let code = source.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<u32>().ok());
         // SQLite's primary result code is the low byte of the extended one.
         match (code.map(|c| c & 0xff), &source) {
-            (Some(26), _) => Self::Damaged {
-                path: path.to_owned(),
-                problem: "the file is not an SQLite database: name another file or move it away".to_owned(),
-            },
-            (Some(11), _) => Self::Damaged {
-                path: path.to_owned(),
-                problem: format!("{source}: the file is damaged, restore it or move it away"),
-            },
+            (Some(26), _) => {
+                Self::damaged(path, "the file is not an SQLite database: name another file or move it away")
+            }
+            (Some(11), _) => {
+                Self::damaged(path, format!("{source}: the file is damaged, restore it or move it away"))
+            }
             (Some(8), _) => {
                 Self::config(path, "the file cannot be written: give the node's user the right to")
             }

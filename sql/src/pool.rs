@@ -17,6 +17,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What of the write-ahead log stays on disk after it was folded in, bytes.
 const WAL_KEPT: &str = "67108864";
+/// Largest file that is looked through at open, bytes.
+const CHECKED_BYTES: u64 = 64 << 20;
 /// Connections that read.
 const READERS: u32 = 4;
 
@@ -44,6 +46,21 @@ struct Inner {
     known: Known,
 }
 
+/// Looks through a file that is small enough to be looked through in a moment: damage is better met now than
+/// at each question.
+async fn check(path: &Path, writer: &SqlitePool) -> Result<(), Error> {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() > CHECKED_BYTES) {
+        return Ok(());
+    }
+    let found = sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)").fetch_one(writer).await;
+    let damage = match found {
+        Ok(found) if found == "ok" => return Ok(()),
+        Ok(found) => found.replace('\n', " "),
+        Err(error) => return Err(Error::of(path, error)),
+    };
+    Err(Error::damaged(path, format!("{damage}: the file is damaged, restore it or move it away")))
+}
+
 impl Store {
     /// Opens or creates the record in `path` and brings its tables up to date.
     ///
@@ -61,10 +78,15 @@ impl Store {
     pub async fn open_with(path: &Path, options: Options) -> Result<Self, Error> {
         let failed = |e| match Error::of(path, e) {
             // Opening is done once, with a person at hand: what would be worth a retry later is not now.
-            Error::Retry { source, .. } => Error::config(
-                path,
-                format!("cannot be opened: {source}; check the folder, its owner and the disk"),
-            ),
+            Error::Retry { source, .. } => {
+                // SQLITE_BUSY and SQLITE_LOCKED.
+                let code = source.as_database_error().and_then(|e| e.code()?.parse::<u32>().ok());
+                let advice = match code.map(|code| code & 0xff) {
+                    Some(5 | 6) => "end the program that has it open",
+                    _ => "check the folder, its owner and the disk",
+                };
+                Error::config(path, format!("cannot be opened: {source}; {advice}"))
+            }
             other => other,
         };
         let connect = SqliteConnectOptions::new()
@@ -84,6 +106,7 @@ impl Store {
             Error::Retry { source, .. } => failed(source),
             other => other,
         })?;
+        check(path, &writer).await?;
         // Names are case-sensitive, so LIKE is; query_only: what reads cannot write by mistake.
         let reading = connect.pragma("case_sensitive_like", "ON").pragma("query_only", "ON");
         let readers = pool().max_connections(READERS).connect_lazy_with(reading);

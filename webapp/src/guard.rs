@@ -47,6 +47,10 @@ async fn answer(request: Request, next: Next, timeout: Duration) -> Response {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         return answer;
     }
+    // There are no accounts: whatever a page that a browser has open could ask for is not done.
+    if !request.method().is_safe() && request.headers().contains_key(header::ORIGIN) {
+        return answer::error(StatusCode::FORBIDDEN, "what changes something is not taken from web pages");
+    }
     match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(answer) => answer,
         Err(_) => answer::busy("this took too long: ask for less, or again in a moment"),

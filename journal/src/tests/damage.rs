@@ -191,3 +191,20 @@ fn foreign_files_are_left_alone() {
     assert_eq!(journal.end(), 10);
     assert!(dir.path().join("12.seg").exists() && dir.path().join("notes.txt").exists());
 }
+
+#[test]
+fn a_newest_segment_that_is_gone_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, reader) = several(dir.path());
+    journal.shared().tend();
+    drop((reader, journal));
+    let newest = segment_files(dir.path()).pop().unwrap();
+    let first: u64 = newest.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    fs::remove_file(newest).unwrap();
+    let options = || Options { max_bytes: 1 << 20, ..options(dir.path()) };
+    let (journal, recovered) = open(options());
+    assert_eq!((recovered.end, recovered.lost_points), (1000, 1000 - first));
+    assert_eq!(append(&journal, batch(7, 1, to(RouteSet(0)))).unwrap().first_seq, 1000, "no number twice");
+    drop(journal);
+    assert_eq!(open(options()).1.end, 1001);
+}

@@ -100,9 +100,16 @@ pub(super) fn start_logging(settings: &Settings) {
     }
 }
 
-/// Cancelled by the first SIGTERM or SIGINT; a second one ends the process at once.
+/// Cancelled by the first SIGTERM or SIGINT; a second one ends the process at once. SIGHUP, by which
+/// people reload other relays, is answered and ends nothing.
 pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            tracing::warn!("SIGHUP: settings are read at the start only; restart to use changed ones");
+        }
+    });
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let first = token.clone();
     tokio::spawn(async move {

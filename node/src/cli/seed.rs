@@ -45,7 +45,10 @@ pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> an
         }
     }
     let last = points.last().map_or(0.0, |(_, (ts, _))| *ts);
-    let arrival = arrival(api, points.len(), last).await?;
+    // Windows that are shorter than a day hold the end of it.
+    let oldest = last - f64::from(settings.window.full_duration_seconds);
+    let fitting = points.iter().filter(|(_, (ts, _))| *ts > oldest).count();
+    let arrival = arrival(api, fitting, last).await?;
     if json {
         say!("{}", serde_json::to_string_pretty(&arrival)?)?;
     } else {
@@ -88,6 +91,7 @@ fn points(now: f64) -> Vec<Point> {
 #[derive(Debug, Serialize)]
 struct Arrival {
     metric: &'static str,
+    /// Points sent that fit into a window.
     sent: usize,
     /// Points in the window.
     stored: usize,

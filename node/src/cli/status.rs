@@ -70,7 +70,8 @@ fn number(value: Option<&Value>) -> String {
 
 fn text(value: &Value, key: &str) -> String {
     match value.get(key) {
-        Some(Value::String(s)) => s.clone(),
+        // Whatever answers must not move the cursor of a terminal.
+        Some(Value::String(s)) => s.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
         Some(Value::Null) | None => "-".to_owned(),
         Some(other) => other.to_string(),
     }
@@ -161,8 +162,21 @@ fn write_destinations(out: &mut String, rows: &[Value]) -> std::fmt::Result {
             number(row.get("shed")),
             number(row.get("repeats")),
         )?;
+        write_lost(out, row)?;
     }
     Ok(())
+}
+
+/// What damage of the journal took before a reader had it.
+fn write_lost(out: &mut String, row: &Value) -> std::fmt::Result {
+    match row.get("lost").and_then(Value::as_u64).unwrap_or(0) {
+        0 => Ok(()),
+        _ => writeln!(
+            out,
+            "  ! damage of the journal took {} points before they were read",
+            number(row.get("lost"))
+        ),
+    }
 }
 
 fn write_windows(out: &mut String, status: &Value) -> std::fmt::Result {
@@ -177,6 +191,14 @@ fn write_windows(out: &mut String, status: &Value) -> std::fmt::Result {
         reasons(value("reasons")),
         at("waiting")
     )?;
+    if value("shed").and_then(Value::as_u64).unwrap_or(0) > 0 {
+        writeln!(
+            out,
+            "  ! the windows lack {} points that the journal's budget dropped before they were read",
+            at("shed")
+        )?;
+    }
+    write_lost(out, status.get("window").unwrap_or(&Value::Null))?;
     write!(out, "verdicts       {} judged since start, {} anomalous", at("judged"), at("anomalies"))?;
     if value("p50_ms").is_some_and(Value::is_number) {
         write!(out, "; receipt to verdict p50 {} ms, p99 {} ms", at("p50_ms"), at("p99_ms"))?;
@@ -244,7 +266,10 @@ mod tests {
                 {"listener": "plaintext_udp", "addresses": [], "received": 1, "logged": 1, "refused": 0,
                  "reasons": {}},
             ],
-            "destinations": [],
+            "destinations": [
+                {"destination": "10.0.0.2:2004:pickle", "connected": true, "routed": 9, "delivered": 8,
+                 "waiting": 1, "shed": 0, "lost": 3, "repeats": 2},
+            ],
             "window": {"metrics": 3, "stored": 4, "refused": 1, "reasons": {"too_old": 1}, "waiting": 0,
                        "judged": 0, "anomalies": 0, "p50_ms": null, "p99_ms": null,
                        "not_judged": {"too_short": 4, "stale": 0, "boring": 0, "counter_reset": 0}},
@@ -261,7 +286,9 @@ mod tests {
              \n\
              journal        1,500 points so far; 3.0 MiB on disk of 1.0 MiB\n\
              \n\
-             out            nothing is forwarded: relay.destinations is empty\n\
+             out                              routed    delivered      waiting   shed  repeats  state\n  \
+               10.0.0.2:2004:pickle                9            8            1      0        2  connected\n  \
+               ! damage of the journal took 3 points before they were read\n\
              \n\
              window         3 metrics, 4 points stored, 1 refused (too_old 1), 0 waiting\n\
              verdicts       0 judged since start, 0 anomalous\n               \

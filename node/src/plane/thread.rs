@@ -331,7 +331,13 @@ impl Thread {
                 Question::Series { name, from, until, answer } => {
                     drop(answer.send(self.parts.shards.series(&name, from, until)));
                 }
-                Question::Remove { name, answer } => drop(answer.send(self.parts.shards.remove(&name))),
+                Question::Remove { name, answer } => {
+                    let was_there = self.parts.shards.remove(&name);
+                    if was_there {
+                        self.save_shard_of(&name);
+                    }
+                    drop(answer.send(was_there));
+                }
             }
         }
     }
@@ -427,6 +433,19 @@ impl Thread {
             self.is_pressed = self.parts.reader.pinned_share() > PINNED_SHARE;
         }
         if self.is_pressed { SAVES } else { 0 }
+    }
+
+    /// Saves the shard of a metric that was removed, so that it does not come back after a crash.
+    fn save_shard_of(&mut self, name: &str) {
+        let shard = ShardId::of_name(name.as_bytes());
+        let next = self.next_save;
+        if let Some(index) =
+            self.saved.iter().position(|s| s.shard == shard).filter(|_| self.unrecorded.is_empty())
+        {
+            self.next_save = index;
+            self.save_next(self.parts.clock.now());
+            self.next_save = next;
+        }
     }
 
     fn save_next(&mut self, now: f64) {

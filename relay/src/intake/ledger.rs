@@ -84,7 +84,10 @@ impl Account {
             let line = account.line(listener);
             line.logged_before.store(line.logged.load(Relaxed).saturating_sub(now), Relaxed);
         }
-        account.save(journal)?;
+        // A full disk must not keep the node from forwarding what it has.
+        if let Err(error) = account.save(journal) {
+            tracing::error!(%error, "the listeners' ledger is not saved");
+        }
         Ok(account)
     }
 

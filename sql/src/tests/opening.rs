@@ -87,3 +87,19 @@ async fn a_lock_that_stays_is_worth_a_retry() {
     store.record(&[anomaly("a", 1.0)], &context()).await.expect("recorded");
     assert_eq!(store.counts().await.expect("counted").anomalies, 1);
 }
+
+#[tokio::test]
+async fn damage_in_the_middle_is_met_at_the_start() {
+    let (dir, store) = here().await;
+    let batch: Vec<_> = (0..2_000).map(|i| anomaly(&format!("m{i}"), f64::from(i))).collect();
+    store.record(&batch, &context()).await.expect("recorded");
+    store.close().await;
+    let path = dir.path().join("anomalies.db");
+    let mut bytes = std::fs::read(&path).expect("read");
+    bytes[40_960..81_920].fill(0xa5);
+    std::fs::write(&path, bytes).expect("written");
+    match Store::open(&path).await {
+        Err(Error::Damaged { problem, .. }) => assert!(problem.contains("move it away"), "{problem}"),
+        other => panic!("{other:?}"),
+    }
+}

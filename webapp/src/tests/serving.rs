@@ -158,6 +158,21 @@ async fn what_is_too_big_is_refused() {
 }
 
 #[tokio::test]
+async fn pages_that_a_browser_has_open_change_nothing() {
+    let served = serve(router(), Limits::default()).await;
+    let check = async |method: &str, path: &str, origin: &str, expected: &str| {
+        let head = "host: x\r\nconnection: close\r\ncontent-length: 0";
+        let request = format!("{method} {path} HTTP/1.1\r\n{head}\r\n{origin}\r\n");
+        let text = timeout(PATIENCE, raw(served.address, request.as_bytes())).await.expect("answered");
+        assert!(text.starts_with(&format!("HTTP/1.1 {expected} ")), "{method} {origin}: {text}");
+    };
+    check("GET", "/", "origin: http://evil.example\r\n", "200").await;
+    check("POST", "/body", "", "200").await;
+    check("POST", "/body", "origin: http://evil.example\r\n", "403").await;
+    check("POST", "/body", "Origin: null\r\n", "403").await;
+}
+
+#[tokio::test]
 async fn a_thousand_at_once_are_all_answered() {
     let served = serve(router(), Limits::default()).await;
     let address = served.address;

@@ -11,11 +11,12 @@ const EARLIEST: f64 = 1_704_067_200.0;
 /// 2100-01-01, seconds.
 const LATEST: f64 = 4_102_444_800.0;
 /// Files beside those of connections: journal, windows, destinations.
-const OTHER_FILES: u64 = 200;
+const OTHER_FILES: u64 = 256;
 
 pub(super) fn check(settings: &Settings, clock: &Clock, report: &mut Report) {
     let dir = &settings.node.state_dir;
-    if writable("node.state_dir", dir, report) {
+    // That it is empty was said before.
+    if !dir.as_os_str().is_empty() && writable("node.state_dir", dir, report) {
         room(settings, report);
     }
     if in_use(dir) {
@@ -108,20 +109,23 @@ fn size_of(dir: &Path) -> u64 {
 
 fn open_files(settings: &Settings, report: &mut Report) {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let Some(limit) = soft_limit(&limits) else { return };
+    let Some(limit) = hard_limit(&limits) else { return };
     let needed = u64::from(settings.listen.max_connections) + OTHER_FILES;
     if limit < needed {
-        let message = format!("{limit} files may be open here, and that many connections need {needed}");
+        let message = format!(
+            "{limit} files may be open here, and that many connections need {needed}: the node will take fewer"
+        );
         let advice = format!("type ulimit -n {needed} or set LimitNOFILE={needed} in the unit; or lower it");
         report.warning("listen.max_connections", message, advice);
     }
 }
 
-/// The soft limit of open files from the text of `/proc/self/limits`; none: no limit is known.
-fn soft_limit(limits: &str) -> Option<u64> {
+/// The hard limit of open files, to which the node raises its own, from the text of `/proc/self/limits`;
+/// none: no limit is known.
+fn hard_limit(limits: &str) -> Option<u64> {
     limits
         .lines()
-        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
+        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().nth(1)?.parse().ok())
 }
 
 fn time(settings: &Settings, now: f64, report: &mut Report) {
@@ -203,16 +207,16 @@ mod tests {
     #[test]
     fn open_files_are_enough() {
         assert_eq!(
-            soft_limit("x\nMax open files            1024                 524288               files\n"),
-            Some(1024)
+            hard_limit("x\nMax open files            1024                 524288               files\n"),
+            Some(524_288)
         );
         assert_eq!(
-            soft_limit("Max open files            unlimited            unlimited            files\n"),
+            hard_limit("Max open files            unlimited            unlimited            files\n"),
             None
         );
         let mut settings = Settings::default();
         settings.listen.max_connections = u32::MAX;
-        finds(|report| open_files(&settings, report), Level::Warning, "LimitNOFILE=4294967495");
+        finds(|report| open_files(&settings, report), Level::Warning, "LimitNOFILE=4294967551");
     }
 
     #[test]
