@@ -336,7 +336,7 @@ impl Thread {
                     if was_there {
                         self.save_shard_of(&name);
                     }
-                    drop(answer.send(was_there));
+                    let _nobody_asks_any_more = answer.send(was_there);
                 }
             }
         }
