@@ -22,7 +22,7 @@ pub(super) fn line(text: Arguments<'_>) -> anyhow::Result<()> {
     }
 }
 
-/// [`line`] with the arguments of `println!`.
+/// [`line()`] with the arguments of `println!`.
 macro_rules! say {
     ($($argument:tt)*) => { $crate::cli::output::line(format_args!($($argument)*)) };
 }
