@@ -3,6 +3,8 @@
 //! No locks, no I/O, no clock: time comes with the batch. What the thread does with the outcome
 //! is not known here.
 
+mod files;
+
 use crate::index::Index;
 use crate::prefetch;
 use crate::second_order::History;
@@ -14,7 +16,6 @@ use skyline_core::name;
 use skyline_core::point::Datapoint;
 use skyline_core::reject::{Reject, RejectCounts};
 use skyline_core::shard::{SHARDS, ShardId};
-use skyline_store::snapshot::{Error as SnapshotError, Saved, ShardFile};
 use skyline_store::window::Pushed;
 use std::collections::HashMap;
 
@@ -189,6 +190,12 @@ impl Shards {
     #[must_use]
     pub const fn scans(&self) -> u64 {
         self.context.scans
+    }
+
+    /// Time of the newest point stored since start, seconds; minus infinity before the first.
+    #[must_use]
+    pub const fn newest(&self) -> f64 {
+        self.newest
     }
 
     /// What an earlier run has done with the points of `shard`.
@@ -406,88 +413,6 @@ impl Shards {
             list.push(slot);
         }
         slot
-    }
-
-    /// Takes over a series of a snapshot.
-    pub fn restore(&mut self, saved: Saved) {
-        let hash = skyline_core::shard::name_hash(saved.name.as_bytes());
-        let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, &saved.name));
-        self.place(Tracked::restored(&saved.name, hash, never, &saved.state, saved.window));
-    }
-
-    /// Time of the newest point stored since start, seconds; minus infinity before the first.
-    #[must_use]
-    pub const fn newest(&self) -> f64 {
-        self.newest
-    }
-
-    /// Removes what has become too old from the windows of a shard, then its empty metrics, and
-    /// writes the others to its files. `position`: everything before it is in the windows.
-    ///
-    /// # Errors
-    /// The files cannot be written; the older ones stand.
-    pub fn save(
-        &mut self,
-        shard: ShardId,
-        now: f64,
-        position: u64,
-        file: &mut ShardFile,
-    ) -> Result<(), SnapshotError> {
-        self.expire(shard, now);
-        let Some(slots) = self.by_shard.get(usize::from(shard.0)) else { return Ok(()) };
-        if slots.is_empty() {
-            file.remove();
-            return Ok(());
-        }
-        let (mut writer, mut buffer) = (file.writer(), Vec::new());
-        for slot in slots {
-            let place =
-                self.series.get_mut(*slot as usize / CHUNK).and_then(|c| c.get_mut(*slot as usize % CHUNK));
-            if let Some(series) = place {
-                series.save(&mut writer, &mut buffer);
-            }
-        }
-        writer.finish(position)
-    }
-
-    fn expire(&mut self, shard: ShardId, now: f64) {
-        let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) else { return };
-        let slots = std::mem::take(list);
-        let mut kept = Vec::with_capacity(slots.len());
-        for slot in slots {
-            let place =
-                self.series.get_mut(slot as usize / CHUNK).and_then(|c| c.get_mut(slot as usize % CHUNK));
-            let Some(series) = place else { continue };
-            series.expire(now, &self.context);
-            if series.window.is_empty() {
-                self.index.remove(series.hash, slot);
-                *series = Tracked::new("", 0, false);
-                self.histories.remove(&slot);
-                self.free.push(slot);
-            } else {
-                kept.push(slot);
-            }
-        }
-        if let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) {
-            *list = kept;
-        }
-    }
-
-    /// Removes one metric; says whether it was there.
-    pub fn remove(&mut self, name: &str) -> bool {
-        let hash = skyline_core::shard::name_hash(name.as_bytes());
-        let found = self.index.find(hash, |slot| self.at(slot).is_some_and(|s| &*s.name == name));
-        let Some(slot) = found else { return false };
-        self.index.remove(hash, slot);
-        if let Some(list) = self.by_shard.get_mut(usize::from(ShardId::of_hash(hash).0)) {
-            list.retain(|s| *s != slot);
-        }
-        if let Some(series) = self.at_mut(slot) {
-            *series = Tracked::new("", 0, false);
-        }
-        self.histories.remove(&slot);
-        self.free.push(slot);
-        true
     }
 
     /// A copy of a metric's points with `from <= ts <= until`, oldest first; `None`: no such metric.

@@ -4,6 +4,7 @@ use super::*;
 use crate::settings::Settings;
 use skyline_core::batch::{BatchBuilder, Listener, Source};
 use skyline_core::shard::name_hash;
+use skyline_store::snapshot::ShardFile;
 
 const NOON: f64 = 1_700_049_600.0;
 

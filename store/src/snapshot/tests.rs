@@ -1,0 +1,139 @@
+//! Tests of a shard's files: what comes back, and what damage does.
+
+use super::*;
+use crate::block::Sealer;
+use crate::window::Columns;
+use proptest::prelude::*;
+
+fn points(window: &Window) -> Vec<(f64, f64)> {
+    let mut columns = Columns::default();
+    let view = window.view(&mut columns);
+    view.ts.iter().copied().zip(view.values.iter().copied()).collect()
+}
+
+fn save(file: &mut ShardFile, series: &mut [(String, Window)], position: u64) {
+    let mut writer = file.writer();
+    for (name, window) in series.iter_mut() {
+        writer.series(name, b"state", window);
+    }
+    writer.finish(position).unwrap();
+}
+
+#[test]
+fn windows_come_back_after_any_number_of_saves() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut file = ShardFile::new(dir.path(), ShardId(7), false);
+    let mut sealer = Sealer::default();
+    let mut series: Vec<_> = (0..20).map(|i| (format!("metric.{i}"), Window::default())).collect();
+    for round in 0..40_u32 {
+        for (i, (_, window)) in series.iter_mut().enumerate() {
+            for minute in 0..100 {
+                let ts =
+                    f64::from(round * 100 + minute) * 60.0 + if i == 3 { f64::from(minute % 7) } else { 0.0 };
+                window.push(ts, (f64::from(minute) * 0.37 + i as f64).sin(), &mut sealer);
+            }
+            window.evict(f64::from(round * 100) * 60.0 - 86_400.0);
+        }
+        save(&mut file, &mut series, u64::from(round));
+        let mut other = ShardFile::new(dir.path(), ShardId(7), false);
+        let loaded = other.load().unwrap().unwrap();
+        assert_eq!((loaded.position, loaded.lost_blocks), (u64::from(round), 0));
+        for (saved, (name, window)) in loaded.series.iter().zip(&series) {
+            assert_eq!((&saved.name, &saved.state[..]), (name, &b"state"[..]));
+            assert_eq!(points(&saved.window), points(window));
+            assert_eq!(saved.window.last_ts(), window.last_ts());
+        }
+        if round % 9 == 8 {
+            // Go on from what was loaded, as after a restart.
+            series = loaded.series.into_iter().map(|s| (s.name, s.window)).collect();
+            file = other;
+        }
+    }
+    let files = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(files, 2, "older generations are removed");
+    assert!(file.len < 4 * file.live, "dead blocks do not pile up");
+}
+
+#[test]
+fn damage_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut file = ShardFile::new(dir.path(), ShardId(1), false);
+    assert!(file.load().unwrap().is_none());
+    let mut sealer = Sealer::default();
+    let mut window = Window::default();
+    for i in 0..500 {
+        window.push(f64::from(i), f64::from(i * i % 11), &mut sealer);
+    }
+    save(&mut file, &mut [("a".into(), window)], 9);
+    let blocks = file.blocks_path(file.generation);
+    let mut bytes = std::fs::read(&blocks).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&blocks, bytes).unwrap();
+    assert_eq!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap().lost_blocks, 1);
+    let all = std::fs::read(&blocks).unwrap();
+    std::fs::remove_file(&blocks).unwrap();
+    let mut without = ShardFile::new(dir.path(), ShardId(1), false);
+    let loaded = without.load().unwrap().unwrap();
+    assert_eq!((loaded.lost_blocks, loaded.series[0].window.len()), (4, 20));
+    let mut series = loaded.series.into_iter().map(|s| (s.name, s.window)).collect::<Vec<_>>();
+    save(&mut without, &mut series, 9);
+    assert_eq!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap().lost_blocks, 0);
+    std::fs::write(&blocks, all).unwrap();
+    let snap = file.snap_path();
+    let good = std::fs::read(&snap).unwrap();
+    let number = |suffix: &str| {
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().ends_with(suffix)).count()
+    };
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        std::fs::write(&snap, bad).unwrap();
+        assert!(ShardFile::new(dir.path(), ShardId(1), false).load().is_err());
+    }
+    let aside = file.set_aside(77).unwrap();
+    assert!(aside.to_str().unwrap().ends_with("0001.snap.damaged-77") && aside.exists());
+    assert_eq!((number(".damaged-77"), number(".snap"), number(".blocks")), (3, 0, 0), "of two generations");
+    assert!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().is_none());
+}
+
+#[test]
+fn a_failed_save_is_made_good_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut file = ShardFile::new(dir.path(), ShardId(1), false);
+    let mut sealer = Sealer::default();
+    let mut series = vec![("a".to_owned(), Window::default())];
+    let mut fill = |series: &mut Vec<(String, Window)>, from: i32| {
+        for i in from..from + 300 {
+            series[0].1.push(f64::from(i), f64::from(i), &mut sealer);
+        }
+    };
+    fill(&mut series, 0);
+    save(&mut file, &mut series, 1);
+    fill(&mut series, 300);
+    let dir_gone = dir.path().join("gone");
+    file.dir = dir_gone;
+    let mut writer = file.writer();
+    writer.series("a", &[], &mut series[0].1);
+    assert!(writer.finish(2).is_err());
+    file.dir = dir.path().to_owned();
+    save(&mut file, &mut series, 3);
+    let loaded = ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap();
+    assert_eq!(points(&loaded.series[0].window), points(&series[0].1));
+    assert_eq!(loaded.lost_blocks, 0);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_load_or_err(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut with_crc = SNAP_MAGIC.to_vec();
+        with_crc.extend_from_slice(&VERSION.to_le_bytes());
+        with_crc.extend_from_slice(&bytes);
+        let crc = crc32fast::hash(&with_crc);
+        with_crc.extend_from_slice(&crc.to_le_bytes());
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("0001.snap"), with_crc).unwrap();
+        drop(ShardFile::new(dir.path(), ShardId(1), false).load());
+    }
+}
