@@ -7,6 +7,7 @@ mod assemble;
 mod cli;
 mod health;
 mod http;
+mod huge_pages;
 mod node;
 mod own_metrics;
 mod plane;

@@ -72,6 +72,8 @@ struct Shared {
     flow: Flow,
     pool: Pool,
     permits: Arc<Semaphore>,
+    /// Permits in all.
+    most_connections: u32,
     settings: Listen,
 }
 
@@ -133,6 +135,7 @@ impl Listeners {
         }
         let shared = Arc::new(Shared {
             permits: Arc::new(Semaphore::new(most as usize)),
+            most_connections: most,
             pool: Pool::default(),
             intake: context.intake,
             flow: context.flow,

@@ -2,6 +2,7 @@
 
 use super::EXIT_SETTINGS;
 use super::output::sentence;
+use crate::huge_pages;
 use crate::node::Node;
 use skyline_conf::model::Settings;
 use skyline_conf::model::node::LogFormat;
@@ -40,6 +41,9 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
         tracing::warn!(key = finding.key, "{}; {}", finding.message, finding.advice);
     }
     let settings = loaded.settings;
+    if settings.window.enabled {
+        huge_pages::ask();
+    }
     runtime()?.block_on(async move {
         let stop = stop_signal()?;
         let has_panicked = stop_on_panic(&stop);

@@ -93,7 +93,7 @@ impl Door {
     fn at_the_limit(&mut self) {
         self.shared.intake.traffic().limit_hits.fetch_add(1, Relaxed);
         if due(&mut self.limit_logged, self.shared.intake.clock().now()) {
-            let limit = self.shared.settings.max_connections;
+            let limit = self.shared.most_connections;
             tracing::warn!(
                 listener = self.listener.label(),
                 limit,
