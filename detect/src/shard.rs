@@ -122,12 +122,8 @@ pub struct Shards {
     /// Past anomalies of the metrics that had any; empty without [`Options::second_order`].
     histories: HashMap<u32, History, foldhash::fast::RandomState>,
     new_names: (u64, u64),
-    /// Per shard: points before this are in the windows already.
-    applied: Vec<u64>,
-    /// Per shard: points before this were judged already.
-    judged: Vec<u64>,
-    /// Per shard: points before this are in counts that were saved.
-    counted: Vec<u64>,
+    /// Per shard: how far an earlier run came.
+    done: Vec<Done>,
     counters: Counters,
     newest: f64,
     mine: Vec<(u32, u32)>,
@@ -147,9 +143,7 @@ impl Shards {
             skipped: HashMap::default(),
             histories: HashMap::default(),
             new_names: (0, 0),
-            applied: vec![0; usize::from(SHARDS)],
-            judged: vec![0; usize::from(SHARDS)],
-            counted: vec![0; usize::from(SHARDS)],
+            done: vec![Done::default(); usize::from(SHARDS)],
             counters: Counters::default(),
             newest: f64::NEG_INFINITY,
             mine: Vec::new(),
@@ -200,14 +194,8 @@ impl Shards {
 
     /// What an earlier run has done with the points of `shard`.
     pub fn resume(&mut self, shard: ShardId, done: Done) {
-        for (list, seq) in [
-            (&mut self.applied, done.applied),
-            (&mut self.judged, done.judged),
-            (&mut self.counted, done.counted),
-        ] {
-            if let Some(slot) = list.get_mut(usize::from(shard.0)) {
-                *slot = seq;
-            }
+        if let Some(slot) = self.done.get_mut(usize::from(shard.0)) {
+            *slot = done;
         }
     }
 
@@ -277,8 +265,9 @@ impl Shards {
     fn take(&mut self, batch: &Batch, i: u32, sample: &Sample, guess: u32, out: &mut Vec<Anomaly>) {
         let seq = batch.first_seq + u64::from(i);
         let shard = usize::from(ShardId::of_hash(sample.hash).0);
-        let counts = self.counted.get(shard).is_none_or(|counted| seq >= *counted);
-        if self.applied.get(shard).is_some_and(|applied| seq < *applied) {
+        let done = self.done.get(shard).copied().unwrap_or_default();
+        let counts = seq >= done.counted;
+        if seq < done.applied {
             self.counters.stored += u64::from(counts);
             return;
         }
@@ -290,9 +279,7 @@ impl Shards {
                 return;
             }
         };
-        let judge = self.options.judge
-            && batch.source.origin == Origin::Live
-            && self.judged.get(shard).is_none_or(|judged| seq >= *judged);
+        let judge = self.options.judge && batch.source.origin == Origin::Live && seq >= done.judged;
         let point = Datapoint::new(sample.ts, sample.value);
         let Some(series) =
             self.series.get_mut(slot as usize / CHUNK).and_then(|chunk| chunk.get_mut(slot as usize % CHUNK))

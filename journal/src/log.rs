@@ -216,6 +216,14 @@ impl Log {
         closed.filter(|segment| segment.end_seq > pin).map(|segment| segment.bytes).sum()
     }
 
+    /// Bytes of closed segments that an account is done with and holds back.
+    pub(crate) fn held_bytes(&self, account: &Account) -> u64 {
+        let done = account.position.min(account.cursor);
+        let closed = self.segments.iter().take(self.closed());
+        let is_held = |segment: &&Segment| segment.end_seq > account.hold && segment.end_seq <= done;
+        closed.filter(is_held).map(|segment| segment.bytes).sum()
+    }
+
     /// Time of receipt of the oldest waiting point of an account, if it is known; else one before.
     pub(crate) fn oldest_waiting(&self, account: &Account) -> Option<f64> {
         if account.waiting() == 0 {

@@ -343,12 +343,13 @@ impl Reader {
         }
     }
 
-    /// Share of the budget, 0 to 1, that closed segments take which are kept because of this reader.
+    /// Share of the budget, 0 to 1, of closed segments that this reader is done with and holds back
+    /// ([`Self::hold`]). What it has yet to read does not count.
     #[must_use]
-    pub fn pinned_share(&self) -> f64 {
+    pub fn held_share(&self) -> f64 {
         let log = lock(&self.shared().log);
-        let pinned = log.accounts.get(self.place).map_or(0, |account| log.pinned_bytes(account));
-        pinned as f64 / log.budget.max(1) as f64
+        let held = log.accounts.get(self.place).map_or(0, |account| log.held_bytes(account));
+        held as f64 / log.budget.max(1) as f64
     }
 
     /// The account: `routed == delivered + waiting + shed`, all in points of this reader, since its

@@ -55,7 +55,9 @@ pub(crate) fn open(options: Options, clock: Clock) -> Result<(Shared, Recovered)
         tracing::error!(dir = %dir.display(), lost, log_end, end, "points at the log's end are lost");
         recovered.lost_points += end - log_end;
         // So that the next start does not say the same again.
-        mark_end(dir, end).map_err(Error::io(dir))?;
+        if let Err(error) = mark_end(dir, end) {
+            tracing::warn!(dir = %dir.display(), %error, "the log's end cannot be marked");
+        }
     }
     recovered.start = segments.front().map_or(end, |segment| segment.first_seq);
     recovered.end = end;
@@ -136,20 +138,20 @@ fn segments(
                 settle(dir, &survey, is_last, recovered)?
             }
         };
-        if let Some(before) = found.back_mut().filter(|before| before.end_seq > first_seq) {
-            *before = cut_off(dir, before.first_seq, first_seq, table).map_err(Error::io(dir))?;
-        }
-        let expected = found.back().map_or(first_seq, |before| before.end_seq);
         if segment.end_seq == segment.first_seq {
-            if is_last {
+            if is_last && first_seq >= end {
                 // Its name still says how far the log went: see [`mark_end`].
-                recovered.lost_points += first_seq.saturating_sub(expected);
+                recovered.lost_points += found.back().map_or(0, |before| first_seq - before.end_seq);
                 end = first_seq;
             } else {
                 fs::remove_file(&file).map_err(Error::io(&file))?;
             }
             continue;
         }
+        if let Some(before) = found.back_mut().filter(|before| before.end_seq > first_seq) {
+            *before = cut_off(dir, before.first_seq, first_seq, table).map_err(Error::io(dir))?;
+        }
+        let expected = found.back().map_or(first_seq, |before| before.end_seq);
         if first_seq < expected {
             tracing::error!(path = %file.display(), "a segment overlaps the one before it and is left out");
             continue;

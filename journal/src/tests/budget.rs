@@ -112,6 +112,7 @@ fn dropping_what_a_reader_holds_is_counted() {
         finish(&mut reader, taken);
         reader.hold(0);
     }
+    assert!((0.3..=1.0).contains(&reader.held_share()), "{}", reader.held_share());
     let (.., waiting, shed) = account(&reader);
     assert_eq!((waiting, shed, mismatches(&journal)), (0, 0, 0), "it had read all of it");
     assert!(lock(&journal.shared().log).counters.held_segments > 0);

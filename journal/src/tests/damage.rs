@@ -193,6 +193,22 @@ fn foreign_files_are_left_alone() {
 }
 
 #[test]
+fn an_empty_segment_costs_no_full_one() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(several(dir.path()));
+    let options = || Options { max_bytes: 1 << 20, ..options(dir.path()) };
+    // Named by a number in the middle of another; once it is the newest too.
+    let last: u64 =
+        segment_files(dir.path()).pop().unwrap().file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    for first in [7, last + 1] {
+        fs::write(dir.path().join(format!("{first:020}.seg")), b"").unwrap();
+        let (journal, recovered) = open(options());
+        assert_eq!((recovered.end, recovered.lost_points), (1000, 0), "{first}");
+        assert_eq!(account(&journal.reader("one", Scope::Routed).unwrap()), (1000, 0, 1000, 0));
+    }
+}
+
+#[test]
 fn a_newest_segment_that_is_gone_is_missed() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, reader) = several(dir.path());

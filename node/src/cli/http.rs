@@ -77,6 +77,13 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<Answe
     ask(Method::GET, address, path).await
 }
 
+/// Whether a node's API answers there; other programs may listen on its port.
+pub(crate) async fn is_node(api: SocketAddr) -> anyhow::Result<()> {
+    let version = get(api, "/version").await?.json()?;
+    anyhow::ensure!(version.get("SKYLINE_VERSION").is_some(), "another program answers at {api}");
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

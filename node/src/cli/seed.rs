@@ -20,7 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> anyhow::Result<bool> {
     let settings = config.load()?.settings;
     let api = *settings.http.api.first().context("http.api is empty: the seed cannot be checked")?;
-    is_node(api).await?;
+    http::is_node(api).await.with_context(|| {
+        format!(
+            "no node answers at {api} (http.api): start one with `{} run --config FILE`, and give the same \
+             --config here",
+            program()
+        )
+    })?;
     if remove {
         return self::remove(api, json).await;
     }
@@ -55,20 +61,6 @@ pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> an
         arrival.print(api, &config.argument())?;
     }
     Ok(arrival.is_whole())
-}
-
-/// Other programs may listen on the port; points are sent to a node only.
-async fn is_node(api: SocketAddr) -> anyhow::Result<()> {
-    let hint = || {
-        format!(
-            "no node answers at {api} (http.api): start one with `{} run --config FILE`, and give the same \
-             --config here",
-            program()
-        )
-    };
-    let version = http::get(api, "/version").await.with_context(hint)?.json().with_context(hint)?;
-    anyhow::ensure!(version.get("SKYLINE_VERSION").is_some(), hint());
-    Ok(())
 }
 
 /// A day of a gentle curve with noise, one point a minute, then one far outside.

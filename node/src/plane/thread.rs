@@ -215,11 +215,7 @@ impl Thread {
                     drop(answer.send(self.parts.shards.series(&name, from, until)));
                 }
                 Question::Remove { name, answer } => {
-                    let was_there = self.parts.shards.remove(&name);
-                    if was_there {
-                        self.save_shard_of(&name);
-                    }
-                    let _nobody_asks_any_more = answer.send(was_there);
+                    let _nobody_asks_any_more = answer.send(self.parts.shards.remove(&name));
                 }
             }
         }

@@ -47,8 +47,7 @@ impl Drop for Note {
 pub(super) async fn find() -> Option<Running> {
     let note = fs::read(note_path()).ok()?;
     let running: Running = serde_json::from_slice(&note).ok()?;
-    let answer = http::get(running.api, "/version").await.ok()?.json().ok()?;
-    answer.get("SKYLINE_VERSION").is_some().then_some(running)
+    http::is_node(running.api).await.ok().map(|()| running)
 }
 
 /// Removes the folders of demos that were killed: those whose journal nobody holds.

@@ -3,7 +3,6 @@
 
 use super::Thread;
 use crate::plane::state::State;
-use skyline_core::shard::ShardId;
 use skyline_store::snapshot::Error;
 
 /// Shards saved at most before the thread looks after points again.
@@ -11,7 +10,7 @@ const SAVES: u64 = 16;
 /// Points after which every shard has been saved once: what a restart reads in some ten seconds.
 const SAVE_ALL_EVERY: u64 = 20_000_000;
 /// Share of the journal's budget that windows hold back at most before they are saved out of turn.
-const PINNED_SHARE: f64 = 0.25;
+const HELD_SHARE: f64 = 0.25;
 /// How often that is looked at, seconds.
 const LOOK_EVERY: f64 = 0.1;
 
@@ -70,22 +69,9 @@ impl Thread {
     fn pressed(&mut self, now: f64) -> u64 {
         if !(0.0..LOOK_EVERY).contains(&(now - self.looked_at)) {
             self.looked_at = now;
-            self.is_pressed = self.parts.reader.pinned_share() > PINNED_SHARE;
+            self.is_pressed = self.parts.reader.held_share() > HELD_SHARE;
         }
         if self.is_pressed { SAVES } else { 0 }
-    }
-
-    /// Saves the shard of a metric that was removed, so that it does not come back after a crash.
-    pub(super) fn save_shard_of(&mut self, name: &str) {
-        let shard = ShardId::of_name(name.as_bytes());
-        let next = self.next_save;
-        if let Some(index) =
-            self.saved.iter().position(|s| s.shard == shard).filter(|_| self.unrecorded.is_empty())
-        {
-            self.next_save = index;
-            self.save_next(self.parts.clock.now());
-            self.next_save = next;
-        }
     }
 
     pub(super) fn save_next(&mut self, now: f64) {

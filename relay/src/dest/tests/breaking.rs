@@ -2,10 +2,11 @@
 
 use super::rig::{Rig, Sink, eventually, free_address, narrow, numbers, relay, reset};
 use skyline_conf::model::relay::WhenBehind;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Every number up to `count` is there, and repeats begin where nothing is left out.
 #[track_caller]
@@ -14,6 +15,16 @@ fn no_hole(read_first: &[u64], then: &[u64], count: u64) {
     let again = *then.first().expect("something is sent again");
     assert!(again <= read_first.len() as u64, "{again} after {} were read", read_first.len());
     assert_eq!(then, (again..count).collect::<Vec<_>>(), "in order and without a gap then");
+}
+
+/// A thousand points that the peer's kernel has acknowledged and its program has not read.
+async fn acknowledged_and_unread(dir: &TempDir, address: SocketAddr) -> (Rig, TcpListener, TcpStream) {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let rig = Rig::start(dir.path(), &relay(&[address.to_string()]));
+    let (stream, _) = listener.accept().await.unwrap();
+    rig.log(0..1000).await;
+    rig.delivered(0, 1000).await;
+    (rig, listener, stream)
 }
 
 #[tokio::test]
@@ -104,11 +115,7 @@ async fn what_was_shed_stays_shed_after_a_reset_and_nothing_else_is_missing() {
 #[tokio::test]
 async fn a_peer_that_shuts_down_before_it_has_read_misses_nothing() {
     let (dir, address) = (TempDir::new().unwrap(), free_address());
-    let listener = TcpListener::bind(address).await.unwrap();
-    let rig = Rig::start(dir.path(), &relay(&[address.to_string()]));
-    let (stream, _) = listener.accept().await.unwrap();
-    rig.log(0..1000).await;
-    rig.delivered(0, 1000).await;
+    let (rig, listener, stream) = acknowledged_and_unread(&dir, address).await;
     drop(listener);
     // As Twisted ends a connection: an orderly end first, whatever waits to be read.
     let stream = stream.into_std().unwrap();
@@ -170,11 +177,7 @@ async fn what_waits_is_sent_after_a_restart() {
 async fn what_a_dead_peer_had_not_read_is_sent_even_after_a_restart() {
     let (dir, address) = (TempDir::new().unwrap(), free_address());
     let relay = relay(&[address.to_string()]);
-    let listener = TcpListener::bind(address).await.unwrap();
-    let rig = Rig::start(dir.path(), &relay);
-    let (stream, _) = listener.accept().await.unwrap();
-    rig.log(0..1000).await;
-    rig.delivered(0, 1000).await;
+    let (rig, listener, stream) = acknowledged_and_unread(&dir, address).await;
     drop(listener);
     reset(stream);
     eventually("the reset is noticed", || !rig.status(0).connected).await;
@@ -192,11 +195,7 @@ async fn what_a_dead_peer_had_not_read_is_sent_even_after_a_restart() {
 async fn what_a_stuck_peer_had_not_read_at_a_stop_is_sent_after_it() {
     let (dir, address) = (TempDir::new().unwrap(), free_address());
     let relay = relay(&[address.to_string()]);
-    let listener = TcpListener::bind(address).await.unwrap();
-    let rig = Rig::start(dir.path(), &relay);
-    let (stream, _) = listener.accept().await.unwrap();
-    rig.log(0..1000).await;
-    rig.delivered(0, 1000).await;
+    let (rig, listener, stream) = acknowledged_and_unread(&dir, address).await;
     // Its kernel has taken all; its program neither reads nor answers the end of the connection.
     assert!(rig.drain().await.left().is_empty(), "all was acknowledged");
     drop(listener);
