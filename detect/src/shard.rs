@@ -21,8 +21,10 @@ use std::collections::HashMap;
 
 /// Series a chunk of the arena: chunks never move, so growing copies nothing.
 const CHUNK: usize = 1024;
-/// Points whose memory is fetched side by side.
-const GROUP: usize = 16;
+/// Points by which one step of fetching memory is ahead of the next.
+const AHEAD: usize = 6;
+/// Steps before a point is taken.
+const STEPS: usize = 3;
 
 /// What is stored and judged.
 #[derive(Debug, Clone)]
@@ -116,6 +118,8 @@ pub struct Shards {
     index: Index,
     series: Vec<Vec<Tracked>>,
     free: Vec<u32>,
+    /// Rank and slot of each restored series, until they are arranged.
+    restored: Vec<(u32, u32)>,
     by_shard: Vec<Vec<u32>>,
     /// Names on the skip list that were seen, so that the list is searched once for each.
     skipped: HashMap<Box<[u8]>, (), foldhash::fast::RandomState>,
@@ -139,6 +143,7 @@ impl Shards {
             index: Index::default(),
             series: Vec::new(),
             free: Vec::new(),
+            restored: Vec::new(),
             by_shard: vec![Vec::new(); usize::from(SHARDS)],
             skipped: HashMap::default(),
             histories: HashMap::default(),
@@ -211,47 +216,35 @@ impl Shards {
                 mine.push((i as u32, u32::MAX));
             }
         }
-        // The memory of a group is on its way while the group before it is taken.
-        let mut groups = mine.chunks_mut(GROUP);
-        let mut located: &mut [(u32, u32)] = &mut [];
-        loop {
-            let next = groups.next().unwrap_or_default();
-            self.locate(batch, next);
-            for (i, guess) in located.iter() {
-                if let Some(sample) = batch.samples.get(*i as usize) {
-                    self.take(batch, *i, sample, *guess, out);
-                }
-            }
-            if next.is_empty() {
-                break;
-            }
-            located = next;
-        }
-        self.mine = mine;
-    }
-
-    /// Finds the probable slots of a group and fetches what taking the points will touch.
-    fn locate(&self, batch: &Batch, group: &mut [(u32, u32)]) {
-        for (i, _) in group.iter() {
-            if let Some(sample) = batch.samples.get(*i as usize) {
+        // Each step of fetching a point's memory needs what the step before it asked for.
+        for step in 0..mine.len() + STEPS * AHEAD {
+            let nth = |steps: usize| step.checked_sub(steps * AHEAD).filter(|at| *at < mine.len());
+            if let Some((i, _)) = mine.get(step)
+                && let Some(sample) = batch.samples.get(*i as usize)
+            {
                 self.index.prefetch(sample.hash);
             }
-        }
-        for (i, guess) in group.iter_mut() {
-            let Some(sample) = batch.samples.get(*i as usize) else { continue };
-            if let Some(slot) = self.index.find(sample.hash, |_| true) {
+            if let Some((i, guess)) = nth(1).and_then(|at| mine.get_mut(at))
+                && let Some(sample) = batch.samples.get(*i as usize)
+                && let Some(slot) = self.index.find(sample.hash, |_| true)
+            {
                 *guess = slot;
                 if let Some(series) = self.at(slot) {
                     prefetch::item(series);
                 }
             }
-        }
-        for (_, guess) in group.iter() {
-            if let Some(series) = self.at(*guess) {
+            let nth = |steps: usize| step.checked_sub(steps * AHEAD).filter(|at| *at < mine.len());
+            if let Some(series) = nth(2).and_then(|at| mine.get(at)).and_then(|(_, guess)| self.at(*guess)) {
                 prefetch::ends(series.name.as_bytes());
                 prefetch::end(series.window.tail_values());
             }
+            if let Some((i, guess)) = nth(3).and_then(|at| mine.get(at)).copied()
+                && let Some(sample) = batch.samples.get(i as usize)
+            {
+                self.take(batch, i, sample, guess, out);
+            }
         }
+        self.mine = mine;
     }
 
     fn at(&self, slot: u32) -> Option<&Tracked> {
@@ -383,23 +376,31 @@ impl Shards {
                 }
                 slot
             }
-            None => {
-                if self.series.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-                    self.series.push(Vec::with_capacity(CHUNK));
-                }
-                let chunks = self.series.len();
-                let at = self.series.last_mut().map_or(0, |chunk| {
-                    chunk.push(series);
-                    chunk.len() - 1
-                });
-                ((chunks - 1) * CHUNK + at) as u32
-            }
+            None => self.push(series),
         };
+        self.enlist(hash, slot);
+        slot
+    }
+
+    /// Puts a series behind all others; its slot.
+    fn push(&mut self, series: Tracked) -> u32 {
+        if self.series.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.series.push(Vec::with_capacity(CHUNK));
+        }
+        let chunks = self.series.len();
+        let at = self.series.last_mut().map_or(0, |chunk| {
+            chunk.push(series);
+            chunk.len() - 1
+        });
+        ((chunks - 1) * CHUNK + at) as u32
+    }
+
+    /// Makes a series known by its hash and to its shard.
+    fn enlist(&mut self, hash: u64, slot: u32) {
         self.index.insert(hash, slot);
         if let Some(list) = self.by_shard.get_mut(usize::from(ShardId::of_hash(hash).0)) {
             list.push(slot);
         }
-        slot
     }
 
     /// A copy of a metric's points with `from <= ts <= until`, oldest first; `None`: no such metric.

@@ -158,11 +158,20 @@ impl Tracked {
         tracked
     }
 
-    /// Adds it to a snapshot. `buffer` is reused.
-    pub fn save(&mut self, to: &mut Writer<'_>, buffer: &mut Vec<u8>) {
+    /// Adds it to a snapshot. `rank`: where it lies among the others. `buffer` is reused.
+    pub fn save(&mut self, rank: u32, to: &mut Writer<'_>, buffer: &mut Vec<u8>) {
         buffer.clear();
         self.encode_state(buffer);
-        to.series(&self.name, buffer, &mut self.window);
+        to.series(&self.name, rank, buffer, &mut self.window);
+    }
+
+    /// Takes new memory for the name and for the newest points: of metrics for which this is called one
+    /// after the other, they lie side by side. Returns the old name, whose memory is to be given back
+    /// only after the last call.
+    pub fn reallocate(&mut self) -> Box<str> {
+        self.window.reallocate_tail();
+        let copy = self.name.clone();
+        std::mem::replace(&mut self.name, copy)
     }
 
     /// Writes what [`Self::restored`] takes beside the points: until when it stays classed as a counter

@@ -9,7 +9,7 @@
 //!
 //! `SSSS.snap` (little-endian): magic `SKYS`, version u32, position u64, generation u32, length of
 //! the blocks file u32, number of series u32, series, CRC-32 of all before. A series: name
-//! length u16, name, length u16 and bytes of the owner's state, skip u16, hint u8, spelled-out times
+//! length u16, name, rank u32, length u16 and bytes of the owner's state, skip u16, hint u8, spelled-out times
 //! u8, points of the tail u16, first f64, step f64, [times f64 each], values f64 each, number of blocks
 //! u32, offsets u32 each.
 //! In a blocks file: magic `SKYB`, version u32, then length u16, CRC-32 u32, bytes of each block.
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 const SNAP_MAGIC: [u8; 4] = *b"SKYS";
 const BLOCKS_MAGIC: [u8; 4] = *b"SKYB";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const BLOCKS_HEADER: u32 = 8;
 /// Below this a blocks file is not worth rewriting, bytes.
 const COMPACT_FROM: u32 = 256 << 10;
@@ -56,6 +56,8 @@ pub enum Error {
 pub struct Saved {
     /// The metric's name.
     pub name: String,
+    /// Where the owner had it among the others when it was saved.
+    pub rank: u32,
     /// Bytes that the owner keeps with the series.
     pub state: Vec<u8>,
     /// The window.
@@ -217,11 +219,13 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Adds a series; notes in its blocks where they lie. Of `state` the first 64 KiB are kept.
-    pub fn series(&mut self, name: &str, state: &[u8], window: &mut Window) {
+    /// Adds a series; notes in its blocks where they lie. `rank`: where the owner has it among the others.
+    /// Of `state` the first 64 KiB are kept.
+    pub fn series(&mut self, name: &str, rank: u32, state: &[u8], window: &mut Window) {
         let tail = &window.tail;
         self.snap.extend_from_slice(&(name.len() as u16).to_le_bytes());
         self.snap.extend_from_slice(name.as_bytes());
+        self.snap.extend_from_slice(&rank.to_le_bytes());
         let state = state.get(..usize::from(u16::MAX)).unwrap_or(state);
         self.snap.extend_from_slice(&(state.len() as u16).to_le_bytes());
         self.snap.extend_from_slice(state);
@@ -357,6 +361,7 @@ impl<'a> Input<'a> {
 fn read_series(input: &mut Input<'_>, blocks: &[u8], lost: &mut u64, live: &mut u32) -> Option<Saved> {
     let name_len = usize::from(input.u16()?);
     let name = std::str::from_utf8(input.take(name_len)?).ok()?.to_owned();
+    let rank = input.u32()?;
     let state_len = usize::from(input.u16()?);
     let state = input.take(state_len)?.to_vec();
     let mut skip = input.u16()?;
@@ -386,6 +391,7 @@ fn read_series(input: &mut Input<'_>, blocks: &[u8], lost: &mut u64, live: &mut 
     }
     Some(Saved {
         name,
+        rank,
         state,
         window: Window::from_parts(Tail { values, times, first, step }, sealed, skip, hint),
     })

@@ -124,11 +124,7 @@ pub struct Columns {
 impl Window {
     /// A window of a snapshot's parts; blocks oldest first.
     #[must_use]
-    pub(crate) fn from_parts(mut tail: Tail, sealed: VecDeque<Block>, skip: u16, hint: u8) -> Self {
-        if !sealed.is_empty() {
-            // As it was: its next points come without the node having to ask for memory.
-            tail.make_room(BLOCK_POINTS);
-        }
+    pub(crate) fn from_parts(tail: Tail, sealed: VecDeque<Block>, skip: u16, hint: u8) -> Self {
         let points = sealed.iter().map(Block::len).sum::<usize>() + tail.values.len();
         let most = sealed.front().map_or(tail.values.len(), |block| block.len() - 1);
         let skip = usize::from(skip).min(most);
@@ -165,6 +161,17 @@ impl Window {
             // The tail goes on from where its block began.
             (self.tail.values.len() as u32).wrapping_sub(self.len)
         };
+    }
+
+    /// Takes new memory for the tail: windows for which this is called one after the other have their tails
+    /// side by side. With the room that a tail has once a block was sealed, so that its next points
+    /// come without asking for memory.
+    pub fn reallocate_tail(&mut self) {
+        let points = if self.sealed.is_empty() { self.tail.values.len() } else { BLOCK_POINTS };
+        let mut values = Vec::new();
+        std::mem::swap(&mut values, &mut self.tail.values);
+        self.tail.make_room(points);
+        self.tail.values.append(&mut values);
     }
 
     /// Number of points.

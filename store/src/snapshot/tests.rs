@@ -14,7 +14,7 @@ fn points(window: &Window) -> Vec<(f64, f64)> {
 fn save(file: &mut ShardFile, series: &mut [(String, Window)], position: u64) {
     let mut writer = file.writer();
     for (name, window) in series.iter_mut() {
-        writer.series(name, b"state", window);
+        writer.series(name, 7, b"state", window);
     }
     writer.finish(position).unwrap();
 }
@@ -114,7 +114,7 @@ fn a_failed_save_is_made_good_by_the_next() {
     let dir_gone = dir.path().join("gone");
     file.dir = dir_gone;
     let mut writer = file.writer();
-    writer.series("a", &[], &mut series[0].1);
+    writer.series("a", 0, &[], &mut series[0].1);
     assert!(writer.finish(2).is_err());
     file.dir = dir.path().to_owned();
     save(&mut file, &mut series, 3);

@@ -81,6 +81,7 @@ impl Thread {
             parts.shared.restored.fetch_add(1, Ordering::Relaxed);
             saved.push(Saved { shard, file, position: applied });
         }
+        parts.shards.arrange();
         if ahead > 0 {
             tracing::error!(
                 points = ahead,

@@ -95,7 +95,9 @@ fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::R
             }
             let mut tracked = Tracked::restored(text, hash, false, &[], window);
             tracked.settle(made, &mut context);
-            tracked.save(&mut writer, &mut buffer);
+            // Hosts came one after the other, each with its metrics in order.
+            let rank = u32::try_from(*i)?;
+            tracked.save(rank, &mut writer, &mut buffer);
         }
         writer.finish(0).with_context(|| format!("shard {shard}"))?;
     }
