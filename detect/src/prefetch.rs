@@ -8,19 +8,24 @@ const LINE: usize = 64;
 /// Prefetches every cache line of `item` itself (not of what it points to).
 #[inline]
 pub fn item<T>(item: &T) {
-    let start: *const T = item;
-    let mut at = 0;
-    while at < size_of::<T>() {
-        line(start.cast::<u8>().wrapping_add(at));
-        at += LINE;
-    }
+    all(std::slice::from_ref(item));
 }
 
-/// Prefetches the first and the last cache line of some bytes: all of them, where they are a name's.
+/// Prefetches every cache line of some items.
 #[inline]
-pub fn ends(bytes: &[u8]) {
-    line(bytes.as_ptr());
-    line(bytes.as_ptr().wrapping_add(bytes.len().saturating_sub(1)));
+pub fn all<T>(items: &[T]) {
+    let bytes = size_of_val(items);
+    if bytes == 0 {
+        return;
+    }
+    let start = items.as_ptr().cast::<u8>();
+    let mut at = 0;
+    while at < bytes {
+        line(start.wrapping_add(at));
+        at += LINE;
+    }
+    // The last line, where the first does not begin at one.
+    line(start.wrapping_add(bytes - 1));
 }
 
 /// Prefetches the line behind the last element of a slice: where the next push goes, if it is a

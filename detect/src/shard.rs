@@ -16,13 +16,14 @@ use skyline_core::name;
 use skyline_core::point::Datapoint;
 use skyline_core::reject::{Reject, RejectCounts};
 use skyline_core::shard::{SHARDS, ShardId};
+use skyline_store::snapshot::Buffers;
 use skyline_store::window::Pushed;
 use std::collections::HashMap;
 
 /// Series a chunk of the arena: chunks never move, so growing copies nothing.
 const CHUNK: usize = 1024;
 /// Points by which one step of fetching memory is ahead of the next.
-const AHEAD: usize = 6;
+const AHEAD: usize = 4;
 /// Steps before a point is taken.
 const STEPS: usize = 3;
 
@@ -130,6 +131,7 @@ pub struct Shards {
     done: Vec<Done>,
     counters: Counters,
     newest: f64,
+    buffers: Buffers,
     mine: Vec<(u32, u32)>,
 }
 
@@ -151,6 +153,7 @@ impl Shards {
             done: vec![Done::default(); usize::from(SHARDS)],
             counters: Counters::default(),
             newest: f64::NEG_INFINITY,
+            buffers: Buffers::default(),
             mine: Vec::new(),
         }
     }
@@ -235,7 +238,7 @@ impl Shards {
             }
             let nth = |steps: usize| step.checked_sub(steps * AHEAD).filter(|at| *at < mine.len());
             if let Some(series) = nth(2).and_then(|at| mine.get(at)).and_then(|(_, guess)| self.at(*guess)) {
-                prefetch::ends(series.name.as_bytes());
+                prefetch::all(series.name.as_bytes());
                 prefetch::end(series.window.tail_values());
             }
             if let Some((i, guess)) = nth(3).and_then(|at| mine.get(at)).copied()

@@ -7,6 +7,7 @@
 use crate::consensus::{self, Tally};
 use crate::counter;
 use crate::gate::{self, Gate};
+use crate::prefetch;
 use crate::settings::Settings;
 use crate::sums::{Check, Powers, Sums};
 use crate::vote::{self, Scratch, Vote, grubbs};
@@ -182,6 +183,15 @@ impl Tracked {
         if !self.dirty {
             self.sums.encode(out);
         }
+    }
+
+    /// Asks for the memory outside of it that [`Self::save`] will read.
+    pub(crate) fn fetch_all(&self) {
+        prefetch::all(self.name.as_bytes());
+        prefetch::all(self.window.tail_values());
+        let (blocks, more_blocks) = self.window.blocks();
+        prefetch::all(blocks);
+        prefetch::all(more_blocks);
     }
 
     /// The window.

@@ -29,6 +29,8 @@ const VERSION: u32 = 3;
 const BLOCKS_HEADER: u32 = 8;
 /// Below this a blocks file is not worth rewriting, bytes.
 const COMPACT_FROM: u32 = 256 << 10;
+/// Bytes of each buffer that are kept for the next save, at most.
+const KEPT_BUFFER: usize = 8 << 20;
 
 /// A shard's files could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,13 @@ pub struct Loaded {
     pub series: Vec<Saved>,
     /// Blocks that were damaged and are missing.
     pub lost_blocks: u64,
+}
+
+/// Reused memory of saves.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    snap: Vec<u8>,
+    blocks: Vec<u8>,
 }
 
 /// The files of one shard.
@@ -175,11 +184,13 @@ impl ShardFile {
     }
 
     /// Begins a save.
-    pub fn writer(&mut self) -> Writer<'_> {
+    pub fn writer<'a>(&'a mut self, buffers: &'a mut Buffers) -> Writer<'a> {
         // A file that is missing, mostly dead, or shorter than the offsets of a failed save.
         let rewrite = self.len == 0 || (self.len > COMPACT_FROM && self.len / 2 > self.live);
         let generation = if rewrite { self.generation.wrapping_add(1) } else { self.generation };
-        let mut snap = Vec::with_capacity(64 << 10);
+        let Buffers { snap, blocks } = buffers;
+        blocks.clear();
+        snap.clear();
         snap.extend_from_slice(&SNAP_MAGIC);
         snap.extend_from_slice(&VERSION.to_le_bytes());
         snap.extend_from_slice(&[0; 20]);
@@ -190,7 +201,7 @@ impl ShardFile {
             generation,
             rewrite,
             snap,
-            blocks: Vec::new(),
+            blocks,
             count: 0,
         }
     }
@@ -213,8 +224,8 @@ pub struct Writer<'a> {
     rewrite: bool,
     base: u32,
     live: u32,
-    snap: Vec<u8>,
-    blocks: Vec<u8>,
+    snap: &'a mut Vec<u8>,
+    blocks: &'a mut Vec<u8>,
     count: u32,
 }
 
@@ -267,6 +278,9 @@ impl Writer<'_> {
                 drop(std::fs::remove_file(self.file.blocks_path(self.generation)));
             }
         }
+        for buffer in [self.snap, self.blocks] {
+            buffer.shrink_to(KEPT_BUFFER);
+        }
         outcome
     }
 
@@ -289,7 +303,7 @@ impl Writer<'_> {
                 file.set_len(u64::from(self.base))?;
                 file.seek(SeekFrom::Start(u64::from(self.base)))?;
             }
-            file.write_all(&self.blocks)?;
+            file.write_all(self.blocks)?;
             if self.file.sync { file.sync_data() } else { Ok(()) }
         };
         if self.rewrite || !self.blocks.is_empty() {
@@ -305,9 +319,9 @@ impl Writer<'_> {
         if let Some(slot) = self.snap.get_mut(8..28) {
             slot.copy_from_slice(&header);
         }
-        self.snap.extend_from_slice(&crc32fast::hash(&self.snap).to_le_bytes());
+        self.snap.extend_from_slice(&crc32fast::hash(self.snap).to_le_bytes());
         let path = self.file.snap_path();
-        file::replace(&path, &self.snap, self.file.sync).map_err(|source| Error::Io { path, source })?;
+        file::replace(&path, self.snap, self.file.sync).map_err(|source| Error::Io { path, source })?;
         if self.file.standing != self.generation {
             drop(std::fs::remove_file(self.file.blocks_path(self.file.standing)));
         }

@@ -204,6 +204,12 @@ impl Window {
         self.tail.values.as_slice()
     }
 
+    /// The sealed blocks, oldest first, as they lie in memory.
+    #[must_use]
+    pub fn blocks(&self) -> (&[Block], &[Block]) {
+        self.sealed.as_slices()
+    }
+
     /// Heap bytes that the window holds: blocks, tail, queue.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

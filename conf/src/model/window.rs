@@ -40,7 +40,7 @@ impl Default for Window {
             skip: Vec::new(),
             keep: Vec::new(),
             threads: 0,
-            snapshot_seconds: 300.0,
+            snapshot_seconds: 600.0,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Windows that come from a shard's files, go to them, and end.
 
-use super::{CHUNK, Shards};
+use super::{AHEAD, CHUNK, Shards};
+use crate::prefetch;
 use crate::tracked::Tracked;
 use skyline_core::name;
 use skyline_core::shard::{ShardId, name_hash};
@@ -70,28 +71,18 @@ impl Shards {
         position: u64,
         file: &mut ShardFile,
     ) -> Result<(), Error> {
-        self.expire(shard, now);
-        let Some(slots) = self.by_shard.get(usize::from(shard.0)) else { return Ok(()) };
-        if slots.is_empty() {
-            file.remove();
-            return Ok(());
-        }
-        let (mut writer, mut buffer) = (file.writer(), Vec::new());
-        for slot in slots {
-            let place =
-                self.series.get_mut(*slot as usize / CHUNK).and_then(|c| c.get_mut(*slot as usize % CHUNK));
-            if let Some(series) = place {
-                series.save(*slot, &mut writer, &mut buffer);
-            }
-        }
-        writer.finish(position)
-    }
-
-    fn expire(&mut self, shard: ShardId, now: f64) {
-        let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) else { return };
+        let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) else { return Ok(()) };
         let slots = std::mem::take(list);
+        let mut buffers = std::mem::take(&mut self.buffers);
+        let (mut writer, mut state) = (file.writer(&mut buffers), Vec::new());
         let mut kept = Vec::with_capacity(slots.len());
-        for slot in slots {
+        for (i, slot) in slots.iter().copied().enumerate() {
+            if let Some(series) = slots.get(i + 2 * AHEAD).and_then(|slot| self.at(*slot)) {
+                prefetch::item(series);
+            }
+            if let Some(series) = slots.get(i + AHEAD).and_then(|slot| self.at(*slot)) {
+                series.fetch_all();
+            }
             let place =
                 self.series.get_mut(slot as usize / CHUNK).and_then(|c| c.get_mut(slot as usize % CHUNK));
             let Some(series) = place else { continue };
@@ -102,12 +93,21 @@ impl Shards {
                 self.histories.remove(&slot);
                 self.free.push(slot);
             } else {
+                series.save(slot, &mut writer, &mut state);
                 kept.push(slot);
             }
         }
+        let outcome = if kept.is_empty() {
+            file.remove();
+            Ok(())
+        } else {
+            writer.finish(position)
+        };
+        self.buffers = buffers;
         if let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) {
             *list = kept;
         }
+        outcome
     }
 
     /// Removes one metric; says whether it was there.

@@ -12,7 +12,8 @@ fn points(window: &Window) -> Vec<(f64, f64)> {
 }
 
 fn save(file: &mut ShardFile, series: &mut [(String, Window)], position: u64) {
-    let mut writer = file.writer();
+    let mut buffers = Buffers::default();
+    let mut writer = file.writer(&mut buffers);
     for (name, window) in series.iter_mut() {
         writer.series(name, 7, b"state", window);
     }
@@ -113,7 +114,8 @@ fn a_failed_save_is_made_good_by_the_next() {
     fill(&mut series, 300);
     let dir_gone = dir.path().join("gone");
     file.dir = dir_gone;
-    let mut writer = file.writer();
+    let mut buffers = Buffers::default();
+    let mut writer = file.writer(&mut buffers);
     writer.series("a", 0, &[], &mut series[0].1);
     assert!(writer.finish(2).is_err());
     file.dir = dir.path().to_owned();

@@ -8,7 +8,7 @@ use skyline_core::shard::{SHARDS, ShardId};
 use skyline_detect::settings::Settings;
 use skyline_detect::tracked::{Context, Tracked};
 use skyline_store::block::Sealer;
-use skyline_store::snapshot::ShardFile;
+use skyline_store::snapshot::{Buffers, ShardFile};
 use skyline_store::window::Window;
 use skyline_tests::now;
 use std::path::Path;
@@ -71,6 +71,8 @@ impl Filled {
         let mut cp = Command::new("cp");
         cp.arg("-r").arg(self.folder.path().join(".")).arg(copy.path());
         anyhow::ensure!(cp.status().context("cp")?.success(), "the filled state cannot be copied");
+        // Gigabytes that are still being written to the disk would be measured along with the node.
+        anyhow::ensure!(Command::new("sync").status().context("sync")?.success(), "sync failed");
         Ok(copy)
     }
 }
@@ -78,12 +80,12 @@ impl Filled {
 /// Writes some shards, each with the numbers of its series.
 fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::Result<()> {
     let (mut sealer, mut context) = (Sealer::default(), Context::new(Settings::default(), 600.0));
-    let (mut name, mut buffer) = (Vec::new(), Vec::new());
+    let (mut name, mut buffer, mut buffers) = (Vec::new(), Vec::new(), Buffers::default());
     // Not the time of the newest point, which may still be to come: sums do not go back.
     let made = now() as f64;
     for (shard, numbers) in shards {
         let mut file = ShardFile::new(folder, ShardId(*shard), false);
-        let mut writer = file.writer();
+        let mut writer = file.writer(&mut buffers);
         for i in numbers {
             name.clear();
             series.write_name(*i, &mut name);
