@@ -25,7 +25,7 @@ const CHUNK: usize = 1024;
 /// Points by which one step of fetching memory is ahead of the next.
 const AHEAD: usize = 4;
 /// Steps before a point is taken.
-const STEPS: usize = 3;
+const STEPS: usize = 4;
 
 /// What is stored and judged.
 #[derive(Debug, Clone)]
@@ -109,6 +109,11 @@ pub struct Done {
     pub judged: u64,
     /// Points before this are in the counts that were saved.
     pub counted: u64,
+}
+
+/// The point that is `steps` steps behind the one whose memory is first asked for.
+const fn before(step: usize, steps: usize) -> Option<usize> {
+    step.checked_sub(steps * AHEAD)
 }
 
 /// Everything that one thread owns.
@@ -219,35 +224,40 @@ impl Shards {
                 mine.push((i as u32, u32::MAX));
             }
         }
-        // Each step of fetching a point's memory needs what the step before it asked for.
         for step in 0..mine.len() + STEPS * AHEAD {
-            let nth = |steps: usize| step.checked_sub(steps * AHEAD).filter(|at| *at < mine.len());
-            if let Some((i, _)) = mine.get(step)
-                && let Some(sample) = batch.samples.get(*i as usize)
-            {
-                self.index.prefetch(sample.hash);
-            }
-            if let Some((i, guess)) = nth(1).and_then(|at| mine.get_mut(at))
-                && let Some(sample) = batch.samples.get(*i as usize)
-                && let Some(slot) = self.index.find(sample.hash, |_| true)
-            {
-                *guess = slot;
-                if let Some(series) = self.at(slot) {
-                    prefetch::item(series);
-                }
-            }
-            let nth = |steps: usize| step.checked_sub(steps * AHEAD).filter(|at| *at < mine.len());
-            if let Some(series) = nth(2).and_then(|at| mine.get(at)).and_then(|(_, guess)| self.at(*guess)) {
-                prefetch::all(series.name.as_bytes());
-                prefetch::end(series.window.tail_values());
-            }
-            if let Some((i, guess)) = nth(3).and_then(|at| mine.get(at)).copied()
+            self.fetch(batch, &mut mine, step);
+            if let Some((i, guess)) = before(step, STEPS).and_then(|at| mine.get(at)).copied()
                 && let Some(sample) = batch.samples.get(i as usize)
             {
                 self.take(batch, i, sample, guess, out);
             }
         }
         self.mine = mine;
+    }
+
+    /// Asks for memory of the points that are taken next. Each of the four steps reads what the one before
+    /// it has asked for; while it is on its way, other points are looked after.
+    fn fetch(&self, batch: &Batch, mine: &mut [(u32, u32)], step: usize) {
+        if let Some(sample) = mine.get(step).and_then(|(i, _)| batch.samples.get(*i as usize)) {
+            self.index.prefetch(sample.hash);
+        }
+        if let Some((i, guess)) = before(step, 1).and_then(|at| mine.get_mut(at))
+            && let Some(sample) = batch.samples.get(*i as usize)
+            && let Some(slot) = self.index.find(sample.hash, |_| true)
+        {
+            *guess = slot;
+            if let Some(series) = self.at(slot) {
+                prefetch::item(series);
+            }
+        }
+        let series =
+            |steps: usize| before(step, steps).and_then(|at| mine.get(at)).and_then(|(_, slot)| self.at(*slot));
+        if let Some(series) = series(2) {
+            series.fetch_outside();
+        }
+        if let Some(series) = series(3) {
+            series.fetch_blocks();
+        }
     }
 
     fn at(&self, slot: u32) -> Option<&Tracked> {

@@ -185,6 +185,26 @@ impl Tracked {
         }
     }
 
+    /// Asks for the memory outside of it that [`Self::observe`] will touch.
+    #[inline]
+    pub(crate) fn fetch_outside(&self) {
+        prefetch::all(self.name.as_bytes());
+        prefetch::end(self.window.tail_values());
+        if self.oldest.is_ending() || self.hour.is_ending() {
+            prefetch::all(self.window.first_blocks());
+        }
+    }
+
+    /// Asks for the blocks that [`Self::observe`] will decode, after [`Self::fetch_outside`].
+    #[inline]
+    pub(crate) fn fetch_blocks(&self) {
+        if self.oldest.is_ending() || self.hour.is_ending() {
+            for block in self.window.first_blocks() {
+                prefetch::all(block.bytes());
+            }
+        }
+    }
+
     /// Asks for the memory outside of it that [`Self::save`] will read.
     pub(crate) fn fetch_all(&self) {
         prefetch::all(self.name.as_bytes());

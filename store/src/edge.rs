@@ -41,6 +41,13 @@ impl Edge {
         self.at
     }
 
+    /// Whether the point after the one it stands at is not decoded yet.
+    #[must_use]
+    #[inline]
+    pub const fn is_ending(&self) -> bool {
+        self.at.wrapping_sub(self.from) + 1 >= self.len as u32
+    }
+
     /// The point it stands at, as (time in seconds, value); `None` behind the newest.
     #[inline]
     pub fn peek(&mut self, window: &Window) -> Option<(f64, f64)> {

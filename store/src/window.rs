@@ -204,6 +204,14 @@ impl Window {
         self.tail.values.as_slice()
     }
 
+    /// The blocks in which the oldest points and the first hour end, as far as they lie side by side.
+    #[must_use]
+    #[inline]
+    pub fn first_blocks(&self) -> &[Block] {
+        let (first, _) = self.sealed.as_slices();
+        first.get(..2).unwrap_or(first)
+    }
+
     /// The sealed blocks, oldest first, as they lie in memory.
     #[must_use]
     pub fn blocks(&self) -> (&[Block], &[Block]) {
