@@ -61,7 +61,7 @@ pub fn settings_md() -> String {
          One TOML file, given by `--config FILE` or the variable `SKYLINE_CONFIG`; without one, every key has its default. \
          [conf/skyline.toml](../conf/skyline.toml) is the same list as a file to start from, and \
          [conf/examples](../conf/examples) has whole files for usual places. \
-         `skyline check --config FILE` says everything that is wrong with a file, and `skyline run` starts with none that has a problem.\n\n\
+         `skyline check --config FILE` says what is wrong with a file, all wrong keys and values at once and then what contradicts, and `skyline run` starts with none that has a problem.\n\n\
          A variable wins over the file. Its name is `SKYLINE__`, the section and the key in capitals, with two \
          underscores between the levels: `SKYLINE__RELAY__SENDING__MARK_POINTS=500000`. Its value is written as in the file; \
          quotes may be left out, and a list may be written with commas: `SKYLINE__WINDOW__SKIP=statsd.,carbon.`. \

@@ -188,9 +188,15 @@ impl Shared {
             keep.low_disk = low;
             let dir = self.options.dir.display();
             if low {
-                tracing::error!(%dir, free, least, budget, "the disk is nearly full, the journal's budget shrinks");
+                tracing::error!(
+                    %dir,
+                    free_bytes = free as u64,
+                    kept_free_bytes = least as u64,
+                    budget,
+                    "the disk is nearly full: the journal may use `budget` bytes only; make room or lower journal.min_free_percent"
+                );
             } else {
-                tracing::info!(%dir, free, budget, "the disk has room again");
+                tracing::info!(%dir, free_bytes = free as u64, budget, "the disk has room again");
             }
         }
         if low && used > budget && self.options.when_full == WhenFull::ShedOldest {

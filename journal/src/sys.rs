@@ -39,12 +39,14 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     Ok(Space { total: stat.f_blocks.saturating_mul(block), available: stat.f_bavail.saturating_mul(block) })
 }
 
-/// Bytes that this process may still write to the file system of `path`.
+/// Bytes that this process may still write to the file system of `path` if `kept_percent` of it shall stay
+/// free.
 ///
 /// # Errors
 /// The path does not exist or cannot be asked.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    space(path).map(|space| space.available)
+pub fn free_bytes(path: &Path, kept_percent: f64) -> io::Result<u64> {
+    let space = space(path)?;
+    Ok(space.available.saturating_sub((space.total as f64 * kept_percent / 100.0) as u64))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ struct Cli {
 enum Command {
     /// Run the node in the foreground
     Run(Config),
-    /// Check settings, ports, destinations and disk; print each finding
+    /// Check settings, ports, destinations, disk and clock; print each finding
     Check {
         #[command(flatten)]
         config: Config,
@@ -43,7 +43,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what a running node does: points in and out, lag, ledger, windows, anomalies
+    /// Show what a running node does: points in and out, ledger, windows, anomalies
     Status {
         #[command(flatten)]
         config: Config,
@@ -98,9 +98,15 @@ impl Config {
     }
 
     fn load(&self) -> anyhow::Result<skyline_conf::load::Loaded> {
-        let environment: Vec<(String, String)> = std::env::vars().collect();
-        Ok(skyline_conf::load::load(self.config.as_deref(), &environment)?)
+        Ok(skyline_conf::load::load(self.config.as_deref(), &environment())?)
     }
+}
+
+/// The variables. One that is not UTF-8 is no setting, or a wrong one that is named as it can be shown.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .collect()
 }
 
 /// Parses the command line and runs the command.

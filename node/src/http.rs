@@ -16,11 +16,11 @@ struct Windows(Arc<Plane>);
 
 impl api::SeriesSource for Windows {
     fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> api::Later<'a, Option<Vec<Datapoint>>> {
-        Box::pin(async move { self.0.series(name, from, until).await.map_err(|_| api::Busy) })
+        Box::pin(async move { self.0.series(name, from, until).await })
     }
 
     fn remove<'a>(&'a self, name: &'a str) -> api::Later<'a, bool> {
-        Box::pin(async move { self.0.remove(name).await.map_err(|_| api::Busy) })
+        Box::pin(async move { self.0.remove(name).await })
     }
 }
 

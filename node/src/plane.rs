@@ -13,6 +13,7 @@ use skyline_core::anomaly::Anomaly;
 use skyline_core::figure::Figure;
 use skyline_core::point::Datapoint;
 use skyline_core::shard::ShardId;
+use skyline_webapp::api::Unanswered;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,10 +31,6 @@ pub(crate) enum Question {
     Remove { name: String, answer: oneshot::Sender<bool> },
 }
 
-/// The thread has too many questions waiting, or is gone.
-#[derive(Debug, thiserror::Error)]
-#[error("the window is busy: ask again")]
-pub(crate) struct Busy;
 
 /// What a thread shows to others.
 #[derive(Debug, Default)]
@@ -45,11 +42,11 @@ pub(crate) struct Shared {
     pub(crate) shards: AtomicU64,
     /// Whether windows are whole and points are judged as they come.
     pub(crate) warm: AtomicBool,
-    /// Published once a second.
+    /// Published ten times a second.
     pub(crate) view: Mutex<View>,
 }
 
-/// Figures that a thread publishes once a second.
+/// Figures that a thread publishes ten times a second.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     pub(crate) metrics: u64,
@@ -93,10 +90,10 @@ impl Plane {
         self.threads.get(usize::from(shard.0).checked_rem(self.threads.len())?)
     }
 
-    fn send(&self, name: &str, question: Question) -> Result<(), Busy> {
-        let owner = self.owner(name).ok_or(Busy)?;
+    fn send(&self, name: &str, question: Question) -> Result<(), Unanswered> {
+        let owner = self.owner(name).ok_or(Unanswered::Off)?;
         owner.questions.try_send(question).map_err(|e| match e {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => Unanswered::Busy,
         })
     }
 
@@ -116,17 +113,17 @@ impl Plane {
         name: &str,
         from: f64,
         until: f64,
-    ) -> Result<Option<Vec<Datapoint>>, Busy> {
+    ) -> Result<Option<Vec<Datapoint>>, Unanswered> {
         let (answer, question) = oneshot::channel();
         self.send(name, Question::Series { name: name.to_owned(), from, until, answer })?;
-        question.await.map_err(|_| Busy)
+        question.await.map_err(|_| Unanswered::Busy)
     }
 
     /// Removes a metric's window; says whether it was there.
-    pub(crate) async fn remove(&self, name: &str) -> Result<bool, Busy> {
+    pub(crate) async fn remove(&self, name: &str) -> Result<bool, Unanswered> {
         let (answer, question) = oneshot::channel();
         self.send(name, Question::Remove { name: name.to_owned(), answer })?;
-        question.await.map_err(|_| Busy)
+        question.await.map_err(|_| Unanswered::Busy)
     }
 
     /// Whether every thread judges points as they come.

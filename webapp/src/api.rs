@@ -35,13 +35,28 @@ pub use explain::sentence;
 /// The metric that `skyline seed` sends, and the only one that a client can have removed.
 pub const SEED_METRIC: &str = "horizon.test.pickle";
 
-/// The window cannot answer now; the same question may be answered in a moment.
+/// Why there is no answer about a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the window is busy: ask again")]
-pub struct Busy;
+pub enum Unanswered {
+    /// The same question may be answered in a moment.
+    #[error("the window is busy: ask again")]
+    Busy,
+    /// This node keeps none.
+    #[error("windows are switched off (window.enabled)")]
+    Off,
+}
+
+impl Unanswered {
+    fn answer(self) -> Response {
+        match self {
+            Self::Busy => answer::busy(&self.to_string()),
+            Self::Off => answer::error(axum::http::StatusCode::NOT_FOUND, &self.to_string()),
+        }
+    }
+}
 
 /// What a [`SeriesSource`] answers, later.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Busy>> + Send + 'a>>;
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unanswered>> + Send + 'a>>;
 
 /// Where points come from: the node's windows.
 pub trait SeriesSource: Send + Sync {

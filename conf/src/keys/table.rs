@@ -214,7 +214,7 @@ pub(super) const KEYS: &[Key] = &[
         "relay.sending.resend_bytes",
         Whole(0, GIB),
         "bytes",
-        "How far back the sender goes at most after a connection that the other side has ended or that broke: what the socket buffers of both sides can hold, and what a carbon that is restarted has read and not yet written. Carbon overwrites equal points, so a second copy does no harm and a hole would. At most an eighth of journal.max_bytes counts.",
+        "How far back the sender goes at most after a connection that the other side has ended or that broke, and after a crash of the node: what the socket buffers of both sides can hold, and what a carbon that is restarted has read and not yet written. Carbon overwrites equal points, so a second copy does no harm and a hole would. At most an eighth of journal.max_bytes counts.",
     ),
     key("relay.sending.points_per_frame", Whole(1, 100_000), "points", "Points in a pickle frame."),
     key("relay.sending.connect_seconds", Number(0.1, 600.0), "seconds", "Time for a connection attempt."),

@@ -17,7 +17,7 @@ impl Shards {
         self.restored.push((saved.rank, slot));
     }
 
-    /// Ends restoring: brings the series into the order that they had. That is the order in which their
+    /// Ends restoring, before any point is taken: brings the series into the order that they had. That is the order in which their
     /// first points came, and senders keep to theirs: what they send together then lies together, where
     /// fetching it costs half as much as anywhere.
     pub fn arrange(&mut self) {

@@ -198,6 +198,36 @@ fn shards_are_saved_and_restored_and_expire() {
 }
 
 #[test]
+fn a_restart_keeps_the_order_in_which_metrics_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(Options { max_metrics: 10_000, ..options() });
+    let names: Vec<String> = (0..3_000).map(|i| format!("host.{:04}", i * 7_919 % 3_000)).collect();
+    for minute in 0..3 {
+        let now = NOON + 60.0 * f64::from(minute);
+        let points: Vec<_> = names.iter().map(|name| (name.as_str(), now, f64::from(minute))).collect();
+        rig.live(now, &points);
+    }
+    assert!(rig.shards.remove(&names[17]));
+    let mut again = Rig::new(Options { max_metrics: 10_000, ..options() });
+    for shard in 0..SHARDS {
+        let mut file = ShardFile::new(dir.path(), ShardId(shard), false);
+        rig.shards.save(ShardId(shard), NOON + 180.0, 9_000, &mut file).unwrap();
+        let loaded = ShardFile::new(dir.path(), ShardId(shard), false).load().unwrap();
+        loaded.into_iter().flat_map(|loaded| loaded.series).for_each(|saved| again.shards.restore(saved));
+    }
+    assert!(again.shards.is_empty());
+    again.shards.arrange();
+    let order: Vec<_> = (0..2_999).filter_map(|slot| again.shards.at(slot)).map(|s| &*s.name).collect();
+    let expected: Vec<_> = names.iter().filter(|name| **name != names[17]).map(String::as_str).collect();
+    assert_eq!(order, expected);
+    let values = names.iter().map(|name| again.shards.series(name, 0.0, f64::MAX).map_or(0, |p| p.len()));
+    assert_eq!(values.sum::<usize>(), 2_999 * 3);
+    // A second round: what was arranged is saved as it lies.
+    again.live(NOON + 180.0, &[(&names[0], NOON + 180.0, 9.0), ("new", NOON + 180.0, 1.0)]);
+    assert_eq!((again.values(&names[0]).last(), again.values("new").len()), (Some(&9.0), 1));
+}
+
+#[test]
 fn a_removed_metric_is_gone() {
     let mut rig = Rig::new(options());
     rig.live(NOON, &[("a", NOON, 1.0), ("b", NOON, 2.0)]);

@@ -137,11 +137,8 @@ impl Report {
 
 /// Checks and prints; `true` if a node can run with these settings.
 pub(super) fn check(config: Option<&Path>, json: bool) -> anyhow::Result<bool> {
-    let environment: Vec<(String, String)> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
-        .collect();
     let mut report = Report::new(json);
-    let running = all(config, &environment, &mut report)?;
+    let running = all(config, &super::environment(), &mut report)?;
     if json {
         say!("{}", serde_json::to_string_pretty(&report.lines)?)?;
     } else {
@@ -187,7 +184,7 @@ fn unreadable(error: &Error, report: &mut Report) {
             }
         }
     }
-    report.warning("check", "ports, destinations and disk were not looked at", "mend the settings first");
+    report.warning("check", "other contradictions, ports, destinations, disk and clock were not looked at", "mend the settings first");
 }
 
 fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) {

@@ -34,8 +34,14 @@ pub(crate) enum Action {
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// End by itself after so many seconds
-    #[arg(long, value_name = "SECONDS")]
-    seconds: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    seconds: Option<Duration>,
+}
+
+/// A length of time from a number of seconds.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// Runs the demo until it is interrupted.
@@ -78,7 +84,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 async fn show(
     node: &Node,
     running: &Running,
-    seconds: Option<f64>,
+    seconds: Option<Duration>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let clock = Clock::system();
@@ -108,7 +114,7 @@ async fn show(
     };
     let until = async {
         match seconds {
-            Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds)).await,
+            Some(seconds) => tokio::time::sleep(seconds).await,
             None => std::future::pending().await,
         }
     };

@@ -21,6 +21,11 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     found.next().ok_or_else(|| format!("{host} has no address"))
 }
 
+/// Nobody answered in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} s", TIMEOUT.as_secs())]
+pub(crate) struct Silent;
+
 /// An answer: status code and body.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -67,7 +72,7 @@ pub(crate) async fn ask(method: Method, address: SocketAddr, path: &str) -> anyh
     };
     tokio::time::timeout(TIMEOUT, ask)
         .await
-        .map_err(|_| anyhow::anyhow!("no answer within {} s", TIMEOUT.as_secs()))
+        .map_err(|_| anyhow::Error::new(Silent))
         .and_then(|answer| answer)
         .with_context(|| format!("http://{address}{path}"))
 }

@@ -7,7 +7,9 @@ use super::send::{PickleSender, Point, reachable};
 use anyhow::Context as _;
 use hyper::Method;
 use serde::Serialize;
+use skyline_conf::model::Settings;
 use skyline_core::clock::Clock;
+use skyline_core::name;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> an
     if remove {
         return self::remove(api, json).await;
     }
+    can_arrive(&settings)?;
     let pickle =
         settings.listen.pickle_tcp.first().context("listen.pickle_tcp is empty: switch it on to seed")?;
     let address = reachable(*pickle);
@@ -61,6 +64,19 @@ pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> an
         arrival.print(api, &config.argument())?;
     }
     Ok(arrival.is_whole())
+}
+
+/// Says which setting keeps the seed from a window or a verdict.
+fn can_arrive(settings: &Settings) -> anyhow::Result<()> {
+    let window = &settings.window;
+    anyhow::ensure!(window.enabled, "window.enabled is false: this node stores nothing, the seed neither");
+    anyhow::ensure!(settings.detect.enabled, "detect.enabled is false: this node judges nothing, the seed neither");
+    let listed = |list: &[String]| list.iter().any(|entry| name::entry_matches(entry, METRIC));
+    anyhow::ensure!(
+        !listed(&window.skip) || listed(&window.keep),
+        "window.skip has an entry that matches {METRIC}: name it in window.keep to seed"
+    );
+    Ok(())
 }
 
 /// A day of a gentle curve with noise, one point a minute, then one far outside.

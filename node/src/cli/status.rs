@@ -45,6 +45,9 @@ async fn ask(address: SocketAddr) -> anyhow::Result<Value> {
              name its status listener (http.status) with --address",
             program()
         ),
+        Err(error) if error.is::<http::Silent>() => {
+            anyhow::bail!("{error:#}: something holds the port, and a node there hangs or is overloaded")
+        }
         other => other.and_then(|answer| answer.json()),
     };
     let status = status.ok().filter(|status| status.get("ledger_balanced").is_some());
@@ -113,7 +116,11 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
             number(row.get("received")),
             number(row.get("logged")),
             number(row.get("refused")),
-            if at.is_empty() { "(closed)".to_owned() } else { at.join(", ") }
+            match at.as_slice() {
+                [] if text(row, "listener") == "own" => "(the node itself)".to_owned(),
+                [] => "(closed)".to_owned(),
+                at => at.join(", "),
+            }
         )?;
         writeln!(out, "{}", reasons(row.get("reasons")))?;
     }

@@ -86,6 +86,7 @@ struct Thread {
     position: u64,
     latency: Latency,
     ticked_at: f64,
+    published_at: f64,
     turned_at: f64,
     joined: u64,
     save_errors: u64,
@@ -215,7 +216,12 @@ impl Thread {
                     drop(answer.send(self.parts.shards.series(&name, from, until)));
                 }
                 Question::Remove { name, answer } => {
-                    let _nobody_asks_any_more = answer.send(self.parts.shards.remove(&name));
+                    let was_there = self.parts.shards.remove(&name);
+                    if was_there {
+                        // Its files still have it, and a start after a crash would bring it back.
+                        self.save_shard(ShardId::of_name(name.as_bytes()));
+                    }
+                    let _nobody_asks_any_more = answer.send(was_there);
                 }
             }
         }
@@ -224,6 +230,10 @@ impl Thread {
     fn tick(&mut self) {
         let now = self.parts.clock.now();
         self.save_due(now);
+        if !(0.0..0.1).contains(&(now - self.published_at)) {
+            self.published_at = now;
+            self.publish();
+        }
         if (0.0..1.0).contains(&(now - self.ticked_at)) {
             return;
         }
@@ -234,7 +244,6 @@ impl Thread {
         }
         self.move_position();
         self.save_state();
-        self.publish();
     }
 
     fn move_position(&mut self) {

@@ -8,9 +8,9 @@ use skyline_core::anomaly::Anomaly;
 pub fn sentence(anomaly: &Anomaly) -> String {
     let judged = anomaly.judged_value;
     let what = if anomaly.counter {
-        format!("increase {} (to {})", short(judged), short(anomaly.point.value))
+        format!("increase {} (to {})", short(judged), exact(anomaly.point.value))
     } else {
-        format!("value {}", short(judged))
+        format!("value {}", exact(judged))
     };
     let over = span(anomaly.point.ts - anomaly.window_from);
     let mean = short(anomaly.mean);
@@ -34,14 +34,15 @@ pub fn sentence(anomaly: &Anomaly) -> String {
     format!("{what} {comparison}; {triggered} of {asked} algorithms agree")
 }
 
+/// A number as it was sent, with all its digits.
+fn exact(n: f64) -> String {
+    let is_plain = !n.is_finite() || n == 0.0 || (1e-5..1e15).contains(&n.abs());
+    if is_plain { n.to_string() } else { format!("{n:e}") }
+}
+
 /// A number with six significant digits.
 fn short(n: f64) -> String {
-    if !n.is_finite() || n == 0.0 {
-        return n.to_string();
-    }
-    let exact = format!("{n:.5e}");
-    let rounded: f64 = exact.parse().unwrap_or(n);
-    if (1e-5..1e15).contains(&rounded.abs()) { rounded.to_string() } else { format!("{rounded:e}") }
+    exact(format!("{n:.5e}").parse().unwrap_or(n))
 }
 
 /// A length of time as a person says it.
@@ -94,10 +95,10 @@ mod tests {
         check(&anomaly(100.0, 100.0, 0.0), "value 100 is at its mean 100");
         check(&anomaly(100.0, 100.0, 5.0), "value 100 is at its mean 100");
         check(&anomaly(1.0, f64::NAN, f64::NAN), "value 1 cannot be compared with its mean NaN");
-        check(&anomaly(1.0 / 3.0, 2e20, 1e19), "value 0.333333 is 20.0 deviations below its mean 2e20");
+        check(&anomaly(1.0 / 3.0, 2e20, 1e19), "value 0.3333333333333333 is 20.0 deviations below its mean 2e20");
         let counter =
-            Anomaly { counter: true, point: Datapoint::new(86_340.0, 5e6), ..anomaly(950.0, 100.0, 100.0) };
-        check(&counter, "increase 950 (to 5000000) is 8.5 deviations above its mean 100");
+            Anomaly { counter: true, point: Datapoint::new(86_340.0, 5_000_017.0), ..anomaly(950.0, 100.0, 100.0) };
+        check(&counter, "increase 950 (to 5000017) is 8.5 deviations above its mean 100");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Points of a metric's window.
 
 use super::query::Parameters;
-use super::{SEED_METRIC, Sources, record_failed};
+use super::{SEED_METRIC, Sources, Unanswered, record_failed};
 use crate::answer::{self, number};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -34,7 +34,7 @@ pub(crate) async fn series(
         Ok(None) => {
             answer::error(StatusCode::NOT_FOUND, &format!("there is no metric `{name}` in the window"))
         }
-        Err(busy) => answer::busy(&busy.to_string()),
+        Err(unanswered) => unanswered.answer(),
     }
 }
 
@@ -55,7 +55,8 @@ pub(crate) async fn reference(State(sources): State<Sources>, uri: Uri) -> Respo
     match sources.series.series(name, f64::NEG_INFINITY, f64::INFINITY).await {
         Ok(Some(points)) => answer::ok(&json!({ "results": pairs(&points) })),
         Ok(None) => error(format!("no key called {key}")),
-        Err(busy) => answer::busy(&busy.to_string()),
+        Err(Unanswered::Off) => error(Unanswered::Off.to_string()),
+        Err(busy) => busy.answer(),
     }
 }
 
@@ -63,7 +64,9 @@ pub(crate) async fn reference(State(sources): State<Sources>, uri: Uri) -> Respo
 pub(crate) async fn remove_seed(State(sources): State<Sources>) -> Response {
     let window = match sources.series.remove(SEED_METRIC).await {
         Ok(was_there) => was_there,
-        Err(busy) => return answer::busy(&busy.to_string()),
+        // Anomalies of a time when there were windows can be taken away all the same.
+        Err(Unanswered::Off) => false,
+        Err(busy) => return busy.answer(),
     };
     match sources.store.remove_metric(SEED_METRIC).await {
         Ok(anomalies) => {

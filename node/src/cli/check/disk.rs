@@ -25,7 +25,14 @@ pub(super) fn check(settings: &Settings, clock: &Clock, report: &mut Report) {
         report.warning("node.state_dir", message, advice);
     }
     let file = &settings.record.sqlite_file;
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if file.is_dir() {
+        let message = format!("{} is a folder", file.display());
+        report.problem("record.sqlite_file", message, "name a file; the node makes it");
+    } else if let Some(folder) = folder.filter(|folder| !folder.exists() && **folder != **dir) {
+        let message = format!("{} is not there", folder.display());
+        report.problem("record.sqlite_file", message, "make that folder; the node makes only the file");
+    } else if let Some(folder) = folder {
         writable("record.sqlite_file", folder, report);
     }
     open_files(settings, report);
@@ -68,7 +75,8 @@ fn in_use(dir: &Path) -> bool {
 fn room(settings: &Settings, report: &mut Report) {
     let (key, journal) = ("journal.max_bytes", &settings.journal);
     let there = existing(&settings.node.state_dir);
-    let free = match skyline_journal::free_bytes(&there) {
+    // What the journal leaves to others is not for it.
+    let free = match skyline_journal::free_bytes(&there, journal.min_free_percent) {
         Ok(free) => free,
         Err(error) => {
             return report.warning(
@@ -82,14 +90,20 @@ fn room(settings: &Settings, report: &mut Report) {
     let used = size_of(&settings.node.state_dir.join("journal"));
     let (free_text, budget) = (mebibytes(free), mebibytes(journal.max_bytes));
     if free.saturating_add(used) < journal.segment_bytes.saturating_mul(2) {
-        let message = format!("{free_text} are free in {}: no room for two segments", there.display());
-        report.problem(key, message, "make room, or name another folder in node.state_dir");
+        let message = format!(
+            "{free_text} are free in {} beyond journal.min_free_percent: no room for two segments",
+            there.display()
+        );
+        report.problem(key, message, "make room, lower that, or name another folder in node.state_dir");
     } else if free.saturating_add(used) < journal.max_bytes {
-        let message = format!("the budget is {budget} and {free_text} are free in {}", there.display());
-        let advice = "lower it; the journal stops growing when journal.min_free_percent are left";
+        let message = format!(
+            "the budget is {budget} and {free_text} are free in {} beyond journal.min_free_percent",
+            there.display()
+        );
+        let advice = "lower it, or make room: the journal does not use what is to stay free";
         report.warning(key, message, advice);
     } else {
-        report.ok(key, format!("{budget} are allowed, {free_text} are free"));
+        report.ok(key, format!("{budget} are allowed, {free_text} are free beyond journal.min_free_percent"));
     }
 }
 

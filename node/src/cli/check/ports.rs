@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::cli::http;
+use serde_json::Value;
 use skyline_conf::model::Settings;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -19,7 +20,7 @@ pub(super) async fn check(settings: &Settings, report: &mut Report) -> bool {
     let taken = outcomes.iter().any(|(_, _, outcome)| in_use(outcome));
     let running = if taken { running(settings).await } else { None };
     for (key, address, outcome) in &outcomes {
-        line(key, address, outcome, running, report);
+        line(key, address, outcome, running.as_ref(), report);
     }
     let listen = &settings.listen;
     if !listen.plaintext_udp.is_empty() || !listen.msgpack_udp.is_empty() {
@@ -89,13 +90,32 @@ fn in_use(outcome: &io::Result<()>) -> bool {
     outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }
 
-/// The status address at which a node answers.
-async fn running(settings: &Settings) -> Option<SocketAddr> {
+/// A node that runs already.
+#[derive(Debug)]
+struct Running {
+    status: SocketAddr,
+    /// What it takes points at.
+    listens: Vec<String>,
+}
+
+impl Running {
+    /// Whether a taken address is, as far as can be seen, taken by this node.
+    fn has(&self, key: &str, address: &str) -> bool {
+        !key.starts_with("listen.") || self.listens.iter().any(|its| its == address)
+    }
+}
+
+/// The node that answers at the status address of these settings.
+async fn running(settings: &Settings) -> Option<Running> {
     for address in &settings.http.status {
         if let Ok(Ok(answer)) = tokio::time::timeout(ANSWER, http::get(*address, "/-/status")).await
-            && answer.json().is_ok_and(|status| status.get("ledger_balanced").is_some())
+            && let Ok(status) = answer.json()
+            && status.get("ledger_balanced").is_some()
         {
-            return Some(*address);
+            let listeners = status.get("listeners").and_then(Value::as_array);
+            let addresses = listeners.into_iter().flatten().filter_map(|row| row.get("addresses")?.as_array());
+            let listens = addresses.flatten().filter_map(|address| address.as_str().map(str::to_owned));
+            return Some(Running { status: *address, listens: listens.collect() });
         }
     }
     None
@@ -105,15 +125,15 @@ fn line(
     key: &str,
     address: &str,
     outcome: &io::Result<()>,
-    running: Option<SocketAddr>,
+    running: Option<&Running>,
     report: &mut Report,
 ) {
     let error = match outcome {
         Ok(()) => return report.ok(key, format!("{address} can be bound")),
         Err(error) => error,
     };
-    let advice = match (error.kind(), running) {
-        (ErrorKind::AddrInUse, Some(status)) => {
+    let advice = match (error.kind(), running.filter(|running| running.has(key, address))) {
+        (ErrorKind::AddrInUse, Some(Running { status, .. })) => {
             let message = format!("{address} is in use, and a node answers at {status}");
             return report.warning(
                 key,
@@ -175,6 +195,19 @@ mod tests {
         let problems: Vec<_> = report.lines.iter().filter(|line| line.level == Level::Problem).collect();
         assert_eq!(problems.len(), 2, "{:?}", report.lines);
         assert!(problems.iter().all(|line| line.advice.contains("another program has it")), "{problems:?}");
+    }
+
+    #[test]
+    fn a_node_has_what_it_says() {
+        let status = SocketAddr::from(([127, 0, 0, 1], 1501));
+        let running = Running { status, listens: vec!["0.0.0.0:2003".to_owned()] };
+        assert!(running.has("listen.plaintext_tcp", "0.0.0.0:2003") && running.has("http.api", "127.0.0.1:1"));
+        assert!(!running.has("listen.pickle_tcp", "0.0.0.0:2024"));
+        let (mut report, taken) = (Report::new(true), || Err(ErrorKind::AddrInUse.into()));
+        line("listen.plaintext_tcp", "0.0.0.0:2003", &taken(), Some(&running), &mut report);
+        assert!(report.is_usable());
+        line("listen.pickle_tcp", "0.0.0.0:2024", &taken(), Some(&running), &mut report);
+        assert!(!report.is_usable(), "another program has it");
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Thread {
             position: all_judged,
             latency: Latency::default(),
             ticked_at: 0.0,
+            published_at: 0.0,
             turned_at: now,
             joined: 0,
             save_errors: 0,

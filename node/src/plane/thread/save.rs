@@ -3,6 +3,7 @@
 
 use super::Thread;
 use crate::plane::state::State;
+use skyline_core::shard::ShardId;
 use skyline_store::snapshot::Error;
 
 /// Shards saved at most before the thread looks after points again.
@@ -72,6 +73,18 @@ impl Thread {
             self.is_pressed = self.parts.reader.held_share() > HELD_SHARE;
         }
         if self.is_pressed { SAVES } else { 0 }
+    }
+
+    /// Saves one shard out of turn, unless an anomaly before it is still to be recorded.
+    pub(super) fn save_shard(&mut self, shard: ShardId) {
+        let is_recorded = self.unrecorded.is_empty() && self.held.is_empty();
+        let Some(index) = self.saved.iter().position(|saved| saved.shard == shard).filter(|_| is_recorded)
+        else {
+            return;
+        };
+        let turn = std::mem::replace(&mut self.next_save, index);
+        self.save_next(self.parts.clock.now());
+        self.next_save = turn;
     }
 
     pub(super) fn save_next(&mut self, now: f64) {
