@@ -250,8 +250,9 @@ impl Shards {
                 prefetch::item(series);
             }
         }
-        let series =
-            |steps: usize| before(step, steps).and_then(|at| mine.get(at)).and_then(|(_, slot)| self.at(*slot));
+        let series = |steps: usize| {
+            before(step, steps).and_then(|at| mine.get(at)).and_then(|(_, slot)| self.at(*slot))
+        };
         if let Some(series) = series(2) {
             series.fetch_outside();
         }

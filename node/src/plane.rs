@@ -31,7 +31,6 @@ pub(crate) enum Question {
     Remove { name: String, answer: oneshot::Sender<bool> },
 }
 
-
 /// What a thread shows to others.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {

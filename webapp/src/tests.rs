@@ -4,7 +4,7 @@ mod api;
 mod serving;
 mod status;
 
-use crate::api::{Busy, Later, SeriesSource, Sources};
+use crate::api::{Later, SeriesSource, Sources, Unanswered};
 use crate::serve::{Limits, Listener, bind};
 use axum::Router;
 use http_body_util::{BodyExt as _, Empty};
@@ -94,7 +94,7 @@ impl SeriesSource for Windows {
                 "a.b" | "a/ü" => {
                     Ok(Some(points.into_iter().filter(|p| p.ts >= from && p.ts <= until).collect()))
                 }
-                "busy" => Err(Busy),
+                "busy" => Err(Unanswered::Busy),
                 _ => Ok(None),
             }
         })

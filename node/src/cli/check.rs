@@ -184,7 +184,11 @@ fn unreadable(error: &Error, report: &mut Report) {
             }
         }
     }
-    report.warning("check", "other contradictions, ports, destinations, disk and clock were not looked at", "mend the settings first");
+    report.warning(
+        "check",
+        "other contradictions, ports, destinations, disk and clock were not looked at",
+        "mend the settings first",
+    );
 }
 
 fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) {

@@ -70,7 +70,10 @@ pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> an
 fn can_arrive(settings: &Settings) -> anyhow::Result<()> {
     let window = &settings.window;
     anyhow::ensure!(window.enabled, "window.enabled is false: this node stores nothing, the seed neither");
-    anyhow::ensure!(settings.detect.enabled, "detect.enabled is false: this node judges nothing, the seed neither");
+    anyhow::ensure!(
+        settings.detect.enabled,
+        "detect.enabled is false: this node judges nothing, the seed neither"
+    );
     let listed = |list: &[String]| list.iter().any(|entry| name::entry_matches(entry, METRIC));
     anyhow::ensure!(
         !listed(&window.skip) || listed(&window.keep),

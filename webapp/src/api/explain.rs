@@ -95,9 +95,15 @@ mod tests {
         check(&anomaly(100.0, 100.0, 0.0), "value 100 is at its mean 100");
         check(&anomaly(100.0, 100.0, 5.0), "value 100 is at its mean 100");
         check(&anomaly(1.0, f64::NAN, f64::NAN), "value 1 cannot be compared with its mean NaN");
-        check(&anomaly(1.0 / 3.0, 2e20, 1e19), "value 0.3333333333333333 is 20.0 deviations below its mean 2e20");
-        let counter =
-            Anomaly { counter: true, point: Datapoint::new(86_340.0, 5_000_017.0), ..anomaly(950.0, 100.0, 100.0) };
+        check(
+            &anomaly(1.0 / 3.0, 2e20, 1e19),
+            "value 0.3333333333333333 is 20.0 deviations below its mean 2e20",
+        );
+        let counter = Anomaly {
+            counter: true,
+            point: Datapoint::new(86_340.0, 5_000_017.0),
+            ..anomaly(950.0, 100.0, 100.0)
+        };
         check(&counter, "increase 950 (to 5000017) is 8.5 deviations above its mean 100");
     }
 

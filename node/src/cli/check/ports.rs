@@ -113,7 +113,8 @@ async fn running(settings: &Settings) -> Option<Running> {
             && status.get("ledger_balanced").is_some()
         {
             let listeners = status.get("listeners").and_then(Value::as_array);
-            let addresses = listeners.into_iter().flatten().filter_map(|row| row.get("addresses")?.as_array());
+            let addresses =
+                listeners.into_iter().flatten().filter_map(|row| row.get("addresses")?.as_array());
             let listens = addresses.flatten().filter_map(|address| address.as_str().map(str::to_owned));
             return Some(Running { status: *address, listens: listens.collect() });
         }
@@ -121,13 +122,7 @@ async fn running(settings: &Settings) -> Option<Running> {
     None
 }
 
-fn line(
-    key: &str,
-    address: &str,
-    outcome: &io::Result<()>,
-    running: Option<&Running>,
-    report: &mut Report,
-) {
+fn line(key: &str, address: &str, outcome: &io::Result<()>, running: Option<&Running>, report: &mut Report) {
     let error = match outcome {
         Ok(()) => return report.ok(key, format!("{address} can be bound")),
         Err(error) => error,
@@ -201,7 +196,9 @@ mod tests {
     fn a_node_has_what_it_says() {
         let status = SocketAddr::from(([127, 0, 0, 1], 1501));
         let running = Running { status, listens: vec!["0.0.0.0:2003".to_owned()] };
-        assert!(running.has("listen.plaintext_tcp", "0.0.0.0:2003") && running.has("http.api", "127.0.0.1:1"));
+        assert!(
+            running.has("listen.plaintext_tcp", "0.0.0.0:2003") && running.has("http.api", "127.0.0.1:1")
+        );
         assert!(!running.has("listen.pickle_tcp", "0.0.0.0:2024"));
         let (mut report, taken) = (Report::new(true), || Err(ErrorKind::AddrInUse.into()));
         line("listen.plaintext_tcp", "0.0.0.0:2003", &taken(), Some(&running), &mut report);
