@@ -1,5 +1,5 @@
 //! Asks the processor to fetch memory that will be needed soon. At a million metrics every datapoint
-//! finds its metric cold, and the fetches of a group of points can run side by side.
+//! finds its metric cold, and the fetches of several points can run side by side.
 #![allow(unsafe_code, reason = "the prefetch instruction has no safe form")]
 
 /// Bytes of a cache line.

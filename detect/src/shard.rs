@@ -71,7 +71,7 @@ impl Default for Options {
     }
 }
 
-/// What a thread has done since it started. Plain integers; published once a second.
+/// What a thread has done since it started. Plain integers; published ten times a second.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
     /// Points that are in a window now or were (repeats and corrections included).
@@ -237,11 +237,11 @@ impl Shards {
 
     /// Asks for memory of the points that are taken next. Each of the four steps reads what the one before
     /// it has asked for; while it is on its way, other points are looked after.
-    fn fetch(&self, batch: &Batch, mine: &mut [(u32, u32)], step: usize) {
-        if let Some(sample) = mine.get(step).and_then(|(i, _)| batch.samples.get(*i as usize)) {
+    fn fetch(&self, batch: &Batch, mine: &mut [(u32, u32)], newest: usize) {
+        if let Some(sample) = mine.get(newest).and_then(|(i, _)| batch.samples.get(*i as usize)) {
             self.index.prefetch(sample.hash);
         }
-        if let Some((i, guess)) = before(step, 1).and_then(|at| mine.get_mut(at))
+        if let Some((i, guess)) = before(newest, 1).and_then(|at| mine.get_mut(at))
             && let Some(sample) = batch.samples.get(*i as usize)
             && let Some(slot) = self.index.find(sample.hash, |_| true)
         {
@@ -251,7 +251,7 @@ impl Shards {
             }
         }
         let series = |steps: usize| {
-            before(step, steps).and_then(|at| mine.get(at)).and_then(|(_, slot)| self.at(*slot))
+            before(newest, steps).and_then(|at| mine.get(at)).and_then(|(_, slot)| self.at(*slot))
         };
         if let Some(series) = series(2) {
             series.fetch_outside();

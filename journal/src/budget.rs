@@ -174,13 +174,12 @@ impl Shared {
     }
 
     pub(crate) fn fit_budget(&self, keep: &mut Keep, space: sys::Space) {
-        let least = space.total as f64 * (self.options.min_free_percent / 100.0).clamp(0.0, 1.0);
+        let least = space.kept(self.options.min_free_percent);
         let free = space.available as f64;
         let (used, budget) = {
             let mut log = lock(&self.log);
             let used = log.bytes();
-            let room = (used as f64 + free - least).max(0.0);
-            log.budget = self.options.max_bytes.min(room as u64);
+            log.budget = self.options.max_bytes.min(space.room(used, self.options.min_free_percent));
             (used, log.budget)
         };
         let low = free < least * if keep.low_disk { RELIEF } else { 1.0 };

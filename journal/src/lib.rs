@@ -35,7 +35,7 @@ pub use options::{Durability, Options, WhenFull};
 pub use reader::Reader;
 pub use recover::Recovered;
 pub use share::{Delivery, Mine, Scope};
-pub use sys::free_bytes;
+pub use sys::room_bytes;
 
 #[cfg(test)]
 mod tests;

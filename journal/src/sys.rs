@@ -25,6 +25,18 @@ pub(crate) struct Space {
     pub(crate) available: u64,
 }
 
+impl Space {
+    /// Bytes that a journal which has `used` may have in all if `kept_percent` of the file system stays free.
+    pub(crate) fn room(self, used: u64, kept_percent: f64) -> u64 {
+        (used as f64 + self.available as f64 - self.kept(kept_percent)).max(0.0) as u64
+    }
+
+    /// Bytes that are to stay free.
+    pub(crate) fn kept(self, kept_percent: f64) -> f64 {
+        self.total as f64 * (kept_percent / 100.0).clamp(0.0, 1.0)
+    }
+}
+
 /// The space of the file system that holds `path`.
 pub(crate) fn space(path: &Path) -> io::Result<Space> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -39,14 +51,13 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     Ok(Space { total: stat.f_blocks.saturating_mul(block), available: stat.f_bavail.saturating_mul(block) })
 }
 
-/// Bytes that this process may still write to the file system of `path` if `kept_percent` of it shall stay
+/// Bytes that a journal of `used` bytes may have in all if `kept_percent` of the file system of `path` stays
 /// free.
 ///
 /// # Errors
 /// The path does not exist or cannot be asked.
-pub fn free_bytes(path: &Path, kept_percent: f64) -> io::Result<u64> {
-    let space = space(path)?;
-    Ok(space.available.saturating_sub((space.total as f64 * kept_percent / 100.0) as u64))
+pub fn room_bytes(path: &Path, used: u64, kept_percent: f64) -> io::Result<u64> {
+    Ok(space(path)?.room(used, kept_percent))
 }
 
 #[cfg(test)]

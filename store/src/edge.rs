@@ -45,7 +45,7 @@ impl Edge {
     #[must_use]
     #[inline]
     pub const fn is_ending(&self) -> bool {
-        self.at.wrapping_sub(self.from) + 1 >= self.len as u32
+        self.at.wrapping_sub(self.from) >= (self.len as u32).saturating_sub(1)
     }
 
     /// The point it stands at, as (time in seconds, value); `None` behind the newest.

@@ -206,13 +206,11 @@ impl ShardFile {
         }
     }
 
-    /// Removes the shard's files (it has no series any more).
-    pub fn remove(&mut self) {
-        // What cannot be removed is overwritten by the next save; nothing depends on it.
-        drop(std::fs::remove_file(self.snap_path()));
-        drop(std::fs::remove_file(self.blocks_path(self.standing)));
-        self.len = 0;
-        self.live = 0;
+    /// Whether there is a snapshot. One without series has to stay: it says up to where the journal was
+    /// taken, and without it what is gone would come back.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        self.standing != 0
     }
 }
 
@@ -279,6 +277,7 @@ impl Writer<'_> {
             }
         }
         for buffer in [self.snap, self.blocks] {
+            buffer.clear();
             buffer.shrink_to(KEPT_BUFFER);
         }
         outcome

@@ -168,8 +168,7 @@ impl Window {
     /// come without asking for memory.
     pub fn reallocate_tail(&mut self) {
         let points = if self.sealed.is_empty() { self.tail.values.len() } else { BLOCK_POINTS };
-        let mut values = Vec::new();
-        std::mem::swap(&mut values, &mut self.tail.values);
+        let mut values = std::mem::take(&mut self.tail.values);
         self.tail.make_room(points);
         self.tail.values.append(&mut values);
     }
@@ -204,7 +203,8 @@ impl Window {
         self.tail.values.as_slice()
     }
 
-    /// The blocks in which the oldest points and the first hour end, as far as they lie side by side.
+    /// The first two blocks, as far as they lie side by side: of points a minute, those in which the oldest and
+    /// the first hour's newest point are.
     #[must_use]
     #[inline]
     pub fn first_blocks(&self) -> &[Block] {

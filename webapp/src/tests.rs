@@ -83,7 +83,7 @@ impl Client {
     }
 }
 
-/// Windows of two metrics; a third is always busy.
+/// Windows of two metrics; a third is always busy, a fourth is of a node without windows.
 struct Windows;
 
 impl SeriesSource for Windows {
@@ -95,6 +95,7 @@ impl SeriesSource for Windows {
                     Ok(Some(points.into_iter().filter(|p| p.ts >= from && p.ts <= until).collect()))
                 }
                 "busy" => Err(Unanswered::Busy),
+                "off" => Err(Unanswered::Off),
                 _ => Ok(None),
             }
         })

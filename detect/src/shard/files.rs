@@ -8,7 +8,7 @@ use skyline_core::shard::{ShardId, name_hash};
 use skyline_store::snapshot::{Error, Saved, ShardFile};
 
 impl Shards {
-    /// Takes over a series of a snapshot. It is there after [`Self::arrange`].
+    /// Takes over a series of a snapshot. It is found, and saved again, after [`Self::arrange`] only.
     pub fn restore(&mut self, saved: Saved) {
         let hash = name_hash(saved.name.as_bytes());
         let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, &saved.name));
@@ -17,15 +17,16 @@ impl Shards {
         self.restored.push((saved.rank, slot));
     }
 
-    /// Ends restoring, before any point is taken: brings the series into the order that they had. That is the order in which their
-    /// first points came, and senders keep to theirs: what they send together then lies together, where
-    /// fetching it costs half as much as anywhere.
+    /// Ends restoring, before any point is taken: brings the series into the order that they had, roughly
+    /// where metrics come and go. That is the order in which their first points came, and senders keep
+    /// to theirs: what they send together lies together, where fetching it costs half as much as elsewhere.
     pub fn arrange(&mut self) {
         let mut ranked = std::mem::take(&mut self.restored);
         ranked.sort_unstable();
-        // Place `i` gets what lies at `from[i]`.
+        // Place `i` gets what lies at `from[i]`, unless other series lie between.
         let mut from: Vec<u32> = ranked.into_iter().map(|(_, slot)| slot).collect();
-        for start in 0..from.len() as u32 {
+        let is_all = from.len() == self.series.iter().map(Vec::len).sum::<usize>();
+        for start in 0..if is_all { from.len() as u32 } else { 0 } {
             let mut hole = start;
             let first = self.take_out(start);
             loop {
@@ -49,8 +50,11 @@ impl Shards {
     }
 
     fn take_out(&mut self, slot: u32) -> Tracked {
-        let vacant = Tracked::new("", 0, false);
-        self.at_mut(slot).map_or_else(|| Tracked::new("", 0, false), |place| std::mem::replace(place, vacant))
+        let mut series = Tracked::new("", 0, false);
+        if let Some(place) = self.at_mut(slot) {
+            std::mem::swap(place, &mut series);
+        }
+        series
     }
 
     fn put(&mut self, slot: u32, series: Tracked) {
@@ -73,6 +77,7 @@ impl Shards {
     ) -> Result<(), Error> {
         let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) else { return Ok(()) };
         let slots = std::mem::take(list);
+        let is_needed = file.is_there();
         let mut buffers = std::mem::take(&mut self.buffers);
         let (mut writer, mut state) = (file.writer(&mut buffers), Vec::new());
         let mut kept = Vec::with_capacity(slots.len());
@@ -97,12 +102,7 @@ impl Shards {
                 kept.push(slot);
             }
         }
-        let outcome = if kept.is_empty() {
-            file.remove();
-            Ok(())
-        } else {
-            writer.finish(position)
-        };
+        let outcome = if is_needed || !kept.is_empty() { writer.finish(position) } else { Ok(()) };
         self.buffers = buffers;
         if let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) {
             *list = kept;

@@ -72,6 +72,8 @@ struct Thread {
     parts: Parts,
     saved: Vec<Saved>,
     next_save: usize,
+    /// Places in `saved` of shards that are saved before the next in turn.
+    out_of_turn: Vec<usize>,
     saved_at: f64,
     points_since_save: u64,
     past: Counts,
@@ -219,7 +221,7 @@ impl Thread {
                     let was_there = self.parts.shards.remove(&name);
                     if was_there {
                         // Its files still have it, and a start after a crash would bring it back.
-                        self.save_shard(ShardId::of_name(name.as_bytes()));
+                        self.save_out_of_turn(ShardId::of_name(name.as_bytes()));
                     }
                     let _nobody_asks_any_more = answer.send(was_there);
                 }

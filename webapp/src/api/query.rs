@@ -103,14 +103,6 @@ fn encode(text: &str, out: &mut String) {
 }
 
 fn time(text: &str) -> Option<f64> {
-    // Eight digits are a date: as seconds they would be a day of the early seventies.
-    let midnight;
-    let text = if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
-        midnight = format!("{text} 00:00");
-        midnight.as_str()
-    } else {
-        text
-    };
     let digit = |i: usize| text.as_bytes().get(i).is_some_and(u8::is_ascii_digit);
     let is_date = text.len() == 14
         && text.get(8..9) == Some(" ")
@@ -131,8 +123,6 @@ mod tests {
     fn times() {
         let check = |text, expected| assert_eq!(time(text), expected, "{text}");
         check("1569400000", Some(1_569_400_000.0));
-        check("20260131", Some(1_769_817_600.0));
-        check("20261331", None);
         check("1569400000.5", Some(1_569_400_000.5));
         check("20190925 08:26", Some(1_569_399_960.0));
         check("19700101 00:00", Some(0.0));

@@ -170,6 +170,9 @@ async fn windows() {
         .await;
     check("/api/v1/series/no", 404, json!({ "error": "there is no metric `no` in the window" })).await;
     check("/api/v1/series/busy", 503, json!({ "error": "the window is busy: ask again" })).await;
+    let off = "windows are switched off (window.enabled)";
+    check("/api/v1/series/off", 404, json!({ "error": off })).await;
+    check("/api?metric=metrics.off", 404, json!({ "results": format!("Error: {off}") })).await;
     check("/api/v1/series/%ff", 400, json!({ "error": "the metric's name is not UTF-8" })).await;
     check("/api?metric=metrics.a.b", 200, json!({ "results": points })).await;
     check("/api?metric=metrics.no", 404, json!({ "results": "Error: no key called metrics.no" })).await;

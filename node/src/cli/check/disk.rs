@@ -29,7 +29,7 @@ pub(super) fn check(settings: &Settings, clock: &Clock, report: &mut Report) {
     if file.is_dir() {
         let message = format!("{} is a folder", file.display());
         report.problem("record.sqlite_file", message, "name a file; the node makes it");
-    } else if let Some(folder) = folder.filter(|folder| !folder.exists() && **folder != **dir) {
+    } else if let Some(folder) = folder.filter(|folder| !folder.exists() && !dir.starts_with(folder)) {
         let message = format!("{} is not there", folder.display());
         report.problem("record.sqlite_file", message, "make that folder; the node makes only the file");
     } else if let Some(folder) = folder {
@@ -75,9 +75,10 @@ fn in_use(dir: &Path) -> bool {
 fn room(settings: &Settings, report: &mut Report) {
     let (key, journal) = ("journal.max_bytes", &settings.journal);
     let there = existing(&settings.node.state_dir);
-    // What the journal leaves to others is not for it.
-    let free = match skyline_journal::free_bytes(&there, journal.min_free_percent) {
-        Ok(free) => free,
+    // What the journal already has is part of its budget.
+    let used = size_of(&settings.node.state_dir.join("journal"));
+    let room = match skyline_journal::room_bytes(&there, used, journal.min_free_percent) {
+        Ok(room) => room,
         Err(error) => {
             return report.warning(
                 key,
@@ -86,24 +87,17 @@ fn room(settings: &Settings, report: &mut Report) {
             );
         }
     };
-    // What the journal already has is part of its budget.
-    let used = size_of(&settings.node.state_dir.join("journal"));
-    let (free_text, budget) = (mebibytes(free), mebibytes(journal.max_bytes));
-    if free.saturating_add(used) < journal.segment_bytes.saturating_mul(2) {
-        let message = format!(
-            "{free_text} are free in {} beyond journal.min_free_percent: no room for two segments",
-            there.display()
-        );
-        report.problem(key, message, "make room, lower that, or name another folder in node.state_dir");
-    } else if free.saturating_add(used) < journal.max_bytes {
-        let message = format!(
-            "the budget is {budget} and {free_text} are free in {} beyond journal.min_free_percent",
-            there.display()
-        );
-        let advice = "lower it, or make room: the journal does not use what is to stay free";
+    let (room_text, budget) = (mebibytes(room), mebibytes(journal.max_bytes));
+    let there = there.display();
+    if room < journal.segment_bytes.saturating_mul(2) {
+        let message = format!("{there} has {room_text} for it: no room for two segments");
+        report.problem(key, message, "make room, or name another folder in node.state_dir");
+    } else if room < journal.max_bytes {
+        let message = format!("the budget is {budget}, and {there} has {room_text} for it");
+        let advice = "lower it, or make room: journal.min_free_percent stay free";
         report.warning(key, message, advice);
     } else {
-        report.ok(key, format!("{budget} are allowed, {free_text} are free beyond journal.min_free_percent"));
+        report.ok(key, format!("{budget} are allowed, there is room for {room_text}"));
     }
 }
 
@@ -211,9 +205,14 @@ mod tests {
         settings.node.state_dir = folder.path().to_owned();
         settings.journal.max_bytes = 1 << 20;
         settings.journal.segment_bytes = 1 << 10;
+        settings.journal.min_free_percent = 0.0;
         finds(|report| room(&settings, report), Level::Ok, "1 MiB are allowed");
         settings.journal.max_bytes = u64::MAX;
         finds(|report| room(&settings, report), Level::Warning, "lower it");
+        settings.journal.max_bytes = 1 << 20;
+        settings.journal.min_free_percent = 100.0;
+        finds(|report| room(&settings, report), Level::Problem, "no room for two segments");
+        settings.journal.min_free_percent = 0.0;
         settings.journal.segment_bytes = u64::MAX / 2;
         finds(|report| room(&settings, report), Level::Problem, "no room for two segments");
     }

@@ -101,7 +101,14 @@ struct Running {
 impl Running {
     /// Whether a taken address is, as far as can be seen, taken by this node.
     fn has(&self, key: &str, address: &str) -> bool {
-        !key.starts_with("listen.") || self.listens.iter().any(|its| its == address)
+        let parsed = |text: &str| text.parse::<SocketAddr>().ok();
+        // A node on all interfaces has the port on each, of IPv4 through IPv6 too.
+        let covers = |its: &str| {
+            parsed(its).zip(parsed(address)).is_some_and(|(its, wanted)| {
+                its.port() == wanted.port() && (its.ip().is_unspecified() || wanted.ip().is_unspecified())
+            })
+        };
+        !key.starts_with("listen.") || self.listens.iter().any(|its| its == address || covers(its))
     }
 }
 

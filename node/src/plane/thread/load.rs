@@ -104,6 +104,7 @@ impl Thread {
         Ok(Self {
             next_save: oldest.map_or(0, |(index, _)| index),
             saved,
+            out_of_turn: Vec::new(),
             saved_at: now,
             points_since_save: 0,
             past,

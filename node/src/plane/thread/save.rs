@@ -56,7 +56,16 @@ impl Thread {
         let by_points = self.points_since_save * shards / SAVE_ALL_EVERY;
         let due = (by_time as u64).max(by_points).max(self.pressed(now)).min(SAVES);
         let backing_off = (0.0..1.0).contains(&(now - self.save_failed_at));
-        if due == 0 || backing_off || !self.unrecorded.is_empty() {
+        let waits = due == 0 && self.out_of_turn.is_empty();
+        if waits || backing_off || !self.unrecorded.is_empty() || !self.held.is_empty() {
+            return;
+        }
+        while let Some(index) = self.out_of_turn.pop() {
+            if !self.save_at(index, now) {
+                return self.out_of_turn.push(index);
+            }
+        }
+        if due == 0 {
             return;
         }
         self.points_since_save = 0;
@@ -75,36 +84,41 @@ impl Thread {
         if self.is_pressed { SAVES } else { 0 }
     }
 
-    /// Saves one shard out of turn, unless an anomaly before it is still to be recorded.
-    pub(super) fn save_shard(&mut self, shard: ShardId) {
-        let is_recorded = self.unrecorded.is_empty() && self.held.is_empty();
-        let Some(index) = self.saved.iter().position(|saved| saved.shard == shard).filter(|_| is_recorded)
-        else {
-            return;
-        };
-        let turn = std::mem::replace(&mut self.next_save, index);
-        self.save_next(self.parts.clock.now());
-        self.next_save = turn;
+    /// Saves a shard as soon as that may be: at once, unless an anomaly is still to be recorded.
+    pub(super) fn save_out_of_turn(&mut self, shard: ShardId) {
+        if let Some(index) = self.saved.iter().position(|saved| saved.shard == shard)
+            && !self.out_of_turn.contains(&index)
+        {
+            self.out_of_turn.push(index);
+        }
+        self.save_due(self.parts.clock.now());
     }
 
     pub(super) fn save_next(&mut self, now: f64) {
+        if self.next_save == 0 {
+            self.save_state();
+        }
+        let index = self.next_save;
+        self.next_save = (index + 1) % self.saved.len().max(1);
+        self.save_at(index, now);
+    }
+
+    /// Saves one shard; whether that went well.
+    fn save_at(&mut self, index: usize, now: f64) -> bool {
         let position = self.held_through;
         // Windows end by the time of what they hold: neither a clock that is days ahead for a moment nor
         // points that wait after a long stop may cost what is still to be judged.
         let now = now.min(self.parts.shards.newest());
-        if self.next_save == 0 {
-            self.save_state();
-        }
-        let shards = self.saved.len().max(1);
-        let Some(next) = self.saved.get_mut(self.next_save) else { return };
-        self.next_save = (self.next_save + 1) % shards;
-        match self.parts.shards.save(next.shard, now, position, &mut next.file) {
+        let Some(saved) = self.saved.get_mut(index) else { return true };
+        let outcome = self.parts.shards.save(saved.shard, now, position, &mut saved.file);
+        match &outcome {
             Ok(()) => {
-                next.position = position;
+                saved.position = position;
                 let hold = self.hold();
                 self.parts.reader.hold(hold);
             }
-            Err(error) => self.save_failed(&error),
+            Err(error) => self.save_failed(error),
         }
+        outcome.is_ok()
     }
 }
