@@ -127,6 +127,8 @@ pub struct Shards {
     /// Rank and slot of each restored series, until they are arranged.
     restored: Vec<(u32, u32)>,
     by_shard: Vec<Vec<u32>>,
+    /// Shards that had a series since the start.
+    had_series: Vec<bool>,
     /// Names on the skip list that were seen, so that the list is searched once for each.
     skipped: HashMap<Box<[u8]>, (), foldhash::fast::RandomState>,
     /// Past anomalies of the metrics that had any; empty without [`Options::second_order`].
@@ -152,6 +154,7 @@ impl Shards {
             free: Vec::new(),
             restored: Vec::new(),
             by_shard: vec![Vec::new(); usize::from(SHARDS)],
+            had_series: vec![false; usize::from(SHARDS)],
             skipped: HashMap::default(),
             histories: HashMap::default(),
             new_names: (0, 0),
@@ -412,8 +415,10 @@ impl Shards {
     /// Makes a series known by its hash and to its shard.
     fn enlist(&mut self, hash: u64, slot: u32) {
         self.index.insert(hash, slot);
-        if let Some(list) = self.by_shard.get_mut(usize::from(ShardId::of_hash(hash).0)) {
+        let shard = usize::from(ShardId::of_hash(hash).0);
+        if let (Some(list), Some(had)) = (self.by_shard.get_mut(shard), self.had_series.get_mut(shard)) {
             list.push(slot);
+            *had = true;
         }
     }
 

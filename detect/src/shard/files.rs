@@ -77,7 +77,8 @@ impl Shards {
     ) -> Result<(), Error> {
         let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) else { return Ok(()) };
         let slots = std::mem::take(list);
-        let is_needed = file.is_there();
+        // What is gone would come back from the journal if nothing said how far the shard is.
+        let is_needed = file.is_there() || self.had_series.get(usize::from(shard.0)).is_some_and(|had| *had);
         let mut buffers = std::mem::take(&mut self.buffers);
         let (mut writer, mut state) = (file.writer(&mut buffers), Vec::new());
         let mut kept = Vec::with_capacity(slots.len());
@@ -102,7 +103,7 @@ impl Shards {
                 kept.push(slot);
             }
         }
-        let outcome = if is_needed || !kept.is_empty() { writer.finish(position) } else { Ok(()) };
+        let outcome = if is_needed { writer.finish(position) } else { Ok(()) };
         self.buffers = buffers;
         if let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) {
             *list = kept;
