@@ -1,5 +1,8 @@
 //! What a point costs in the window threads: stored and judged, 10 k and 200 k metrics, full windows.
 
+#[path = "made/series.rs"]
+mod series;
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
 use skyline_detect::settings::Settings;
@@ -12,16 +15,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const START: f64 = 1_700_000_000.0;
 
-fn value(metric: usize, minute: usize) -> f64 {
-    let mut x = (metric as u64 * 0x9e37_79b9 + minute as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x ^= x >> 31;
-    match metric % 4 {
-        0 => (x % 100) as f64,
-        1 => 1e6 + (x % 1_000_000) as f64,
-        _ => (x % 100_000) as f64 / 1000.0,
-    }
-}
-
 /// One minute of all metrics, in batches of 1,000.
 fn minute(metrics: usize, minute: usize, seq: &mut u64) -> Vec<Batch> {
     let ts = START + 60.0 * minute as f64;
@@ -29,8 +22,8 @@ fn minute(metrics: usize, minute: usize, seq: &mut u64) -> Vec<Batch> {
     for first in (0..metrics).step_by(1000) {
         let mut builder = BatchBuilder::new(SOURCE, ts + 1.0);
         for metric in first..(first + 1000).min(metrics) {
-            let name = format!("load.eu-west-1.web-{:05}.cpu.{}.user", metric / 100, metric % 100);
-            builder.point(name.as_bytes(), ts, value(metric, minute)).unwrap_or_default();
+            let name = series::name(metric);
+            builder.point(name.as_bytes(), ts, series::value(metric, minute)).unwrap_or_default();
         }
         if let Some(mut batch) = builder.finish() {
             batch.first_seq = *seq;

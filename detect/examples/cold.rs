@@ -1,6 +1,11 @@
 //! What a point costs where nothing has touched its metric for a minute: full windows of many metrics, each
-//! thousand points stored and judged after the caches were emptied. Arguments: metrics (400,000), minutes (3).
+//! thousand points stored and judged after the caches were emptied. Arguments: metrics
+//! (400,000), minutes (6; the first two catch up with eviction), and `shuffled` for series that do not lie in the
+//! order in which their points come.
 #![expect(clippy::print_stdout, reason = "a measurement")]
+
+#[path = "../benches/made/series.rs"]
+mod series;
 
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
 use skyline_detect::settings::Settings;
@@ -19,41 +24,32 @@ const AGENT: usize = 1_000;
 /// Bytes that are walked to empty the caches.
 const FLUSH: usize = 96 << 20;
 
-fn value(metric: usize, minute: usize) -> f64 {
-    let mut x = (metric as u64 * 0x9e37_79b9 + minute as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x ^= x >> 31;
-    match metric % 4 {
-        0 => (x % 100) as f64,
-        1 => 1e6 + (x % 1_000_000) as f64,
-        _ => (x % 100_000) as f64 / 1000.0,
-    }
-}
-
 fn batch(origin: Origin, received: f64, points: impl Iterator<Item = (usize, usize)>) -> Option<Batch> {
     let mut builder = BatchBuilder::new(Source { listener: Listener::PlaintextTcp, origin }, received);
     let (mut name, mut of) = (String::new(), usize::MAX);
     for (metric, minute) in points {
         if metric != of {
-            name = format!("load.eu-west-1.web-{:05}.cpu.{}.user", metric / 100, metric % 100);
+            name = series::name(metric);
             of = metric;
         }
         let ts = START + 60.0 * minute as f64;
-        builder.point(name.as_bytes(), ts, value(metric, minute)).unwrap_or_default();
+        builder.point(name.as_bytes(), ts, series::value(metric, minute)).unwrap_or_default();
     }
     builder.finish()
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map_while(|a| a.parse::<usize>().ok());
-    let metrics = arguments.next().unwrap_or(400_000);
-    let minutes = arguments.next().unwrap_or(3);
+    let shuffled = std::env::args().any(|argument| argument == "shuffled");
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<usize>().ok());
+    let metrics = numbers.next().unwrap_or(400_000);
+    let minutes = numbers.next().unwrap_or(6);
     let mut shards = Shards::new(Options::default(), Context::new(Settings::default(), 600.0));
     let mut found = Vec::new();
     let mut seq = 0;
     let began = Instant::now();
     for i in 0..metrics {
-        // In an order that has nothing to do with that in which points come, as after a restart.
-        let metric = if std::env::var_os("ORDERED").is_some() { i } else { (i * 7_368_787) % metrics };
+        // By a factor that has nothing in common with round numbers of metrics.
+        let metric = if shuffled { (i * 7_368_787) % metrics } else { i };
         let received = START + 60.0 * HISTORY as f64;
         let history = batch(Origin::Backfill, received, (0..HISTORY).map(|minute| (metric, minute)));
         if let Some(mut history) = history {

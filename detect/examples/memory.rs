@@ -2,6 +2,9 @@
 //! of CSV files (`timestamp,value`) given as arguments, re-stamped to one minute.
 #![expect(clippy::print_stdout, clippy::indexing_slicing, reason = "a measurement")]
 
+#[path = "../benches/made/series.rs"]
+mod series;
+
 use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
 use skyline_detect::settings::Settings;
 use skyline_detect::shard::{Options, Shards};
@@ -17,16 +20,6 @@ fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or("0");
     line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) * 1024.0
-}
-
-fn generated(metric: usize, minute: usize) -> f64 {
-    let mut x = (metric as u64 * 0x9e37_79b9 + minute as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x ^= x >> 31;
-    match metric % 4 {
-        0 => (x % 100) as f64,
-        1 => 1e6 + (x % 1_000_000) as f64,
-        _ => (x % 100_000) as f64 / 1000.0,
-    }
 }
 
 fn main() {
@@ -46,12 +39,12 @@ fn main() {
             let mut builder = BatchBuilder::new(SOURCE, ts);
             for metric in first..first + 1000 {
                 let value = if files.is_empty() {
-                    generated(metric, minute)
+                    series::value(metric, minute)
                 } else {
                     let file = &files[metric % files.len()];
                     file[(minute + metric * 7) % file.len()]
                 };
-                let name = format!("load.eu-west-1.web-{:05}.cpu.{}.user", metric / 100, metric % 100);
+                let name = series::name(metric);
                 builder.point(name.as_bytes(), ts, value).unwrap_or_default();
             }
             if let Some(batch) = builder.finish() {
