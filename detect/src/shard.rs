@@ -227,8 +227,9 @@ impl Shards {
                 mine.push((i as u32, u32::MAX));
             }
         }
+        let mut in_order = false;
         for step in 0..mine.len() + STEPS * AHEAD {
-            self.fetch(batch, &mut mine, step);
+            self.fetch(batch, &mut mine, step, &mut in_order);
             if let Some((i, guess)) = before(step, STEPS).and_then(|at| mine.get(at)).copied()
                 && let Some(sample) = batch.samples.get(i as usize)
             {
@@ -239,18 +240,42 @@ impl Shards {
     }
 
     /// Asks for memory of the points that are taken next. Each of the four steps reads what the one before
-    /// it has asked for; while it is on its way, other points are looked after.
-    fn fetch(&self, batch: &Batch, mine: &mut [(u32, u32)], newest: usize) {
-        if let Some(sample) = mine.get(newest).and_then(|(i, _)| batch.samples.get(*i as usize)) {
+    /// it has asked for; while it is on its way, other points are looked after. While points are
+    /// `in_order`, the next one's series is taken to be the next series, and the index is not asked.
+    fn fetch(&self, batch: &Batch, mine: &mut [(u32, u32)], newest: usize, in_order: &mut bool) {
+        let after = |mine: &[(u32, u32)], at: usize| {
+            let previous = at.checked_sub(1).and_then(|at| mine.get(at));
+            previous.map_or(u32::MAX, |(_, slot)| slot.saturating_add(1))
+        };
+        if !*in_order
+            && let Some(sample) = mine.get(newest).and_then(|(i, _)| batch.samples.get(*i as usize))
+        {
             self.index.prefetch(sample.hash);
         }
-        if let Some((i, guess)) = before(newest, 1).and_then(|at| mine.get_mut(at))
-            && let Some(sample) = batch.samples.get(*i as usize)
-            && let Some(slot) = self.index.find(sample.hash, |_| true)
+        if let Some(at) = before(newest, 1)
+            && let Some((i, guess)) = mine.get(at).copied()
+            && let Some(sample) = batch.samples.get(i as usize)
         {
-            *guess = slot;
+            let next = after(mine, at);
+            let slot =
+                if *in_order { next } else { self.index.find(sample.hash, |_| true).unwrap_or(u32::MAX) };
+            *in_order = slot == next && slot != u32::MAX;
+            if let Some((_, guess)) = mine.get_mut(at) {
+                *guess = slot;
+            }
             if let Some(series) = self.at(slot) {
                 prefetch::item(series);
+            }
+        }
+        if let Some(at) = before(newest, 2)
+            && let Some((i, guess)) = mine.get(at).copied()
+            && let Some(sample) = batch.samples.get(i as usize)
+            && self.at(guess).is_none_or(|series| series.hash != sample.hash)
+        {
+            *in_order = false;
+            let slot = self.index.find(sample.hash, |_| true).unwrap_or(u32::MAX);
+            if let Some((_, guess)) = mine.get_mut(at) {
+                *guess = slot;
             }
         }
         let series = |steps: usize| {
@@ -381,35 +406,34 @@ impl Shards {
         }
         self.new_names.1 += 1;
         let never = listed(&self.options.never_counters);
-        Ok(self.place(Tracked::new(text, hash, never)))
-    }
-
-    fn place(&mut self, series: Tracked) -> u32 {
-        let hash = series.hash;
         let slot = match self.free.pop() {
             Some(slot) => {
                 if let Some(place) = self.at_mut(slot) {
-                    *place = series;
+                    *place = Tracked::new(text, hash, slot, never);
                 }
                 slot
             }
-            None => self.push(series),
+            None => self.push(Tracked::new(text, hash, self.end(), never)),
         };
         self.enlist(hash, slot);
-        slot
+        Ok(slot)
+    }
+
+    /// The slot of the next series that is put behind all others.
+    fn end(&self) -> u32 {
+        self.series.last().map_or(0, |last| (self.series.len() - 1) * CHUNK + last.len()) as u32
     }
 
     /// Puts a series behind all others; its slot.
     fn push(&mut self, series: Tracked) -> u32 {
+        let slot = self.end();
         if self.series.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             self.series.push(Vec::with_capacity(CHUNK));
         }
-        let chunks = self.series.len();
-        let at = self.series.last_mut().map_or(0, |chunk| {
+        if let Some(chunk) = self.series.last_mut() {
             chunk.push(series);
-            chunk.len() - 1
-        });
-        ((chunks - 1) * CHUNK + at) as u32
+        }
+        slot
     }
 
     /// Makes a series known by its hash and to its shard.

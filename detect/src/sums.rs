@@ -185,10 +185,10 @@ impl Sums {
     /// follow, and after a huge value has left. `seed`, any number of the metric's own, says where
     /// between: metrics that began in the same minute are not all rebuilt in the same minute.
     #[must_use]
-    pub const fn is_worn(&self, seed: u64) -> bool {
-        let half = self.n as u64 / 2;
-        let turnover = half + half * (seed & 0xff) / 0x100;
-        self.tainted || (self.evicted as u64 > turnover && self.evicted > 64)
+    pub const fn is_worn(&self, phase: u8) -> bool {
+        let half = self.n / 2;
+        let turnover = half + ((half as u64 * phase as u64) >> 8) as u32;
+        self.tainted || (self.evicted > turnover && self.evicted > 64)
     }
 
     /// The newest point joins the window.

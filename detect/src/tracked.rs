@@ -104,6 +104,18 @@ pub struct Findings {
     pub counter: bool,
 }
 
+/// Metrics that do what is seldom done (seal a block, decode one, make their sums anew) in the same minute.
+/// They lie side by side, and what they then touch does too.
+const NEIGHBOURS: u32 = 64;
+
+/// When a metric does what is seldom done, as any number: the same for neighbours, another for the next
+/// ones. `rank`: where it lies among the others.
+#[must_use]
+pub const fn phase(rank: u32) -> u32 {
+    // Odd, and sharing no factor with the points of a block: every remainder comes up equally often.
+    (rank / NEIGHBOURS).wrapping_mul(37)
+}
+
 /// One metric.
 #[derive(Debug)]
 #[repr(C)]
@@ -114,6 +126,8 @@ pub struct Tracked {
     /// The sums do not match the window: rebuild before the next verdict.
     dirty: bool,
     never_counter: bool,
+    /// Where between two rebuilds of its sums it is ahead of others, see [`Sums::is_worn`].
+    phase: u8,
     /// Until when the metric stays classed as a counter, seconds.
     counter_until: f64,
     pub(crate) window: Window,
@@ -122,17 +136,26 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    /// A metric without points. `never_counter`: it is a gauge whatever it looks like.
+    /// A metric without points. `rank`: where it lies among the others, see [`phase`]. `never_counter`: it
+    /// is a gauge whatever it looks like.
     #[must_use]
-    pub fn new(name: &str, hash: u64, never_counter: bool) -> Self {
-        Self::restored(name, hash, never_counter, &[], Window::default())
+    pub fn new(name: &str, hash: u64, rank: u32, never_counter: bool) -> Self {
+        Self::restored(name, hash, rank, never_counter, &[], Window::default())
     }
 
     /// A metric of a snapshot. `state`: what [`Self::save`] wrote; what is missing or does not fit
     /// the window is made anew from the points.
     #[must_use]
-    pub fn restored(name: &str, hash: u64, never_counter: bool, state: &[u8], mut window: Window) -> Self {
-        window.stagger(hash);
+    pub fn restored(
+        name: &str,
+        hash: u64,
+        rank: u32,
+        never_counter: bool,
+        state: &[u8],
+        mut window: Window,
+    ) -> Self {
+        let phase = phase(rank);
+        window.stagger(phase);
         let (counter_until, sums) = match state.split_first_chunk::<8>() {
             Some((until, sums)) => (f64::from_bits(u64::from_le_bytes(*until)), Sums::decode(sums)),
             None => (f64::NEG_INFINITY, None),
@@ -145,6 +168,7 @@ impl Tracked {
             name: name.into(),
             dirty,
             never_counter,
+            phase: phase as u8,
             counter_until,
             oldest: Edge::at_start(&window),
             hour: Edge::at(window.start().wrapping_add(sums.hour_len())),
@@ -189,7 +213,9 @@ impl Tracked {
     #[inline]
     pub(crate) fn fetch_outside(&self) {
         prefetch::all(self.name.as_bytes());
-        prefetch::end(self.window.tail_values());
+        if self.window.is_gathering() {
+            prefetch::end(self.window.tail_values());
+        }
         if self.oldest.is_ending() || self.hour.is_ending() {
             prefetch::all(self.window.first_blocks());
         }
@@ -299,7 +325,7 @@ impl Tracked {
                 self.hour.advance();
             }
         }
-        if self.sums.is_worn(self.hash) {
+        if self.sums.is_worn(self.phase) {
             self.dirty = true;
         }
     }

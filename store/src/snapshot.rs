@@ -231,7 +231,6 @@ impl Writer<'_> {
     /// Adds a series; notes in its blocks where they lie. `rank`: where the owner has it among the others.
     /// Of `state` the first 64 KiB are kept.
     pub fn series(&mut self, name: &str, rank: u32, state: &[u8], window: &mut Window) {
-        let tail = &window.tail;
         self.snap.extend_from_slice(&(name.len() as u16).to_le_bytes());
         self.snap.extend_from_slice(name.as_bytes());
         self.snap.extend_from_slice(&rank.to_le_bytes());
@@ -239,9 +238,10 @@ impl Writer<'_> {
         self.snap.extend_from_slice(&(state.len() as u16).to_le_bytes());
         self.snap.extend_from_slice(state);
         self.snap.extend_from_slice(&window.skip.to_le_bytes());
-        self.snap.extend_from_slice(&[window.hint, u8::from(!tail.times.is_empty())]);
-        self.snap.extend_from_slice(&(tail.values.len() as u16).to_le_bytes());
-        for number in [tail.first, tail.step].iter().chain(&tail.times).chain(&tail.values) {
+        let (values, times, first, step) = window.tail.parts();
+        self.snap.extend_from_slice(&[window.hint, u8::from(!times.is_empty())]);
+        self.snap.extend_from_slice(&(values.len() as u16).to_le_bytes());
+        for number in [first, step].iter().chain(times).chain(values) {
             self.snap.extend_from_slice(&number.to_bits().to_le_bytes());
         }
         self.snap.extend_from_slice(&(window.sealed.len() as u32).to_le_bytes());
@@ -406,7 +406,7 @@ fn read_series(input: &mut Input<'_>, blocks: &[u8], lost: &mut u64, live: &mut 
         name,
         rank,
         state,
-        window: Window::from_parts(Tail { values, times, first, step }, sealed, skip, hint),
+        window: Window::from_parts(Tail::from_parts(values, times, first, step), sealed, skip, hint),
     })
 }
 

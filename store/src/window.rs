@@ -7,6 +7,9 @@ use crate::block::{BLOCK_POINTS, Block, MAX_BLOCK_POINTS, Sealer};
 use crate::view::WindowView;
 use std::collections::VecDeque;
 
+/// Newest points of a tail that lie in the window itself, a cache line of them.
+const NEWEST: usize = 8;
+
 /// What became of a pushed point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
@@ -42,20 +45,62 @@ pub struct Window {
 /// The open end of a series. Times are a progression until one is not.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tail {
-    pub(crate) values: Vec<f64>,
+    /// All values but those of the newest points, see [`Tail::gather`].
+    values: Vec<f64>,
     /// Empty while the times are `first + i * step`.
-    pub(crate) times: Vec<f64>,
-    pub(crate) first: f64,
-    pub(crate) step: f64,
+    times: Vec<f64>,
+    first: f64,
+    step: f64,
+    /// Values of the newest points: so that most points touch no memory outside of their window.
+    newest: [f64; NEWEST],
+    staged: u8,
 }
 
 impl Tail {
+    /// A tail of a snapshot. `times`: empty, or as many as `values`.
+    pub(crate) fn from_parts(values: Vec<f64>, times: Vec<f64>, first: f64, step: f64) -> Self {
+        Self { values, times, first, step, newest: [0.0; NEWEST], staged: 0 }
+    }
+
+    /// Values, times (empty while they are a progression), first time and step.
+    pub(crate) fn parts(&mut self) -> (&[f64], &[f64], f64, f64) {
+        self.gather();
+        (&self.values, &self.times, self.first, self.step)
+    }
+
+    fn len(&self) -> usize {
+        self.values.len() + usize::from(self.staged)
+    }
+
     fn ts(&self, i: usize) -> f64 {
         self.times.get(i).copied().unwrap_or(self.first + i as f64 * self.step)
     }
 
+    fn staged(&self) -> &[f64] {
+        self.newest.get(..usize::from(self.staged)).unwrap_or(&self.newest)
+    }
+
+    /// Puts the newest values to the others.
+    fn gather(&mut self) {
+        if self.staged > 0 {
+            let n = self.len();
+            if n > self.values.capacity() {
+                self.make_room(2 * n);
+            }
+            let (newest, staged) = (self.newest, usize::from(std::mem::take(&mut self.staged)));
+            self.values.extend_from_slice(newest.get(..staged).unwrap_or(&newest));
+        }
+    }
+
+    fn clear(&mut self) {
+        self.values.clear();
+        self.times.clear();
+        self.staged = 0;
+    }
+
+    #[inline]
     fn push(&mut self, ts: f64, value: f64) {
-        let n = self.values.len();
+        let n = self.len();
         if n == 0 {
             self.first = ts;
             self.step = 0.0;
@@ -69,31 +114,36 @@ impl Tail {
         if !self.times.is_empty() {
             self.times.push(ts);
         }
-        if self.values.len() == self.values.capacity() {
-            self.make_room(2 * n);
+        if usize::from(self.staged) == NEWEST {
+            self.gather();
         }
-        self.values.push(value);
+        if let Some(place) = self.newest.get_mut(usize::from(self.staged)) {
+            *place = value;
+            self.staged += 1;
+        }
     }
 
     /// Makes room for `points` in all, but no more than a block needs. A tail keeps its room when it
     /// is sealed, so that a busy window allocates nothing but its blocks.
-    pub(crate) fn make_room(&mut self, points: usize) {
-        let n = self.values.len();
-        let wanted = points.clamp(4, BLOCK_POINTS.max(n + 1));
-        self.values.reserve_exact(wanted.saturating_sub(n));
+    fn make_room(&mut self, points: usize) {
+        let wanted = points.clamp(NEWEST, BLOCK_POINTS.max(self.len()));
+        self.values.reserve_exact(wanted.saturating_sub(self.values.len()));
     }
 
     /// Gives every point a time of its own.
     fn spell_out(&mut self) {
         if self.times.is_empty() {
-            self.times = (0..self.values.len()).map(|i| self.first + i as f64 * self.step).collect();
+            self.times = (0..self.len()).map(|i| self.first + i as f64 * self.step).collect();
         }
     }
 
     fn read(&self, from: usize, until: usize, ts: &mut Vec<f64>, values: &mut Vec<f64>) {
-        let until = until.min(self.values.len());
+        let until = until.min(self.len());
         ts.extend((from..until).map(|i| self.ts(i)));
-        values.extend_from_slice(self.values.get(from..until).unwrap_or_default());
+        let gathered = self.values.len();
+        values.extend_from_slice(self.values.get(from..until.min(gathered)).unwrap_or_default());
+        let (from, until) = (from.saturating_sub(gathered), until.saturating_sub(gathered));
+        values.extend_from_slice(self.staged().get(from..until).unwrap_or_default());
     }
 }
 
@@ -125,10 +175,10 @@ impl Window {
     /// A window of a snapshot's parts; blocks oldest first.
     #[must_use]
     pub(crate) fn from_parts(tail: Tail, sealed: VecDeque<Block>, skip: u16, hint: u8) -> Self {
-        let points = sealed.iter().map(Block::len).sum::<usize>() + tail.values.len();
-        let most = sealed.front().map_or(tail.values.len(), |block| block.len() - 1);
+        let points = sealed.iter().map(Block::len).sum::<usize>() + tail.len();
+        let most = sealed.front().map_or(tail.len(), |block| block.len() - 1);
         let skip = usize::from(skip).min(most);
-        let last_ts = match tail.values.len() {
+        let last_ts = match tail.len() {
             0 => sealed.back().map_or(f64::NEG_INFINITY, Block::last_ts),
             n => tail.ts(n - 1),
         };
@@ -153,13 +203,13 @@ impl Window {
 
     /// Chooses where its positions start, before anything refers to one: metrics that began in the
     /// same minute (all of them, where a node is new) then do not all seal a block in the same minute.
-    /// `seed`: any number of the metric's own.
-    pub fn stagger(&mut self, seed: u64) {
+    /// `seed`: any number; windows with the same do the same things in the same minute.
+    pub fn stagger(&mut self, seed: u32) {
         self.start = if self.sealed.is_empty() {
-            seed as u32
+            seed
         } else {
             // The tail goes on from where its block began.
-            (self.tail.values.len() as u32).wrapping_sub(self.len)
+            (self.tail.len() as u32).wrapping_sub(self.len)
         };
     }
 
@@ -167,7 +217,8 @@ impl Window {
     /// side by side. With the room that a tail has once a block was sealed, so that its next points
     /// come without asking for memory.
     pub fn reallocate_tail(&mut self) {
-        let points = if self.sealed.is_empty() { self.tail.values.len() } else { BLOCK_POINTS };
+        self.tail.gather();
+        let points = if self.sealed.is_empty() { self.tail.len() } else { BLOCK_POINTS };
         let mut values = std::mem::take(&mut self.tail.values);
         self.tail.make_room(points);
         self.tail.values.append(&mut values);
@@ -197,10 +248,17 @@ impl Window {
         self.last_ts
     }
 
-    /// The values before the slot that the next push will touch, for prefetching.
+    /// The values of the tail that lie outside of the window, for prefetching.
     #[must_use]
     pub const fn tail_values(&self) -> &[f64] {
         self.tail.values.as_slice()
+    }
+
+    /// Whether the next push puts points behind [`Self::tail_values`].
+    #[must_use]
+    #[inline]
+    pub const fn is_gathering(&self) -> bool {
+        self.tail.staged as usize == NEWEST
     }
 
     /// The first two blocks, as far as they lie side by side: of points a minute, those in which the oldest and
@@ -230,7 +288,7 @@ impl Window {
     #[inline]
     pub fn push(&mut self, ts: f64, value: f64, sealer: &mut Sealer) -> Pushed {
         if ts > self.last_ts {
-            let tail = self.tail.values.len();
+            let tail = self.tail.len();
             let ends = self.start.wrapping_add(self.len).is_multiple_of(BLOCK_POINTS as u32);
             if tail >= BLOCK_POINTS || (ends && tail > 0) {
                 self.seal_tail(sealer);
@@ -245,20 +303,21 @@ impl Window {
 
     fn seal_tail(&mut self, sealer: &mut Sealer) {
         let skipped = if self.sealed.is_empty() { usize::from(std::mem::take(&mut self.skip)) } else { 0 };
-        let n = self.tail.values.len();
+        self.tail.gather();
+        let n = self.tail.len();
         let ts: Vec<f64> = (skipped..n).map(|i| self.tail.ts(i)).collect();
         let values = self.tail.values.get(skipped..).unwrap_or_default();
         if !ts.is_empty() {
             self.sealed.push_back(sealer.seal(&ts, values, &mut self.hint));
             self.measure_first_block();
         }
-        self.tail.values.clear();
-        self.tail.times.clear();
+        self.tail.clear();
     }
 
     /// The slow path: a time that is not newer than the newest.
     #[cold]
     fn amend(&mut self, ts: f64, value: f64, sealer: &mut Sealer) -> Pushed {
+        self.tail.gather();
         let newest = ts == self.last_ts;
         let tail_skip = if self.sealed.is_empty() { usize::from(self.skip) } else { 0 };
         let tail_starts =
@@ -332,8 +391,7 @@ impl Window {
         self.skip += 1;
         match self.first_block {
             0 if self.len == 0 => {
-                self.tail.values.clear();
-                self.tail.times.clear();
+                self.tail.clear();
                 self.skip = 0;
             }
             0 => {}
@@ -410,7 +468,7 @@ impl Window {
             block.read(skip, block.len(), &mut columns.ts, &mut columns.values);
             skip = 0;
         }
-        self.tail.read(skip, self.tail.values.len(), &mut columns.ts, &mut columns.values);
+        self.tail.read(skip, self.tail.len(), &mut columns.ts, &mut columns.values);
         WindowView::new(&columns.ts, &columns.values)
     }
 }
@@ -496,8 +554,8 @@ mod tests {
     fn metrics_that_begin_together_seal_apart() {
         let mut sealer = Sealer::default();
         let mut windows = vec![Window::default(); 1200];
-        for (seed, window) in (0_u64..).zip(&mut windows) {
-            window.stagger(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for (seed, window) in (0_u32..).zip(&mut windows) {
+            window.stagger(seed.wrapping_mul(0x9e37_79b9));
         }
         for minute in 0..400 {
             let mut sealed = 0;

@@ -12,7 +12,7 @@ impl Shards {
     pub fn restore(&mut self, saved: Saved) {
         let hash = name_hash(saved.name.as_bytes());
         let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, &saved.name));
-        let series = Tracked::restored(&saved.name, hash, never, &saved.state, saved.window);
+        let series = Tracked::restored(&saved.name, hash, saved.rank, never, &saved.state, saved.window);
         let slot = self.push(series);
         self.restored.push((saved.rank, slot));
     }
@@ -50,7 +50,7 @@ impl Shards {
     }
 
     fn take_out(&mut self, slot: u32) -> Tracked {
-        let mut series = Tracked::new("", 0, false);
+        let mut series = Tracked::new("", 0, 0, false);
         if let Some(place) = self.at_mut(slot) {
             std::mem::swap(place, &mut series);
         }
@@ -95,7 +95,7 @@ impl Shards {
             series.expire(now, &self.context);
             if series.window.is_empty() {
                 self.index.remove(series.hash, slot);
-                *series = Tracked::new("", 0, false);
+                *series = Tracked::new("", 0, 0, false);
                 self.histories.remove(&slot);
                 self.free.push(slot);
             } else {
@@ -121,7 +121,7 @@ impl Shards {
             list.retain(|s| *s != slot);
         }
         if let Some(series) = self.at_mut(slot) {
-            *series = Tracked::new("", 0, false);
+            *series = Tracked::new("", 0, 0, false);
         }
         self.histories.remove(&slot);
         self.free.push(slot);

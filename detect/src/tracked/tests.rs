@@ -79,7 +79,7 @@ fn agree(tracked: &Tracked, judged: Judged, now: f64, context: &mut Context) {
 fn follow(steps: &[Step], full_duration: f64, consensus: u32) {
     let settings = Settings { full_duration, consensus, ..Settings::default() };
     let mut context = Context::new(settings, 600.0);
-    let mut tracked = Tracked::new("a.b", 1, true);
+    let mut tracked = Tracked::new("a.b", 1, 1, true);
     let mut ts = 1_700_000_000.0;
     let mut now: f64 = ts;
     let mut set_back = 0.0;
@@ -95,7 +95,7 @@ fn follow(steps: &[Step], full_duration: f64, consensus: u32) {
             Step::Restart { full_duration: times } => {
                 let mut state = Vec::new();
                 tracked.encode_state(&mut state);
-                tracked = Tracked::restored("a.b", 1, true, &state, tracked.window.clone());
+                tracked = Tracked::restored("a.b", 1, 1, true, &state, tracked.window.clone());
                 context.settings.full_duration = full_duration * times;
                 continue;
             }
@@ -124,7 +124,7 @@ fn a_long_run_agrees() {
     for (level, swing) in [(100.0, 5.0), (1e9, 5.0), (0.3, 0.01), (1e5, 4e4)] {
         let settings = Settings { full_duration: 6.0 * 3600.0, ..Settings::default() };
         let mut context = Context::new(settings, 600.0);
-        let mut tracked = Tracked::new("a.b", 1, true);
+        let mut tracked = Tracked::new("a.b", 1, 1, true);
         let mut seed = 99_u32;
         let mut anomalies = 0;
         for i in 0..4000 {
@@ -145,8 +145,8 @@ fn a_long_run_agrees() {
 #[test]
 fn gates_and_counters() {
     let mut context = Context::new(Settings::default(), 600.0);
-    let mut flat = Tracked::new("flat", 1, false);
-    let mut counter = Tracked::new("counter", 2, false);
+    let mut flat = Tracked::new("flat", 1, 1, false);
+    let mut counter = Tracked::new("counter", 2, 2, false);
     let mut last = (Judged::No, Judged::No);
     for i in 0..300 {
         let ts = 1_700_000_000.0 + 60.0 * f64::from(i);

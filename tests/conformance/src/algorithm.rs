@@ -183,7 +183,7 @@ fn incremental(case: &Value, ts: &[f64], values: &[f64], now: f64, settings: Set
         return None;
     }
     let mut context = Context::new(settings, GRACE);
-    let mut tracked = Tracked::new("case", 0, case.get("derive").is_none());
+    let mut tracked = Tracked::new("case", 0, 0, case.get("derive").is_none());
     for (ts, value) in earlier.iter().zip(values) {
         // Each at its own time, so that the first hour and the edges move as they do in service.
         tracked.observe(Datapoint::new(*ts, *value), ts.min(now), true, &mut context);

@@ -6,7 +6,7 @@ use carbon_load::workload::Workload as Series;
 use skyline_core::shard::name_hash;
 use skyline_core::shard::{SHARDS, ShardId};
 use skyline_detect::settings::Settings;
-use skyline_detect::tracked::{Context, Tracked};
+use skyline_detect::tracked::{self, Context, Tracked};
 use skyline_store::block::Sealer;
 use skyline_store::snapshot::{Buffers, ShardFile};
 use skyline_store::window::Window;
@@ -91,14 +91,14 @@ fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::R
             series.write_name(*i, &mut name);
             let (text, hash) = (std::str::from_utf8(&name)?, name_hash(&name));
             let mut window = Window::default();
-            window.stagger(hash);
+            // Hosts came one after the other, each with its metrics in order.
+            let rank = u32::try_from(*i)?;
+            window.stagger(tracked::phase(rank));
             for point in 0..series.points {
                 window.push(series.timestamp(point) as f64, series.value(*i, point), &mut sealer);
             }
-            let mut tracked = Tracked::restored(text, hash, false, &[], window);
+            let mut tracked = Tracked::restored(text, hash, rank, false, &[], window);
             tracked.settle(made, &mut context);
-            // Hosts came one after the other, each with its metrics in order.
-            let rank = u32::try_from(*i)?;
             tracked.save(rank, &mut writer, &mut buffer);
         }
         writer.finish(0).with_context(|| format!("shard {shard}"))?;
