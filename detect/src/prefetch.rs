@@ -8,17 +8,26 @@ const LINE: usize = 64;
 /// Prefetches every cache line of `item` itself (not of what it points to).
 #[inline]
 pub fn item<T>(item: &T) {
-    all(std::slice::from_ref(item));
+    part(item, 0, size_of::<T>());
+}
+
+/// Prefetches the cache lines of the bytes `from..until` of `item`.
+#[inline]
+pub fn part<T>(item: &T, from: usize, until: usize) {
+    lines(std::ptr::from_ref(item).cast::<u8>().wrapping_add(from), until.saturating_sub(from));
 }
 
 /// Prefetches every cache line of some items.
 #[inline]
 pub fn all<T>(items: &[T]) {
-    let bytes = size_of_val(items);
+    lines(items.as_ptr().cast(), size_of_val(items));
+}
+
+#[inline]
+fn lines(start: *const u8, bytes: usize) {
     if bytes == 0 {
         return;
     }
-    let start = items.as_ptr().cast::<u8>();
     let mut at = 0;
     while at < bytes {
         line(start.wrapping_add(at));
@@ -26,6 +35,12 @@ pub fn all<T>(items: &[T]) {
     }
     // The last line, where the first does not begin at one.
     line(start.wrapping_add(bytes - 1));
+}
+
+/// Prefetches the line of the first of some items.
+#[inline]
+pub fn first<T>(items: &[T]) {
+    line(items.as_ptr().cast());
 }
 
 /// Prefetches the line behind the last element of a slice: where the next push goes, if it is a

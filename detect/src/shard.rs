@@ -6,7 +6,6 @@
 mod files;
 
 use crate::index::Index;
-use crate::prefetch;
 use crate::second_order::History;
 use crate::tracked::{Context, Findings, Judged, Tracked};
 use skyline_core::algorithm::Algorithm;
@@ -247,13 +246,12 @@ impl Shards {
             let previous = at.checked_sub(1).and_then(|at| mine.get(at));
             previous.map_or(u32::MAX, |(_, slot)| slot.saturating_add(1))
         };
-        if !*in_order
-            && let Some(sample) = mine.get(newest).and_then(|(i, _)| batch.samples.get(*i as usize))
+        if !*in_order && let Some(sample) = mine.get(newest).and_then(|(i, _)| batch.samples.get(*i as usize))
         {
             self.index.prefetch(sample.hash);
         }
         if let Some(at) = before(newest, 1)
-            && let Some((i, guess)) = mine.get(at).copied()
+            && let Some((i, _)) = mine.get(at).copied()
             && let Some(sample) = batch.samples.get(i as usize)
         {
             let next = after(mine, at);
@@ -264,7 +262,7 @@ impl Shards {
                 *guess = slot;
             }
             if let Some(series) = self.at(slot) {
-                prefetch::item(series);
+                series.fetch();
             }
         }
         if let Some(at) = before(newest, 2)

@@ -18,6 +18,7 @@ use skyline_store::edge::Edge;
 use skyline_store::snapshot::Writer;
 use skyline_store::view::WindowView;
 use skyline_store::window::{Columns, Pushed, Window};
+use std::mem::offset_of;
 use std::ops::ControlFlow;
 
 /// Votes that running sums can give, in the order in which they are asked: often "no" first.
@@ -209,23 +210,33 @@ impl Tracked {
         }
     }
 
-    /// Asks for the memory outside of it that [`Self::observe`] will touch.
+    /// Asks for the memory that [`Self::observe`] will touch, as far as it is known where.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        prefetch::part(self, 0, offset_of!(Self, oldest) + Edge::HEAD);
+        prefetch::part(self, offset_of!(Self, hour), offset_of!(Self, hour) + Edge::HEAD);
+    }
+
+    /// Asks for what [`Self::fetch`] has shown to be needed.
     #[inline]
     pub(crate) fn fetch_outside(&self) {
         prefetch::all(self.name.as_bytes());
         if self.window.is_gathering() {
             prefetch::end(self.window.tail_values());
         }
-        if self.oldest.is_ending() || self.hour.is_ending() {
-            prefetch::all(self.window.first_blocks());
+        for edge in [&self.oldest, &self.hour] {
+            prefetch::first(edge.ahead());
+            if let Some(block) = edge.ending().and_then(|at| self.window.early_block(at)) {
+                prefetch::item(block);
+            }
         }
     }
 
     /// Asks for the blocks that [`Self::observe`] will decode, after [`Self::fetch_outside`].
     #[inline]
     pub(crate) fn fetch_blocks(&self) {
-        if self.oldest.is_ending() || self.hour.is_ending() {
-            for block in self.window.first_blocks() {
+        for edge in [&self.oldest, &self.hour] {
+            if let Some(block) = edge.ending().and_then(|at| self.window.early_block(at)) {
                 prefetch::all(block.bytes());
             }
         }

@@ -11,7 +11,7 @@ use crate::position::Saved;
 use crate::sets::{SetCounts, SetTable};
 use crate::share::{Scope, Share};
 use flight::{Flight, Span};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Condvar};
 use times::Times;
 use tokio::sync::Notify;
@@ -44,6 +44,8 @@ pub(crate) struct Wake {
     pub(crate) thread: Condvar,
     /// Threads that wait; written with the log's mutex held. Waking nobody would be a system call too.
     pub(crate) sleeping: AtomicU32,
+    /// Somebody called the thread; written with the log's mutex held.
+    pub(crate) called: AtomicBool,
 }
 
 /// All that the log knows of one reader.

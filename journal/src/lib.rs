@@ -32,7 +32,7 @@ pub use error::Error;
 pub use journal::Journal;
 pub use ledger::Ledger;
 pub use options::{Durability, Options, WhenFull};
-pub use reader::Reader;
+pub use reader::{Caller, Reader};
 pub use recover::Recovered;
 pub use share::{Delivery, Mine, Scope};
 pub use sys::room_bytes;

@@ -5,14 +5,14 @@ mod file;
 use crate::error::Error;
 use crate::journal::{Handle, Shared, ledger, lock};
 use crate::ledger::flight::Span;
-use crate::ledger::{Account, Ledger};
+use crate::ledger::{Account, Ledger, Wake};
 use crate::log::{Log, Segment};
 use crate::segment::tally::{nth, tally};
 use crate::share::{Delivery, Scope, Share};
 use file::{Item, Segments};
 use skyline_core::batch::{Batch, Routes};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 /// One reader: a cursor (how far it has read) and a position (how far it is done; saved).
@@ -25,6 +25,25 @@ pub struct Reader {
     name: Arc<str>,
     /// The segment it reads while it lags.
     files: Segments,
+}
+
+/// Ends a [`Reader::wait`] from outside.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    handle: Weak<Handle>,
+    wake: Arc<Wake>,
+}
+
+impl Caller {
+    /// Lets the reader's thread go on. Does nothing once the journal is closed.
+    pub fn call(&self) {
+        let Some(handle) = self.handle.upgrade() else { return };
+        // Between the thread's look and its sleep there is no moment without the mutex.
+        let log = lock(&handle.shared.log);
+        self.wake.called.store(true, Ordering::Relaxed);
+        self.wake.thread.notify_all();
+        drop(log);
+    }
 }
 
 /// Where the next batches are.
@@ -232,7 +251,7 @@ impl Reader {
         !account.parked
     }
 
-    /// The same for a thread: true when there is something, false after `timeout`.
+    /// The same for a thread: true when there is something or a [`Caller`] has called, false after `timeout`.
     pub fn wait(&self, timeout: Duration) -> bool {
         let wake = self.with(|account| Arc::clone(&account.wake));
         let log = lock(&self.shared().log);
@@ -241,11 +260,18 @@ impl Reader {
             let end = log.end;
             let account = log.account(self.place);
             account.parked = account.cursor >= end;
-            account.parked
+            account.parked && !wake.called.swap(false, Ordering::Relaxed)
         };
         let waited = wake.thread.wait_timeout_while(log, timeout, idle);
         wake.sleeping.fetch_sub(1, Ordering::Relaxed);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Wakes the thread that is in [`Self::wait`], or the next time it is, for what is not in the journal.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        let wake = self.with(|account| Arc::clone(&account.wake));
+        Caller { handle: Arc::downgrade(&self.handle), wake }
     }
 
     /// Everything before `seq` is done; `delivered` points of it, since the position, were this

@@ -126,6 +126,7 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
         let context = DetectContext::new(detect, f64::from(settings.window.grace_seconds));
         let shared = Arc::new(Shared::default());
         let (ask, questions) = sync_channel(QUESTIONS);
+        let caller = reader.caller();
         let parts = thread::Parts {
             number: usize::from(number),
             threads,
@@ -147,7 +148,7 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
             .name(format!("window-{number}"))
             .spawn(move || thread::run(parts, &past))
             .context("a window thread cannot be started")?;
-        plane.threads.push(Handle { shared, questions: ask, join: Mutex::new(Some(join)) });
+        plane.threads.push(Handle { shared, questions: ask, caller, join: Mutex::new(Some(join)) });
     }
     drop(found);
     let shared = plane.threads.iter().map(|t| Arc::clone(&t.shared)).collect();

@@ -12,8 +12,19 @@ use std::ops::Range;
 /// Smaller mappings are thread stacks and the like, bytes.
 const LEAST: usize = 16 << 20;
 
+/// The allocator's option for the least memory that it gives back to the system, KiB: the last but two of its
+/// options, which the bindings do not name.
+const LEAST_GIVEN_BACK: libmimalloc_sys::mi_option_t = libmimalloc_sys::_mi_option_last - 3;
+/// A huge page, KiB. Less is not given back: the kernel would break the page up and keep the rest.
+const HUGE_PAGE: i64 = 2_048;
+
+// Another number of options may be another order of options.
+const _: () = assert!(libmimalloc_sys::_mi_option_last == 47);
+
 /// Asks for huge pages for the heap as it is and as it will grow.
 pub(crate) fn ask() {
+    // SAFETY: sets a number that the allocator reads when it gives memory back.
+    unsafe { libmimalloc_sys::mi_option_set(LEAST_GIVEN_BACK, HUGE_PAGE) };
     // SAFETY: sets a number that the allocator reads when it maps memory.
     unsafe { libmimalloc_sys::mi_option_set_enabled(libmimalloc_sys::mi_option_large_os_pages, true) };
     for range in heap(&std::fs::read_to_string("/proc/self/maps").unwrap_or_default()) {

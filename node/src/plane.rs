@@ -13,6 +13,7 @@ use skyline_core::anomaly::Anomaly;
 use skyline_core::figure::Figure;
 use skyline_core::point::Datapoint;
 use skyline_core::shard::ShardId;
+use skyline_journal::Caller;
 use skyline_webapp::api::Unanswered;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -80,6 +81,8 @@ pub(crate) struct Plane {
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
     pub(crate) questions: SyncSender<Question>,
+    /// Lets the thread look for questions.
+    pub(crate) caller: Caller,
     pub(crate) join: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -93,7 +96,9 @@ impl Plane {
         let owner = self.owner(name).ok_or(Unanswered::Off)?;
         owner.questions.try_send(question).map_err(|e| match e {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Unanswered::Busy,
-        })
+        })?;
+        owner.caller.call();
+        Ok(())
     }
 
     /// Waits for all threads to end.

@@ -261,13 +261,13 @@ impl Window {
         self.tail.staged as usize == NEWEST
     }
 
-    /// The first two blocks, as far as they lie side by side: of points a minute, those in which the oldest and
-    /// the first hour's newest point are.
+    /// The block with the point at a position, if it is one of the first two: of points a minute, those with
+    /// the oldest point and the newest of the first hour. For prefetching: does not look at the blocks.
     #[must_use]
     #[inline]
-    pub fn first_blocks(&self) -> &[Block] {
-        let (first, _) = self.sealed.as_slices();
-        first.get(..2).unwrap_or(first)
+    pub fn early_block(&self, at: u32) -> Option<&Block> {
+        let offset = at.wrapping_sub(self.start).wrapping_add(u32::from(self.skip));
+        self.sealed.get(usize::from(offset >= u32::from(self.first_block)))
     }
 
     /// The sealed blocks, oldest first, as they lie in memory.

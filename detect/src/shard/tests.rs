@@ -167,6 +167,47 @@ fn each_thread_takes_its_own_shards() {
 }
 
 #[test]
+fn a_series_is_found_whatever_follows_what() {
+    let mut rig = Rig::new(options());
+    let names: Vec<String> = (0..40).map(|i| format!("host.{i}")).collect();
+    let mut expected: HashMap<&str, Vec<f64>> = HashMap::new();
+    // In order, backwards, every third, each twice, without the first, in order again.
+    let orders: [Vec<usize>; 6] = [
+        (0..40).collect(),
+        (0..40).rev().collect(),
+        (0..120).map(|i| i * 3 % 40).take(40).collect(),
+        (0..40).map(|i| i / 2).collect(),
+        (1..40).collect(),
+        (0..40).collect(),
+    ];
+    for (minute, order) in orders.iter().enumerate() {
+        let ts = NOON + 60.0 * minute as f64;
+        let mut points = Vec::new();
+        for (place, name) in order.iter().filter_map(|i| names.get(*i)).enumerate() {
+            let value = (minute * 100 + place) as f64;
+            let values = expected.entry(name).or_default();
+            // The second point of a minute takes the place of the first.
+            if points.iter().any(|(earlier, _, _)| earlier == name) {
+                values.pop();
+            }
+            values.push(value);
+            points.push((name.as_str(), ts, value));
+        }
+        rig.live(ts, &points);
+        if minute == 3 {
+            // Its place goes to a metric that does not follow the one before it.
+            assert!(rig.shards.remove("host.20"));
+            expected.remove("host.20");
+            rig.live(ts, &[("elsewhere", ts, 1.0)]);
+        }
+    }
+    for (name, values) in expected {
+        assert_eq!(rig.values(name), values, "{name}");
+    }
+    assert_eq!((rig.values("elsewhere"), rig.shards.len()), (vec![1.0], 41));
+}
+
+#[test]
 fn shards_are_saved_and_restored_and_expire() {
     let dir = tempfile::tempdir().unwrap();
     let mut rig = Rig::new(options());

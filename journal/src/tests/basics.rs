@@ -136,6 +136,23 @@ fn readers_sleep_and_wake() {
 }
 
 #[test]
+fn a_call_ends_one_wait_before_or_during_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(options(dir.path()));
+    let reader = journal.reader("thread", Scope::Everything).unwrap();
+    let caller = reader.caller();
+    caller.call();
+    assert!(reader.wait(Duration::from_secs(60)));
+    assert!(!reader.wait(Duration::from_millis(1)), "one call, one wait");
+    let waited = std::thread::spawn(move || reader.wait(Duration::from_secs(60)));
+    std::thread::sleep(Duration::from_millis(20));
+    caller.call();
+    assert!(waited.join().unwrap());
+    drop(journal);
+    caller.call();
+}
+
+#[test]
 fn many_writers_share_groups() {
     for durability in [Durability::Process, Durability::Machine] {
         let dir = tempfile::tempdir().unwrap();
