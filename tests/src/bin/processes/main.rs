@@ -8,6 +8,7 @@
 mod filled;
 mod latency;
 mod load;
+mod machine;
 mod million;
 mod program;
 mod run;

@@ -2,6 +2,7 @@
 
 use crate::filled::Filled;
 use crate::load::{Background, number};
+use crate::machine::Machine;
 use crate::program::{Program, Running};
 use crate::workload::{self, Workload};
 use skyline_tests::port;
@@ -49,6 +50,7 @@ pub(crate) fn run(quick: bool, minutes: u32) -> anyhow::Result<String> {
     // The node's figures are of the last one to two minutes: read once a minute they leave out nothing.
     let (mut p50_ms, mut p99_ms) = (0.0_f64, 0.0_f64);
     let (mut minute, mut cpu_then, mut costs) = (0, cpu, Vec::new());
+    let (mut machine, mut touches, mut steps) = (Machine::new(), Vec::new(), Vec::new());
     while !send.has_ended() {
         std::thread::sleep(Duration::from_secs(2));
         running.process().must_run()?;
@@ -63,16 +65,16 @@ pub(crate) fn run(quick: bool, minutes: u32) -> anyhow::Result<String> {
             let cost = (cpu_now - cpu_then) / metrics as f64 * 1e6;
             cpu_then = cpu_now;
             costs.push(cost);
-            eprintln!("minute {minute}: {cost:.2} CPU-s/M, verdicts {:.2} / {:.2} ms", now_ms.0, now_ms.1);
+            let look = machine.look();
+            touches.push(look.touch_us);
+            steps.push(look.step_ns);
+            eprintln!(
+                "minute {minute}: {cost:.2} CPU-s/M, verdicts {:.2} / {:.2} ms; \
+                 machine: {:.2} µs a page that rested, {:.2} ns a step",
+                now_ms.0, now_ms.1, look.touch_us, look.step_ns
+            );
         }
     }
-    costs.sort_by(f64::total_cmp);
-    let of_minutes = match costs.as_slice() {
-        [best, .., worst] => {
-            format!("{best:.2} / {:.2} / {worst:.2}", costs.get(costs.len() / 2).unwrap_or(best))
-        }
-        _ => "–".to_owned(),
-    };
     let sent = send.end()?;
     let (cpu, seconds) = (running.process().cpu_seconds() - cpu, began.elapsed().as_secs_f64());
     std::thread::sleep(Duration::from_secs(2));
@@ -85,14 +87,29 @@ pub(crate) fn run(quick: bool, minutes: u32) -> anyhow::Result<String> {
         "| {metrics} metrics, 24 h windows, live for {minutes} minutes | |\n|---|---:|\n\
          | points sent / delivered | {points:.0} / {came:.0} |\n\
          | CPU, share of one core | {:.1} % |\n| CPU-s/M | {:.3} |\n\
-         | CPU-s/M of the best / middle / worst minute | {of_minutes} |\n\
+         | CPU-s/M of the best / middle / worst minute | {} |\n\
+         | the machine in these minutes: µs to touch a page that rested for a minute | {} |\n\
+         | the machine in these minutes: ns of a step of arithmetic | {} |\n\
          | restored in | {restore:.0} s |\n| resident after restore / at the end / peak | {restored_mib:.0} / {rss_mib:.0} / {peak_mib:.0} MiB |\n\
          | resident a metric | {:.2} kB |\n| points judged / anomalous | {judged} / {anomalies} |\n\
          | receipt to verdict p50 / p99, worst minute | {p50_ms:.2} / {p99_ms:.2} ms |\n",
         cpu / seconds * 100.0,
         cpu / points.max(1.0) * 1e6,
+        spread(&mut costs),
+        spread(&mut touches),
+        spread(&mut steps),
         rss_mib * f64::from(1 << 20) / metrics as f64 / 1e3,
     ))
+}
+
+/// Best, middle and worst.
+fn spread(figures: &mut [f64]) -> String {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.get(figures.len() / 2).copied().unwrap_or_default();
+    match figures {
+        [best, .., worst] => format!("{best:.2} / {middle:.2} / {worst:.2}"),
+        _ => "–".to_owned(),
+    }
 }
 
 fn status(running: &Running) -> anyhow::Result<Status> {
