@@ -31,7 +31,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     test::packages::install(&[test::packages::C_RELAY])?;
     if !options.no_micro {
         for name in CRATES {
-            let mut bench = cargo::cargo(["bench", "--locked", "--package", name, "--benches", "--"]);
+            // Not `--benches`: that runs the unit tests too, which do not know the arguments.
+            let mut bench = cargo::cargo(["bench", "--locked", "--package", name, "--bench", "*", "--"]);
             bench.args(["--warm-up-time", "1", "--measurement-time", if options.quick { "1" } else { "3" }]);
             if !cargo::run(&mut bench)? {
                 return Ok(false);
