@@ -37,12 +37,6 @@ fn lines(start: *const u8, bytes: usize) {
     line(start.wrapping_add(bytes - 1));
 }
 
-/// Prefetches the line of the first of some items.
-#[inline]
-pub fn first<T>(items: &[T]) {
-    line(items.as_ptr().cast());
-}
-
 /// Prefetches the line behind the last element of a slice: where the next push goes, if it is a
 /// vector's.
 #[inline]

@@ -23,6 +23,8 @@ use std::collections::HashMap;
 const CHUNK: usize = 1024;
 /// Points by which one step of fetching memory is ahead of the next.
 const AHEAD: usize = 4;
+/// So many points in a row, each of the series behind the one before, and the next is taken to be so too.
+const TRUSTED: u32 = 8;
 /// Steps before a point is taken.
 const STEPS: usize = 4;
 
@@ -226,7 +228,7 @@ impl Shards {
                 mine.push((i as u32, u32::MAX));
             }
         }
-        let mut in_order = false;
+        let mut in_order = 0;
         for step in 0..mine.len() + STEPS * AHEAD {
             self.fetch(batch, &mut mine, step, &mut in_order);
             if let Some((i, guess)) = before(step, STEPS).and_then(|at| mine.get(at)).copied()
@@ -239,14 +241,15 @@ impl Shards {
     }
 
     /// Asks for memory of the points that are taken next. Each of the four steps reads what the one before
-    /// it has asked for; while it is on its way, other points are looked after. While points are
-    /// `in_order`, the next one's series is taken to be the next series, and the index is not asked.
-    fn fetch(&self, batch: &Batch, mine: &mut [(u32, u32)], newest: usize, in_order: &mut bool) {
+    /// it has asked for; while it is on its way, other points are looked after. Once enough
+    /// points were `in_order`, the next one's series is taken to be the next series, and the index is not asked.
+    fn fetch(&self, batch: &Batch, mine: &mut [(u32, u32)], newest: usize, in_order: &mut u32) {
         let after = |mine: &[(u32, u32)], at: usize| {
             let previous = at.checked_sub(1).and_then(|at| mine.get(at));
             previous.map_or(u32::MAX, |(_, slot)| slot.saturating_add(1))
         };
-        if !*in_order && let Some(sample) = mine.get(newest).and_then(|(i, _)| batch.samples.get(*i as usize))
+        if *in_order < TRUSTED
+            && let Some(sample) = mine.get(newest).and_then(|(i, _)| batch.samples.get(*i as usize))
         {
             self.index.prefetch(sample.hash);
         }
@@ -255,9 +258,9 @@ impl Shards {
             && let Some(sample) = batch.samples.get(i as usize)
         {
             let next = after(mine, at);
-            let slot =
-                if *in_order { next } else { self.index.find(sample.hash, |_| true).unwrap_or(u32::MAX) };
-            *in_order = slot == next && slot != u32::MAX;
+            let found = || self.index.find(sample.hash, |_| true).unwrap_or(u32::MAX);
+            let slot = if *in_order < TRUSTED { found() } else { next };
+            *in_order = if slot == next && slot != u32::MAX { in_order.saturating_add(1) } else { 0 };
             if let Some((_, guess)) = mine.get_mut(at) {
                 *guess = slot;
             }
@@ -270,7 +273,7 @@ impl Shards {
             && let Some(sample) = batch.samples.get(i as usize)
             && self.at(guess).is_none_or(|series| series.hash != sample.hash)
         {
-            *in_order = false;
+            *in_order = 0;
             let slot = self.index.find(sample.hash, |_| true).unwrap_or(u32::MAX);
             if let Some((_, guess)) = mine.get_mut(at) {
                 *guess = slot;

@@ -182,8 +182,8 @@ impl Sums {
     }
 
     /// Whether a rebuild is due: after half a turnover of the window to a whole one, so that anchors
-    /// follow, and after a huge value has left. `seed`, any number of the metric's own, says where
-    /// between: metrics that began in the same minute are not all rebuilt in the same minute.
+    /// follow, and after a huge value has left. `phase`, any number, says where between:
+    /// metrics that began in the same minute are not all rebuilt in the same minute.
     #[must_use]
     pub const fn is_worn(&self, phase: u8) -> bool {
         let half = self.n / 2;

@@ -106,7 +106,7 @@ pub struct Findings {
 }
 
 /// Metrics that do what is seldom done (seal a block, decode one, make their sums anew) in the same minute.
-/// They lie side by side, and what they then touch does too.
+/// They lie side by side, and what they then touch does too. (Windows keep their phase through restarts.)
 const NEIGHBOURS: u32 = 64;
 
 /// When a metric does what is seldom done, as any number: the same for neighbours, another for the next
@@ -191,7 +191,7 @@ impl Tracked {
         to.series(&self.name, rank, buffer, &mut self.window);
     }
 
-    /// Takes new memory for the name and for the newest points: of metrics for which this is called one
+    /// Takes new memory for the name and for the points of the tail: of metrics for which this is called one
     /// after the other, they lie side by side. Returns the old name, whose memory is to be given back
     /// only after the last call.
     pub fn reallocate(&mut self) -> Box<str> {
@@ -221,12 +221,13 @@ impl Tracked {
     #[inline]
     pub(crate) fn fetch_outside(&self) {
         prefetch::all(self.name.as_bytes());
-        if self.window.is_gathering() {
+        if self.window.gathers_next() {
             prefetch::end(self.window.tail_values());
         }
         for edge in [&self.oldest, &self.hour] {
-            prefetch::first(edge.ahead());
-            if let Some(block) = edge.ending().and_then(|at| self.window.early_block(at)) {
+            let ahead = edge.ahead();
+            prefetch::all(ahead.get(..2).unwrap_or(ahead));
+            if let Some(block) = edge.decodes_next().and_then(|at| self.window.early_block(at)) {
                 prefetch::item(block);
             }
         }
@@ -236,7 +237,7 @@ impl Tracked {
     #[inline]
     pub(crate) fn fetch_blocks(&self) {
         for edge in [&self.oldest, &self.hour] {
-            if let Some(block) = edge.ending().and_then(|at| self.window.early_block(at)) {
+            if let Some(block) = edge.decodes_next().and_then(|at| self.window.early_block(at)) {
                 prefetch::all(block.bytes());
             }
         }

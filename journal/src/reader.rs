@@ -30,16 +30,16 @@ pub struct Reader {
 /// Ends a [`Reader::wait`] from outside.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    handle: Weak<Handle>,
+    shared: Weak<Shared>,
     wake: Arc<Wake>,
 }
 
 impl Caller {
     /// Lets the reader's thread go on. Does nothing once the journal is closed.
     pub fn call(&self) {
-        let Some(handle) = self.handle.upgrade() else { return };
+        let Some(shared) = self.shared.upgrade() else { return };
         // Between the thread's look and its sleep there is no moment without the mutex.
-        let log = lock(&handle.shared.log);
+        let log = lock(&shared.log);
         self.wake.called.store(true, Ordering::Relaxed);
         self.wake.thread.notify_all();
         drop(log);
@@ -271,7 +271,7 @@ impl Reader {
     #[must_use]
     pub fn caller(&self) -> Caller {
         let wake = self.with(|account| Arc::clone(&account.wake));
-        Caller { handle: Arc::downgrade(&self.handle), wake }
+        Caller { shared: Arc::downgrade(&self.handle.shared), wake }
     }
 
     /// Everything before `seq` is done; `delivered` points of it, since the position, were this

@@ -3,28 +3,33 @@
 //! looking up where those pages are.
 //!
 //! Where the system gives huge pages to who asks for them (`madvise`, the usual setting), this asks for the
-//! heap. Where it gives them to all or to nobody, nothing changes.
+//! heap, and that they stay whole: the allocator then gives memory back in pieces as large as they are, seldom in
+//! smaller ones. Where the system gives huge pages to nobody, nothing changes.
 #![expect(unsafe_code, reason = "advice on memory and the allocator's options have no safe form")]
 
-use std::ffi::c_void;
+use std::ffi::{c_long, c_void};
 use std::ops::Range;
 
 /// Smaller mappings are thread stacks and the like, bytes.
 const LEAST: usize = 16 << 20;
 
-/// The allocator's option for the least memory that it gives back to the system, KiB: the last but two of its
-/// options, which the bindings do not name.
-const LEAST_GIVEN_BACK: libmimalloc_sys::mi_option_t = libmimalloc_sys::_mi_option_last - 3;
-/// A huge page, KiB. Less is not given back: the kernel would break the page up and keep the rest.
-const HUGE_PAGE: i64 = 2_048;
+/// The allocator's option `minimal_purge_size`, the least memory that it gives back to the system, KiB: the last
+/// but two of its options, which the bindings do not name.
+const MINIMAL_PURGE_SIZE: libmimalloc_sys::mi_option_t = libmimalloc_sys::_mi_option_last - 3;
+/// A huge page, KiB. Of one that is given back in part the kernel keeps the rest as small pages.
+const HUGE_PAGE: c_long = 2_048;
 
 // Another number of options may be another order of options.
 const _: () = assert!(libmimalloc_sys::_mi_option_last == 47);
 
 /// Asks for huge pages for the heap as it is and as it will grow.
 pub(crate) fn ask() {
+    let setting = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    if setting.is_ok_and(|setting| setting.contains("[never]")) {
+        return;
+    }
     // SAFETY: sets a number that the allocator reads when it gives memory back.
-    unsafe { libmimalloc_sys::mi_option_set(LEAST_GIVEN_BACK, HUGE_PAGE) };
+    unsafe { libmimalloc_sys::mi_option_set(MINIMAL_PURGE_SIZE, HUGE_PAGE) };
     // SAFETY: sets a number that the allocator reads when it maps memory.
     unsafe { libmimalloc_sys::mi_option_set_enabled(libmimalloc_sys::mi_option_large_os_pages, true) };
     for range in heap(&std::fs::read_to_string("/proc/self/maps").unwrap_or_default()) {
@@ -63,5 +68,14 @@ mod tests {
                     nonsense\n";
         assert_eq!(heap(maps), [0x7f00_0000_0000..0x7f00_4000_0000, 0x7f00_4000_0000..0x7f00_8000_0000]);
         ask();
+    }
+
+    #[test]
+    fn the_option_is_the_one_that_is_meant() {
+        // SAFETY: reads numbers.
+        let option = |number| unsafe { libmimalloc_sys::mi_option_get(number) };
+        assert_eq!((option(MINIMAL_PURGE_SIZE - 1), option(MINIMAL_PURGE_SIZE + 2)), (1, 0));
+        ask();
+        assert!([0, HUGE_PAGE].contains(&option(MINIMAL_PURGE_SIZE)));
     }
 }

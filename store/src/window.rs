@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 
 /// Newest points of a tail that lie in the window itself, a cache line of them.
 const NEWEST: usize = 8;
+/// Where blocks of restored windows begin or end: far from where positions turn over, and with room before it.
+const FAR: u32 = 10_000_000 * BLOCK_POINTS as u32;
 
 /// What became of a pushed point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub(crate) struct Tail {
     times: Vec<f64>,
     first: f64,
     step: f64,
-    /// Values of the newest points: so that most points touch no memory outside of their window.
+    /// Values of the newest points: so that most points touch no memory outside of this struct.
     newest: [f64; NEWEST],
     staged: u8,
 }
@@ -209,7 +211,7 @@ impl Window {
             seed
         } else {
             // The tail goes on from where its block began.
-            (self.tail.len() as u32).wrapping_sub(self.len)
+            FAR.wrapping_add(self.tail.len() as u32).wrapping_sub(self.len)
         };
     }
 
@@ -248,7 +250,7 @@ impl Window {
         self.last_ts
     }
 
-    /// The values of the tail that lie outside of the window, for prefetching.
+    /// The values of the tail that lie outside of this struct, for prefetching.
     #[must_use]
     pub const fn tail_values(&self) -> &[f64] {
         self.tail.values.as_slice()
@@ -257,7 +259,7 @@ impl Window {
     /// Whether the next push puts points behind [`Self::tail_values`].
     #[must_use]
     #[inline]
-    pub const fn is_gathering(&self) -> bool {
+    pub const fn gathers_next(&self) -> bool {
         self.tail.staged as usize == NEWEST
     }
 
@@ -495,6 +497,8 @@ mod tests {
         Next(i32),
         Pop,
         Evict(i32),
+        Save,
+        Reallocate,
     }
 
     fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -504,6 +508,8 @@ mod tests {
                 2 => (0_i32..20_000, -50_i32..50).prop_map(|(t, v)| Act::Push(t, v)),
                 1 => Just(Act::Pop),
                 1 => (0_i32..20_000).prop_map(Act::Evict),
+                1 => Just(Act::Save),
+                1 => Just(Act::Reallocate),
             ],
             0..900,
         )
@@ -535,6 +541,11 @@ mod tests {
                         }
                         window.pop_front();
                     }
+                    Act::Save => {
+                        let held = window.tail.len();
+                        prop_assert_eq!(window.tail.parts().0.len(), held);
+                    }
+                    Act::Reallocate => window.reallocate_tail(),
                     Act::Evict(t) => {
                         limit = limit.max(t);
                         let before = model.len();
@@ -543,6 +554,14 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(window.len(), model.len());
+                // Across the seams between blocks, tail and newest points.
+                let (mut ts, mut values) = ([0.0; 5], [0.0; 5]);
+                let from = model.len().saturating_sub(12);
+                let n = window.copy_at(window.start().wrapping_add(from as u32), &mut ts, &mut values);
+                prop_assert!(n > 0 || model.is_empty());
+                for (i, (t, v)) in model.iter().skip(from).take(n).enumerate() {
+                    prop_assert_eq!((ts[i], values[i]), (f64::from(*t), *v));
+                }
             }
             let view = window.view(&mut columns);
             prop_assert_eq!(view.ts.to_vec(), model.keys().map(|t| f64::from(*t)).collect::<Vec<_>>());

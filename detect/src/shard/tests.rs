@@ -172,13 +172,16 @@ fn a_series_is_found_whatever_follows_what() {
     let names: Vec<String> = (0..40).map(|i| format!("host.{i}")).collect();
     let mut expected: HashMap<&str, Vec<f64>> = HashMap::new();
     // In order, backwards, every third, each twice, without the first, in order again.
-    let orders: [Vec<usize>; 6] = [
+    let orders: [Vec<usize>; 8] = [
         (0..40).collect(),
         (0..40).rev().collect(),
         (0..120).map(|i| i * 3 % 40).take(40).collect(),
         (0..40).map(|i| i / 2).collect(),
         (1..40).collect(),
         (0..40).collect(),
+        // Behind the last there is none.
+        (20..40).chain(0..20).collect(),
+        (0..40).rev().step_by(2).collect(),
     ];
     for (minute, order) in orders.iter().enumerate() {
         let ts = NOON + 60.0 * minute as f64;
@@ -199,6 +202,11 @@ fn a_series_is_found_whatever_follows_what() {
             assert!(rig.shards.remove("host.20"));
             expected.remove("host.20");
             rig.live(ts, &[("elsewhere", ts, 1.0)]);
+        }
+        if minute == 5 {
+            // And this one's to none at first: the guess behind the one before it is an empty place.
+            assert!(rig.shards.remove("host.30"));
+            expected.remove("host.30");
         }
     }
     for (name, values) in expected {

@@ -58,6 +58,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..400)
 }
 
+/// A rank whose phase is in step with neither blocks nor what cursors decode at once.
+const RANK: u32 = 1_000;
+
+#[test]
+fn neighbours_are_in_step_and_all_minutes_are_used() {
+    for points in [120, 24, 256] {
+        let mut metrics = vec![0; points as usize];
+        (0..points * NEIGHBOURS).for_each(|rank| metrics[(phase(rank) % points) as usize] += 1);
+        assert!(metrics.iter().all(|n| *n == NEIGHBOURS), "{points}: {metrics:?}");
+    }
+    assert!((64..128).all(|rank| phase(rank) == phase(64)));
+    assert_ne!(phase(64), phase(128));
+    assert!(!phase(RANK).is_multiple_of(24) && phase(RANK) as u8 > 0);
+}
+
 #[track_caller]
 fn agree(tracked: &Tracked, judged: Judged, now: f64, context: &mut Context) {
     let Judged::Verdict(findings) = judged else { return };
@@ -79,7 +94,7 @@ fn agree(tracked: &Tracked, judged: Judged, now: f64, context: &mut Context) {
 fn follow(steps: &[Step], full_duration: f64, consensus: u32) {
     let settings = Settings { full_duration, consensus, ..Settings::default() };
     let mut context = Context::new(settings, 600.0);
-    let mut tracked = Tracked::new("a.b", 1, 1, true);
+    let mut tracked = Tracked::new("a.b", 1, RANK, true);
     let mut ts = 1_700_000_000.0;
     let mut now: f64 = ts;
     let mut set_back = 0.0;
@@ -95,7 +110,7 @@ fn follow(steps: &[Step], full_duration: f64, consensus: u32) {
             Step::Restart { full_duration: times } => {
                 let mut state = Vec::new();
                 tracked.encode_state(&mut state);
-                tracked = Tracked::restored("a.b", 1, 1, true, &state, tracked.window.clone());
+                tracked = Tracked::restored("a.b", 1, RANK, true, &state, tracked.window.clone());
                 context.settings.full_duration = full_duration * times;
                 continue;
             }
@@ -124,7 +139,7 @@ fn a_long_run_agrees() {
     for (level, swing) in [(100.0, 5.0), (1e9, 5.0), (0.3, 0.01), (1e5, 4e4)] {
         let settings = Settings { full_duration: 6.0 * 3600.0, ..Settings::default() };
         let mut context = Context::new(settings, 600.0);
-        let mut tracked = Tracked::new("a.b", 1, 1, true);
+        let mut tracked = Tracked::new("a.b", 1, RANK, true);
         let mut seed = 99_u32;
         let mut anomalies = 0;
         for i in 0..4000 {

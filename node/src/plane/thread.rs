@@ -31,7 +31,7 @@ const TAKE: usize = 16_384;
 /// Below so many points the thread rests for [`REST`], so that small batches gather.
 const SMALL: u64 = 2_000;
 const REST: Duration = Duration::from_millis(3);
-/// Longest wait for points and questions.
+/// Longest wait for points and questions; saves, figures and the end of the node are looked after as often.
 const WAIT: Duration = Duration::from_millis(100);
 /// Takes and groups of anomalies told apart while they wait; beyond it the newest are taken as one.
 const TOLD_APART: usize = 1_024;

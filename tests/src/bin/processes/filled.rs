@@ -91,7 +91,8 @@ fn fill(folder: &Path, shards: &[(u16, Vec<u64>)], series: &Series) -> anyhow::R
             series.write_name(*i, &mut name);
             let (text, hash) = (std::str::from_utf8(&name)?, name_hash(&name));
             let mut window = Window::default();
-            // Hosts came one after the other, each with its metrics in order.
+            // Hosts came one after the other, each with its metrics in order. (Where several threads share
+            // the metrics, a thread has fewer of these neighbours than it would give itself.)
             let rank = u32::try_from(*i)?;
             window.stagger(tracked::phase(rank));
             for point in 0..series.points {
