@@ -47,34 +47,7 @@ pub(crate) fn run(quick: bool, minutes: u32) -> anyhow::Result<String> {
         "--spread",
     ];
     let mut send = Background::start(arguments, send_folder.path())?;
-    // The node's figures are of the last one to two minutes: read once a minute they leave out nothing.
-    let (mut p50_ms, mut p99_ms) = (0.0_f64, 0.0_f64);
-    let (mut minute, mut cpu_then, mut costs) = (0, cpu, Vec::new());
-    let (mut machine, mut touches, mut steps) = (Machine::new(), Vec::new(), Vec::new());
-    while !send.has_ended() {
-        std::thread::sleep(Duration::from_secs(2));
-        running.process().must_run()?;
-        if began.elapsed().as_secs() / 60 > minute {
-            minute += 1;
-            let status = status(&running)?;
-            let ms =
-                |pointer: &str| status.0.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap_or(0.0);
-            let now_ms = (ms("/window/p50_ms"), ms("/window/p99_ms"));
-            (p50_ms, p99_ms) = (p50_ms.max(now_ms.0), p99_ms.max(now_ms.1));
-            let cpu_now = running.process().cpu_seconds();
-            let cost = (cpu_now - cpu_then) / metrics as f64 * 1e6;
-            cpu_then = cpu_now;
-            costs.push(cost);
-            let look = machine.look();
-            touches.push(look.touch_us);
-            steps.push(look.step_ns);
-            eprintln!(
-                "minute {minute}: {cost:.2} CPU-s/M, verdicts {:.2} / {:.2} ms; \
-                 machine: {:.2} µs a page that rested, {:.2} ns a step",
-                now_ms.0, now_ms.1, look.touch_us, look.step_ns
-            );
-        }
-    }
+    let mut minutes_seen = watch(&mut send, &mut running, metrics)?;
     let sent = send.end()?;
     let (cpu, seconds) = (running.process().cpu_seconds() - cpu, began.elapsed().as_secs_f64());
     std::thread::sleep(Duration::from_secs(2));
@@ -92,14 +65,62 @@ pub(crate) fn run(quick: bool, minutes: u32) -> anyhow::Result<String> {
          | the machine in these minutes: ns of a step of arithmetic | {} |\n\
          | restored in | {restore:.0} s |\n| resident after restore / at the end / peak | {restored_mib:.0} / {rss_mib:.0} / {peak_mib:.0} MiB |\n\
          | resident a metric | {:.2} kB |\n| points judged / anomalous | {judged} / {anomalies} |\n\
-         | receipt to verdict p50 / p99, worst minute | {p50_ms:.2} / {p99_ms:.2} ms |\n",
+         | receipt to verdict p50 / p99, worst minute | {:.2} / {:.2} ms |\n",
         cpu / seconds * 100.0,
         cpu / points.max(1.0) * 1e6,
-        spread(&mut costs),
-        spread(&mut touches),
-        spread(&mut steps),
+        spread(&mut minutes_seen.costs),
+        spread(&mut minutes_seen.touches),
+        spread(&mut minutes_seen.steps),
         rss_mib * f64::from(1 << 20) / metrics as f64 / 1e3,
+        minutes_seen.p50_ms,
+        minutes_seen.p99_ms,
     ))
+}
+
+/// What was seen minute by minute.
+#[derive(Debug, Default)]
+struct Minutes {
+    /// CPU seconds per million points.
+    costs: Vec<f64>,
+    /// Microseconds to touch a page that rested.
+    touches: Vec<f64>,
+    /// Nanoseconds of a step of arithmetic.
+    steps: Vec<f64>,
+    /// Receipt to verdict, of the worst minute.
+    p50_ms: f64,
+    p99_ms: f64,
+}
+
+/// Looks on, once a minute, until everything is sent.
+fn watch(send: &mut Background, running: &mut Running, metrics: u64) -> anyhow::Result<Minutes> {
+    let (mut cpu, began, mut minute) = (running.process().cpu_seconds(), Instant::now(), 0);
+    let (mut machine, mut seen) = (Machine::new(), Minutes::default());
+    while !send.has_ended() {
+        std::thread::sleep(Duration::from_secs(2));
+        running.process().must_run()?;
+        if began.elapsed().as_secs() / 60 > minute {
+            minute += 1;
+            let cpu_now = running.process().cpu_seconds();
+            let cost = (cpu_now - cpu) / metrics as f64 * 1e6;
+            cpu = cpu_now;
+            // The node's figures are of the last one to two minutes: read once a minute they leave out nothing.
+            let status = status(running)?;
+            let ms =
+                |pointer: &str| status.0.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+            let (p50_ms, p99_ms) = (ms("/window/p50_ms"), ms("/window/p99_ms"));
+            (seen.p50_ms, seen.p99_ms) = (seen.p50_ms.max(p50_ms), seen.p99_ms.max(p99_ms));
+            let look = machine.look();
+            seen.costs.push(cost);
+            seen.touches.push(look.touch_us);
+            seen.steps.push(look.step_ns);
+            eprintln!(
+                "minute {minute}: {cost:.2} CPU-s/M, verdicts {p50_ms:.2} / {p99_ms:.2} ms; \
+                 machine: {:.2} µs a page that rested, {:.2} ns a step",
+                look.touch_us, look.step_ns
+            );
+        }
+    }
+    Ok(seen)
 }
 
 /// Best, middle and worst.
