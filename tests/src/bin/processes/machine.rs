@@ -38,7 +38,7 @@ impl Machine {
     pub(crate) fn look(&mut self) -> Look {
         let (pages, began) = (RESTING / PAGE, Instant::now());
         for i in 0..pages {
-            // A prime: every page comes up once.
+            // Odd, and the pages a power of two: every page comes up once.
             let page = i * 639_427 % pages;
             if let Some(byte) = self.resting.get_mut(page * PAGE + page % PAGE) {
                 *byte = byte.wrapping_add(1);
