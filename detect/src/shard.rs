@@ -7,7 +7,7 @@ mod files;
 
 use crate::index::Index;
 use crate::second_order::History;
-use crate::tracked::{Context, Findings, Judged, Tracked};
+use crate::tracked::{Context, Figures, Findings, Judged, Tracked};
 use skyline_core::algorithm::Algorithm;
 use skyline_core::anomaly::Anomaly;
 use skyline_core::batch::{Batch, Origin, Sample};
@@ -137,6 +137,8 @@ pub struct Shards {
     new_names: (u64, u64),
     /// Per shard: how far an earlier run came.
     done: Vec<Done>,
+    /// No earlier run has done anything with the points from here on.
+    fresh_from: u64,
     counters: Counters,
     newest: f64,
     buffers: Buffers,
@@ -160,6 +162,7 @@ impl Shards {
             histories: HashMap::default(),
             new_names: (0, 0),
             done: vec![Done::default(); usize::from(SHARDS)],
+            fresh_from: 0,
             counters: Counters::default(),
             newest: f64::NEG_INFINITY,
             buffers: Buffers::default(),
@@ -213,6 +216,7 @@ impl Shards {
     pub fn resume(&mut self, shard: ShardId, done: Done) {
         if let Some(slot) = self.done.get_mut(usize::from(shard.0)) {
             *slot = done;
+            self.fresh_from = self.fresh_from.max(done.applied).max(done.judged).max(done.counted);
         }
     }
 
@@ -300,8 +304,11 @@ impl Shards {
 
     fn take(&mut self, batch: &Batch, i: u32, sample: &Sample, guess: u32, out: &mut Vec<Anomaly>) {
         let seq = batch.first_seq + u64::from(i);
-        let shard = usize::from(ShardId::of_hash(sample.hash).0);
-        let done = self.done.get(shard).copied().unwrap_or_default();
+        let done = if seq < self.fresh_from {
+            self.done.get(usize::from(ShardId::of_hash(sample.hash).0)).copied().unwrap_or_default()
+        } else {
+            Done::default()
+        };
         let counts = seq >= done.counted;
         if seq < done.applied {
             self.counters.stored += u64::from(counts);
@@ -352,7 +359,9 @@ impl Shards {
                         ));
                 self.counters.unsurfaced += u64::from(findings.anomalous && !surfaces);
                 if surfaces {
-                    out.push(anomaly(series, point, batch.received, seq, &findings, &self.context));
+                    let figures = series.explain(&findings, &mut self.context);
+                    let full_duration = self.context.settings.full_duration as u32;
+                    out.push(anomaly(series, point, batch.received, seq, &findings, figures, full_duration));
                 }
             }
         }
@@ -511,22 +520,23 @@ fn anomaly(
     received: f64,
     seq: u64,
     findings: &Findings,
-    context: &Context,
+    figures: Figures,
+    full_duration: u32,
 ) -> Anomaly {
     let (mut ts, mut value) = ([0.0], [0.0]);
     series.window.copy_at(series.window.start(), &mut ts, &mut value);
     Anomaly {
         metric: series.name.to_string(),
         point,
-        judged_value: findings.value,
+        judged_value: figures.value,
         received,
         asked: findings.asked,
         triggered: findings.yes,
-        mean: findings.mean,
-        stddev: findings.stddev,
+        mean: figures.mean,
+        stddev: figures.stddev,
         window_from: ts[0],
         window_points: series.window.len() as u32,
-        full_duration: context.settings.full_duration as u32,
+        full_duration,
         counter: findings.counter,
         seq,
     }

@@ -19,6 +19,15 @@ const MARGIN: f64 = 1e-7;
 /// The same for the straight line, whose reference solver is less exact.
 const LINE_MARGIN: f64 = 1e-5;
 
+/// Share of the sums' squares that must be left as spread where plain doubles decide: then they are good to
+/// nine digits.
+const SPREAD: f64 = 1e-6;
+/// Square of the deviations, in standard deviations, within which a point surely is no outlier: three, with two
+/// percent of room for what plain doubles lose.
+const CALM: f64 = 9.0 * 0.98;
+/// Smallest deviation that counts beside the level of the values, squared: below it there is only rounding.
+const LEAST: f64 = 1e-22;
+
 /// A comparison made from sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
@@ -330,6 +339,22 @@ impl Sums {
         moments(n, s1, s2, self.anchor)
     }
 
+    /// Whether `y`, beyond the anchor, surely lies within three sample standard deviations of the mean of `n`
+    /// values with the sums `s1` and `s2`, made of values whose squares were `squares` in all.
+    ///
+    /// This is the comparison of most points, without a quotient or a root, and much cheaper than with what
+    /// [`Dd`] keeps: (ny - s1)² / n² against 9 (n s2 - s1²) / (n (n - 1)), multiplied out. Where the answer is
+    /// not a clear yes (a NaN gives none either), the exact sums decide.
+    #[inline]
+    fn is_calm(&self, n: f64, s1: f64, s2: f64, squares: f64, y: f64) -> bool {
+        let spread = n * s2 - s1 * s1;
+        let away = n * y - s1;
+        let scale = self.scale();
+        spread > SPREAD * n * squares
+            && 9.0 * spread > LEAST * (scale * scale) * (n * n)
+            && away * away * (n - 1.0) < CALM * n * spread
+    }
+
     fn compare(&self, left: f64, right: f64, sound: bool) -> Check {
         let larger = left.abs().max(right.abs());
         let clear = (left - right).abs() > MARGIN * larger && larger > 1e-11 * self.scale();
@@ -347,6 +372,10 @@ impl Sums {
         if self.hour_n < 2 {
             return Check::Sure(false);
         }
+        let (n, h1, h2) = (f64::from(self.hour_n), self.h1.value(), self.h2.value());
+        if self.is_calm(n, h1, h2, h2, self.tail_average() - self.anchor) {
+            return Check::Sure(false);
+        }
         let hour = if self.h1.is_zero() && self.h2.is_zero() {
             Moments { n: f64::from(self.hour_n), mean: self.anchor, m2: 0.0, sound: true }
         } else {
@@ -362,6 +391,10 @@ impl Sums {
         if self.n < 2 {
             return Check::Sure(false);
         }
+        let (n, s1, s2) = (f64::from(self.n), self.s1.value(), self.s2.value());
+        if self.is_calm(n, s1, s2, s2, self.tail_average() - self.anchor) {
+            return Check::Sure(false);
+        }
         let all = self.all();
         let std = (all.m2 / (all.n - 1.0)).sqrt();
         self.compare((self.tail_average() - all.mean).abs(), 3.0 * std, all.sound)
@@ -371,6 +404,10 @@ impl Sums {
     #[must_use]
     pub fn mean_subtraction_cumulation(&self) -> Check {
         if self.n < 3 {
+            return Check::Sure(false);
+        }
+        let (y, squares) = (self.last[2] - self.anchor, self.s2.value());
+        if self.is_calm(f64::from(self.n - 1), self.s1.value() - y, squares - y * y, squares, y) {
             return Check::Sure(false);
         }
         let others = self.all_but_newest();
@@ -385,14 +422,24 @@ impl Sums {
             return if self.n < 2 { Check::Sure(false) } else { Check::Near };
         }
         let qn = powers.of(self.n);
-        let weight = (1.0 - qn) / (1.0 - Q);
-        let weight2 = (1.0 - qn * qn) / (1.0 - Q * Q);
+        let weight = (1.0 - qn) * (1.0 / (1.0 - Q));
+        let weight2 = (1.0 - qn * qn) * (1.0 / (1.0 - Q * Q));
+        let value = self.last[2] - self.anchor;
+        // As in `is_calm`, with weights.
+        let spread = weight * self.a2 - self.a1 * self.a1;
+        let (away, rest) = (weight * value - self.a1, weight * weight - weight2);
+        let scale = self.scale();
+        if spread > SPREAD * weight * self.a2
+            && 9.0 * spread > LEAST * (scale * scale) * rest
+            && away * away * rest < CALM * spread * (weight * weight)
+        {
+            return Check::Sure(false);
+        }
         let mean = self.a1 / weight;
         let square = self.a2 / weight;
         let variance = square - mean * mean;
         let unbiased = variance * (weight * weight) / (weight * weight - weight2);
         let sound = variance > 1e-6 * square && unbiased.is_finite();
-        let value = self.last[2] - self.anchor;
         self.compare((value - mean).abs(), 3.0 * unbiased.max(0.0).sqrt(), sound)
     }
 
@@ -477,6 +524,59 @@ impl Powers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn sums_of(values: &[f64]) -> Sums {
+        let ts: Vec<f64> = (0..values.len()).map(|i| 60.0 * i as f64).collect();
+        Sums::rebuild(WindowView::new(&ts, values), 3_600.0)
+    }
+
+    fn calm(sums: &Sums) -> bool {
+        let (n, s1, s2) = (f64::from(sums.n), sums.s1.value(), sums.s2.value());
+        sums.is_calm(n, s1, s2, s2, sums.tail_average() - sums.anchor)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        /// Values around any level, spread little or much, and a last one up to six deviations away.
+        #[test]
+        fn calm_is_what_two_passes_say(
+            level in -12_i32..13,
+            spread in -12_i32..6,
+            mut noise in prop::collection::vec(-1.0..1.0, 3..200),
+            last in -6.0..6.0,
+        ) {
+            noise.extend([last; 3]);
+            let (level, spread) = (10_f64.powi(level), 10_f64.powi(spread));
+            let values: Vec<f64> = noise.iter().map(|x| level + spread * x).collect();
+            let sums = sums_of(&values);
+            let n = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / n;
+            let std = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+            if calm(&sums) {
+                prop_assert!((sums.tail_average() - mean).abs() <= 3.0 * std);
+            } else if spread > 1e-6 * level {
+                prop_assert!((sums.tail_average() - mean).abs() >= 2.9 * std, "the cheap way is not taken");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_calm_that_cannot_be_told() {
+        let wave: Vec<f64> = (0..300).map(|i| f64::from(i % 7)).collect();
+        assert!(calm(&sums_of(&wave)));
+        for odd in [f64::INFINITY, 1e200, 1e300, f64::MAX] {
+            let mut values = wave.clone();
+            values[100] = odd;
+            values.push(odd);
+            assert!(!calm(&sums_of(&values)), "{odd}");
+        }
+        assert!(!calm(&sums_of(&[5.0; 300])), "no spread");
+        let rounding: Vec<f64> = (0..300).map(|i| 1e15 + f64::from(i % 2)).collect();
+        assert!(!calm(&sums_of(&rounding[..1])));
+        let fine: Vec<f64> = (0..300).map(|i| 1e15 + 1e-3 * f64::from(i % 2)).collect();
+        assert!(!calm(&sums_of(&fine)), "below what the level leaves of it");
+    }
 
     #[test]
     fn what_is_written_is_read() {

@@ -86,23 +86,28 @@ pub enum Judged {
     Verdict(Findings),
 }
 
-/// A verdict with the figures that explain it.
+/// A verdict. Small, as there is one a point: what explains it is asked for with [`Tracked::explain`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Findings {
     /// Whether enough algorithms agree.
     pub anomalous: bool,
+    /// Whether the metric was judged as a counter.
+    pub counter: bool,
     /// Algorithms that were asked.
     pub asked: AlgorithmSet,
     /// Those that voted yes.
     pub yes: AlgorithmSet,
-    /// The value that they saw: of a counter its increase.
+}
+
+/// The figures that explain a verdict.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// The newest value that the algorithms saw: of a counter its increase.
     pub value: f64,
     /// Mean of the window that they saw.
     pub mean: f64,
     /// Sample standard deviation of it.
     pub stddev: f64,
-    /// Whether the metric was judged as a counter.
-    pub counter: bool,
 }
 
 /// Metrics that do what is seldom done (seal a block, decode one, make their sums anew) in the same minute.
@@ -431,16 +436,26 @@ impl Tracked {
                 break;
             }
         }
-        let (mean, stddev) = if tally.is_anomalous() { self.sums.mean_and_stddev() } else { (0.0, 0.0) };
-        Judged::Verdict(Findings {
-            anomalous: tally.is_anomalous(),
-            asked: tally.asked(),
-            yes: tally.yes(),
-            value: self.sums.newest(),
-            mean,
-            stddev,
-            counter: false,
-        })
+        let (anomalous, asked, yes) = (tally.is_anomalous(), tally.asked(), tally.yes());
+        Judged::Verdict(Findings { anomalous, counter: false, asked, yes })
+    }
+
+    /// The figures behind the verdict on the newest point, before another comes.
+    pub fn explain(&self, findings: &Findings, context: &mut Context) -> Figures {
+        if !findings.counter {
+            let (mean, stddev) = self.sums.mean_and_stddev();
+            return Figures { value: self.sums.newest(), mean, stddev };
+        }
+        let rates = self.rates(context);
+        let (mean, stddev) = vote::mean_and_stddev(rates.values);
+        Figures { value: rates.values.last().copied().unwrap_or(0.0), mean, stddev }
+    }
+
+    /// The increases of a counter.
+    fn rates<'a>(&self, context: &'a mut Context) -> WindowView<'a> {
+        let Columns { ts, values } = &mut context.rates;
+        counter::non_negative_derivative(self.window.view(&mut context.columns), ts, values);
+        WindowView::new(ts, values)
     }
 
     fn cheap_vote(&self, algorithm: Algorithm, powers: &Powers) -> Check {
@@ -461,23 +476,14 @@ impl Tracked {
             return Judged::Reset;
         }
         context.scans += 1;
-        let view = self.window.view(&mut context.columns);
-        counter::non_negative_derivative(view, &mut context.rates.ts, &mut context.rates.values);
+        self.rates(context);
         let rates = WindowView::new(&context.rates.ts, &context.rates.values);
         if let Some(gate) = gate::check(rates, now, &context.settings) {
             return Judged::Gated(gate);
         }
         let verdict = consensus::decide(rates, now, &context.settings, &mut context.scratch);
-        let (mean, stddev) = vote::mean_and_stddev(rates.values);
-        Judged::Verdict(Findings {
-            anomalous: verdict.anomalous,
-            asked: verdict.asked,
-            yes: verdict.yes,
-            value: rates.values.last().copied().unwrap_or(0.0),
-            mean,
-            stddev,
-            counter: true,
-        })
+        let consensus::Verdict { anomalous, asked, yes, .. } = verdict;
+        Judged::Verdict(Findings { anomalous, counter: true, asked, yes })
     }
 }
 

@@ -18,7 +18,8 @@
 //! newest point (`skyline end 1`, `end 1234567`, `crc …`): without it a newest segment that is gone would
 //! not be missed. `positions/readers` lists the escaped names
 //! of all readers, one a line, and ends with such a line too: a name in it without a file is a
-//! position that was lost, not a new reader. Files are written whole to a temporary name and renamed.
+//! position that was lost, not a new reader. Files are written whole under another name and then put into
+//! place, see [`skyline_core::file`]; a `.before` beside one is its last content but one, and is not read.
 
 use crate::error::Error;
 use crate::share::Scope;
@@ -208,18 +209,19 @@ impl Store {
             body.push_str(&escape(name));
             body.push('\n');
         }
-        replace(&self.dir.join("readers"), &sealed(body), sync)
+        let path = self.dir.join("readers");
+        file::replace(&path, sealed(body).as_bytes(), sync).map_err(Error::io(&path))
     }
 
     /// Writes a reader's file.
     pub(crate) fn save(&self, saved: &Saved, sync: bool) -> Result<(), Error> {
-        replace(&self.path(&saved.name), &saved.encode(), sync)
+        update(&self.path(&saved.name), &saved.encode(), sync)
     }
 
     /// Saves the sequence number after the newest point, if it has changed.
     pub(crate) fn save_end(&mut self, end: u64, sync: bool) -> Result<(), Error> {
         if end != self.end {
-            replace(&self.dir.join("end"), &sealed(format!("{END_HEAD}\nend {end}\n")), sync)?;
+            update(&self.dir.join("end"), &sealed(format!("{END_HEAD}\nend {end}\n")), sync)?;
             self.end = end;
         }
         Ok(())
@@ -230,7 +232,7 @@ impl Store {
         self.names.remove(name);
         self.write_register(sync)?;
         let path = self.path(name);
-        match fs::remove_file(&path) {
+        match file::remove(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Io { path, source }),
             _ => Ok(()),
         }
@@ -269,8 +271,8 @@ fn decode_end(text: &str) -> Option<u64> {
     (lines.next()? == END_HEAD).then(|| lines.next()?.strip_prefix("end ")?.parse().ok())?
 }
 
-fn replace(path: &Path, content: &str, sync: bool) -> Result<(), Error> {
-    file::replace(path, content.as_bytes(), sync).map_err(Error::io(path))
+fn update(path: &Path, content: &str, sync: bool) -> Result<(), Error> {
+    file::update(path, content.as_bytes(), sync).map_err(Error::io(path))
 }
 
 /// Decodes both kinds of files; for the fuzzer.

@@ -118,7 +118,7 @@ fn window(settings: &Settings, findings: &mut Findings) {
     if window.enabled && behind {
         let message =
             format!("the journal must be kept for {} s for the windows alone", window.snapshot_seconds);
-        findings.warning("window.snapshot_seconds", message, "1200 is a good value");
+        findings.warning("window.snapshot_seconds", message, "3600 is a good value");
     }
     if settings.relay.destinations.is_empty() {
         if window.enabled {

@@ -145,7 +145,7 @@ fn sizes_and_times() {
     );
     warning(|s| s.journal.segment_bytes = 4 << 30, "journal.segment_bytes", "2147483648 bytes, a quarter");
     warning(|s| s.journal.memory_bytes = 9 << 30, "journal.memory_bytes", "held in memory");
-    warning(|s| s.window.snapshot_seconds = 80_000.0, "window.snapshot_seconds", "1200 is a good value");
+    warning(|s| s.window.snapshot_seconds = 80_000.0, "window.snapshot_seconds", "3600 is a good value");
     warning(|s| s.node.shutdown_seconds = 120.0, "node.shutdown_seconds", "TimeoutStopSec");
     warning(|s| s.relay.sending.resend_bytes = 0, "relay.sending.resend_bytes", "is lost");
     assert!(

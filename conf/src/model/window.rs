@@ -40,7 +40,7 @@ impl Default for Window {
             skip: Vec::new(),
             keep: Vec::new(),
             threads: 0,
-            snapshot_seconds: 1_200.0,
+            snapshot_seconds: 3_600.0,
         }
     }
 }

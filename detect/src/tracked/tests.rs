@@ -170,16 +170,17 @@ fn gates_and_counters() {
             counter.observe(Datapoint::new(ts, f64::from(i * i % 7 + i * 100)), ts, true, &mut context).1;
     }
     assert_eq!(last.0, Judged::Gated(Gate::Boring));
-    assert!(
-        matches!(last.1, Judged::Verdict(f) if f.counter && (f.mean - 100.0).abs() < 1.0),
-        "{:?}",
-        last.1
-    );
+    let figures = |tracked: &Tracked, judged: Judged, context: &mut Context| match judged {
+        Judged::Verdict(findings) if findings.counter => tracked.explain(&findings, context),
+        other => panic!("{other:?}"),
+    };
+    let explained = figures(&counter, last.1, &mut context);
+    assert!((explained.mean - 100.0).abs() < 1.0, "{explained:?}");
     let ts = 1_700_000_000.0 + 60.0 * 300.0;
     assert_eq!(counter.observe(Datapoint::new(ts, 3.0), ts, true, &mut context).1, Judged::Reset);
     // It stays a counter: the next increase is judged as one.
     let judged = counter.observe(Datapoint::new(ts + 60.0, 103.0), ts + 60.0, true, &mut context).1;
-    assert!(matches!(judged, Judged::Verdict(f) if f.counter && f.value == 100.0), "{judged:?}");
+    assert_eq!(figures(&counter, judged, &mut context).value, 100.0);
     assert_eq!(
         counter.observe(Datapoint::new(ts + 120.0, 203.0), ts + 900.0, true, &mut context).1,
         Judged::Gated(Gate::Stale)

@@ -56,7 +56,7 @@ impl State {
     /// Writes the file.
     pub(crate) fn save(&self, dir: &Path, sync: bool) -> Result<(), skyline_store::snapshot::Error> {
         let (path, bytes) = (path(dir, self.thread), serde_json::to_vec(self).unwrap_or_default());
-        file::replace(&path, &bytes, sync)
+        file::update(&path, &bytes, sync)
             .map_err(|source| skyline_store::snapshot::Error::Io { path, source })
     }
 }
@@ -125,7 +125,7 @@ impl Past {
 /// Removes files of threads that this run does not have.
 pub(crate) fn forget_beyond(dir: &Path, threads: u16) {
     for thread in threads..SHARDS {
-        if std::fs::remove_file(path(dir, thread)).is_err() {
+        if file::remove(&path(dir, thread)).is_err() {
             break;
         }
     }

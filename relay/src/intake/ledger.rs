@@ -157,7 +157,7 @@ impl Account {
         }
         let failed = |source| Error::File { path: self.file.clone(), source };
         let sync = journal.durability() == Durability::Machine;
-        file::replace(&self.file, text.as_bytes(), sync).map_err(failed)?;
+        file::update(&self.file, text.as_bytes(), sync).map_err(failed)?;
         *saved = text;
         Ok(())
     }
