@@ -35,6 +35,8 @@ use tokio_util::task::TaskTracker;
 
 /// How often it is looked whether listeners are paused.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The same while nothing has paused: each look wakes a thread that may have nothing else to do.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// After a stop was asked for, so long it is looked whether a socket has something: what is in its
 /// buffer already shows up at once.
@@ -166,9 +168,12 @@ impl Listeners {
 
 /// Counts the time during which nothing is read although somebody may be sending.
 async fn look_for_pauses(shared: Arc<Shared>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+    let mut next = LOOK_AGAIN;
+    while stop.run_until_cancelled(tokio::time::sleep(next)).await.is_some() {
+        next = LOOK_AGAIN;
         if shared.flow.is_paused() || shared.intake.waiting() > 0 {
             shared.intake.traffic().paused_millis.fetch_add(LOOK_EVERY.as_millis() as u64, Relaxed);
+            next = LOOK_EVERY;
         }
     }
 }

@@ -21,16 +21,19 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 /// Points taken from the journal at once.
 const TAKE: usize = 16_384;
-/// Below so many points the thread rests for [`REST`], so that small batches gather.
+/// Below so many points the thread rests for [`REST`], so that small batches gather: where they come one on the
+/// heels of the other ([`HEELS`]), so many in a row. A lone burst is not worth waking up twice.
 const SMALL: u64 = 2_000;
 const REST: Duration = Duration::from_millis(3);
+const HEELS: Duration = Duration::from_millis(10);
+const IN_A_ROW: u32 = 4;
 /// Longest wait for points and questions; saves, figures and the end of the node are looked after as often.
 const WAIT: Duration = Duration::from_millis(100);
 /// Takes and groups of anomalies told apart while they wait; beyond it the newest are taken as one.
@@ -110,6 +113,7 @@ impl Thread {
         let target = self.parts.journal.end();
         let mut taken: Vec<Delivery> = Vec::new();
         let mut found = Vec::new();
+        let (mut took, mut in_a_row) = (Instant::now(), 0_u32);
         loop {
             self.answer();
             if self.parts.abort.is_cancelled() {
@@ -143,7 +147,9 @@ impl Thread {
             }
             self.send(start, std::mem::take(&mut found));
             self.tick();
-            if points < SMALL {
+            let before = std::mem::replace(&mut took, Instant::now());
+            in_a_row = if took.duration_since(before) < HEELS { in_a_row.saturating_add(1) } else { 0 };
+            if points < SMALL && in_a_row >= IN_A_ROW {
                 std::thread::sleep(REST);
             }
         }

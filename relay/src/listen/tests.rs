@@ -241,9 +241,9 @@ async fn a_pause_stops_reading_and_refuses_datagrams() {
     sender.write_all(b"b 2 2\n").await.unwrap();
     node.udp(Listener::PlaintextUdp).await.send(b"u 1 1\nu 2 2").await.unwrap();
     node.refuses(Listener::PlaintextUdp, Reject::JournalFull, 2).await;
-    sleep(Duration::from_millis(600)).await;
+    sleep(Duration::from_millis(1_600)).await;
     assert_eq!(node.logged(), "a 1 1\n");
-    assert!(node.value("skyline_relay_paused_seconds_total") > 0.2);
+    assert!((0.2..1.0).contains(&node.value("skyline_relay_paused_seconds_total")));
     node.flow.resume();
     node.has("a 1 1\nb 2 2\n").await;
     node.stop().await;
