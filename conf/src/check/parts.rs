@@ -114,11 +114,11 @@ fn window(settings: &Settings, findings: &mut Findings) {
     if !window.keep.is_empty() && window.skip.is_empty() {
         findings.warning("window.keep", "it makes exceptions from window.skip, which is empty", "remove it");
     }
-    let behind = window.snapshot_seconds > f64::from(window.full_duration_seconds) / 4.0;
+    let behind = window.snapshot_seconds > 0.75 * f64::from(window.full_duration_seconds);
     if window.enabled && behind {
         let message =
             format!("the journal must be kept for {} s for the windows alone", window.snapshot_seconds);
-        findings.warning("window.snapshot_seconds", message, "3600 is a good value");
+        findings.warning("window.snapshot_seconds", message, "3600 is a good value for a day");
     }
     if settings.relay.destinations.is_empty() {
         if window.enabled {
