@@ -9,6 +9,7 @@
 use crate::dd::Dd;
 use skyline_core::point::Datapoint;
 use skyline_store::view::WindowView;
+use std::ops::Range;
 
 /// Weight of the previous point in the moving average: centre of mass 50.
 pub const Q: f64 = 50.0 / 51.0;
@@ -25,6 +26,8 @@ const SPREAD: f64 = 1e-6;
 /// Square of the deviations, in standard deviations, within which a point surely is no outlier: three, with two
 /// percent of room for what plain doubles lose.
 const CALM: f64 = 9.0 * 0.98;
+/// What a spread must lie between for products of it to be neither infinite nor rounded to nothing.
+const TELLABLE: Range<f64> = 1e-280..f64::MAX;
 /// Smallest deviation that counts beside the level of the values, squared: below it there is only rounding.
 const LEAST: f64 = 1e-22;
 
@@ -350,7 +353,8 @@ impl Sums {
         let spread = n * s2 - s1 * s1;
         let away = n * y - s1;
         let scale = self.scale();
-        spread > SPREAD * n * squares
+        TELLABLE.contains(&spread)
+            && spread > SPREAD * n * squares
             && 9.0 * spread > LEAST * (scale * scale) * (n * n)
             && away * away * (n - 1.0) < CALM * n * spread
     }
@@ -429,7 +433,8 @@ impl Sums {
         let spread = weight * self.a2 - self.a1 * self.a1;
         let (away, rest) = (weight * value - self.a1, weight * weight - weight2);
         let scale = self.scale();
-        if spread > SPREAD * weight * self.a2
+        if TELLABLE.contains(&spread)
+            && spread > SPREAD * weight * self.a2
             && 9.0 * spread > LEAST * (scale * scale) * rest
             && away * away * rest < CALM * spread * (weight * weight)
         {
@@ -526,37 +531,97 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn sums_of(values: &[f64]) -> Sums {
-        let ts: Vec<f64> = (0..values.len()).map(|i| 60.0 * i as f64).collect();
-        Sums::rebuild(WindowView::new(&ts, values), 3_600.0)
+    /// Sums of a window with a point a minute; its first hour ends after an hour, or after half of the points.
+    fn sums_of(values: &[f64], anchor: f64) -> Sums {
+        let mut sums = Sums::anchored(Datapoint::new(0.0, anchor));
+        for (i, value) in values.iter().enumerate() {
+            let ts = 60.0 * i as f64;
+            sums.add(ts, *value);
+            if i < 60.min(values.len() / 2) {
+                sums.add_to_hour(ts, *value);
+            }
+        }
+        sums
     }
 
-    fn calm(sums: &Sums) -> bool {
+    /// Whether the cheap way says no, of the whole window and of all but the newest.
+    fn calm(sums: &Sums) -> (bool, bool) {
         let (n, s1, s2) = (f64::from(sums.n), sums.s1.value(), sums.s2.value());
-        sums.is_calm(n, s1, s2, s2, sums.tail_average() - sums.anchor)
+        let y = sums.newest() - sums.anchor;
+        (
+            sums.is_calm(n, s1, s2, s2, sums.tail_average() - sums.anchor),
+            sums.is_calm(n - 1.0, s1 - y, s2 - y * y, s2, y),
+        )
+    }
+
+    /// By how many sample standard deviations of `values` `x` is away from their mean, in two passes.
+    fn deviations(values: &[f64], x: f64) -> f64 {
+        // So that squares are neither infinite nor nothing.
+        let scale = values.iter().fold(f64::MIN_POSITIVE, |max, v| max.max(v.abs()));
+        let (n, mean) =
+            (values.len() as f64, values.iter().map(|v| v / scale).sum::<f64>() / values.len() as f64);
+        let squares: f64 = values.iter().map(|v| (v / scale - mean).powi(2)).sum();
+        (x / scale - mean).abs() / (squares / (n - 1.0)).sqrt()
+    }
+
+    /// `stddev_from_moving_average` by its definition: how far the newest value is away, and whether that is yes.
+    fn weighted_deviations(values: &[f64]) -> f64 {
+        let (mut w, mut w2, mut a1) = (0.0, 0.0, 0.0);
+        let scale = values.iter().fold(f64::MIN_POSITIVE, |max, v| max.max(v.abs()));
+        let weights: Vec<f64> = (0..values.len()).rev().map(|i| Q.powi(i as i32)).collect();
+        for (weight, v) in weights.iter().zip(values) {
+            w += weight;
+            w2 += weight * weight;
+            a1 += weight * v / scale;
+        }
+        let mean = a1 / w;
+        let m2: f64 = weights.iter().zip(values).map(|(weight, v)| weight * (v / scale - mean).powi(2)).sum();
+        let unbiased = m2 / w * (w * w) / (w * w - w2);
+        (values.last().copied().unwrap_or_default() / scale - mean).abs() / unbiased.sqrt()
+    }
+
+    #[track_caller]
+    fn never_calm_where_it_is_not(values: &[f64], anchor: f64) {
+        let sums = sums_of(values, anchor);
+        let (whole, others) = calm(&sums);
+        let Some((newest, before)) = values.split_last() else { return };
+        assert!(!whole || deviations(values, sums.tail_average()) < 3.0, "window: {values:?} from {anchor}");
+        assert!(!others || deviations(before, *newest) < 3.0, "all others: {values:?} from {anchor}");
+        let hour = values.get(..sums.hour_n as usize).unwrap_or_default();
+        let first = sums.first_hour_average();
+        let away = deviations(hour, sums.tail_average());
+        let is_near = (2.99..3.01).contains(&away) || hour.len() < 2;
+        assert!(is_near || first != Check::Sure(false) || away < 3.0, "hour: {values:?} from {anchor}");
+        let (moving, away) =
+            (sums.stddev_from_moving_average(&Powers::default()), weighted_deviations(values));
+        assert!(
+            (2.99..3.01).contains(&away) || moving != Check::Sure(false) || away < 3.0,
+            "moving average: {away} in {values:?} from {anchor}"
+        );
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
-        /// Values around any level, spread little or much, and a last one up to six deviations away.
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+        /// Values around any level, spread little or much, newest ones up to six deviations away, and sums
+        /// anchored near or far.
         #[test]
         fn calm_is_what_two_passes_say(
-            level in -12_i32..13,
-            spread in -12_i32..6,
+            level in -130_i32..155,
+            spread in -9_i32..6,
+            far in -3.0..3.0,
             mut noise in prop::collection::vec(-1.0..1.0, 3..200),
-            last in -6.0..6.0,
+            newest in prop::collection::vec(-6.0..6.0, 1..4),
         ) {
-            noise.extend([last; 3]);
-            let (level, spread) = (10_f64.powi(level), 10_f64.powi(spread));
+            noise.extend(newest);
+            let level = 10_f64.powi(level);
+            let spread = level * 10_f64.powi(spread);
             let values: Vec<f64> = noise.iter().map(|x| level + spread * x).collect();
-            let sums = sums_of(&values);
-            let n = values.len() as f64;
-            let mean = values.iter().sum::<f64>() / n;
-            let std = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-            if calm(&sums) {
-                prop_assert!((sums.tail_average() - mean).abs() <= 3.0 * std);
-            } else if spread > 1e-6 * level {
-                prop_assert!((sums.tail_average() - mean).abs() >= 2.9 * std, "the cheap way is not taken");
+            let anchor = level + far * spread.max(level);
+            never_calm_where_it_is_not(&values, values[0]);
+            never_calm_where_it_is_not(&values, anchor);
+            let sums = sums_of(&values, values[0]);
+            if !calm(&sums).0 && (1e-130..1e150).contains(&spread) && spread > 1e-6 * level {
+                prop_assert!(deviations(&values, sums.tail_average()) > 2.9, "the cheap way is not taken");
             }
         }
     }
@@ -564,18 +629,32 @@ mod tests {
     #[test]
     fn nothing_is_calm_that_cannot_be_told() {
         let wave: Vec<f64> = (0..300).map(|i| f64::from(i % 7)).collect();
-        assert!(calm(&sums_of(&wave)));
-        for odd in [f64::INFINITY, 1e200, 1e300, f64::MAX] {
+        assert_eq!(calm(&sums_of(&wave, 0.0)), (true, true));
+        for odd in [f64::INFINITY, 1e154, 1e200, 1e300, f64::MAX] {
             let mut values = wave.clone();
             values[100] = odd;
             values.push(odd);
-            assert!(!calm(&sums_of(&values)), "{odd}");
+            assert_eq!(calm(&sums_of(&values, 0.0)), (false, false), "{odd}");
         }
-        assert!(!calm(&sums_of(&[5.0; 300])), "no spread");
-        let rounding: Vec<f64> = (0..300).map(|i| 1e15 + f64::from(i % 2)).collect();
-        assert!(!calm(&sums_of(&rounding[..1])));
-        let fine: Vec<f64> = (0..300).map(|i| 1e15 + 1e-3 * f64::from(i % 2)).collect();
-        assert!(!calm(&sums_of(&fine)), "below what the level leaves of it");
+        assert_eq!(calm(&sums_of(&[5.0; 300], 4.0)), (false, false), "no spread");
+        let small: Vec<f64> = wave.iter().map(|v| v * 1e-160).collect();
+        assert_eq!(calm(&sums_of(&small, 0.0)), (false, false), "squares are rounded to nothing");
+        // Of steps this small beside the level, the usual computation sees little but rounding.
+        for (step, is_calm) in [(0.125, false), (1e3, false), (1e5, true)] {
+            let steps: Vec<f64> = (0..300).map(|i| 1e15 + step * f64::from(i % 2)).collect();
+            assert_eq!(calm(&sums_of(&steps, 1e15)), (is_calm, is_calm), "steps of {step}");
+        }
+        // Just where a product is infinite and another is not yet.
+        let (large, larger) = (1.338_807e152, 2.679_532_8e152);
+        let around = |n: i32, level: f64, by: f64| {
+            (0..n).map(move |i| level * if i % 2 == 0 { 1.0 + by } else { 1.0 - by })
+        };
+        let mut values: Vec<f64> = around(97, large, 0.005).collect();
+        values.extend([1.05 * large; 3]);
+        never_calm_where_it_is_not(&values, 0.0);
+        let mut values: Vec<f64> = around(199, larger, 0.001).collect();
+        values.push(1.01 * larger);
+        never_calm_where_it_is_not(&values, 0.0);
     }
 
     #[test]

@@ -212,11 +212,18 @@ impl Node {
             self.tokens.abort.cancel();
             drop(tokio::time::timeout(Duration::from_secs(2), ending).await);
         }
-        if let Err(error) = self.intake.close() {
-            tracing::error!(%error, "the listeners' ledger is not saved");
-        }
-        if let Err(error) = self.journal.sync() {
-            tracing::error!(%error, "positions are not saved");
+        // On a thread of their own: a disk that hangs must not keep a second signal from ending the node.
+        let (intake, journal) = (self.intake.clone(), self.journal.clone());
+        let saving = tokio::task::spawn_blocking(move || {
+            if let Err(error) = intake.close() {
+                tracing::error!(%error, "the listeners' ledger is not saved");
+            }
+            if let Err(error) = journal.sync() {
+                tracing::error!(%error, "positions are not saved");
+            }
+        });
+        if let Err(error) = saving.await {
+            tracing::error!(%error, "the last save ended early");
         }
         self.tokens.http.cancel();
         self.store.close().await;

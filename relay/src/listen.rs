@@ -170,9 +170,10 @@ impl Listeners {
 async fn look_for_pauses(shared: Arc<Shared>, stop: CancellationToken) {
     let mut next = LOOK_AGAIN;
     while stop.run_until_cancelled(tokio::time::sleep(next)).await.is_some() {
-        next = LOOK_AGAIN;
+        let slept = std::mem::replace(&mut next, LOOK_AGAIN);
         if shared.flow.is_paused() || shared.intake.waiting() > 0 {
-            shared.intake.traffic().paused_millis.fetch_add(LOOK_EVERY.as_millis() as u64, Relaxed);
+            // A look stands for the time since the last: right on the average, whatever a pause's length.
+            shared.intake.traffic().paused_millis.fetch_add(slept.as_millis() as u64, Relaxed);
             next = LOOK_EVERY;
         }
     }

@@ -139,6 +139,22 @@ fn what_was_judged_or_stored_before_a_restart_is_not_again() {
 }
 
 #[test]
+fn each_shard_goes_on_where_it_was() {
+    let mut rig = Rig::new(options());
+    let done = |applied, counted| Done { applied, judged: 0, counted };
+    let shard = |name: &[u8]| ShardId::of_hash(name_hash(name));
+    assert!(shard(b"a") != shard(b"b") && shard(b"b") != shard(b"c"));
+    rig.shards.resume(shard(b"a"), done(2, 5));
+    rig.shards.resume(shard(b"b"), done(0, 3));
+    let points = ["a", "b", "c"].repeat(3);
+    let points: Vec<_> = (0..).zip(points).map(|(i, name)| (name, NOON + f64::from(i), 1.0)).collect();
+    // Numbers 0 to 8: a has 0, 3, 6, b has 1, 4, 7, and c, of which nothing is known, has the others.
+    rig.live(NOON, &points);
+    assert_eq!(["a", "b", "c"].map(|name| rig.values(name).len()), [2, 3, 3], "0 was in the window");
+    assert_eq!(rig.shards.counters().stored, 1 + 2 + 3, "0 and 3, and 1, were counted");
+}
+
+#[test]
 fn history_is_stored_without_a_verdict_and_own_metrics_not_at_all() {
     let mut rig = Rig::new(options());
     for (origin, stored) in [(Origin::Backfill, 1), (Origin::Own, 1)] {

@@ -1,5 +1,5 @@
 //! What a window thread leaves on disk besides the windows: how far it has judged, from where the
-//! journal must be kept, and its part of the ledger. A small JSON file, renamed into place.
+//! journal must be kept, and its part of the ledger. A small JSON file, see [`file::update`].
 
 use serde::{Deserialize, Serialize};
 use skyline_core::file;

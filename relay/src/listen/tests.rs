@@ -243,7 +243,7 @@ async fn a_pause_stops_reading_and_refuses_datagrams() {
     node.refuses(Listener::PlaintextUdp, Reject::JournalFull, 2).await;
     sleep(Duration::from_millis(1_600)).await;
     assert_eq!(node.logged(), "a 1 1\n");
-    assert!((0.2..1.0).contains(&node.value("skyline_relay_paused_seconds_total")));
+    assert!((0.9..9.0).contains(&node.value("skyline_relay_paused_seconds_total")));
     node.flow.resume();
     node.has("a 1 1\nb 2 2\n").await;
     node.stop().await;

@@ -8,9 +8,10 @@ use skyline_store::snapshot::Error;
 
 /// Shards saved at most before the thread looks after points again.
 const SAVES: u64 = 16;
-/// Points after which every shard has been saved once: after a crash at most so many are read again.
+/// Points after which every shard has been saved once, unless anomalies wait for the record: after a crash so
+/// many are read again.
 const SAVE_ALL_EVERY: u64 = 60_000_000;
-/// Share of the journal's budget that windows hold back at most before they are saved out of turn.
+/// Share of the journal's budget that windows hold back before they are saved out of turn.
 const HELD_SHARE: f64 = 0.5;
 /// How often that is looked at, seconds.
 const LOOK_EVERY: f64 = 0.1;
