@@ -1,3 +1,5 @@
+//! The cheap way to a no, against two passes over the values; what is written, read back.
+
 use super::*;
 use proptest::prelude::*;
 
