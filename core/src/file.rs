@@ -1,4 +1,4 @@
-//! Replacing a file as a whole, the one way in which the node keeps small state.
+//! Replacing a file as a whole, as the node keeps small state: [`replace`], and [`update`] every second.
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::ffi::OsString;
