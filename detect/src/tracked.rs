@@ -14,7 +14,7 @@ use crate::vote::{self, Scratch, Vote, grubbs};
 use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::point::Datapoint;
 use skyline_store::block::Sealer;
-use skyline_store::edge::Edge;
+use skyline_store::edge::{Decoded, EDGE_POINTS, Edge};
 use skyline_store::snapshot::Writer;
 use skyline_store::view::WindowView;
 use skyline_store::window::{Columns, Pushed, Window};
@@ -122,9 +122,10 @@ pub const fn phase(rank: u32) -> u32 {
     (rank / NEIGHBOURS).wrapping_mul(37)
 }
 
-/// One metric.
+/// One metric. What every point needs of it comes first, in eight cache lines; of what the cursors have decoded
+/// it needs one line each.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Tracked {
     pub(crate) hash: u64,
     pub(crate) name: Box<str>,
@@ -139,7 +140,11 @@ pub struct Tracked {
     pub(crate) window: Window,
     oldest: Edge,
     hour: Edge,
+    oldest_decoded: Decoded,
+    hour_decoded: Decoded,
 }
+
+const _: () = assert!(offset_of!(Tracked, oldest_decoded) <= 512, "a point needs more than eight lines");
 
 impl Tracked {
     /// A metric without points. `rank`: where it lies among the others, see [`phase`]. `never_counter`: it
@@ -178,13 +183,15 @@ impl Tracked {
             counter_until,
             oldest: Edge::at_start(&window),
             hour: Edge::at(window.start().wrapping_add(sums.hour_len())),
+            oldest_decoded: [0.0; EDGE_POINTS],
+            hour_decoded: [0.0; EDGE_POINTS],
             sums,
             window,
         };
         if !dirty {
             // The first points then find the cursors decoded, as they were.
-            tracked.oldest.peek(&tracked.window);
-            tracked.hour.peek(&tracked.window);
+            tracked.oldest.peek(&mut tracked.oldest_decoded, &tracked.window);
+            tracked.hour.peek(&mut tracked.hour_decoded, &tracked.window);
         }
         tracked
     }
@@ -218,8 +225,7 @@ impl Tracked {
     /// Asks for the memory that [`Self::observe`] will touch, as far as it is known where.
     #[inline]
     pub(crate) fn fetch(&self) {
-        prefetch::part(self, 0, offset_of!(Self, oldest) + Edge::HEAD);
-        prefetch::part(self, offset_of!(Self, hour), offset_of!(Self, hour) + Edge::HEAD);
+        prefetch::part(self, 0, offset_of!(Self, oldest_decoded));
     }
 
     /// Asks for what [`Self::fetch`] has shown to be needed.
@@ -229,8 +235,8 @@ impl Tracked {
         if self.window.gathers_next() {
             prefetch::end(self.window.tail_values());
         }
-        for edge in [&self.oldest, &self.hour] {
-            let ahead = edge.ahead();
+        for (edge, decoded) in [(&self.oldest, &self.oldest_decoded), (&self.hour, &self.hour_decoded)] {
+            let ahead = edge.ahead(decoded);
             prefetch::all(ahead.get(..2).unwrap_or(ahead));
             if let Some(block) = edge.decodes_next().and_then(|at| self.window.early_block(at)) {
                 prefetch::item(block);
@@ -329,14 +335,14 @@ impl Tracked {
     #[inline]
     fn evict(&mut self, now: f64, context: &Context) {
         let limit = now - context.settings.full_duration - context.grace;
-        while let Some((ts, value)) = self.oldest.peek(&self.window) {
+        while let Some((ts, value)) = self.oldest.peek(&mut self.oldest_decoded, &self.window) {
             if ts > limit {
                 break;
             }
             let in_hour = self.hour.position().wrapping_sub(self.oldest.position()) as i32 > 0;
             self.window.pop_front();
             self.oldest.advance();
-            let next = self.oldest.peek(&self.window).map(|(_, value)| value);
+            let next = self.oldest.peek(&mut self.oldest_decoded, &self.window).map(|(_, value)| value);
             self.sums.remove(ts, value, next, in_hour, &context.powers);
             if !in_hour {
                 self.hour.advance();
@@ -363,7 +369,7 @@ impl Tracked {
         if self.dirty || self.sums.hour_passes(limit) {
             self.rebuild(now, context);
         }
-        while let Some((ts, value)) = self.hour.peek(&self.window) {
+        while let Some((ts, value)) = self.hour.peek(&mut self.hour_decoded, &self.window) {
             if ts >= limit {
                 break;
             }

@@ -9,25 +9,24 @@ use crate::window::Window;
 /// Points decoded at a time: three cache lines of values, a fifth of a block.
 pub const EDGE_POINTS: usize = 24;
 
+/// The values that a cursor has decoded. They lie apart from it: a point needs one line of them and all of
+/// the cursor.
+pub type Decoded = [f64; EDGE_POINTS];
+
 /// Where an accumulator stands in a window. Positions count points since the window was made.
 #[derive(Debug, Clone)]
-// In this order for `HEAD`.
-#[repr(C)]
 pub struct Edge {
-    /// Position of the point that [`Edge::peek`] shows.
-    at: u32,
-    /// Position of the first decoded point.
-    from: u32,
-    len: u8,
     first_ts: f64,
     step: f64,
-    values: [f64; EDGE_POINTS],
+    /// Position of the point that [`Edge::peek`] shows.
+    at: u32,
+    /// Its place among the decoded ones, or behind them.
+    place: u8,
+    /// Number of decoded ones.
+    len: u8,
 }
 
 impl Edge {
-    /// Bytes of it before its decoded values, of which a point needs one or two.
-    pub const HEAD: usize = std::mem::offset_of!(Self, values);
-
     /// A cursor at the oldest point of `window`.
     #[must_use]
     pub const fn at_start(window: &Window) -> Self {
@@ -37,7 +36,7 @@ impl Edge {
     /// A cursor at a position.
     #[must_use]
     pub const fn at(at: u32) -> Self {
-        Self { at, from: 0, len: 0, first_ts: 0.0, step: 0.0, values: [0.0; EDGE_POINTS] }
+        Self { first_ts: 0.0, step: 0.0, at, place: 0, len: 0 }
     }
 
     /// Its position.
@@ -50,44 +49,43 @@ impl Edge {
     #[must_use]
     #[inline]
     pub fn decodes_next(&self) -> Option<u32> {
-        let decoded = self.from.wrapping_add(u32::from(self.len));
-        match decoded.wrapping_sub(self.at) {
-            0 | 1 => Some(decoded),
-            left if left > u32::from(self.len) => Some(self.at),
+        match self.len.saturating_sub(self.place) {
+            0 => Some(self.at),
+            1 => Some(self.at.wrapping_add(1)),
             _ => None,
         }
     }
 
-    /// The decoded values from the one it stands at on, for prefetching.
+    /// Of its `decoded` values those from the one it stands at on, for prefetching.
     #[must_use]
     #[inline]
-    pub fn ahead(&self) -> &[f64] {
-        self.values.get(self.at.wrapping_sub(self.from) as usize..).unwrap_or_default()
+    pub fn ahead<'d>(&self, decoded: &'d Decoded) -> &'d [f64] {
+        decoded.get(usize::from(self.place)..).unwrap_or_default()
     }
 
-    /// The point it stands at, as (time in seconds, value); `None` behind the newest.
+    /// The point it stands at, as (time in seconds, value); `None` behind the newest. `decoded`: always the same
+    /// array for a cursor.
     #[inline]
-    pub fn peek(&mut self, window: &Window) -> Option<(f64, f64)> {
-        let mut i = self.at.wrapping_sub(self.from);
-        if i >= u32::from(self.len) {
-            self.fill(window)?;
-            i = 0;
+    pub fn peek(&mut self, decoded: &mut Decoded, window: &Window) -> Option<(f64, f64)> {
+        if self.place >= self.len {
+            self.fill(decoded, window)?;
         }
-        let value = *self.values.get(i as usize)?;
-        Some((f64::from(i).mul_add_exact(self.step, self.first_ts), value))
+        let value = *decoded.get(usize::from(self.place))?;
+        Some((f64::from(self.place).mul_add_exact(self.step, self.first_ts), value))
     }
 
     /// Moves to the next point.
     pub const fn advance(&mut self) {
         self.at = self.at.wrapping_add(1);
+        self.place = self.place.saturating_add(1);
     }
 
-    fn fill(&mut self, window: &Window) -> Option<()> {
+    fn fill(&mut self, decoded: &mut Decoded, window: &Window) -> Option<()> {
         let mut ts = [0.0; EDGE_POINTS];
         // Up to a multiple of the chunk: positions start anywhere (see [`Window::stagger`]), so that the
         // cursors of many metrics do not all decode in the same minute.
         let room = EDGE_POINTS - self.at as usize % EDGE_POINTS;
-        let n = match (ts.get_mut(..room), self.values.get_mut(..room)) {
+        let n = match (ts.get_mut(..room), decoded.get_mut(..room)) {
             (Some(ts), Some(values)) => window.copy_at(self.at, ts, values),
             _ => 0,
         };
@@ -100,7 +98,7 @@ impl Edge {
             .enumerate()
             .take_while(|(i, t)| (*i as f64).mul_add_exact(step, first).to_bits() == t.to_bits())
             .count();
-        self.from = self.at;
+        self.place = 0;
         self.first_ts = first;
         self.step = step;
         self.len = regular.max(1) as u8;
@@ -136,11 +134,11 @@ mod tests {
                 window.push(ts, f64::from(i % 31), &mut sealer);
                 expected.push((ts, f64::from(i % 31)));
             }
-            let mut edge = Edge::at_start(&window);
+            let (mut edge, mut decoded) = (Edge::at_start(&window), [0.0; EDGE_POINTS]);
             let mut seen = Vec::new();
             let mut told = edge.decodes_next();
-            while let Some(point) = edge.peek(&window) {
-                if edge.from == edge.at {
+            while let Some(point) = edge.peek(&mut decoded, &window) {
+                if edge.place == 0 {
                     assert_eq!(told, Some(edge.at), "what it decodes next was told before");
                     let block = window.early_block(edge.at);
                     let has_it = |block: &Block| block.first_ts() <= point.0 && point.0 <= block.last_ts();
