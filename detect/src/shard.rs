@@ -125,8 +125,6 @@ pub struct Shards {
     index: Index,
     series: Vec<Vec<Tracked>>,
     free: Vec<u32>,
-    /// Rank and slot of each restored series, until they are arranged.
-    restored: Vec<(u32, u32)>,
     by_shard: Vec<Vec<u32>>,
     /// Shards that had a series since the start.
     had_series: Vec<bool>,
@@ -155,7 +153,6 @@ impl Shards {
             index: Index::default(),
             series: Vec::new(),
             free: Vec::new(),
-            restored: Vec::new(),
             by_shard: vec![Vec::new(); usize::from(SHARDS)],
             had_series: vec![false; usize::from(SHARDS)],
             skipped: HashMap::default(),

@@ -112,7 +112,7 @@ pub struct Figures {
 
 /// Metrics that do what is seldom done (seal a block, decode one, make their sums anew) in the same minute.
 /// They lie side by side, and what they then touch does too. (Windows keep their phase through restarts.)
-const NEIGHBOURS: u32 = 64;
+pub const NEIGHBOURS: u32 = 64;
 
 /// When a metric does what is seldom done, as any number: the same for neighbours, another for the next
 /// ones. `rank`: where it lies among the others.
@@ -201,15 +201,6 @@ impl Tracked {
         buffer.clear();
         self.encode_state(buffer);
         to.series(&self.name, rank, buffer, &mut self.window);
-    }
-
-    /// Takes new memory for the name and for the points of the tail: of metrics for which this is called one
-    /// after the other, they lie side by side. Returns the old name, whose memory is to be given back
-    /// only after the last call.
-    pub fn reallocate(&mut self) -> Box<str> {
-        self.window.reallocate_tail();
-        let copy = self.name.clone();
-        std::mem::replace(&mut self.name, copy)
     }
 
     /// Writes what [`Self::restored`] takes beside the points: until when it stays classed as a counter

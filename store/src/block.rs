@@ -10,6 +10,8 @@ use crate::column::{Column, Encoder};
 pub const BLOCK_POINTS: usize = 120;
 /// Most points that a block can hold (a late point grows it).
 pub const MAX_BLOCK_POINTS: usize = 240;
+/// Most bytes that a packed block can have: two columns whose numbers keep all their bits.
+pub const MAX_BLOCK_BYTES: usize = 4_096;
 
 /// A sealed block in memory. Cheap header, packed bytes.
 #[derive(Debug, Clone)]
@@ -195,6 +197,17 @@ mod tests {
         round_trip(&[1.0], &[2.0]);
         round_trip(&[1.5, 2.25, 1e9], &[2.0, 3.0, 4.0]);
         round_trip(&[0.1, 0.2, 0.30000000000000004, 5e11], &[0.0; 4]);
+    }
+
+    #[test]
+    fn the_largest_block_is_no_larger_than_it_may_be() {
+        // Bits that share nothing, in both columns.
+        let number = |i: u64| f64::from_bits(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0x7fdf_ffff_ffff_ffff);
+        let mut ts: Vec<f64> = (1..=MAX_BLOCK_POINTS as u64).map(number).collect();
+        let values: Vec<f64> = ts.iter().rev().map(|v| -v).collect();
+        ts.sort_by(f64::total_cmp);
+        let block = Sealer::default().seal(&ts, &values, &mut 0);
+        assert!((3_800..=MAX_BLOCK_BYTES).contains(&block.bytes().len()), "{}", block.bytes().len());
     }
 
     proptest! {

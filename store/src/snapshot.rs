@@ -14,13 +14,15 @@
 //! u32, offsets u32 each.
 //! In a blocks file: magic `SKYB`, version u32, then length u16, CRC-32 u32, bytes of each block.
 
-use crate::block::Block;
-use crate::window::{Tail, Window};
+mod read;
+
+pub use read::{Contents, Part, Saved};
+
+use crate::window::Window;
 use skyline_core::file;
 use skyline_core::shard::ShardId;
-use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::OpenOptions;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const SNAP_MAGIC: [u8; 4] = *b"SKYS";
@@ -51,30 +53,6 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
-}
-
-/// One series of a snapshot.
-#[derive(Debug)]
-pub struct Saved {
-    /// The metric's name.
-    pub name: String,
-    /// Where the owner had it among the others when it was saved.
-    pub rank: u32,
-    /// Bytes that the owner keeps with the series.
-    pub state: Vec<u8>,
-    /// The window.
-    pub window: Window,
-}
-
-/// What a snapshot held.
-#[derive(Debug, Default)]
-pub struct Loaded {
-    /// Everything before this sequence number is in the windows.
-    pub position: u64,
-    /// The series.
-    pub series: Vec<Saved>,
-    /// Blocks that were damaged and are missing.
-    pub lost_blocks: u64,
 }
 
 /// Reused memory of saves.
@@ -112,55 +90,6 @@ impl ShardFile {
 
     fn blocks_path(&self, generation: u32) -> PathBuf {
         self.dir.join(format!("{:04}.{generation:04}.blocks", self.shard.0))
-    }
-
-    /// Reads what is there; `None`: nothing is.
-    ///
-    /// # Errors
-    /// The snapshot cannot be read or is damaged. Damaged blocks are counted and left out.
-    pub fn load(&mut self) -> Result<Option<Loaded>, Error> {
-        let path = self.snap_path();
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Io { path, source }),
-        };
-        let damaged = |what| Error::Damaged { path: path.clone(), what };
-        let (body, crc) = bytes.split_last_chunk::<4>().ok_or_else(|| damaged("too short"))?;
-        if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-            return Err(damaged("checksum"));
-        }
-        let mut input = Input(body);
-        if input.take(4) != Some(&SNAP_MAGIC) || input.u32() != Some(VERSION) {
-            return Err(damaged("not a snapshot of this version"));
-        }
-        let header = (input.u64(), input.u32(), input.u32(), input.u32());
-        let (Some(position), Some(generation), Some(len), Some(count)) = header else {
-            return Err(damaged("header"));
-        };
-        let blocks_path = self.blocks_path(generation);
-        let mut blocks = Vec::new();
-        if len > 0 {
-            let read = File::open(&blocks_path).and_then(|f| f.take(u64::from(len)).read_to_end(&mut blocks));
-            match read {
-                // Its blocks are lost, one by one; the tails are not.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => blocks.clear(),
-                Err(source) => return Err(Error::Io { path: blocks_path, source }),
-                Ok(_) => {}
-            }
-        }
-        self.generation = generation;
-        self.standing = generation;
-        // Shorter than the snapshot says: the next save writes all of it anew.
-        self.len = if blocks.len() == len as usize { len } else { 0 };
-        let mut loaded = Loaded { position, ..Loaded::default() };
-        let mut live = BLOCKS_HEADER;
-        for _ in 0..count {
-            let saved = read_series(&mut input, &blocks, &mut loaded.lost_blocks, &mut live);
-            loaded.series.push(saved.ok_or_else(|| damaged("series"))?);
-        }
-        self.live = live;
-        Ok(Some(loaded))
     }
 
     /// Renames a damaged snapshot and its blocks, so that nothing writes over them; the new name, if the
@@ -330,95 +259,6 @@ impl Writer<'_> {
         self.file.live = self.live;
         Ok(())
     }
-}
-
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.first_chunk::<N>().copied()
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.chunk::<1>().map(|[b]| b)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.chunk().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.chunk().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.chunk().map(u64::from_le_bytes)
-    }
-
-    fn f64(&mut self) -> Option<f64> {
-        self.u64().map(f64::from_bits)
-    }
-
-    fn f64s(&mut self, n: usize) -> Option<Vec<f64>> {
-        let bytes = self.take(n.checked_mul(8)?)?;
-        Some(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_bits(u64::from_le_bytes(*b))).collect())
-    }
-}
-
-fn read_series(input: &mut Input<'_>, blocks: &[u8], lost: &mut u64, live: &mut u32) -> Option<Saved> {
-    let name_len = usize::from(input.u16()?);
-    let name = std::str::from_utf8(input.take(name_len)?).ok()?.to_owned();
-    let rank = input.u32()?;
-    let state_len = usize::from(input.u16()?);
-    let state = input.take(state_len)?.to_vec();
-    let mut skip = input.u16()?;
-    let hint = input.u8()?;
-    let spelled_out = input.u8()? != 0;
-    let n = usize::from(input.u16()?);
-    let (first, step) = (input.f64()?, input.f64()?);
-    let times = if spelled_out { input.f64s(n)? } else { Vec::new() };
-    let values = input.f64s(n)?;
-    let count = input.u32()?;
-    // Four bytes each follow: a number that is damaged takes no more memory than the file.
-    let mut sealed = VecDeque::with_capacity((count as usize).min(input.0.len() / 4) + 1);
-    for i in 0..count {
-        let at = input.u32()?;
-        match read_block(blocks, at) {
-            Some(block) => {
-                *live = live.saturating_add(block.bytes().len() as u32 + 6);
-                sealed.push_back(block);
-            }
-            None => {
-                *lost += 1;
-                if i == 0 {
-                    skip = 0;
-                }
-            }
-        }
-    }
-    Some(Saved {
-        name,
-        rank,
-        state,
-        window: Window::from_parts(Tail::from_parts(values, times, first, step), sealed, skip, hint),
-    })
-}
-
-fn read_block(blocks: &[u8], at: u32) -> Option<Block> {
-    let mut input = Input(blocks.get(at as usize..)?);
-    let len = usize::from(input.u16()?);
-    let crc = input.u32()?;
-    let bytes = input.take(len)?;
-    if crc32fast::hash(bytes) != crc {
-        return None;
-    }
-    Block::from_bytes(bytes, at)
 }
 
 #[cfg(test)]

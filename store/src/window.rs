@@ -59,9 +59,17 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// A tail of a snapshot. `times`: empty, or as many as `values`.
-    pub(crate) fn from_parts(values: Vec<f64>, times: Vec<f64>, first: f64, step: f64) -> Self {
-        Self { values, times, first, step, newest: [0.0; NEWEST], staged: 0 }
+    /// A tail of a snapshot, with room for `points`. `times`: empty, or as many as `values`.
+    pub(crate) fn from_parts(
+        values: impl Iterator<Item = f64>,
+        times: impl Iterator<Item = f64>,
+        points: usize,
+        first: f64,
+        step: f64,
+    ) -> Self {
+        let mut roomy = Vec::with_capacity(points);
+        roomy.extend(values);
+        Self { values: roomy, times: times.collect(), first, step, newest: [0.0; NEWEST], staged: 0 }
     }
 
     /// Values, times (empty while they are a progression), first time and step.
@@ -213,17 +221,6 @@ impl Window {
             // The tail goes on from where its block began.
             FAR.wrapping_add(self.tail.len() as u32).wrapping_sub(self.len)
         };
-    }
-
-    /// Takes new memory for the tail: windows for which this is called one after the other have their tails
-    /// side by side. With the room that a tail has once a block was sealed, so that its next points
-    /// come without asking for memory.
-    pub fn reallocate_tail(&mut self) {
-        self.tail.gather();
-        let points = if self.sealed.is_empty() { self.tail.len() } else { BLOCK_POINTS };
-        let mut values = std::mem::take(&mut self.tail.values);
-        self.tail.make_room(points);
-        self.tail.values.append(&mut values);
     }
 
     /// Number of points.
@@ -498,7 +495,6 @@ mod tests {
         Pop,
         Evict(i32),
         Save,
-        Reallocate,
     }
 
     fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -509,7 +505,6 @@ mod tests {
                 1 => Just(Act::Pop),
                 1 => (0_i32..20_000).prop_map(Act::Evict),
                 1 => Just(Act::Save),
-                1 => Just(Act::Reallocate),
             ],
             0..900,
         )
@@ -545,7 +540,6 @@ mod tests {
                         let held = window.tail.len();
                         prop_assert_eq!(window.tail.parts().0.len(), held);
                     }
-                    Act::Reallocate => window.reallocate_tail(),
                     Act::Evict(t) => {
                         limit = limit.max(t);
                         let before = model.len();

@@ -8,59 +8,15 @@ use skyline_core::shard::{ShardId, name_hash};
 use skyline_store::snapshot::{Error, Saved, ShardFile};
 
 impl Shards {
-    /// Takes over a series of a snapshot. It is found, and saved again, after [`Self::arrange`] only.
-    pub fn restore(&mut self, saved: Saved) {
+    /// Takes over a series of a snapshot. Series lie in the order of these calls; it should be that of their
+    /// ranks, in which their first points came. Senders keep to theirs: what they send together lies together,
+    /// where fetching it costs half as much as elsewhere.
+    pub fn restore(&mut self, saved: Saved<'_>) {
         let hash = name_hash(saved.name.as_bytes());
-        let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, &saved.name));
-        let series = Tracked::restored(&saved.name, hash, saved.rank, never, &saved.state, saved.window);
-        let slot = self.push(series);
-        self.restored.push((saved.rank, slot));
-    }
-
-    /// Ends restoring, before any point is taken: brings the series into the order that they had, roughly
-    /// where metrics come and go. That is the order in which their first points came, and senders keep
-    /// to theirs: what they send together lies together, where fetching it costs half as much as elsewhere.
-    pub fn arrange(&mut self) {
-        let mut ranked = std::mem::take(&mut self.restored);
-        ranked.sort_unstable();
-        // Place `i` gets what lies at `from[i]`, unless other series lie between.
-        let mut from: Vec<u32> = ranked.into_iter().map(|(_, slot)| slot).collect();
-        let is_all = from.len() == self.series.iter().map(Vec::len).sum::<usize>();
-        for start in 0..if is_all { from.len() as u32 } else { 0 } {
-            let mut hole = start;
-            let first = self.take_out(start);
-            loop {
-                let next = from.get_mut(hole as usize).map_or(start, |next| std::mem::replace(next, hole));
-                if next == start {
-                    break;
-                }
-                let moved = self.take_out(next);
-                self.put(hole, moved);
-                hole = next;
-            }
-            self.put(hole, first);
-        }
-        let mut old_names = Vec::with_capacity(from.len());
-        for slot in from {
-            let Some(series) = self.at_mut(slot) else { continue };
-            old_names.push(series.reallocate());
-            let hash = series.hash;
-            self.enlist(hash, slot);
-        }
-    }
-
-    fn take_out(&mut self, slot: u32) -> Tracked {
-        let mut series = Tracked::new("", 0, 0, false);
-        if let Some(place) = self.at_mut(slot) {
-            std::mem::swap(place, &mut series);
-        }
-        series
-    }
-
-    fn put(&mut self, slot: u32, series: Tracked) {
-        if let Some(place) = self.at_mut(slot) {
-            *place = series;
-        }
+        let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, saved.name));
+        let slot =
+            self.push(Tracked::restored(saved.name, hash, saved.rank, never, saved.state, saved.window));
+        self.enlist(hash, slot);
     }
 
     /// Removes what has become too old from the windows of a shard, then its empty metrics, and
@@ -76,7 +32,9 @@ impl Shards {
         file: &mut ShardFile,
     ) -> Result<(), Error> {
         let Some(list) = self.by_shard.get_mut(usize::from(shard.0)) else { return Ok(()) };
-        let slots = std::mem::take(list);
+        let mut slots = std::mem::take(list);
+        // In the order in which they lie, for who reads the files and for this walk.
+        slots.sort_unstable();
         // What is gone would come back from the journal if nothing said how far the shard is.
         let is_needed = file.is_there() || self.had_series.get(usize::from(shard.0)).is_some_and(|had| *had);
         let mut buffers = std::mem::take(&mut self.buffers);

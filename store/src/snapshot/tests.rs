@@ -14,10 +14,34 @@ fn points(window: &Window) -> Vec<(f64, f64)> {
 fn save(file: &mut ShardFile, series: &mut [(String, Window)], position: u64) {
     let mut buffers = Buffers::default();
     let mut writer = file.writer(&mut buffers);
-    for (name, window) in series.iter_mut() {
-        writer.series(name, 7, b"state", window);
+    for ((name, window), rank) in series.iter_mut().zip(0..) {
+        writer.series(name, rank, b"state", window);
     }
     writer.finish(position).unwrap();
+}
+
+/// A series that came back.
+struct Back {
+    name: String,
+    state: Vec<u8>,
+    window: Window,
+}
+
+/// Everything of a shard: position, series, blocks that were lost. In two parts.
+fn load(file: &mut ShardFile) -> Result<Option<(u64, Vec<Back>, u64)>, Error> {
+    let Some(contents) = file.open()? else { return Ok(None) };
+    let (mut part, mut series, mut lost) = (Part::default(), Vec::new(), 0);
+    for ranks in [0..8, 8..u64::MAX] {
+        lost += file.read(&contents, ranks, &mut part)?;
+        part.restore(3, |Saved { name, state, window, .. }| {
+            series.push(Back { name: name.to_owned(), state: state.to_vec(), window });
+        });
+    }
+    Ok(Some((contents.position, series, lost)))
+}
+
+fn load_again(dir: &Path) -> (u64, Vec<Back>, u64) {
+    load(&mut ShardFile::new(dir, ShardId(1), false)).unwrap().unwrap()
 }
 
 #[test]
@@ -37,16 +61,16 @@ fn windows_come_back_after_any_number_of_saves() {
         }
         save(&mut file, &mut series, u64::from(round));
         let mut other = ShardFile::new(dir.path(), ShardId(7), false);
-        let loaded = other.load().unwrap().unwrap();
-        assert_eq!((loaded.position, loaded.lost_blocks), (u64::from(round), 0));
-        for (saved, (name, window)) in loaded.series.iter().zip(&series) {
+        let (position, loaded, lost) = load(&mut other).unwrap().unwrap();
+        assert_eq!((position, lost, loaded.len()), (u64::from(round), 0, series.len()));
+        for (saved, (name, window)) in loaded.iter().zip(&series) {
             assert_eq!((&saved.name, &saved.state[..]), (name, &b"state"[..]));
             assert_eq!(points(&saved.window), points(window));
             assert_eq!(saved.window.last_ts(), window.last_ts());
         }
         if round % 9 == 8 {
             // Go on from what was loaded, as after a restart.
-            series = loaded.series.into_iter().map(|s| (s.name, s.window)).collect();
+            series = loaded.into_iter().map(|s| (s.name, s.window)).collect();
             file = other;
         }
     }
@@ -59,7 +83,7 @@ fn windows_come_back_after_any_number_of_saves() {
 fn damage_is_seen() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = ShardFile::new(dir.path(), ShardId(1), false);
-    assert!(file.load().unwrap().is_none());
+    assert!(load(&mut file).unwrap().is_none());
     let mut sealer = Sealer::default();
     let mut window = Window::default();
     for i in 0..500 {
@@ -70,15 +94,20 @@ fn damage_is_seen() {
     let mut bytes = std::fs::read(&blocks).unwrap();
     bytes[40] ^= 1;
     std::fs::write(&blocks, bytes).unwrap();
-    assert_eq!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap().lost_blocks, 1);
+    assert_eq!(load_again(dir.path()).2, 1);
     let all = std::fs::read(&blocks).unwrap();
+    // A file that ends early has lost its last blocks only, and is written anew.
+    std::fs::write(&blocks, &all[..all.len() - 1]).unwrap();
+    let mut shorter = ShardFile::new(dir.path(), ShardId(1), false);
+    let (_, series, lost) = load(&mut shorter).unwrap().unwrap();
+    assert_eq!((lost, series[0].window.len(), shorter.len), (2, 20 + 2 * 120, 0));
     std::fs::remove_file(&blocks).unwrap();
     let mut without = ShardFile::new(dir.path(), ShardId(1), false);
-    let loaded = without.load().unwrap().unwrap();
-    assert_eq!((loaded.lost_blocks, loaded.series[0].window.len()), (4, 20));
-    let mut series = loaded.series.into_iter().map(|s| (s.name, s.window)).collect::<Vec<_>>();
+    let (_, series, lost) = load(&mut without).unwrap().unwrap();
+    assert_eq!((lost, series[0].window.len()), (4, 20));
+    let mut series = series.into_iter().map(|s| (s.name, s.window)).collect::<Vec<_>>();
     save(&mut without, &mut series, 9);
-    assert_eq!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap().lost_blocks, 0);
+    assert_eq!(load_again(dir.path()).2, 0);
     std::fs::write(&blocks, all).unwrap();
     let snap = file.snap_path();
     let good = std::fs::read(&snap).unwrap();
@@ -90,12 +119,12 @@ fn damage_is_seen() {
         let mut bad = good.clone();
         bad[at] ^= 0x10;
         std::fs::write(&snap, bad).unwrap();
-        assert!(ShardFile::new(dir.path(), ShardId(1), false).load().is_err());
+        assert!(ShardFile::new(dir.path(), ShardId(1), false).open().is_err());
     }
     let aside = file.set_aside(77).unwrap();
     assert!(aside.to_str().unwrap().ends_with("0001.snap.damaged-77") && aside.exists());
     assert_eq!((number(".damaged-77"), number(".snap"), number(".blocks")), (3, 0, 0), "of two generations");
-    assert!(ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().is_none());
+    assert!(ShardFile::new(dir.path(), ShardId(1), false).open().unwrap().is_none());
 }
 
 #[test]
@@ -120,10 +149,56 @@ fn a_failed_save_is_made_good_by_the_next() {
     assert!(writer.finish(2).is_err());
     file.dir = dir.path().to_owned();
     save(&mut file, &mut series, 3);
-    let loaded = ShardFile::new(dir.path(), ShardId(1), false).load().unwrap().unwrap();
-    assert_eq!(points(&loaded.series[0].window), points(&series[0].1));
-    assert_eq!(loaded.lost_blocks, 0);
+    let (_, loaded, lost) = load_again(dir.path());
+    assert_eq!(points(&loaded[0].window), points(&series[0].1));
+    assert_eq!(lost, 0);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn series_come_in_the_order_of_their_ranks() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sealer = Sealer::default();
+    let mut window = |ts: f64, n: i32| {
+        let mut window = Window::default();
+        for i in 0..n {
+            window.push(ts + f64::from(i), f64::from(i % 7), &mut sealer);
+        }
+        window
+    };
+    // Ranks as they come where metrics come and go, over two shards.
+    let ranks = [[5, 900, 2, 70_000], [3, 901, 899, u32::MAX]];
+    let mut files = Vec::new();
+    for (shard, ranks) in (0..).zip(ranks) {
+        let mut file = ShardFile::new(dir.path(), ShardId(shard), false);
+        let mut buffers = Buffers::default();
+        for round in 1..=2 {
+            let mut writer = file.writer(&mut buffers);
+            for rank in ranks {
+                writer.series(&format!("r{rank}"), rank, &[], &mut window(f64::from(rank), 400 * round));
+            }
+            writer.finish(1).unwrap();
+        }
+        files.push(ShardFile::new(dir.path(), ShardId(shard), false));
+    }
+    let contents: Vec<_> = files.iter_mut().map(|file| file.open().unwrap().unwrap()).collect();
+    let mut seen = Vec::new();
+    let mut part = Part::default();
+    for ranks in [0..5, 5..901, 901..u64::MAX] {
+        for (file, contents) in files.iter_mut().zip(&contents) {
+            assert_eq!(file.read(contents, ranks.clone(), &mut part).unwrap(), 0);
+        }
+        part.restore(2, |saved| {
+            assert_eq!((saved.name, saved.window.len()), (&*format!("r{}", saved.rank), 800));
+            assert_eq!(points(&saved.window)[799], (f64::from(saved.rank) + 799.0, 1.0));
+            seen.push(saved.rank);
+        });
+    }
+    assert_eq!(seen, [2, 3, 5, 899, 900, 901, 70_000, u32::MAX]);
+    // What could not be read is not half there.
+    std::fs::remove_file(files[0].snap_path()).unwrap();
+    assert!(files[0].read(&contents[0], 0..u64::MAX, &mut part).is_err());
+    part.restore(2, |saved| panic!("{saved:?}"));
 }
 
 proptest! {
@@ -136,6 +211,6 @@ proptest! {
         with_crc.extend_from_slice(&crc.to_le_bytes());
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("0001.snap"), with_crc).unwrap();
-        drop(ShardFile::new(dir.path(), ShardId(1), false).load());
+        drop(load(&mut ShardFile::new(dir.path(), ShardId(1), false)));
     }
 }

@@ -5,7 +5,8 @@ use crate::plane::latency::Latency;
 use crate::plane::state::{Past, PastShard};
 use skyline_core::shard::ShardId;
 use skyline_detect::shard::Done;
-use skyline_store::snapshot::{Error, Loaded, ShardFile};
+use skyline_detect::tracked::NEIGHBOURS;
+use skyline_store::snapshot::{Contents, Error, Part, ShardFile};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,32 +14,90 @@ use std::time::Duration;
 /// Pause before a shard's files that cannot be read are tried again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
+/// Series that are read together: beside the windows they take memory as files have them, some 80 MB, and the
+/// fewer they are, the more often every file is opened.
+const PART: usize = 16_384;
+
 /// The node stops before the windows could be read: nothing of them may be saved.
 #[derive(Debug)]
 pub(super) struct Stopped;
 
-/// Reads a shard's files. Ones that are damaged are set aside, so that no save writes over them; ones
-/// that cannot be read now are tried again, since an empty window would be saved in their place.
-fn read(parts: &Parts, file: &mut ShardFile) -> Result<Option<Loaded>, Stopped> {
+/// A shard that is being restored.
+struct Restoring {
+    shard: ShardId,
+    file: ShardFile,
+    contents: Option<Contents>,
+    /// Everything before it is in the windows.
+    position: u64,
+    lost_blocks: u64,
+}
+
+/// Does what needs a shard's files until it works: an empty window would be saved in the place of files that
+/// cannot be read now. Damaged ones are an answer.
+fn persist<T>(
+    parts: &Parts,
+    mut read: impl FnMut() -> Result<T, Error>,
+) -> Result<Result<T, Error>, Stopped> {
     let mut said = false;
     loop {
-        match file.load() {
-            Ok(loaded) => return Ok(loaded),
-            Err(error @ Error::Damaged { .. }) => {
-                let aside = file.set_aside(parts.clock.now() as u64);
-                tracing::error!(%error, ?aside, "a shard's windows are lost, what the journal has is read again");
-                return Ok(None);
-            }
+        match read() {
+            Ok(done) => return Ok(Ok(done)),
+            Err(error @ Error::Damaged { .. }) => return Ok(Err(error)),
             Err(error) if !std::mem::replace(&mut said, true) => {
                 tracing::error!(%error, "windows cannot be restored, trying again; points are logged and forwarded meanwhile");
             }
             Err(_) => {}
         }
-        if parts.abort.is_cancelled() || parts.stop.is_cancelled() {
+        if is_stopped(parts) {
             return Err(Stopped);
         }
         std::thread::sleep(READ_AGAIN);
     }
+}
+
+fn is_stopped(parts: &Parts) -> bool {
+    parts.abort.is_cancelled() || parts.stop.is_cancelled()
+}
+
+/// Looks at a shard's files. Ones that are damaged are set aside, so that no save writes over them.
+fn open(parts: &Parts, shard: ShardId) -> Result<Restoring, Stopped> {
+    let mut file = ShardFile::new(&parts.dir, shard, parts.sync);
+    let contents = persist(parts, || file.open())?.unwrap_or_else(|error| {
+        let aside = file.set_aside(parts.clock.now() as u64);
+        tracing::error!(%error, ?aside, "a shard's windows are lost, what the journal has is read again");
+        None
+    });
+    Ok(Restoring { shard, file, contents, position: 0, lost_blocks: 0 })
+}
+
+/// Takes the series of all shards over, in the order in which they were.
+fn restore(parts: &mut Parts, all: &mut [Restoring]) -> Result<(), Stopped> {
+    let mut ranks: Vec<u32> =
+        all.iter().filter_map(|r| r.contents.as_ref()).flat_map(Contents::ranks).collect();
+    ranks.sort_unstable();
+    let starts: Vec<u64> = ranks.iter().copied().map(u64::from).step_by(PART).collect();
+    let mut part = Part::default();
+    for (i, start) in starts.iter().copied().enumerate() {
+        let end = starts.get(i + 1).copied().unwrap_or(u64::MAX);
+        for Restoring { shard, file, contents, lost_blocks, .. } in all.iter_mut() {
+            let Some(contents) = contents else { continue };
+            match persist(parts, || file.read(contents, start..end, &mut part))? {
+                Ok(lost) => *lost_blocks += lost,
+                Err(error) => tracing::error!(%error, shard = shard.0, "a shard's windows are lost"),
+            }
+        }
+        if is_stopped(parts) {
+            return Err(Stopped);
+        }
+        part.restore(NEIGHBOURS as usize, |saved| parts.shards.restore(saved));
+        let done = all.len() * (i + 1) / starts.len();
+        parts.shared.restored.store(done as u64, Ordering::Relaxed);
+    }
+    parts.shared.restored.store(all.len() as u64, Ordering::Relaxed);
+    for Restoring { shard, lost_blocks, .. } in all.iter().filter(|restoring| restoring.lost_blocks > 0) {
+        tracing::error!(shard = shard.0, blocks = lost_blocks, "window blocks were damaged and are lost");
+    }
+    Ok(())
 }
 
 impl Thread {
@@ -48,26 +107,19 @@ impl Thread {
         let end = parts.journal.end();
         let owned: Vec<ShardId> = parts.shards.owned().collect();
         parts.shared.shards.store(owned.len() as u64, Ordering::Relaxed);
-        let mut saved = Vec::with_capacity(owned.len());
+        let mut all = Vec::with_capacity(owned.len());
         let mut begin = position;
         // Behind the reader's position where shards came from another thread.
         let mut all_judged = position.min(end);
         let mut all_counted = 0;
         let mut ahead = 0;
         for shard in owned {
-            let mut file = ShardFile::new(&parts.dir, shard, parts.sync);
+            let mut restoring = open(&parts, shard)?;
             let PastShard { judged, counted, hold } =
                 past.of(shard).unwrap_or(PastShard { judged: position, counted: position, hold: position });
             let mut applied = hold;
-            if let Some(loaded) = read(&parts, &mut file)? {
-                applied = loaded.position;
-                if loaded.lost_blocks > 0 {
-                    let (shard, blocks) = (shard.0, loaded.lost_blocks);
-                    tracing::error!(shard, blocks, "window blocks were damaged and are lost");
-                }
-                for series in loaded.series {
-                    parts.shards.restore(series);
-                }
+            if let Some(contents) = &restoring.contents {
+                applied = contents.position;
             }
             ahead = ahead.max(applied.max(judged).saturating_sub(end));
             // What the journal gives numbers to from here on is new, whatever was there before.
@@ -78,10 +130,14 @@ impl Thread {
             begin = begin.min(applied);
             all_judged = all_judged.min(done.judged);
             all_counted = all_counted.max(done.counted);
-            parts.shared.restored.fetch_add(1, Ordering::Relaxed);
-            saved.push(Saved { shard, file, position: applied });
+            restoring.position = applied;
+            all.push(restoring);
         }
-        parts.shards.arrange();
+        restore(&mut parts, &mut all)?;
+        let saved: Vec<_> = all
+            .into_iter()
+            .map(|Restoring { shard, file, position, .. }| Saved { shard, file, position })
+            .collect();
         if ahead > 0 {
             tracing::error!(
                 points = ahead,
