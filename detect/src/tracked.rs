@@ -14,7 +14,7 @@ use crate::vote::{self, Scratch, Vote, grubbs};
 use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::point::Datapoint;
 use skyline_store::block::Sealer;
-use skyline_store::edge::{Decoded, EDGE_POINTS, Edge};
+use skyline_store::edge::{Decoded, Edge};
 use skyline_store::snapshot::Writer;
 use skyline_store::view::WindowView;
 use skyline_store::window::{Columns, Pushed, Window};
@@ -144,7 +144,8 @@ pub struct Tracked {
     hour_decoded: Decoded,
 }
 
-const _: () = assert!(offset_of!(Tracked, oldest_decoded) <= 512, "a point needs more than eight lines");
+const _: () =
+    assert!(offset_of!(Tracked, oldest_decoded) == 512, "what every point needs is no longer eight lines");
 
 impl Tracked {
     /// A metric without points. `rank`: where it lies among the others, see [`phase`]. `never_counter`: it
@@ -183,8 +184,8 @@ impl Tracked {
             counter_until,
             oldest: Edge::at_start(&window),
             hour: Edge::at(window.start().wrapping_add(sums.hour_len())),
-            oldest_decoded: [0.0; EDGE_POINTS],
-            hour_decoded: [0.0; EDGE_POINTS],
+            oldest_decoded: Decoded::default(),
+            hour_decoded: Decoded::default(),
             sums,
             window,
         };
@@ -313,7 +314,7 @@ impl Tracked {
             // The first point anchors the sums and puts the cursors at itself.
             self.sums = Sums::anchored(point);
             self.oldest = Edge::at_start(&self.window);
-            self.hour = self.oldest.clone();
+            self.hour = Edge::at_start(&self.window);
         }
         self.sums.add(point.ts, point.value);
     }

@@ -83,9 +83,9 @@ impl Health {
         if self.draining.load(Ordering::Relaxed) {
             reasons.push("draining: the node is stopping".to_owned());
         }
-        let (restored, shards) = self.plane.progress();
+        let (restored, metrics) = self.plane.progress();
         if !self.plane.is_warm() {
-            reasons.push(format!("windows are being restored: {restored} of {shards} shards; points are logged and forwarded meanwhile"));
+            reasons.push(format!("windows are being restored: {restored} of {metrics} metrics; points are logged and forwarded meanwhile"));
         }
         if let Some(why) = self.plane.told.away() {
             reasons.push(format!("the record takes no anomalies, they wait: {why}"));
@@ -106,7 +106,7 @@ impl Health {
         Readiness {
             ready: reasons.is_empty(),
             reasons,
-            progress: json!({ "shards_restored": restored, "shards": shards }),
+            progress: json!({ "metrics_restored": restored, "metrics": metrics }),
         }
     }
 

@@ -37,9 +37,10 @@ pub(crate) enum Question {
 pub(crate) struct Shared {
     /// Anomalies of points before this sequence number are in the record.
     pub(crate) recorded: AtomicU64,
-    /// Shards restored so far, of [`Shared::shards`].
+    /// Metrics restored so far.
     pub(crate) restored: AtomicU64,
-    pub(crate) shards: AtomicU64,
+    /// Metrics that the files of windows hold; 0 until all files were looked at.
+    pub(crate) to_restore: AtomicU64,
     /// Whether windows are whole and points are judged as they come.
     pub(crate) warm: AtomicBool,
     /// Published ten times a second.
@@ -135,12 +136,12 @@ impl Plane {
         self.threads.iter().all(|t| t.shared.warm.load(Ordering::Acquire))
     }
 
-    /// Shards restored, and shards in all.
+    /// Metrics restored, and metrics that files hold.
     pub(crate) fn progress(&self) -> (u64, u64) {
         let sum = |f: fn(&Shared) -> &AtomicU64| {
             self.threads.iter().map(|t| f(&t.shared).load(Ordering::Relaxed)).sum::<u64>()
         };
-        (sum(|s| &s.restored), sum(|s| &s.shards))
+        (sum(|s| &s.restored), sum(|s| &s.to_restore))
     }
 
     /// What each thread published last.

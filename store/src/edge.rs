@@ -11,10 +11,12 @@ pub const EDGE_POINTS: usize = 24;
 
 /// The values that a cursor has decoded. They lie apart from it: a point needs one line of them and all of
 /// the cursor.
-pub type Decoded = [f64; EDGE_POINTS];
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct Decoded([f64; EDGE_POINTS]);
 
 /// Where an accumulator stands in a window. Positions count points since the window was made.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Edge {
     first_ts: f64,
     step: f64,
@@ -60,17 +62,17 @@ impl Edge {
     #[must_use]
     #[inline]
     pub fn ahead<'d>(&self, decoded: &'d Decoded) -> &'d [f64] {
-        decoded.get(usize::from(self.place)..).unwrap_or_default()
+        decoded.0.get(usize::from(self.place)..).unwrap_or_default()
     }
 
     /// The point it stands at, as (time in seconds, value); `None` behind the newest. `decoded`: always the same
-    /// array for a cursor.
+    /// for a cursor.
     #[inline]
     pub fn peek(&mut self, decoded: &mut Decoded, window: &Window) -> Option<(f64, f64)> {
         if self.place >= self.len {
             self.fill(decoded, window)?;
         }
-        let value = *decoded.get(usize::from(self.place))?;
+        let value = *decoded.0.get(usize::from(self.place))?;
         Some((f64::from(self.place).mul_add_exact(self.step, self.first_ts), value))
     }
 
@@ -85,7 +87,7 @@ impl Edge {
         // Up to a multiple of the chunk: positions start anywhere (see [`Window::stagger`]), so that the
         // cursors of many metrics do not all decode in the same minute.
         let room = EDGE_POINTS - self.at as usize % EDGE_POINTS;
-        let n = match (ts.get_mut(..room), decoded.get_mut(..room)) {
+        let n = match (ts.get_mut(..room), decoded.0.get_mut(..room)) {
             (Some(ts), Some(values)) => window.copy_at(self.at, ts, values),
             _ => 0,
         };
@@ -134,7 +136,7 @@ mod tests {
                 window.push(ts, f64::from(i % 31), &mut sealer);
                 expected.push((ts, f64::from(i % 31)));
             }
-            let (mut edge, mut decoded) = (Edge::at_start(&window), [0.0; EDGE_POINTS]);
+            let (mut edge, mut decoded) = (Edge::at_start(&window), Decoded::default());
             let mut seen = Vec::new();
             let mut told = edge.decodes_next();
             while let Some(point) = edge.peek(&mut decoded, &window) {

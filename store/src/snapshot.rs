@@ -72,7 +72,7 @@ pub struct ShardFile {
     standing: u32,
     /// Valid bytes of the blocks file; 0: there is none.
     len: u32,
-    /// Bytes of it that live series used at the last save.
+    /// Bytes of it that live series used at the last save, or that were read of it.
     live: u32,
     sync: bool,
 }

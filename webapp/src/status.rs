@@ -21,7 +21,7 @@ pub struct Readiness {
     pub ready: bool,
     /// Why not; may also tell what is degraded while ready.
     pub reasons: Vec<String>,
-    /// How far the start is, such as shards restored of all; null when there is nothing to tell.
+    /// How far the start is, such as metrics restored of all; null when there is nothing to tell.
     pub progress: Value,
 }
 

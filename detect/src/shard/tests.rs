@@ -239,10 +239,10 @@ fn restore(rig: &mut Rig, dir: &Path, shards: &[ShardId]) -> (u64, usize) {
         let mut file = ShardFile::new(dir, *shard, false);
         let Some(contents) = file.open().unwrap() else { continue };
         position = contents.position;
-        series += contents.ranks().count();
+        series += contents.series().count();
         assert_eq!(file.read(&contents, 0..u64::MAX, &mut part).unwrap(), 0);
     }
-    part.restore(64, |saved| rig.shards.restore(saved));
+    assert_eq!(part.restore(64, |saved| rig.shards.restore(saved)), 0);
     (position, series)
 }
 

@@ -17,9 +17,9 @@ use std::path::Path;
 /// Bytes of a block's length and checksum in a blocks file.
 const BLOCK_HEADER: usize = 6;
 /// Pieces of a file that lie no further apart are read at once, bytes.
-const GAP: u64 = 4 << 10;
+pub(super) const GAP: u64 = 4 << 10;
 /// Read at once at most, bytes.
-const MOST: u64 = 1 << 20;
+pub(super) const MOST: u64 = 1 << 20;
 
 /// What a snapshot holds.
 #[derive(Debug)]
@@ -36,8 +36,10 @@ pub struct Contents {
 #[derive(Debug, Clone, Copy)]
 struct Place {
     rank: u32,
-    at: u32,
+    at: u64,
     len: u32,
+    crc: u32,
+    blocks: u32,
 }
 
 /// One series of a snapshot.
@@ -79,9 +81,9 @@ struct RawBlock {
 }
 
 impl Contents {
-    /// The ranks of its series, lowest first.
-    pub fn ranks(&self) -> impl Iterator<Item = u32> {
-        self.series.iter().map(|series| series.rank)
+    /// The ranks of its series, lowest first, and the number of blocks that each has.
+    pub fn series(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.series.iter().map(|series| (series.rank, series.blocks))
     }
 
     fn within(&self, ranks: &Range<u64>) -> &[Place] {
@@ -117,10 +119,16 @@ impl ShardFile {
         };
         let mut series = Vec::new();
         for _ in 0..count {
-            let before = input.0.len();
+            let before = input.0;
             let entry = Entry::read(&mut input).ok_or_else(|| damaged("series"))?;
-            let (at, len) = (body.len() - before, before - input.0.len());
-            series.push(Place { rank: entry.rank, at: at as u32, len: len as u32 });
+            let (at, len) = (body.len() - before.len(), before.len() - input.0.len());
+            series.push(Place {
+                rank: entry.rank,
+                at: at as u64,
+                len: len as u32,
+                crc: crc32fast::hash(before.get(..len).unwrap_or_default()),
+                blocks: entry.offsets.len() as u32 / 4,
+            });
         }
         series.sort_by_key(|series| series.rank);
         let blocks_path = self.blocks_path(generation);
@@ -161,17 +169,17 @@ impl ShardFile {
         }
         let path = self.snap_path();
         let first_block = part.blocks.len();
-        let pieces = places.iter().map(|place| (u64::from(place.at), place.len as usize));
-        let read = open(&path, |file| {
+        let pieces = places.iter().map(|place| (place.at, place.len as usize));
+        let read = with_file(&path, |file| {
             let file = file.ok_or(ErrorKind::NotFound)?;
             read_pieces(&file, pieces, &mut part.buffer, |i, bytes| {
-                let Some(place) = places.get(i).filter(|place| place.len as usize == bytes.len()) else {
-                    return Err(ErrorKind::UnexpectedEof.into());
+                let place = places.get(i).filter(|place| place.crc == crc32fast::hash(bytes));
+                let entry = Entry::read(&mut Input(bytes));
+                let (Some(place), Some(entry)) = (place, entry) else {
+                    return Err(io::Error::new(ErrorKind::InvalidData, "it is not as it was a moment ago"));
                 };
                 let start = part.blocks.len();
-                if let Some(entry) = Entry::read(&mut Input(bytes)) {
-                    part.blocks.extend(entry.offsets().map(|at| RawBlock { at, bytes: 0..0 }));
-                }
+                part.blocks.extend(entry.offsets().map(|at| RawBlock { at, bytes: 0..0 }));
                 let entry = part.bytes.len()..part.bytes.len() + bytes.len();
                 part.bytes.extend_from_slice(bytes);
                 part.series.push(Raw { rank: place.rank, entry, blocks: start..part.blocks.len() });
@@ -181,11 +189,16 @@ impl ShardFile {
         read.map_err(|source| Error::Io { path, source })?;
         let path = self.blocks_path(self.generation);
         let wanted = part.blocks.get_mut(first_block..).unwrap_or_default();
-        open(&path, |file| match file {
-            Some(file) => read_blocks(&file, blocks_len, wanted, &mut part.bytes, &mut part.buffer),
-            None => Ok(()),
-        })
-        .map_err(|source| Error::Io { path, source })?;
+        let is_there = with_file(&path, |file| match file {
+            Some(file) => {
+                read_blocks(&file, blocks_len, wanted, &mut part.bytes, &mut part.buffer).map(|()| true)
+            }
+            None => Ok(wanted.is_empty()),
+        });
+        if !is_there.map_err(|source| Error::Io { path, source })? {
+            // The next save writes all of it anew.
+            self.len = 0;
+        }
         let mut lost = 0;
         for block in part.blocks.get(first_block..).unwrap_or_default() {
             match block.bytes.len() as u32 {
@@ -234,7 +247,7 @@ fn block_in(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Opens a file for `f`; none: it is not there.
-fn open<T>(path: &Path, f: impl FnOnce(Option<File>) -> io::Result<T>) -> io::Result<T> {
+fn with_file<T>(path: &Path, f: impl FnOnce(Option<File>) -> io::Result<T>) -> io::Result<T> {
     match File::open(path) {
         Ok(file) => f(Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => f(None),
@@ -244,7 +257,7 @@ fn open<T>(path: &Path, f: impl FnOnce(Option<File>) -> io::Result<T>) -> io::Re
 
 /// Reads pieces of a file, those that lie close together at once. `pieces`: where each begins and its length,
 /// bytes. `take` gets the number and bytes of each, fewer where the file ends.
-fn read_pieces(
+pub(super) fn read_pieces(
     file: &File,
     pieces: impl Iterator<Item = (u64, usize)>,
     buffer: &mut Vec<u8>,
@@ -283,10 +296,12 @@ fn read_pieces(
 
 impl Part {
     /// Passes its series on in the order of their ranks, and is empty then. `neighbours`: so many, one after the
-    /// other, do the same things in the same minute, and need each other's blocks side by side.
-    pub fn restore(&mut self, neighbours: usize, mut pass_on: impl FnMut(Saved<'_>)) {
+    /// other, do the same things in the same minute, and need each other's blocks side by side. How many blocks
+    /// were none although their checksum was right; they are left out.
+    pub fn restore(&mut self, neighbours: usize, mut pass_on: impl FnMut(Saved<'_>)) -> u64 {
         let Self { series, bytes, blocks, .. } = self;
         series.sort_by_key(|series| series.rank);
+        let mut lost = 0;
         let bytes_of = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
         for group in series.chunks(neighbours.max(1)) {
             let mut entries = Vec::with_capacity(group.len());
@@ -303,8 +318,13 @@ impl Part {
                     let Some(found) = found.get(k) else { continue };
                     match Block::from_bytes(bytes_of(&found.bytes), found.at) {
                         Some(block) => sealed.push_back(block),
-                        None if k == 0 => entry.skip = 0,
-                        None => {}
+                        None => {
+                            // What was damaged was counted when it was read.
+                            lost += u64::from(!found.bytes.is_empty());
+                            if k == 0 {
+                                entry.skip = 0;
+                            }
+                        }
                     }
                 }
             }
@@ -317,6 +337,7 @@ impl Part {
         series.clear();
         bytes.clear();
         blocks.clear();
+        lost
     }
 }
 

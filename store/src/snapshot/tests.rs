@@ -33,7 +33,7 @@ fn load(file: &mut ShardFile) -> Result<Option<(u64, Vec<Back>, u64)>, Error> {
     let (mut part, mut series, mut lost) = (Part::default(), Vec::new(), 0);
     for ranks in [0..8, 8..u64::MAX] {
         lost += file.read(&contents, ranks, &mut part)?;
-        part.restore(3, |Saved { name, state, window, .. }| {
+        lost += part.restore(3, |Saved { name, state, window, .. }| {
             series.push(Back { name: name.to_owned(), state: state.to_vec(), window });
         });
     }
@@ -63,6 +63,8 @@ fn windows_come_back_after_any_number_of_saves() {
         let mut other = ShardFile::new(dir.path(), ShardId(7), false);
         let (position, loaded, lost) = load(&mut other).unwrap().unwrap();
         assert_eq!((position, lost, loaded.len()), (u64::from(round), 0, series.len()));
+        let state = |f: &ShardFile| (f.len, f.live, f.generation, f.standing);
+        assert_eq!(state(&other), state(&file), "it goes on as the one that wrote");
         for (saved, (name, window)) in loaded.iter().zip(&series) {
             assert_eq!((&saved.name, &saved.state[..]), (name, &b"state"[..]));
             assert_eq!(points(&saved.window), points(window));
@@ -195,13 +197,128 @@ fn series_come_in_the_order_of_their_ranks() {
         });
     }
     assert_eq!(seen, [2, 3, 5, 899, 900, 901, 70_000, u32::MAX]);
-    // What could not be read is not half there.
-    std::fs::remove_file(files[0].snap_path()).unwrap();
-    assert!(files[0].read(&contents[0], 0..u64::MAX, &mut part).is_err());
-    part.restore(2, |saved| panic!("{saved:?}"));
+    // What could not be read is not half there, and what was read before is; it can be tried again.
+    let (snap, blocks) = (files[0].snap_path(), files[0].blocks_path(files[0].generation));
+    let good = std::fs::read(&snap).unwrap();
+    let mut names = |files: &mut [ShardFile], whole: &dyn Fn()| {
+        assert_eq!(files[1].read(&contents[1], 0..900, &mut part).unwrap(), 0);
+        assert!(files[0].read(&contents[0], 0..u64::MAX, &mut part).is_err());
+        whole();
+        assert_eq!(files[0].read(&contents[0], 0..900, &mut part).unwrap(), 0);
+        let mut names = Vec::new();
+        part.restore(2, |saved| names.push(saved.rank));
+        names
+    };
+    let mut changed = good.clone();
+    // In the last of its series, so that the others were read.
+    let at = changed.len() - 5;
+    changed[at] ^= 1;
+    for bad in [&changed[..], &good[..at], &[]] {
+        std::fs::write(&snap, bad).unwrap();
+        assert_eq!(names(&mut files, &|| std::fs::write(&snap, &good).unwrap()), [2, 3, 5, 899]);
+    }
+    let away = dir.path().join("away");
+    std::fs::rename(&blocks, &away).unwrap();
+    std::fs::create_dir(&blocks).unwrap();
+    let put_back = || {
+        std::fs::remove_dir(&blocks).unwrap();
+        std::fs::rename(&away, &blocks).unwrap();
+    };
+    assert_eq!(names(&mut files, &put_back), [2, 3, 5, 899]);
+    // Blocks that have gone meanwhile are lost, and the next save writes all of them.
+    std::fs::remove_file(&blocks).unwrap();
+    assert_eq!(files[0].read(&contents[0], 0..6, &mut part).unwrap(), 2 * 6);
+    assert_eq!(files[0].len, 0);
+}
+
+#[test]
+fn a_lost_first_block_takes_its_evicted_points_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut file = ShardFile::new(dir.path(), ShardId(1), false);
+    let (mut sealer, mut window) = (Sealer::default(), Window::default());
+    for i in 0..500 {
+        window.push(f64::from(i), f64::from(i % 11), &mut sealer);
+    }
+    window.evict(49.0);
+    assert_eq!((window.len(), window.skip), (450, 50));
+    save(&mut file, &mut [("a".into(), window)], 9);
+    let path = file.blocks_path(file.generation);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // After the file's header and the length: the first block's checksum.
+    bytes[11] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let (_, series, lost) = load_again(dir.path());
+    assert_eq!((lost, points(&series[0].window)[0], series[0].window.len()), (1, (120.0, 10.0), 380));
+}
+
+#[test]
+fn pieces_are_read_whatever_lies_between_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
+    std::fs::write(&path, &content).unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let end = content.len() as u64;
+    let pieces = [
+        (10, 5),
+        (10, 5),
+        (12, 0),
+        (15, 1),
+        (16 + read::GAP, 7),
+        (24 + 2 * read::GAP, 7),
+        (500_000, 1_200_000),
+        (500_001 + read::MOST, 9),
+        (900_000, 3),
+        (0, 1),
+        (end - 2, 9),
+        (end + 5, 9),
+    ];
+    let (mut buffer, mut seen) = (Vec::new(), Vec::new());
+    read::read_pieces(&file, pieces.into_iter(), &mut buffer, |i, bytes| {
+        let (at, len) = pieces[i];
+        let at = (at as usize).min(content.len());
+        assert_eq!(bytes, &content[at..(at + len).min(content.len())], "{i}");
+        seen.push(i);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(seen, (0..pieces.len()).collect::<Vec<_>>());
 }
 
 proptest! {
+    #[test]
+    fn damaged_files_with_right_checksums_load_or_err(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..6),
+        block_flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 0..4),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = ShardFile::new(dir.path(), ShardId(1), false);
+        let (mut sealer, mut window) = (Sealer::default(), Window::default());
+        for i in 0..300 {
+            window.push(f64::from(i), f64::from(i * i % 11), &mut sealer);
+        }
+        save(&mut file, &mut [("a".into(), window.clone()), ("b".into(), window)], 9);
+        let flip = |path: &Path, from: usize, flips: &[(prop::sample::Index, u8)]| {
+            let mut bytes = std::fs::read(path).unwrap();
+            for (at, by) in flips {
+                let at = from + at.index(bytes.len() - from - 4);
+                bytes[at] ^= by;
+            }
+            bytes
+        };
+        let mut snap = flip(&file.snap_path(), 28, &flips);
+        snap.truncate(snap.len() - 4);
+        snap.extend_from_slice(&crc32fast::hash(&snap).to_le_bytes());
+        std::fs::write(file.snap_path(), snap).unwrap();
+        let blocks = file.blocks_path(file.generation);
+        std::fs::write(&blocks, flip(&blocks, 0, &block_flips)).unwrap();
+        if let Ok(Some((_, series, _))) = load(&mut ShardFile::new(dir.path(), ShardId(1), false)) {
+            for back in &series {
+                prop_assert_eq!(points(&back.window).len(), back.window.len());
+            }
+        }
+    }
+
     #[test]
     fn any_bytes_load_or_err(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut with_crc = SNAP_MAGIC.to_vec();

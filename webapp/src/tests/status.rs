@@ -19,7 +19,7 @@ async fn health_readiness_and_figures() {
                 false => Readiness {
                     ready: false,
                     reasons: vec!["windows are being restored".to_owned()],
-                    progress: json!({ "restored": 3, "shards": 1024 }),
+                    progress: json!({ "metrics_restored": 3, "metrics": 1024 }),
                 },
             }
         }),
@@ -35,7 +35,7 @@ async fn health_readiness_and_figures() {
         assert_eq!(answer.headers["x-content-type-options"], "nosniff");
     };
     check("/-/healthy", 200, "text/plain; charset=utf-8", "ok\n").await;
-    let waiting = "{\"progress\":{\"restored\":3,\"shards\":1024},\"ready\":false,\"reasons\":[\"windows are being restored\"]}\n";
+    let waiting = "{\"progress\":{\"metrics\":1024,\"metrics_restored\":3},\"ready\":false,\"reasons\":[\"windows are being restored\"]}\n";
     check("/-/ready", 503, "application/json", waiting).await;
     ready.store(true, Ordering::Relaxed);
     check("/-/ready", 200, "application/json", "{\"progress\":null,\"ready\":true,\"reasons\":[]}\n").await;

@@ -14,11 +14,12 @@ use std::time::Duration;
 /// Pause before a shard's files that cannot be read are tried again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// Series that are read together: beside the windows they take memory as files have them, some 80 MB, and the
-/// fewer they are, the more often every file is opened.
+/// Series that are read together, and blocks of theirs: each window thread takes so much memory beside the windows,
+/// as it is in files, some 100 MB. The fewer they are, the more often every file is opened.
 const PART: usize = 16_384;
+const PART_BLOCKS: u64 = 262_144;
 
-/// The node stops before the windows could be read: nothing of them may be saved.
+/// The node stops before the windows were restored: nothing of them may be saved.
 #[derive(Debug)]
 pub(super) struct Stopped;
 
@@ -27,75 +28,87 @@ struct Restoring {
     shard: ShardId,
     file: ShardFile,
     contents: Option<Contents>,
-    /// Everything before it is in the windows.
-    position: u64,
     lost_blocks: u64,
 }
 
-/// Does what needs a shard's files until it works: an empty window would be saved in the place of files that
-/// cannot be read now. Damaged ones are an answer.
-fn persist<T>(
-    parts: &Parts,
-    mut read: impl FnMut() -> Result<T, Error>,
-) -> Result<Result<T, Error>, Stopped> {
+/// Reads until that works: an empty window would be saved in the place of files that cannot be read now.
+fn keep_trying<T>(parts: &Parts, mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Stopped> {
     let mut said = false;
     loop {
         match read() {
-            Ok(done) => return Ok(Ok(done)),
-            Err(error @ Error::Damaged { .. }) => return Ok(Err(error)),
+            Ok(done) => return Ok(done),
             Err(error) if !std::mem::replace(&mut said, true) => {
                 tracing::error!(%error, "windows cannot be restored, trying again; points are logged and forwarded meanwhile");
             }
             Err(_) => {}
         }
-        if is_stopped(parts) {
-            return Err(Stopped);
-        }
+        look_for_a_stop(parts)?;
         std::thread::sleep(READ_AGAIN);
     }
 }
 
-fn is_stopped(parts: &Parts) -> bool {
-    parts.abort.is_cancelled() || parts.stop.is_cancelled()
+fn look_for_a_stop(parts: &Parts) -> Result<(), Stopped> {
+    if parts.abort.is_cancelled() || parts.stop.is_cancelled() { Err(Stopped) } else { Ok(()) }
 }
 
 /// Looks at a shard's files. Ones that are damaged are set aside, so that no save writes over them.
 fn open(parts: &Parts, shard: ShardId) -> Result<Restoring, Stopped> {
+    look_for_a_stop(parts)?;
     let mut file = ShardFile::new(&parts.dir, shard, parts.sync);
-    let contents = persist(parts, || file.open())?.unwrap_or_else(|error| {
-        let aside = file.set_aside(parts.clock.now() as u64);
-        tracing::error!(%error, ?aside, "a shard's windows are lost, what the journal has is read again");
-        None
-    });
-    Ok(Restoring { shard, file, contents, position: 0, lost_blocks: 0 })
+    let contents = keep_trying(parts, || match file.open() {
+        Err(error @ Error::Damaged { .. }) => {
+            let aside = file.set_aside(parts.clock.now() as u64);
+            tracing::error!(%error, ?aside, "a shard's windows are lost, what the journal has is read again");
+            Ok(None)
+        }
+        other => other,
+    })?;
+    Ok(Restoring { shard, file, contents, lost_blocks: 0 })
+}
+
+/// The lowest rank of each part that is read at once. `series`: rank and number of blocks of each; those of the
+/// same rank are in the same part.
+fn cut(mut series: Vec<(u32, u32)>, most: usize, most_blocks: u64) -> Vec<u64> {
+    series.sort_unstable();
+    let (mut starts, mut last, mut count, mut blocks) = (Vec::new(), None, 0, 0);
+    for (rank, of_it) in series {
+        let is_full = count >= most || blocks >= most_blocks;
+        if last.is_none() || (is_full && last != Some(rank)) {
+            starts.push(u64::from(rank));
+            (count, blocks) = (0, 0);
+        }
+        last = Some(rank);
+        count += 1;
+        blocks += u64::from(of_it);
+    }
+    starts
 }
 
 /// Takes the series of all shards over, in the order in which they were.
 fn restore(parts: &mut Parts, all: &mut [Restoring]) -> Result<(), Stopped> {
-    let mut ranks: Vec<u32> =
-        all.iter().filter_map(|r| r.contents.as_ref()).flat_map(Contents::ranks).collect();
-    ranks.sort_unstable();
-    let starts: Vec<u64> = ranks.iter().copied().map(u64::from).step_by(PART).collect();
-    let mut part = Part::default();
+    let series: Vec<_> =
+        all.iter().filter_map(|restoring| restoring.contents.as_ref()).flat_map(Contents::series).collect();
+    parts.shared.to_restore.store(series.len() as u64, Ordering::Relaxed);
+    let starts = cut(series, PART, PART_BLOCKS);
+    let (mut part, mut lost) = (Part::default(), 0);
     for (i, start) in starts.iter().copied().enumerate() {
         let end = starts.get(i + 1).copied().unwrap_or(u64::MAX);
-        for Restoring { shard, file, contents, lost_blocks, .. } in all.iter_mut() {
+        for Restoring { file, contents, lost_blocks, .. } in all.iter_mut() {
             let Some(contents) = contents else { continue };
-            match persist(parts, || file.read(contents, start..end, &mut part))? {
-                Ok(lost) => *lost_blocks += lost,
-                Err(error) => tracing::error!(%error, shard = shard.0, "a shard's windows are lost"),
-            }
+            *lost_blocks += keep_trying(parts, || file.read(contents, start..end, &mut part))?;
         }
-        if is_stopped(parts) {
-            return Err(Stopped);
-        }
-        part.restore(NEIGHBOURS as usize, |saved| parts.shards.restore(saved));
-        let done = all.len() * (i + 1) / starts.len();
-        parts.shared.restored.store(done as u64, Ordering::Relaxed);
+        look_for_a_stop(parts)?;
+        lost += part.restore(NEIGHBOURS as usize, |saved| parts.shards.restore(saved));
+        parts.shared.restored.store(parts.shards.len() as u64, Ordering::Relaxed);
     }
-    parts.shared.restored.store(all.len() as u64, Ordering::Relaxed);
     for Restoring { shard, lost_blocks, .. } in all.iter().filter(|restoring| restoring.lost_blocks > 0) {
         tracing::error!(shard = shard.0, blocks = lost_blocks, "window blocks were damaged and are lost");
+    }
+    if lost > 0 {
+        tracing::error!(
+            blocks = lost,
+            "window blocks are no blocks although their checksums are right; they are lost"
+        );
     }
     Ok(())
 }
@@ -106,15 +119,14 @@ impl Thread {
         let position = parts.reader.position();
         let end = parts.journal.end();
         let owned: Vec<ShardId> = parts.shards.owned().collect();
-        parts.shared.shards.store(owned.len() as u64, Ordering::Relaxed);
-        let mut all = Vec::with_capacity(owned.len());
+        let (mut all, mut positions) = (Vec::new(), Vec::new());
         let mut begin = position;
         // Behind the reader's position where shards came from another thread.
         let mut all_judged = position.min(end);
         let mut all_counted = 0;
         let mut ahead = 0;
         for shard in owned {
-            let mut restoring = open(&parts, shard)?;
+            let restoring = open(&parts, shard)?;
             let PastShard { judged, counted, hold } =
                 past.of(shard).unwrap_or(PastShard { judged: position, counted: position, hold: position });
             let mut applied = hold;
@@ -130,13 +142,12 @@ impl Thread {
             begin = begin.min(applied);
             all_judged = all_judged.min(done.judged);
             all_counted = all_counted.max(done.counted);
-            restoring.position = applied;
+            positions.push(applied);
             all.push(restoring);
         }
         restore(&mut parts, &mut all)?;
-        let saved: Vec<_> = all
-            .into_iter()
-            .map(|Restoring { shard, file, position, .. }| Saved { shard, file, position })
+        let saved: Vec<_> = std::iter::zip(all, positions)
+            .map(|(Restoring { shard, file, .. }, position)| Saved { shard, file, position })
             .collect();
         if ahead > 0 {
             tracing::error!(
@@ -181,5 +192,22 @@ impl Thread {
             is_pressed: false,
             parts,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_no_larger_than_they_may_be() {
+        let starts = |series: &[(u32, u32)]| cut(series.to_vec(), 3, 10);
+        assert_eq!(starts(&[]), [0; 0]);
+        assert_eq!(starts(&[(9, 1), (4, 1), (7, 1)]), [4]);
+        assert_eq!(starts(&[(1, 0), (2, 0), (3, 0), (u32::MAX, 0)]), [1, u64::from(u32::MAX)]);
+        // Two of a rank stay together, however many there are before.
+        assert_eq!(starts(&[(1, 0), (2, 0), (3, 0), (3, 0), (4, 0)]), [1, 4]);
+        // Few series of many blocks.
+        assert_eq!(starts(&[(1, 10), (2, 4_000), (3, 9), (4, 1), (5, 0)]), [1, 2, 3, 5]);
     }
 }
