@@ -14,10 +14,12 @@ use std::time::Duration;
 /// Pause before a shard's files that cannot be read are tried again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// Series that are read together, and blocks of theirs: each window thread takes so much memory beside the windows,
-/// as it is in files, some 100 MB. The fewer they are, the more often every file is opened.
-const PART: usize = 16_384;
-const PART_BLOCKS: u64 = 262_144;
+/// Share of the series that is read at once, and of their blocks: each window thread takes so much memory beside
+/// the windows. The smaller it is, the more often every file is read, a shorter piece each time.
+const SHARE: usize = 16;
+/// Fewer series, and fewer blocks, are not worth reading apart.
+const LEAST: usize = 16_384;
+const LEAST_BLOCKS: u64 = 262_144;
 
 /// The node stops before the windows were restored: nothing of them may be saved.
 #[derive(Debug)]
@@ -68,7 +70,10 @@ fn open(parts: &Parts, shard: ShardId) -> Result<Restoring, Stopped> {
 
 /// The lowest rank of each part that is read at once. `series`: rank and number of blocks of each; those of the
 /// same rank are in the same part.
-fn cut(mut series: Vec<(u32, u32)>, most: usize, most_blocks: u64) -> Vec<u64> {
+fn cut(mut series: Vec<(u32, u32)>, least: usize, least_blocks: u64) -> Vec<u64> {
+    let most = (series.len() / SHARE).max(least);
+    let all_blocks: u64 = series.iter().map(|(_, blocks)| u64::from(*blocks)).sum();
+    let most_blocks = (all_blocks / SHARE as u64).max(least_blocks);
     series.sort_unstable();
     let (mut starts, mut last, mut count, mut blocks) = (Vec::new(), None, 0, 0);
     for (rank, of_it) in series {
@@ -89,7 +94,7 @@ fn restore(parts: &mut Parts, all: &mut [Restoring]) -> Result<(), Stopped> {
     let series: Vec<_> =
         all.iter().filter_map(|restoring| restoring.contents.as_ref()).flat_map(Contents::series).collect();
     parts.shared.to_restore.store(series.len() as u64, Ordering::Relaxed);
-    let starts = cut(series, PART, PART_BLOCKS);
+    let starts = cut(series, LEAST, LEAST_BLOCKS);
     let (mut part, mut lost) = (Part::default(), 0);
     for (i, start) in starts.iter().copied().enumerate() {
         let end = starts.get(i + 1).copied().unwrap_or(u64::MAX);
@@ -208,6 +213,9 @@ mod tests {
         // Two of a rank stay together, however many there are before.
         assert_eq!(starts(&[(1, 0), (2, 0), (3, 0), (3, 0), (4, 0)]), [1, 4]);
         // Few series of many blocks.
-        assert_eq!(starts(&[(1, 10), (2, 4_000), (3, 9), (4, 1), (5, 0)]), [1, 2, 3, 5]);
+        assert_eq!(starts(&[(1, 10), (2, 100), (3, 9), (4, 1), (5, 0)]), [1, 2, 3, 5]);
+        // Of many a share each.
+        let many: Vec<_> = (0..160).map(|rank| (rank, 3)).collect();
+        assert_eq!(starts(&many), (0..16).map(|part| part * 10).collect::<Vec<_>>());
     }
 }
