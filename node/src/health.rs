@@ -85,7 +85,12 @@ impl Health {
         }
         let (restored, metrics) = self.plane.progress();
         if !self.plane.is_warm() {
-            reasons.push(format!("windows are being restored: {restored} of {metrics} metrics; points are logged and forwarded meanwhile"));
+            // Their number is not known before all files were looked at.
+            let how_far =
+                if metrics == 0 { String::new() } else { format!(": {restored} of {metrics} metrics") };
+            reasons.push(format!(
+                "windows are being restored{how_far}; points are logged and forwarded meanwhile"
+            ));
         }
         if let Some(why) = self.plane.told.away() {
             reasons.push(format!("the record takes no anomalies, they wait: {why}"));

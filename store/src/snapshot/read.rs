@@ -33,7 +33,7 @@ pub struct Contents {
 }
 
 /// Where a series lies in a snapshot.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Place {
     rank: u32,
     at: u64,
@@ -74,7 +74,7 @@ struct Raw {
 }
 
 /// A block in [`Part::bytes`]; empty: it was damaged.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 struct RawBlock {
     at: u32,
     bytes: Range<usize>,
