@@ -14,6 +14,7 @@ mod tests;
 pub use ledger::{Error, ListenerLedger};
 pub use refusal::{Peer, Refusal, Refusals};
 
+use crate::gather;
 use crate::route::Router;
 use arc_swap::ArcSwap;
 use ledger::Account;
@@ -132,6 +133,7 @@ impl Intake {
         let inner = &*self.0;
         let (listener, points) = (batch.source.listener, batch.len() as u64);
         inner.account.received(listener, points);
+        gather::took(listener, points);
         inner.router.load().route(&mut batch);
         let mut until = None;
         loop {

@@ -8,6 +8,7 @@
 pub mod codec;
 pub mod dest;
 pub mod flow;
+pub mod gather;
 pub mod intake;
 pub mod listen;
 pub mod ring;

@@ -7,6 +7,7 @@ use crate::node::Node;
 use skyline_conf::model::Settings;
 use skyline_conf::model::node::LogFormat;
 use skyline_core::clock::Clock;
+use skyline_relay::gather::Gather;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,7 +85,12 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let mut builder = match cores.div_ceil(2) {
         // A scheduler for one thread has nothing to hand over, which saves a tenth of what a burst costs.
-        1 => tokio::runtime::Builder::new_current_thread(),
+        1 => {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let gather = Gather::default();
+            builder.on_thread_park(move || gather.pause());
+            builder
+        }
         threads => {
             let mut builder = tokio::runtime::Builder::new_multi_thread();
             builder.worker_threads(threads).thread_name("relay");
