@@ -9,10 +9,12 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause before a file that others are opening is opened again.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a call waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What of the write-ahead log stays on disk after it was folded in, bytes.
@@ -44,6 +46,26 @@ struct Inner {
     readers: SqlitePool,
     totals: Totals,
     known: Known,
+}
+
+/// Code by which SQLite says that another connection holds the file (SQLITE_BUSY and SQLITE_LOCKED).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|e| e.code()?.parse::<u32>().ok());
+    matches!(code.map(|code| code & 0xff), Some(5 | 6))
+}
+
+/// Opens, again and again while others are opening the file: a file that becomes one with a write-ahead
+/// log answers "busy" at once where two do it at the same time, however long the time-out is.
+async fn patient<F: Future<Output = Result<SqlitePool, sqlx::Error>>>(
+    open: impl Fn() -> F,
+) -> Result<SqlitePool, sqlx::Error> {
+    let until = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match open().await {
+            Err(error) if is_busy(&error) && Instant::now() < until => tokio::time::sleep(BUSY_PAUSE).await,
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Looks through a file that is small enough to be looked through in a moment: damage is better met now than
@@ -79,11 +101,10 @@ impl Store {
         let failed = |e| match Error::of(path, e) {
             // Opening is done once, with a person at hand: what would be worth a retry later is not now.
             Error::Retry { source, .. } => {
-                // SQLITE_BUSY and SQLITE_LOCKED.
-                let code = source.as_database_error().and_then(|e| e.code()?.parse::<u32>().ok());
-                let advice = match code.map(|code| code & 0xff) {
-                    Some(5 | 6) => "end the program that has it open",
-                    _ => "check the folder, its owner and the disk",
+                let advice = if is_busy(&source) {
+                    "end the program that has it open"
+                } else {
+                    "check the folder, its owner and the disk"
                 };
                 Error::config(path, format!("cannot be opened: {source}; {advice}"))
             }
@@ -100,7 +121,8 @@ impl Store {
         let pool = || {
             SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None).idle_timeout(None)
         };
-        let writer = pool().max_connections(1).connect_with(connect.clone()).await.map_err(failed)?;
+        let open_writer = || pool().max_connections(1).connect_with(connect.clone());
+        let writer = patient(open_writer).await.map_err(failed)?;
         let now = options.clock.now() as i64;
         migrate::run(path, &writer, now).await.map_err(|e| match e {
             Error::Retry { source, .. } => failed(source),
