@@ -112,7 +112,8 @@ impl Gather {
             state.large = true;
             return Duration::ZERO;
         }
-        state.large &= found >= ENOUGH;
+        // A look that had another reason (an answer of a destination, a timer) says nothing of bursts.
+        state.large &= found == 0 || found >= ENOUGH;
         let datagrams = state.datagram.is_some_and(|last| now.saturating_duration_since(last) < DATAGRAMS);
         if state.large || datagrams || state.rate < BUSY {
             return Duration::ZERO;
@@ -167,6 +168,18 @@ mod tests {
         assert_eq!(longest(Duration::from_micros(1250), 50, 0), Duration::ZERO, "40,000 a second");
         assert_eq!(longest(Duration::from_millis(5), 500, 0), Duration::ZERO, "large bursts");
         assert_eq!(longest(Duration::from_micros(1250), 125, 1), Duration::ZERO, "datagrams");
+    }
+
+    #[test]
+    fn a_look_that_finds_nothing_says_nothing_of_bursts() {
+        let mut now = Instant::now();
+        let gather = Gather::new(now);
+        let mut taken = Taken::default();
+        for look in 0..400 {
+            now += Duration::from_micros(2500);
+            taken.points += if look % 2 == 0 { 500 } else { 0 };
+            assert_eq!(gather.rest(taken, now), Duration::ZERO, "look {look}");
+        }
     }
 
     #[test]
