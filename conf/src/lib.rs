@@ -8,9 +8,13 @@
 //! Invariants: a key that is not in the table does not exist; an empty file means the defaults; whatever
 //! is wrong is said with its key, its place and what would be right, all at once.
 
+pub mod carbon;
 pub mod check;
+pub mod crelay;
 pub mod keys;
 pub mod load;
 pub mod model;
 mod nearest;
 pub mod reference;
+pub mod relay_ng;
+pub mod routing;

@@ -1,0 +1,1 @@
+//! carbon's own files: `carbon.conf` and the rules beside it.

@@ -1,0 +1,1 @@
+//! carbon-relay-ng's TOML.
