@@ -8,6 +8,8 @@
 //! Invariants of a value that a reader of a language returns: indexes lie inside the lists that they
 //! point into; every pattern is compiled; every group that a template names exists.
 
+pub mod address;
+pub mod native;
 pub mod pattern;
 pub mod template;
 pub mod walk;
@@ -26,6 +28,8 @@ pub struct Routing {
     pub statements: Vec<Statement>,
     /// How names are treated before the first statement.
     pub names: Names,
+    /// Where the node's own metrics go.
+    pub own: Then,
 }
 
 /// How names are treated before the first statement.
@@ -422,10 +426,11 @@ pub enum Stamp {
     End,
 }
 
-/// Where the points of an aggregation go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where points go that the node makes itself: those of an aggregation, and its own metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Then {
     /// Through all statements, as if they had been received.
+    #[default]
     FromTop,
     /// Through the statements from this index on.
     From(usize),
