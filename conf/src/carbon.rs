@@ -1,1 +1,3 @@
 //! carbon's own files: `carbon.conf` and the rules beside it.
+
+pub mod tags;

@@ -1,1 +1,3 @@
 //! carbon-c-relay's language.
+
+pub mod clean;

@@ -43,11 +43,19 @@ pub enum Reject {
     NewNameCap,
     /// Window: a name with control bytes, or longer than the window takes.
     WindowName,
+    /// Routing: the name is on the black list.
+    Blacklisted,
+    /// Routing: the name is not on the white list.
+    NotWhitelisted,
+    /// Routing: the name is to be thrown away (`blackhole`, block lists).
+    Blackhole,
+    /// Routing: value and time do not look as the rule for the name wants them (`validate`).
+    Invalid,
 }
 
 impl Reject {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::Fields,
         Self::Value,
         Self::NanValue,
@@ -66,6 +74,10 @@ impl Reject {
         Self::MetricCap,
         Self::NewNameCap,
         Self::WindowName,
+        Self::Blacklisted,
+        Self::NotWhitelisted,
+        Self::Blackhole,
+        Self::Invalid,
     ];
 
     /// Number of reasons: the length of a [`RejectCounts`].
@@ -93,6 +105,10 @@ impl Reject {
             Self::MetricCap => "metric_cap",
             Self::NewNameCap => "new_name_cap",
             Self::WindowName => "window_name",
+            Self::Blacklisted => "blacklisted",
+            Self::NotWhitelisted => "not_whitelisted",
+            Self::Blackhole => "blackhole",
+            Self::Invalid => "invalid",
         }
     }
 }

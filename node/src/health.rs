@@ -125,7 +125,7 @@ impl Health {
         let round: Vec<_> = ledgers
             .iter()
             .zip(self.intake.in_journal())
-            .map(|(ledger, (_, in_journal))| Round { received: ledger.received, in_journal })
+            .map(|(ledger, (_, in_journal))| Round { received: ledger.came(), in_journal })
             .collect();
         let waits = self.intake.waiting() > 0;
         let earlier = last.iter().copied().chain(std::iter::repeat(Round::default()));
@@ -133,7 +133,7 @@ impl Health {
             let settled = l.logged + l.refused.total();
             // What was there a round ago has found its place by now.
             (before.in_journal..=now.in_journal).contains(&l.logged)
-                && settled <= l.received
+                && settled <= l.came()
                 && (waits || before.received <= settled)
         });
         *last = round;

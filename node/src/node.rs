@@ -87,7 +87,7 @@ impl Node {
         tracing::info!(start, end, torn_bytes, lost_points, skipped_bytes, "journal open");
         let flow = Flow::default();
         let senders = TaskTracker::new();
-        let router = Router::new(&settings.relay, &journal)?;
+        let router = Router::of_settings(&settings.relay, &journal)?;
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
         let destinations =
             Arc::new(Destinations::start(&settings.relay, &journal, &flow, &clock, &senders, &stop)?);

@@ -77,6 +77,23 @@ pub fn parse(relay: &Relay) -> Result<Vec<(Address, Sending)>, Error> {
     Ok(all)
 }
 
+/// The name of a destination's reader in the journal.
+#[must_use]
+pub fn reader_of(destination: &skyline_conf::routing::Destination) -> String {
+    use skyline_conf::routing::Endpoint;
+    match destination.endpoints.as_slice() {
+        [Endpoint::Server(server)] => {
+            let (host, port) = (&server.host, server.port);
+            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+            match &server.instance {
+                Some(instance) => format!("{}{host}:{port}:{instance}", address::READER_PREFIX),
+                None => format!("{}{host}:{port}", address::READER_PREFIX),
+            }
+        }
+        _ => format!("{}{}", address::READER_PREFIX, destination.label),
+    }
+}
+
 /// All destinations, running.
 #[derive(Debug)]
 pub struct Destinations {

@@ -1,7 +1,8 @@
 //! The one way from listeners into the journal: [`Intake::submit`] routes a batch, appends it and
 //! keeps the account that proves that nothing was lost in silence.
 //!
-//! For each listener, in points: `received == logged + refused(reason)`. The counts survive
+//! For each listener, in points: `received + copied == logged + refused(reason)`; copies are what routing adds
+//! where a point goes on under several names. The counts survive
 //! restarts: they are saved with the sequence number up to which they hold, and what the journal
 //! has after it is counted again at start.
 
@@ -15,11 +16,12 @@ pub use ledger::{Error, ListenerLedger};
 pub use refusal::{Peer, Refusal, Refusals};
 
 use crate::gather;
-use crate::route::Router;
+use crate::route::{Routed, Router};
 use arc_swap::ArcSwap;
 use ledger::Account;
 use refusal::Recent;
 use skyline_conf::model::listen::WhenFull;
+use skyline_conf::routing::Then;
 use skyline_core::batch::{Batch, Listener, Origin};
 use skyline_core::clock::Clock;
 use skyline_core::figure::{Figure, Kind};
@@ -129,12 +131,34 @@ impl Intake {
         self.log(batch, Some(stop)).await
     }
 
-    async fn log(&self, mut batch: Batch, stop: Option<&CancellationToken>) -> Option<Arc<Batch>> {
+    /// The same for points that the node has made and that come in by `then` instead of from the top.
+    pub async fn submit_made(&self, batch: Batch, then: &Then) -> Option<Arc<Batch>> {
+        let inner = &*self.0;
+        inner.account.received(batch.source.listener, batch.len() as u64);
+        let routed = inner.router.load().enter(then, batch);
+        self.append(routed, None).await
+    }
+
+    async fn log(&self, batch: Batch, stop: Option<&CancellationToken>) -> Option<Arc<Batch>> {
         let inner = &*self.0;
         let (listener, points) = (batch.source.listener, batch.len() as u64);
         inner.account.received(listener, points);
         gather::took(listener, points);
-        inner.router.load().route(&mut batch);
+        let routed = inner.router.load().route(batch);
+        self.append(routed, stop).await
+    }
+
+    async fn append(&self, routed: Routed, stop: Option<&CancellationToken>) -> Option<Arc<Batch>> {
+        let inner = &*self.0;
+        let Routed { batch, listener, refused, copies } = routed;
+        for (why, points) in refused.iter() {
+            inner.account.refused(listener, why, points);
+        }
+        if copies > 0 {
+            inner.account.copied(listener, copies);
+        }
+        let mut batch = batch?;
+        let points = batch.len() as u64;
         let mut until = None;
         loop {
             batch = match inner.journal.append(batch).await {
@@ -298,6 +322,7 @@ impl Intake {
         for line in self.ledgers() {
             let label = |figure: Figure| figure.label("listener", line.listener.label());
             out.push(label(Figure::counter("skyline_relay_received_points_total", RECEIVED, line.received)));
+            out.push(label(Figure::counter("skyline_relay_copied_points_total", COPIED, line.copied)));
             out.push(label(Figure::counter("skyline_relay_logged_points_total", LOGGED, line.logged)));
             for (why, points) in line.refused.iter() {
                 let figure = Figure::counter("skyline_relay_refused_points_total", REFUSED, points);
@@ -314,6 +339,7 @@ impl Intake {
 }
 
 const RECEIVED: &str = "Points received: logged, refused, or on their way into the journal.";
+const COPIED: &str = "Points added because routing sends one on under several names.";
 const LOGGED: &str = "Points logged in the journal.";
 const REFUSED: &str = "Points (lines, items, frames) that were not taken, by reason.";
 

@@ -1,163 +1,279 @@
-//! From a metric's name to its set of destinations, once a batch. A known name costs one look-up,
-//! and none with `constant`.
+//! From a metric's name to where its points go, once a batch.
+//!
+//! A [`Router`] is a [`Routing`] compiled: for a name that it does not know it walks down the statements and
+//! makes a plan; a name that it knows costs one look, whatever the number of statements, and none where all
+//! names go to the same destinations. A point that goes on under several names becomes several samples.
 
-use crate::dest::address::Address;
-use crate::dest::{self, parse};
-use crate::ring::carbon::{Node, Ring};
-use papaya::HashMap;
-use skyline_conf::model::relay::{Method, Relay};
-use skyline_core::batch::{Batch, Origin, RouteSet, Routes, Sample};
+mod apply;
+mod names;
+mod plan;
+mod share;
+
+use crate::dest;
+use names::Names;
+use plan::{Plan, Targets};
+use share::Members;
+use skyline_conf::model::relay::Relay;
+use skyline_conf::routing::native;
+use skyline_conf::routing::walk::Act;
+use skyline_conf::routing::{Matcher, Names as NameForm, Routing, Statement, Target, Then};
+use skyline_core::batch::{Batch, Listener, Origin, RouteSet, Routes};
+use skyline_core::reject::RejectCounts;
 use skyline_journal::Journal;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::borrow::Cow;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Names whose set is remembered, about 130 MB of them at 60 bytes a name; beyond it the set is
-/// worked out for each point.
-const REMEMBERED: usize = 1 << 20;
-
-/// The `[relay]` section cannot be compiled.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A destination is wrong.
-    #[error(transparent)]
-    Destination(#[from] dest::Error),
-    /// Two nodes of a ring cannot be told apart.
-    #[error(
-        "relay.destinations: `{0}` and another destination have equal host and instance, which the ring \
-         cannot tell apart: give each an instance, as in {0}:a"
-    )]
-    SameNode(String),
-}
+/// Time between two log lines about points that fail a check.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// The compiled routing of one configuration.
 #[derive(Debug)]
 pub struct Router {
-    method: Compiled,
-    destinations: Vec<Address>,
+    routing: Routing,
+    /// Names of the destinations' readers.
+    readers: Vec<String>,
+    clusters: Vec<Members>,
+    /// Where points come in: from outside, the node's own, and those of aggregations.
+    doors: Vec<Door>,
+    journal: Journal,
+    /// Points that were given in turn.
+    turn: AtomicUsize,
+    /// When a point that failed a check was told last.
+    told: Mutex<Option<Instant>>,
 }
 
+/// A place at which points come in.
 #[derive(Debug)]
-enum Compiled {
-    /// All points to one set.
-    Constant(RouteSet),
-    /// By a ring.
-    Ring(Hashing),
+struct Door {
+    then: Then,
+    names: Names,
+    /// The set of all names, where they have one.
+    constant: Option<RouteSet>,
 }
 
-/// A ring with the sets that it leads to.
+/// What routing made of a batch.
 #[derive(Debug)]
-struct Hashing {
-    ring: Ring,
-    /// The set of names that start at each place of the ring.
-    sets: Vec<RouteSet>,
-    /// The sets of names seen, at most `capacity`.
-    names: HashMap<Box<[u8]>, RouteSet>,
-    remembered: AtomicUsize,
-    capacity: usize,
+pub struct Routed {
+    /// What is to be logged, if anything.
+    pub batch: Option<Batch>,
+    /// Who brought it in.
+    pub listener: Listener,
+    /// Points that were refused.
+    pub refused: RejectCounts,
+    /// Samples that were added because a point goes on under several names.
+    pub copies: u64,
+}
+
+/// A destination of a name, and how it came to that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    /// The name under which the point goes there.
+    pub name: String,
+    /// Index into [`Routing::destinations`].
+    pub destination: usize,
+    /// Index into [`Routing::clusters`].
+    pub cluster: usize,
+    /// Index into [`Routing::statements`]; `None`: an aggregation's own target.
+    pub statement: Option<usize>,
 }
 
 impl Router {
-    /// Compiles the section.
+    /// Compiles the `[relay]` section of the settings.
     ///
     /// # Errors
-    /// See [`Error`].
-    pub fn new(relay: &Relay, journal: &Journal) -> Result<Self, Error> {
-        Self::with_capacity(relay, journal, REMEMBERED)
+    /// See [`native::Error`].
+    pub fn of_settings(relay: &Relay, journal: &Journal) -> Result<Self, native::Error> {
+        let routing = native::routing(relay)?;
+        let readers = routing.destinations.iter().map(dest::reader_of).collect();
+        Ok(Self::new(routing, readers, journal))
     }
 
-    fn with_capacity(relay: &Relay, journal: &Journal, capacity: usize) -> Result<Self, Error> {
-        let destinations: Vec<Address> = parse(relay)?.into_iter().map(|(address, _)| address).collect();
-        let readers: Vec<String> = destinations.iter().map(Address::reader).collect();
-        let method = match relay.method {
-            Method::Constant => {
-                Compiled::Constant(journal.route_set(&readers.iter().map(String::as_str).collect::<Vec<_>>()))
+    /// Compiles `routing`. `readers`: the names of the readers of its destinations, in order.
+    #[must_use]
+    pub fn new(routing: Routing, readers: Vec<String>, journal: &Journal) -> Self {
+        Self::with_capacity(routing, readers, journal, names::CAPACITY)
+    }
+
+    fn with_capacity(routing: Routing, readers: Vec<String>, journal: &Journal, capacity: usize) -> Self {
+        let clusters = routing.clusters.iter().map(|c| Members::new(c, &routing.destinations)).collect();
+        let mut doors = vec![Then::FromTop, routing.own.clone()];
+        for statement in &routing.statements {
+            if let Statement::Aggregate(aggregation) = statement {
+                doors.push(aggregation.then.clone());
             }
-            Method::ConsistentHashing => {
-                let ring = ring(relay, &destinations)?;
-                let set = |place| {
-                    let nodes = ring.nodes_from(place).into_iter();
-                    journal.route_set(
-                        &nodes.filter_map(|i| readers.get(i).map(String::as_str)).collect::<Vec<_>>(),
-                    )
+        }
+        let mut router = Self {
+            routing,
+            readers,
+            clusters,
+            doors: Vec::new(),
+            journal: journal.clone(),
+            turn: AtomicUsize::new(0),
+            told: Mutex::default(),
+        };
+        for then in doors {
+            if router.doors.iter().all(|door| door.then != then) {
+                let constant = router.constant(&then);
+                router.doors.push(Door { then, names: Names::new(capacity), constant });
+            }
+        }
+        router
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub const fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// The set to which all points go that come in by `then`, if it does not depend on the name.
+    fn constant(&self, then: &Then) -> Option<RouteSet> {
+        let from = match then {
+            Then::FromTop if self.routing.names != NameForm::AsReceived => return None,
+            Then::FromTop => 0,
+            Then::From(from) => *from,
+            Then::Clusters(clusters) => return self.constant_set(clusters.iter().copied()),
+        };
+        let mut all = Vec::new();
+        for statement in self.routing.statements.get(from..).unwrap_or_default() {
+            match statement {
+                Statement::Route(route)
+                    if route.validate.is_none() && route.when == Matcher::everything() =>
+                {
+                    let Target::Clusters(clusters) = &route.to else { return None };
+                    all.extend(clusters);
+                    if route.stop {
+                        break;
+                    }
+                }
+                _ => return None,
+            }
+        }
+        self.constant_set(all.into_iter())
+    }
+
+    fn constant_set(&self, clusters: impl Iterator<Item = usize>) -> Option<RouteSet> {
+        let mut chosen = Vec::new();
+        for cluster in clusters.filter_map(|i| self.clusters.get(i)) {
+            if !cluster.takes_all() {
+                return None;
+            }
+            cluster.choose("", None, 0, &mut chosen);
+        }
+        Some(self.targets().set(&chosen, false))
+    }
+
+    fn targets(&self) -> Targets<'_> {
+        Targets { clusters: &self.clusters, readers: &self.readers, journal: &self.journal }
+    }
+
+    /// Routes a batch: live points from the top, the node's own by [`Routing::own`]; back-filled ones
+    /// go nowhere.
+    pub fn route(&self, batch: Batch) -> Routed {
+        match batch.source.origin {
+            Origin::Backfill => Routed::whole(batch, Routes::All(RouteSet(0))),
+            Origin::Live => self.enter(&Then::FromTop, batch),
+            Origin::Own => self.enter(&self.routing.own, batch),
+        }
+    }
+
+    /// Routes a batch that comes in by `then`. One that this routing does not know (it was changed meanwhile)
+    /// is from the top.
+    pub fn enter(&self, then: &Then, batch: Batch) -> Routed {
+        let known = self.doors.iter().find(|door| door.then == *then).or_else(|| self.doors.first());
+        let Some(door) = known else { return Routed::whole(batch, Routes::All(RouteSet(0))) };
+        match door.constant {
+            Some(set) => Routed::whole(batch, Routes::All(set)),
+            None => apply::apply(self, door, batch),
+        }
+    }
+
+    /// The name with which the walk begins.
+    fn on_entry<'n>(&self, then: &Then, name: &'n str) -> Cow<'n, str> {
+        match &self.routing.names {
+            NameForm::TagsNormalized if *then == Then::FromTop => tags_normalized(name),
+            NameForm::Cleaned { allowed } if *then == Then::FromTop => cleaned(name, allowed),
+            _ => Cow::Borrowed(name),
+        }
+    }
+
+    fn acts(&self, then: &Then, name: &str) -> Vec<Act<'_>> {
+        match then {
+            Then::FromTop => self.routing.walk(0, name),
+            Then::From(from) => self.routing.walk(*from, name),
+            Then::Clusters(_) => Vec::new(),
+        }
+    }
+
+    fn plan(&self, door: &Door, name: &[u8]) -> Plan {
+        let text = String::from_utf8_lossy(name);
+        let entry = self.on_entry(&door.then, &text);
+        if let Then::Clusters(clusters) = &door.then {
+            let mut chosen = Vec::new();
+            for cluster in clusters.iter().filter_map(|i| self.clusters.get(*i)) {
+                cluster.choose(&text, None, 0, &mut chosen);
+            }
+            return Plan::Same(self.targets().set(&chosen, false));
+        }
+        plan::plan(name, &entry, &self.acts(&door.then, &entry), self.targets())
+    }
+
+    /// Where a name that is received goes, in the order of the statements. Of members that take turns the next is
+    /// named. What a point must look like is left out.
+    #[must_use]
+    pub fn explain(&self, name: &str) -> Vec<Leg> {
+        let entry = self.on_entry(&Then::FromTop, name);
+        let mut legs = Vec::new();
+        for act in self.acts(&Then::FromTop, &entry) {
+            let Act::Route { statement, route, name, key } = act else { continue };
+            let Target::Clusters(clusters) = &route.to else { continue };
+            for cluster in clusters {
+                let mut chosen = Vec::new();
+                if let Some(members) = self.clusters.get(*cluster) {
+                    members.choose(&name, key.as_deref(), 0, &mut chosen);
+                }
+                let leg = |destination| Leg {
+                    name: name.clone(),
+                    destination,
+                    cluster: *cluster,
+                    statement: Some(statement),
                 };
-                let sets = (0..ring.len()).map(set).collect();
-                let (names, remembered) = (HashMap::new(), AtomicUsize::new(0));
-                Compiled::Ring(Hashing { ring, sets, names, remembered, capacity })
+                legs.extend(chosen.into_iter().map(leg));
             }
-        };
-        Ok(Self { method, destinations })
+        }
+        legs
     }
+}
 
-    /// The destinations, in the order of the settings.
-    #[must_use]
-    pub fn destinations(&self) -> &[Address] {
-        &self.destinations
-    }
-
-    /// Fills `batch.routes`. Back-filled points go nowhere.
-    pub fn route(&self, batch: &mut Batch) {
-        batch.routes = match (batch.source.origin, &self.method) {
-            (Origin::Backfill, _) => Routes::All(RouteSet(0)),
-            (Origin::Live | Origin::Own, Compiled::Constant(set)) => Routes::All(*set),
-            (Origin::Live | Origin::Own, Compiled::Ring(hashing)) => hashing.route(batch),
-        };
-    }
-
-    /// The destinations of a name, first choice first.
-    #[must_use]
-    pub fn explain(&self, name: &[u8]) -> Vec<&Address> {
-        match &self.method {
-            Compiled::Constant(_) => self.destinations.iter().collect(),
-            Compiled::Ring(hashing) => {
-                hashing.ring.nodes(name).into_iter().filter_map(|i| self.destinations.get(i)).collect()
-            }
+impl Router {
+    /// Says that a point does not look as its rule wants it; once a second at most.
+    fn tell_invalid(&self, name: &str, point: &str, pattern: &str) {
+        let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= TELL_EVERY) {
+            *last = Some(Instant::now());
+            tracing::warn!(name, point, pattern, "a point does not pass the validation of its rule");
         }
     }
 }
 
-/// The ring of the section's destinations.
-fn ring(relay: &Relay, destinations: &[Address]) -> Result<Ring, Error> {
-    let mut nodes: Vec<Node> = Vec::with_capacity(destinations.len());
-    for address in destinations {
-        let node = Node { host: address.host.clone(), instance: address.instance.clone() };
-        if nodes.contains(&node) {
-            return Err(Error::SameNode(address.to_string()));
-        }
-        nodes.push(node);
+impl Routed {
+    fn whole(mut batch: Batch, routes: Routes) -> Self {
+        batch.routes = routes;
+        let listener = batch.source.listener;
+        Self { batch: Some(batch), listener, refused: RejectCounts::default(), copies: 0 }
     }
-    Ok(Ring::new(nodes, relay.replication_factor as usize, relay.diverse_replicas))
 }
 
-impl Hashing {
-    fn route(&self, batch: &Batch) -> Routes {
-        let names = self.names.pin();
-        let set_of = |sample: &Sample| {
-            let name = batch.name(sample);
-            if let Some(set) = names.get(name) {
-                return *set;
-            }
-            let set = self.sets.get(self.ring.start(name)).copied().unwrap_or_default();
-            // A name that two threads see at the same time may be counted twice; the bound holds.
-            if self.remembered.load(Relaxed) < self.capacity {
-                self.remembered.fetch_add(1, Relaxed);
-                names.insert(name.into(), set);
-            }
-            set
-        };
-        let Some((first, rest)) = batch.samples.split_first() else { return Routes::All(RouteSet(0)) };
-        let first = set_of(first);
-        let mut sets = Vec::new();
-        for (at, sample) in rest.iter().enumerate() {
-            let set = set_of(sample);
-            if sets.is_empty() && set != first {
-                sets.reserve_exact(batch.len());
-                sets.resize(at + 1, first);
-            }
-            if !sets.is_empty() {
-                sets.push(set);
-            }
-        }
-        if sets.is_empty() { Routes::All(first) } else { Routes::PerSample(sets) }
-    }
+fn tags_normalized(name: &str) -> Cow<'_, str> {
+    skyline_conf::carbon::tags::normalize(name).map_or(Cow::Borrowed(name), Cow::Owned)
+}
+
+fn cleaned<'n>(name: &'n str, allowed: &str) -> Cow<'n, str> {
+    let mut out = String::with_capacity(name.len());
+    skyline_conf::crelay::clean::clean_name(name, allowed, &mut out);
+    if out == name { Cow::Borrowed(name) } else { Cow::Owned(out) }
 }
 
 #[cfg(test)]

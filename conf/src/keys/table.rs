@@ -21,6 +21,10 @@ pub(super) const SECTIONS: &[Section] = &[
     section("listen", "Where points come in. An empty list switches a kind of listener off."),
     section("journal", "The log that every point goes through before anything else sees it."),
     section("relay", "Where points are forwarded to."),
+    section(
+        "relay.files",
+        "The file of another relay that says how points are relayed, instead of method and destinations above. One at most.",
+    ),
     section("relay.sending", "How points are sent, unless a destination says otherwise."),
     section("window", "The rolling window of each metric."),
     section(
@@ -192,6 +196,37 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "The destinations, each host:port[:instance][:protocol] with protocol plaintext (default) or pickle, or a table with settings of its own.",
     ),
+    key(
+        "relay.reload_on_change",
+        Switch,
+        "",
+        "Read this file and the files of relay.files again when they have changed, as SIGHUP does. A file with a fault changes nothing.",
+    ),
+    key(
+        "relay.files.carbon_conf",
+        Path,
+        "",
+        "carbon's carbon.conf. relay-rules.conf, rewrite-rules.conf, aggregation-rules.conf, blacklist.conf and whitelist.conf are read from its folder. Its listeners count instead of those of [listen]. Empty: none.",
+    ),
+    key(
+        "relay.files.carbon_program",
+        Choice(&["relay", "aggregator"]),
+        "",
+        "Which sections of carbon.conf are read: relay = [relay], aggregator = [aggregator].",
+    ),
+    key(
+        "relay.files.carbon_instance",
+        Text,
+        "",
+        "Instance of carbon's --instance: the section [relay:INSTANCE] goes over [relay].",
+    ),
+    key(
+        "relay.files.c_relay_conf",
+        Path,
+        "",
+        "A file in carbon-c-relay's language. Its listen statements, if it has any, count instead of [listen]. Empty: none.",
+    ),
+    key("relay.files.relay_ng_conf", Path, "", "carbon-relay-ng's TOML. Empty: none."),
     key(
         "relay.sending.when_behind",
         Choice(&["spool", "block", "shed"]),

@@ -1,6 +1,7 @@
 //! `[relay]`: where points are forwarded to.
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Where points are forwarded to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,8 +15,38 @@ pub struct Relay {
     pub diverse_replicas: bool,
     /// The destinations.
     pub destinations: Vec<DestinationEntry>,
+    /// Whether the operator's relay files are read again when they change.
+    pub reload_on_change: bool,
+    /// A file of another relay that says how points are relayed, instead of the keys above.
+    pub files: Files,
     /// How points are sent, unless a destination says otherwise.
     pub sending: Sending,
+}
+
+/// The file of another relay; at most one is named, the others are empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Files {
+    /// carbon's `carbon.conf`; the files of rules lie beside it.
+    pub carbon_conf: PathBuf,
+    /// Which of carbon's programs it is read for.
+    pub carbon_program: CarbonProgram,
+    /// carbon's `--instance`.
+    pub carbon_instance: String,
+    /// A file in carbon-c-relay's language.
+    pub c_relay_conf: PathBuf,
+    /// carbon-relay-ng's TOML.
+    pub relay_ng_conf: PathBuf,
+}
+
+/// Which of carbon's programs a `carbon.conf` is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CarbonProgram {
+    /// carbon-relay.
+    Relay,
+    /// carbon-aggregator.
+    Aggregator,
 }
 
 /// How destinations are chosen for a metric.
@@ -96,7 +127,21 @@ impl Default for Relay {
             replication_factor: 1,
             diverse_replicas: true,
             destinations: Vec::new(),
+            reload_on_change: true,
+            files: Files::default(),
             sending: Sending::default(),
+        }
+    }
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            carbon_conf: PathBuf::new(),
+            carbon_program: CarbonProgram::Relay,
+            carbon_instance: "a".to_owned(),
+            c_relay_conf: PathBuf::new(),
+            relay_ng_conf: PathBuf::new(),
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct ListenerLedger {
     pub listener: Listener,
     /// Came in.
     pub received: u64,
+    /// Were added because a point goes on under several names.
+    pub copied: u64,
     /// Are in the journal.
     pub logged: u64,
     /// Were not taken, by reason.
@@ -45,10 +47,16 @@ pub struct ListenerLedger {
 }
 
 impl ListenerLedger {
-    /// Received and neither logged nor refused yet.
+    /// Received or copied, and neither logged nor refused yet.
     #[must_use]
     pub fn on_their_way(&self) -> u64 {
-        self.received.saturating_sub(self.logged + self.refused.total())
+        self.came().saturating_sub(self.logged + self.refused.total())
+    }
+
+    /// Received and copied.
+    #[must_use]
+    pub const fn came(&self) -> u64 {
+        self.received + self.copied
     }
 }
 
@@ -64,6 +72,7 @@ pub(super) struct Account {
 #[derive(Debug, Default)]
 struct Line {
     received: AtomicU64,
+    copied: AtomicU64,
     logged: AtomicU64,
     /// Of them, those of earlier runs.
     logged_before: AtomicU64,
@@ -107,6 +116,10 @@ impl Account {
         self.line(listener).received.fetch_add(points, Relaxed);
     }
 
+    pub(super) fn copied(&self, listener: Listener, points: u64) {
+        self.line(listener).copied.fetch_add(points, Relaxed);
+    }
+
     pub(super) fn logged(&self, listener: Listener, points: u64) {
         self.line(listener).logged.fetch_add(points, SeqCst);
     }
@@ -137,7 +150,8 @@ impl Account {
         for (why, counter) in Reject::ALL.into_iter().zip(&line.refused) {
             refused.add(why, counter.load(SeqCst));
         }
-        ListenerLedger { listener, received: line.received.load(SeqCst), logged, refused }
+        let (received, copied) = (line.received.load(SeqCst), line.copied.load(SeqCst));
+        ListenerLedger { listener, received, copied, logged, refused }
     }
 
     /// Saves the account if it has changed since the last save.
@@ -180,7 +194,8 @@ impl Account {
         };
         for line in lines {
             // What was on its way at the last save has been logged since, or is gone with the process.
-            self.received(line.listener, line.logged + line.refused.total());
+            self.received(line.listener, line.received);
+            self.copied(line.listener, line.copied);
             self.logged(line.listener, line.logged);
             for (why, points) in line.refused.iter() {
                 self.refused(line.listener, why, points);
@@ -190,12 +205,15 @@ impl Account {
     }
 }
 
-/// The file: a heading, `end SEQUENCE`, then a line for each listener: its name, `logged N` and
-/// `REASON N` for every reason that occurred.
+/// The file: a heading, `end SEQUENCE`, then a line for each listener: its name, `logged N`, `copied N` if there
+/// were any, and `REASON N` for every reason that occurred.
 fn written(end: u64, lines: &[ListenerLedger]) -> String {
     let mut text = format!("{HEADING}\nend {end}\n");
     for line in lines {
         text.push_str(&format!("{} logged {}", line.listener.label(), line.logged));
+        if line.copied > 0 {
+            text.push_str(&format!(" copied {}", line.copied));
+        }
         for (why, points) in line.refused.iter() {
             text.push_str(&format!(" {} {points}", why.label()));
         }
@@ -216,16 +234,16 @@ fn parsed(text: &str) -> Option<(u64, Vec<ListenerLedger>)> {
         let name = words.next()?;
         let listener = Listener::ALL.into_iter().find(|l| l.label() == name)?;
         let mut ledger =
-            ListenerLedger { listener, received: 0, logged: 0, refused: RejectCounts::default() };
+            ListenerLedger { listener, received: 0, copied: 0, logged: 0, refused: RejectCounts::default() };
         while let Some(word) = words.next() {
             let points: u64 = words.next()?.parse().ok()?;
-            if word == "logged" {
-                ledger.logged = points;
-            } else {
-                ledger.refused.add(Reject::ALL.into_iter().find(|why| why.label() == word)?, points);
+            match word {
+                "logged" => ledger.logged = points,
+                "copied" => ledger.copied = points,
+                _ => ledger.refused.add(Reject::ALL.into_iter().find(|why| why.label() == word)?, points),
             }
         }
-        ledger.received = ledger.logged + ledger.refused.total();
+        ledger.received = (ledger.logged + ledger.refused.total()).saturating_sub(ledger.copied);
         ledgers.push(ledger);
     }
     // The last line ends with its newline, or the file was cut.

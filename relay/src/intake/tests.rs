@@ -33,7 +33,7 @@ fn intake(dir: &Path, journal: &Journal) -> Intake {
         udp_when_full: WhenFull::Shed,
         clock: Clock::at(100.0),
     };
-    Intake::open(journal.clone(), Router::new(&Relay::default(), journal).unwrap(), options).unwrap()
+    Intake::open(journal.clone(), Router::of_settings(&Relay::default(), journal).unwrap(), options).unwrap()
 }
 
 fn batch(listener: Listener, points: usize) -> Batch {

@@ -77,7 +77,7 @@ impl Rig {
         };
         let (journal, _) = Journal::open_with(options, clock.clone())?;
         let reader = journal.reader("conformance", Scope::Everything)?;
-        let router = Router::new(&Relay::default(), &journal)?;
+        let router = Router::of_settings(&Relay::default(), &journal)?;
         let options = Options {
             state_dir: dir.path().to_owned(),
             when_full: listen.when_full,

@@ -67,7 +67,7 @@ impl Rig {
         };
         let (journal, _) = Journal::open(options).unwrap();
         let (flow, stop, tasks) = (Flow::default(), Stop::default(), TaskTracker::new());
-        let router = Router::new(relay, &journal).unwrap();
+        let router = Router::of_settings(relay, &journal).unwrap();
         let destinations =
             Destinations::start(relay, &journal, &flow, &Clock::system(), &tasks, &stop).unwrap();
         Self { journal, flow, destinations, stop, router, tasks }
@@ -83,8 +83,7 @@ impl Rig {
                 let name = format!("servers.web{:03}.cpu.user", number % 97);
                 builder.point(name.as_bytes(), 1_700_000_000.0, *number as f64).unwrap();
             }
-            let mut batch = builder.finish().unwrap();
-            self.router.route(&mut batch);
+            let batch = self.router.route(builder.finish().unwrap()).batch.unwrap();
             self.journal.append(batch).await.unwrap();
             tokio::task::yield_now().await;
         }

@@ -65,7 +65,7 @@ impl Node {
         change(&dir, &mut settings);
         let journal = journal(&dir);
         let reader = journal.reader("test", Scope::Everything).unwrap();
-        let router = Router::new(&Relay::default(), &journal).unwrap();
+        let router = Router::of_settings(&Relay::default(), &journal).unwrap();
         let options = Options {
             state_dir: dir.path().to_owned(),
             when_full: settings.when_full,

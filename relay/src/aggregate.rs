@@ -1,0 +1,4 @@
+//! Aggregates.
+
+/// Name of the reader.
+pub const READER: &str = "aggregate";

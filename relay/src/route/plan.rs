@@ -1,0 +1,268 @@
+//! What is to be done with the points of one name, worked out from the walk of it.
+
+use super::share::Members;
+use crate::aggregate;
+use skyline_conf::routing::pattern::Pattern;
+use skyline_conf::routing::walk::Act;
+use skyline_conf::routing::{Discard, Target};
+use skyline_core::batch::RouteSet;
+use skyline_core::reject::Reject;
+use skyline_journal::Journal;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Outcomes remembered for a name whose points differ; beyond them they are worked out for each point.
+const OUTCOMES: usize = 256;
+
+/// What is to be done with the points of a name.
+#[derive(Debug, Clone)]
+pub(super) enum Plan {
+    /// They go on as they are, to that set.
+    Same(RouteSet),
+    /// They are refused.
+    Refused(Reject),
+    /// They go on under several names or another one, or each point is a case of its own.
+    Steps(Arc<Steps>),
+}
+
+impl Plan {
+    /// To none of the destinations.
+    pub(super) const NOWHERE: Self = Self::Same(RouteSet(0));
+}
+
+/// The walk of a name as far as points are concerned.
+#[derive(Debug)]
+pub(super) struct Steps {
+    parts: Vec<Part>,
+    /// Product of the numbers of members among which choices move on.
+    turns: usize,
+    /// By the parts whose check a point fails, one bit each, and by its turn.
+    outcomes: Mutex<HashMap<(u64, usize), Arc<Outcome>>>,
+}
+
+#[derive(Debug)]
+struct Part {
+    check: Option<Check>,
+    what: What,
+}
+
+/// What the text `value timestamp` must look like.
+#[derive(Debug)]
+struct Check {
+    pattern: Pattern,
+    log: bool,
+    /// Whether a point that fails goes no further.
+    ends: bool,
+}
+
+#[derive(Debug)]
+enum What {
+    /// It goes to clusters under a name.
+    Send { name: Box<str>, key: Option<Box<str>>, clusters: Vec<usize> },
+    /// It is an input under a name.
+    Input { name: Box<str> },
+    /// It goes no further.
+    Discard(Reject),
+}
+
+/// What becomes of a point: its copies, each with a name and a set of destinations; or why it is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Each name once.
+    pub(super) copies: Vec<Copy>,
+    /// Why, if there is no copy.
+    pub(super) refused: Option<Reject>,
+}
+
+/// A point under one name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Copy {
+    /// `None`: the one that was received.
+    pub(super) name: Option<Box<str>>,
+    pub(super) set: RouteSet,
+}
+
+/// What plans are made with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Targets<'a> {
+    pub(super) clusters: &'a [Members],
+    /// Names of the destinations' readers.
+    pub(super) readers: &'a [String],
+    pub(super) journal: &'a Journal,
+}
+
+impl Targets<'_> {
+    /// The set of these destinations, and of the aggregator if the point is an input.
+    pub(super) fn set(self, destinations: &[usize], is_input: bool) -> RouteSet {
+        let readers = destinations.iter().filter_map(|i| self.readers.get(*i)).map(String::as_str);
+        let readers: Vec<&str> = readers.chain(is_input.then_some(aggregate::READER)).collect();
+        self.journal.route_set(&readers)
+    }
+}
+
+/// Makes the plan of a name. `received`: how it came in; `cleaned`: how it is called on entry.
+pub(super) fn plan(received: &[u8], cleaned: &str, acts: &[Act<'_>], targets: Targets<'_>) -> Plan {
+    let parts: Vec<Part> = acts.iter().filter_map(part).take(u64::BITS as usize).collect();
+    let steps = Steps { turns: turns(&parts, targets), parts, outcomes: Mutex::default() };
+    if steps.turns > 1 || steps.parts.iter().any(|part| part.check.is_some()) {
+        return Plan::Steps(Arc::new(steps));
+    }
+    let outcome = steps.work_out(0, 0, received, cleaned, targets);
+    match (outcome.copies.as_slice(), outcome.refused) {
+        ([], Some(why)) => Plan::Refused(why),
+        ([Copy { name: None, set }], _) => Plan::Same(*set),
+        _ => {
+            steps.outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert((0, 0), Arc::new(outcome));
+            Plan::Steps(Arc::new(steps))
+        }
+    }
+}
+
+fn turns(parts: &[Part], targets: Targets<'_>) -> usize {
+    let clusters = parts.iter().flat_map(|part| match &part.what {
+        What::Send { clusters, .. } => clusters.as_slice(),
+        _ => &[],
+    });
+    let each = clusters.filter_map(|i| targets.clusters.get(*i)).map(Members::turns);
+    each.fold(
+        1,
+        |product: usize, turns| {
+            if product.is_multiple_of(turns) { product } else { product.saturating_mul(turns) }
+        },
+    )
+}
+
+fn part(act: &Act<'_>) -> Option<Part> {
+    match act {
+        Act::Renamed { .. } => None,
+        Act::Input { name, .. } => {
+            Some(Part { check: None, what: What::Input { name: name.as_str().into() } })
+        }
+        Act::Route { route, name, key, .. } => {
+            let has_targets = !matches!(&route.to, Target::Clusters(clusters) if clusters.is_empty());
+            let check = route.validate.as_ref().map(|validate| Check {
+                pattern: validate.pattern.clone(),
+                log: validate.log,
+                ends: !has_targets,
+            });
+            let what = match &route.to {
+                Target::Clusters(clusters) => What::Send {
+                    name: name.as_str().into(),
+                    key: key.as_deref().map(Into::into),
+                    clusters: clusters.clone(),
+                },
+                Target::Discard(why) => What::Discard(reason(*why)),
+            };
+            Some(Part { check, what })
+        }
+    }
+}
+
+const fn reason(why: Discard) -> Reject {
+    match why {
+        Discard::Blacklisted => Reject::Blacklisted,
+        Discard::NotWhitelisted => Reject::NotWhitelisted,
+        Discard::Blackhole => Reject::Blackhole,
+    }
+}
+
+impl Steps {
+    /// What becomes of a point whose line says `value timestamp`. `turn` counts points. Points that fail a check that
+    /// is to be logged are passed to `failed`.
+    pub(super) fn outcome(
+        &self,
+        point: &str,
+        turn: usize,
+        names: (&[u8], &str),
+        targets: Targets<'_>,
+        mut failed: impl FnMut(&Pattern),
+    ) -> Arc<Outcome> {
+        let mut fails = 0_u64;
+        for (bit, part) in self.parts.iter().enumerate() {
+            if let Some(check) = &part.check
+                && !check.pattern.is_match(point)
+            {
+                fails |= 1 << bit;
+                if check.log {
+                    failed(&check.pattern);
+                }
+                if check.ends {
+                    break;
+                }
+            }
+        }
+        let turn = turn % self.turns.max(1);
+        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outcome) = outcomes.get(&(fails, turn)) {
+            return Arc::clone(outcome);
+        }
+        let outcome = Arc::new(self.work_out(fails, turn, names.0, names.1, targets));
+        if outcomes.len() < OUTCOMES {
+            outcomes.insert((fails, turn), Arc::clone(&outcome));
+        }
+        outcome
+    }
+
+    fn work_out(
+        &self,
+        fails: u64,
+        turn: usize,
+        received: &[u8],
+        cleaned: &str,
+        targets: Targets<'_>,
+    ) -> Outcome {
+        // Names in the order in which they come up, with their destinations and whether they are inputs.
+        let mut names: Vec<Named<'_>> = Vec::new();
+        let mut refused = None;
+        for (bit, part) in self.parts.iter().enumerate() {
+            let is_failed = fails & 1 << bit != 0;
+            match &part.what {
+                _ if is_failed => {
+                    refused = Some(Reject::Invalid);
+                    if part.check.as_ref().is_some_and(|check| check.ends) {
+                        break;
+                    }
+                }
+                What::Send { clusters, .. } if clusters.is_empty() => {}
+                What::Send { name, key, clusters } => {
+                    let (_, chosen, _) = place(&mut names, name);
+                    for cluster in clusters.iter().filter_map(|i| targets.clusters.get(*i)) {
+                        cluster.choose(name, key.as_deref(), turn, chosen);
+                    }
+                }
+                What::Input { name } => place(&mut names, name).2 = true,
+                What::Discard(why) => {
+                    refused = Some(*why);
+                    break;
+                }
+            }
+        }
+        let as_received = |name: &str| if name.as_bytes() == received { None } else { Some(name.into()) };
+        let mut copies: Vec<Copy> = names
+            .into_iter()
+            .map(|(name, chosen, is_input)| Copy {
+                name: as_received(name),
+                set: targets.set(&chosen, is_input),
+            })
+            .collect();
+        if copies.is_empty() && refused.is_none() {
+            // No statement wants it: it is kept for the window.
+            copies.push(Copy { name: as_received(cleaned), set: RouteSet(0) });
+        }
+        let refused = refused.filter(|_| copies.is_empty());
+        Outcome { copies, refused }
+    }
+}
+
+/// A name with its destinations, and whether it is an input.
+type Named<'n> = (&'n str, Vec<usize>, bool);
+
+/// The entry of a name, new if need be.
+fn place<'n, 'v>(names: &'v mut Vec<Named<'n>>, name: &'n str) -> &'v mut Named<'n> {
+    let at = names.iter().position(|(known, ..)| *known == name).unwrap_or(names.len());
+    if at == names.len() {
+        names.push((name, Vec::new(), false));
+    }
+    #[expect(clippy::indexing_slicing, reason = "found, or just added")]
+    &mut names[at]
+}
