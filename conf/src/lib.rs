@@ -17,4 +17,5 @@ pub mod model;
 mod nearest;
 pub mod reference;
 pub mod relay_ng;
+pub mod relaying;
 pub mod routing;

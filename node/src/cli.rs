@@ -2,17 +2,19 @@
 #![expect(clippy::print_stderr, reason = "commands speak to a person")]
 
 mod check;
+mod config;
 mod demo;
 mod http;
 mod output;
+mod route;
 mod run;
 mod seed;
 mod send;
 mod status;
 mod version;
 
-use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
+pub(crate) use config::Config;
 use std::process::ExitCode;
 
 /// Usage or settings are wrong (sysexits EX_USAGE).
@@ -40,6 +42,17 @@ enum Command {
         #[command(flatten)]
         config: Config,
         /// Print findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print where metrics go with these settings, statement by statement
+    Route {
+        #[command(flatten)]
+        config: Config,
+        /// Names of metrics
+        #[arg(required = true, value_name = "METRIC")]
+        metrics: Vec<String>,
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -83,38 +96,15 @@ enum Command {
     },
 }
 
-/// Where the settings are.
-#[derive(Debug, Clone, Args)]
-struct Config {
-    /// Settings file; without it all settings have their defaults
-    #[arg(long, value_name = "FILE", env = "SKYLINE_CONFIG")]
-    config: Option<PathBuf>,
-}
-
-impl Config {
-    /// ` --config FILE` as it has to be repeated in a command that is printed.
-    fn argument(&self) -> String {
-        self.config.as_ref().map_or_else(String::new, |path| format!(" --config {}", path.display()))
-    }
-
-    fn load(&self) -> anyhow::Result<skyline_conf::load::Loaded> {
-        Ok(skyline_conf::load::load(self.config.as_deref(), &environment())?)
-    }
-}
-
-/// The variables. One that is not UTF-8 is no setting, or a wrong one that is named as it can be shown.
-fn environment() -> Vec<(String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
-        .collect()
-}
-
 /// Parses the command line and runs the command.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Run(config) => run::run(&config),
-        Command::Check { config, json } => check::check(config.config.as_deref(), json).map(exit_of),
+        Command::Check { config, json } => check::check(&config, json).map(exit_of),
+        Command::Route { config, metrics, json } => {
+            route::route(&config, &metrics, json).map(|()| ExitCode::SUCCESS)
+        }
         Command::Status { config, address, json } => {
             block_on(status::status(&config, address, json)).map(exit_of)
         }

@@ -34,7 +34,7 @@ pub struct Router {
     routing: Routing,
     /// Names of the destinations' readers.
     readers: Vec<String>,
-    clusters: Vec<Members>,
+    choices: Choices,
     /// Where points come in: from outside, the node's own, and those of aggregations.
     doors: Vec<Door>,
     journal: Journal,
@@ -66,19 +66,6 @@ pub struct Routed {
     pub copies: u64,
 }
 
-/// A destination of a name, and how it came to that.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leg {
-    /// The name under which the point goes there.
-    pub name: String,
-    /// Index into [`Routing::destinations`].
-    pub destination: usize,
-    /// Index into [`Routing::clusters`].
-    pub cluster: usize,
-    /// Index into [`Routing::statements`]; `None`: an aggregation's own target.
-    pub statement: Option<usize>,
-}
-
 impl Router {
     /// Compiles the `[relay]` section of the settings.
     ///
@@ -97,7 +84,7 @@ impl Router {
     }
 
     fn with_capacity(routing: Routing, readers: Vec<String>, journal: &Journal, capacity: usize) -> Self {
-        let clusters = routing.clusters.iter().map(|c| Members::new(c, &routing.destinations)).collect();
+        let choices = Choices::new(&routing);
         let mut doors = vec![Then::FromTop, routing.own.clone()];
         for statement in &routing.statements {
             if let Statement::Aggregate(aggregation) = statement {
@@ -107,7 +94,7 @@ impl Router {
         let mut router = Self {
             routing,
             readers,
-            clusters,
+            choices,
             doors: Vec::new(),
             journal: journal.clone(),
             turn: AtomicUsize::new(0),
@@ -156,7 +143,7 @@ impl Router {
 
     fn constant_set(&self, clusters: impl Iterator<Item = usize>) -> Option<RouteSet> {
         let mut chosen = Vec::new();
-        for cluster in clusters.filter_map(|i| self.clusters.get(i)) {
+        for cluster in clusters.filter_map(|i| self.choices.clusters.get(i)) {
             if !cluster.takes_all() {
                 return None;
             }
@@ -166,7 +153,7 @@ impl Router {
     }
 
     fn targets(&self) -> Targets<'_> {
-        Targets { clusters: &self.clusters, readers: &self.readers, journal: &self.journal }
+        Targets { clusters: &self.choices.clusters, readers: &self.readers, journal: &self.journal }
     }
 
     /// Routes a batch: live points from the top, the node's own by [`Routing::own`]; back-filled ones
@@ -192,11 +179,7 @@ impl Router {
 
     /// The name with which the walk begins.
     fn on_entry<'n>(&self, then: &Then, name: &'n str) -> Cow<'n, str> {
-        match &self.routing.names {
-            NameForm::TagsNormalized if *then == Then::FromTop => tags_normalized(name),
-            NameForm::Cleaned { allowed } if *then == Then::FromTop => cleaned(name, allowed),
-            _ => Cow::Borrowed(name),
-        }
+        if *then == Then::FromTop { self.choices.on_entry(name) } else { Cow::Borrowed(name) }
     }
 
     fn acts(&self, then: &Then, name: &str) -> Vec<Act<'_>> {
@@ -212,38 +195,49 @@ impl Router {
         let entry = self.on_entry(&door.then, &text);
         if let Then::Clusters(clusters) = &door.then {
             let mut chosen = Vec::new();
-            for cluster in clusters.iter().filter_map(|i| self.clusters.get(*i)) {
+            for cluster in clusters.iter().filter_map(|i| self.choices.clusters.get(*i)) {
                 cluster.choose(&text, None, 0, &mut chosen);
             }
             return Plan::Same(self.targets().set(&chosen, false));
         }
         plan::plan(name, &entry, &self.acts(&door.then, &entry), self.targets())
     }
+}
 
-    /// Where a name that is received goes, in the order of the statements. Of members that take turns the next is
-    /// named. What a point must look like is left out.
+/// What a routing chooses for names, without a journal: for who wants to know where metrics go.
+#[derive(Debug)]
+pub struct Choices {
+    names: NameForm,
+    clusters: Vec<Members>,
+}
+
+impl Choices {
+    /// The choices of `routing`.
     #[must_use]
-    pub fn explain(&self, name: &str) -> Vec<Leg> {
-        let entry = self.on_entry(&Then::FromTop, name);
-        let mut legs = Vec::new();
-        for act in self.acts(&Then::FromTop, &entry) {
-            let Act::Route { statement, route, name, key } = act else { continue };
-            let Target::Clusters(clusters) = &route.to else { continue };
-            for cluster in clusters {
-                let mut chosen = Vec::new();
-                if let Some(members) = self.clusters.get(*cluster) {
-                    members.choose(&name, key.as_deref(), 0, &mut chosen);
-                }
-                let leg = |destination| Leg {
-                    name: name.clone(),
-                    destination,
-                    cluster: *cluster,
-                    statement: Some(statement),
-                };
-                legs.extend(chosen.into_iter().map(leg));
-            }
+    pub fn new(routing: &Routing) -> Self {
+        let clusters = routing.clusters.iter().map(|c| Members::new(c, &routing.destinations)).collect();
+        Self { names: routing.names.clone(), clusters }
+    }
+
+    /// The name with which the walk of a name that is received begins.
+    #[must_use]
+    pub fn on_entry<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        match &self.names {
+            NameForm::AsReceived => Cow::Borrowed(name),
+            NameForm::TagsNormalized => tags_normalized(name),
+            NameForm::Cleaned { allowed } => cleaned(name, allowed),
         }
-        legs
+    }
+
+    /// The destinations of a name in a cluster, first choice first: indexes into [`Routing::destinations`]. Of
+    /// members that take turns, the first. `key`: what is hashed instead of the name.
+    #[must_use]
+    pub fn choose(&self, cluster: usize, name: &str, key: Option<&str>) -> Vec<usize> {
+        let mut chosen = Vec::new();
+        if let Some(members) = self.clusters.get(cluster) {
+            members.choose(name, key, 0, &mut chosen);
+        }
+        chosen
     }
 }
 

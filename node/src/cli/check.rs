@@ -136,27 +136,27 @@ impl Report {
 }
 
 /// Checks and prints; `true` if a node can run with these settings.
-pub(super) fn check(config: Option<&Path>, json: bool) -> anyhow::Result<bool> {
+pub(super) fn check(config: &super::Config, json: bool) -> anyhow::Result<bool> {
     let mut report = Report::new(json);
-    let running = all(config, &super::environment(), &mut report)?;
+    let running = all(config, &mut report)?;
     if json {
         say!("{}", serde_json::to_string_pretty(&report.lines)?)?;
     } else {
-        say!("{}", summary(&report, config, running, &program()))?;
+        say!("{}", summary(&report, &config.argument(), running, &program()))?;
     }
     Ok(report.is_usable())
 }
 
 /// Runs all checks; whether a node answers that runs already.
-fn all(config: Option<&Path>, environment: &[(String, String)], report: &mut Report) -> anyhow::Result<bool> {
-    let loaded = match skyline_conf::load::load(config, environment) {
+fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
+    let loaded = match config.load() {
         Ok(loaded) => loaded,
         Err(error) => {
             unreadable(&error, report);
             return Ok(false);
         }
     };
-    read(config, &loaded, report);
+    read(config.config.as_deref(), &loaded, report);
     let settings = &loaded.settings;
     disk::check(settings, &Clock::system(), report);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -223,15 +223,14 @@ fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) {
     }
 }
 
-fn summary(report: &Report, config: Option<&Path>, running: bool, program: &str) -> String {
+fn summary(report: &Report, arguments: &str, running: bool, program: &str) -> String {
     let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
-    let file = config.map_or_else(String::new, |path| format!(" --config {}", path.display()));
     let next = match (report.is_usable(), running) {
-        (true, false) => format!("{program} run{file}"),
+        (true, false) => format!("{program} run{arguments}"),
         (true, true) => {
-            format!("a node runs; to use changed settings restart it, then {program} status{file}")
+            format!("a node runs; to use changed settings restart it, then {program} status{arguments}")
         }
-        (false, _) => format!("mend what is marked `problem`, then {program} check{file}"),
+        (false, _) => format!("mend what is marked `problem`, then {program} check{arguments}"),
     };
     format!(
         "\n{} ok, {}, {}: {}\nnext: {next}",

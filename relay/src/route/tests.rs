@@ -54,7 +54,7 @@ fn constant_sends_everything_everywhere_but_history() {
     assert_eq!(routes(&router, Origin::Live, &["m", "n"]), both);
     assert_eq!(routes(&router, Origin::Own, &["m"]), both);
     assert_eq!(routes(&router, Origin::Backfill, &["m"]), Routes::All(RouteSet(0)));
-    assert_eq!(router.explain("m").len(), 2);
+    assert_eq!(router.choices.choose(0, "m", None), [0, 1]);
     assert_eq!(router.doors[0].names.len(), 0, "no name has to be remembered");
     for method in [Method::Constant, Method::ConsistentHashing] {
         let nowhere = Router::of_settings(&relay(method, 1, &[]), &journal).unwrap();
@@ -75,9 +75,9 @@ fn hashing_gives_each_name_the_set_of_its_nodes() {
         let readers: Vec<String> = routing.destinations.iter().map(dest::reader_of).collect();
         let router = Router::with_capacity(routing, readers.clone(), &journal, capacity);
         let set_of = |name: &&str| {
-            let legs = router.explain(name);
-            assert_eq!(legs.len(), 2);
-            let readers: Vec<&str> = legs.iter().map(|leg| readers[leg.destination].as_str()).collect();
+            let chosen = router.choices.choose(0, name, None);
+            assert_eq!(chosen.len(), 2);
+            let readers: Vec<&str> = chosen.iter().map(|i| readers[*i].as_str()).collect();
             journal.route_set(&readers)
         };
         let expected: Vec<RouteSet> = names.iter().map(set_of).collect();

@@ -48,9 +48,9 @@ fn each_finding_is_a_line() {
 
 #[test]
 fn a_file_that_is_not_there() {
-    let path = Path::new("/nonexistent/skyline.toml");
+    let config = super::super::Config::of_file("/nonexistent/skyline.toml");
     let mut report = Report::new(true);
-    assert!(!all(Some(path), &[], &mut report).unwrap());
+    assert!(!all(&config, &mut report).unwrap());
     assert!(!report.is_usable());
     assert!(report.lines[0].to_string().contains("/nonexistent/skyline.toml"), "{:?}", report.lines);
 }
@@ -60,7 +60,7 @@ fn the_summary_says_what_comes_next() {
     let check = |fill: &dyn Fn(&mut Report), running, expected: &str| {
         let mut report = Report::new(true);
         fill(&mut report);
-        assert_eq!(summary(&report, Some(Path::new("/s.toml")), running, "skyline"), expected);
+        assert_eq!(summary(&report, " --config /s.toml", running, "skyline"), expected);
     };
     check(
         &|r| r.ok("a", "b"),

@@ -1,0 +1,155 @@
+//! How points are relayed, wherever that is written: in the settings, or in the files of another relay.
+
+use crate::model::Settings;
+use crate::model::listen::Listen;
+use crate::model::relay::{DestinationEntry, Files, Sending};
+use crate::routing::{Routing, native};
+use std::fmt;
+use std::path::PathBuf;
+
+/// What listeners, router and destinations are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relaying {
+    /// Where points go.
+    pub routing: Routing,
+    /// How they are sent, for each of its destinations.
+    pub sending: Vec<Sending>,
+    /// Where points come in.
+    pub listen: Listen,
+    /// What is read and not done as it is written, or is odd.
+    pub notes: Vec<Note>,
+    /// Every file that was read besides the settings, to be looked at for changes.
+    pub files: Vec<PathBuf>,
+}
+
+/// Something in a relay's file that is read and not done as it is written, or is odd; and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// File and line, or the key.
+    pub place: String,
+    /// What is so.
+    pub message: String,
+    /// What to do; empty: nothing.
+    pub advice: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        if self.advice.is_empty() { Ok(()) } else { write!(f, "; {}", self.advice) }
+    }
+}
+
+/// What is written cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The `[relay]` section.
+    #[error(transparent)]
+    Native(#[from] native::Error),
+    /// More than one file of another relay.
+    #[error("relay.files: {first} and {second} are both set; name one")]
+    TwoFiles {
+        /// A key.
+        first: &'static str,
+        /// Another.
+        second: &'static str,
+    },
+    /// A file of another relay, and destinations in the settings.
+    #[error(
+        "{key} is set and relay.destinations too: destinations come from that file alone; remove one of the two"
+    )]
+    BothWays {
+        /// The key of the file.
+        key: &'static str,
+    },
+}
+
+/// Reads how points are relayed.
+///
+/// # Errors
+/// See [`Error`]; it names file, line and what is wrong.
+pub fn read(settings: &Settings) -> Result<Relaying, Error> {
+    let relay = &settings.relay;
+    let Files { carbon_conf, c_relay_conf, relay_ng_conf, .. } = &relay.files;
+    let named = [
+        ("relay.files.carbon_conf", carbon_conf),
+        ("relay.files.c_relay_conf", c_relay_conf),
+        ("relay.files.relay_ng_conf", relay_ng_conf),
+    ];
+    let mut named = named.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()).map(|(key, _)| key);
+    let Some(key) = named.next() else { return native(settings) };
+    if let Some(second) = named.next() {
+        return Err(Error::TwoFiles { first: key, second });
+    }
+    if !relay.destinations.is_empty() {
+        return Err(Error::BothWays { key });
+    }
+    native(settings)
+}
+
+/// The `[relay]` section.
+fn native(settings: &Settings) -> Result<Relaying, Error> {
+    let relay = &settings.relay;
+    let routing = native::routing(relay)?;
+    let sending = relay.destinations.iter().map(|entry| sending_of(entry, &relay.sending)).collect();
+    Ok(Relaying { routing, sending, listen: settings.listen.clone(), notes: Vec::new(), files: Vec::new() })
+}
+
+/// How points are sent to a destination of the settings.
+fn sending_of(entry: &DestinationEntry, usual: &Sending) -> Sending {
+    let mut sending = usual.clone();
+    if let DestinationEntry::Table(table) = entry {
+        sending.when_behind = table.when_behind.unwrap_or(sending.when_behind);
+        sending.mark_points = table.mark_points.unwrap_or(sending.mark_points);
+        sending.catch_up_points_per_second =
+            table.catch_up_points_per_second.unwrap_or(sending.catch_up_points_per_second);
+    }
+    sending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::relay::DestinationTable;
+
+    #[test]
+    fn a_destination_may_have_settings_of_its_own() {
+        let mut settings = Settings::default();
+        let table = DestinationTable {
+            address: "b:2".to_owned(),
+            when_behind: None,
+            mark_points: Some(7),
+            catch_up_points_per_second: None,
+        };
+        settings.relay.destinations =
+            vec![DestinationEntry::Address("a:1".to_owned()), DestinationEntry::Table(table)];
+        let relaying = read(&settings).unwrap();
+        let marks: Vec<u64> = relaying.sending.iter().map(|sending| sending.mark_points).collect();
+        assert_eq!(marks, [Sending::default().mark_points, 7]);
+        assert_eq!(relaying.routing.destinations.len(), 2);
+    }
+
+    #[test]
+    fn one_way_of_saying_it() {
+        let check = |change: &dyn Fn(&mut Settings), expected: &str| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            let error = read(&settings).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(
+            &|settings| {
+                settings.relay.files.carbon_conf = "a".into();
+                settings.relay.files.c_relay_conf = "b".into();
+            },
+            "carbon_conf and relay.files.c_relay_conf",
+        );
+        check(
+            &|settings| {
+                settings.relay.files.carbon_conf = "a".into();
+                settings.relay.destinations = vec![DestinationEntry::Address("a:1".to_owned())];
+            },
+            "relay.destinations too",
+        );
+    }
+}
