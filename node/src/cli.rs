@@ -49,10 +49,10 @@ enum Command {
     Route {
         #[command(flatten)]
         config: Config,
-        /// Names of metrics
-        #[arg(required = true, value_name = "METRIC")]
+        /// Names of metrics; without any they are read from standard input, one a line
+        #[arg(value_name = "METRIC")]
         metrics: Vec<String>,
-        /// Print JSON
+        /// Print a JSON object for each metric, on a line
         #[arg(long)]
         json: bool,
     },

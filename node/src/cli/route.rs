@@ -1,19 +1,19 @@
 //! `skyline route`: where metrics go, and why.
 
 use super::output::say;
-use anyhow::Context as _;
 use serde::Serialize;
 use skyline_conf::relaying;
 use skyline_conf::routing::walk::Act;
-use skyline_conf::routing::{Routing, Target};
+use skyline_conf::routing::{Discard, Route, Routing, Target};
 use skyline_relay::route::Choices;
+use std::io::BufRead;
 
 /// What happens to a metric.
 #[derive(Debug, Serialize)]
 struct Told {
     metric: String,
     steps: Vec<Step>,
-    /// Distinct destinations, as they are written.
+    /// Each once, as they are written.
     destinations: Vec<String>,
 }
 
@@ -23,85 +23,97 @@ struct Step {
     /// Counted from 1.
     statement: usize,
     what: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    to: Vec<Share>,
+}
+
+/// What a cluster chooses.
+#[derive(Debug, Serialize)]
+struct Share {
+    cluster: String,
     destinations: Vec<String>,
 }
 
-/// Prints where each metric goes.
+/// Prints where each metric goes; none: those on standard input, one a line.
 pub(super) fn route(config: &super::Config, metrics: &[String], json: bool) -> anyhow::Result<()> {
     let settings = config.load()?.settings;
     let routing = relaying::read(&settings)?.routing;
     let choices = Choices::new(&routing);
-    let told: Vec<Told> = metrics.iter().map(|metric| tell(&routing, &choices, metric)).collect();
-    if json {
-        return say!("{}", serde_json::to_string_pretty(&told).context("JSON")?);
+    let tell = |metric: &str| {
+        let told = tell(&routing, &choices, metric);
+        if json { say!("{}", serde_json::to_string(&told)?) } else { print(&told) }
+    };
+    if metrics.is_empty() {
+        return std::io::stdin().lock().lines().try_for_each(|line| tell(line?.trim_end_matches('\r')));
     }
-    for told in told {
-        say!("{}", told.metric)?;
-        for step in &told.steps {
-            let to = if step.destinations.is_empty() {
-                String::new()
-            } else {
-                format!(" -> {}", step.destinations.join(", "))
-            };
-            say!("  {:>3}  {}{to}", step.statement, step.what)?;
-        }
-        match told.destinations.as_slice() {
-            [] => say!("  goes to no destination")?,
-            [one] => say!("  goes to {one}")?,
-            all => say!("  goes to {} destinations: {}", all.len(), all.join(", "))?,
-        }
+    metrics.iter().try_for_each(|metric| tell(metric))
+}
+
+fn print(told: &Told) -> anyhow::Result<()> {
+    say!("{}", told.metric)?;
+    for step in &told.steps {
+        let to: Vec<String> = step
+            .to
+            .iter()
+            .map(|share| format!("{} ({})", share.cluster, share.destinations.join(", ")))
+            .collect();
+        say!("  {:>3}  {}{}", step.statement, step.what, to.join(", "))?;
     }
-    Ok(())
+    match told.destinations.as_slice() {
+        [] => say!("  goes to no destination"),
+        [one] => say!("  goes to {one}"),
+        all => say!("  goes to {} destinations: {}", all.len(), all.join(", ")),
+    }
 }
 
 fn tell(routing: &Routing, choices: &Choices, metric: &str) -> Told {
-    let label = |index: usize| routing.destinations.get(index).map_or_else(String::new, |d| d.label.clone());
     let mut destinations: Vec<String> = Vec::new();
     let mut steps = Vec::new();
     for act in routing.walk(0, &choices.on_entry(metric)) {
-        let step = match act {
-            Act::Renamed { statement, name } => {
-                Step { statement, what: format!("is renamed to {name}"), destinations: Vec::new() }
+        let (statement, what, to) = match act {
+            Act::Renamed { statement, name } => (statement, format!("is renamed to {name}"), Vec::new()),
+            Act::Input { statement, outputs, .. } => {
+                (statement, format!("is an input of {}", outputs.join(", ")), Vec::new())
             }
-            Act::Input { statement, outputs, .. } => Step {
-                statement,
-                what: format!("is an input of {}", outputs.join(", ")),
-                destinations: Vec::new(),
-            },
-            Act::Route { statement, route, name, key } => match &route.to {
-                Target::Discard(why) => {
-                    Step { statement, what: format!("is thrown away: {why:?}"), destinations: Vec::new() }
-                }
-                Target::Clusters(clusters) => {
-                    let names: Vec<&str> = clusters
-                        .iter()
-                        .filter_map(|i| routing.clusters.get(*i))
-                        .map(|c| c.name.as_str())
-                        .collect();
-                    let chosen: Vec<String> = clusters
-                        .iter()
-                        .flat_map(|cluster| choices.choose(*cluster, &name, key.as_deref()))
-                        .map(label)
-                        .collect();
-                    let valid = route.validate.as_ref().map_or_else(String::new, |validate| {
-                        format!(" if `value timestamp` matches {}", validate.pattern.as_str())
-                    });
-                    let what = if names.is_empty() {
-                        format!("is checked{valid}")
-                    } else {
-                        format!("goes to {}{valid}", names.join(", "))
-                    };
-                    for one in &chosen {
-                        if !destinations.contains(one) {
-                            destinations.push(one.clone());
-                        }
-                    }
-                    Step { statement, what, destinations: chosen }
-                }
-            },
+            Act::Route { statement, route, name, key } => {
+                let to = shares(routing, choices, route, &name, key.as_deref());
+                (statement, said(route), to)
+            }
         };
-        steps.push(Step { statement: step.statement + 1, ..step });
+        for one in to.iter().flat_map(|share| &share.destinations) {
+            if !destinations.contains(one) {
+                destinations.push(one.clone());
+            }
+        }
+        steps.push(Step { statement: statement + 1, what, to });
     }
     Told { metric: metric.to_owned(), steps, destinations }
+}
+
+/// What a statement does, to be followed by its clusters.
+fn said(route: &Route) -> String {
+    let valid = route
+        .validate
+        .as_ref()
+        .map(|validate| format!("if its value and time match {}, ", validate.pattern.as_str()))
+        .unwrap_or_default();
+    match &route.to {
+        Target::Clusters(clusters) if clusters.is_empty() => format!("{valid}goes on"),
+        Target::Clusters(_) => format!("{valid}goes to "),
+        Target::Discard(Discard::Blacklisted) => format!("{valid}is refused: it is on the black list"),
+        Target::Discard(Discard::NotWhitelisted) => format!("{valid}is refused: it is not on the white list"),
+        Target::Discard(Discard::Blackhole) => format!("{valid}is thrown away"),
+    }
+}
+
+fn shares(routing: &Routing, choices: &Choices, route: &Route, name: &str, key: Option<&str>) -> Vec<Share> {
+    let Target::Clusters(clusters) = &route.to else { return Vec::new() };
+    let label = |index: usize| routing.destinations.get(index).map_or_else(String::new, |d| d.label.clone());
+    clusters
+        .iter()
+        .filter_map(|index| {
+            let cluster = routing.clusters.get(*index)?;
+            let destinations = choices.choose(*index, name, key).into_iter().map(label).collect();
+            Some(Share { cluster: cluster.name.clone(), destinations })
+        })
+        .collect()
 }
