@@ -111,6 +111,14 @@ pub fn default_of(path: &str) -> Option<Value> {
     value_of(&table_of(&Settings::default()), path).cloned()
 }
 
+/// The keys in which two settings differ, in the order of the file.
+#[must_use]
+pub fn changed(before: &Settings, after: &Settings) -> Vec<&'static str> {
+    let (before, after) = (table_of(before), table_of(after));
+    let differs = |key: &&Key| value_of(&before, key.path) != value_of(&after, key.path);
+    all().iter().filter(differs).map(|key| key.path).collect()
+}
+
 /// Settings as a TOML table.
 pub(crate) fn table_of(settings: &Settings) -> Table {
     // Settings are maps, lists, texts and numbers; the one thing that TOML cannot write is a number

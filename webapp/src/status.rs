@@ -6,10 +6,11 @@ use crate::answer;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 use skyline_core::figure::Figure;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 pub use prometheus::text as prometheus_text;
@@ -34,6 +35,20 @@ pub struct Sources {
     pub figures: Arc<dyn Fn() -> Vec<Figure> + Send + Sync>,
     /// For `/-/status`: what `skyline status` shows.
     pub status: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// For `/-/reload`: reads the settings again; what changed, or why nothing did.
+    pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
+}
+
+/// Settings that are being read again.
+pub type Reloading = Pin<Box<dyn Future<Output = Reloaded> + Send>>;
+
+/// What reading the settings again came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reloaded {
+    /// They are in force; what changed.
+    Done(Value),
+    /// Something is wrong with them; nothing was changed.
+    Refused(String),
 }
 
 impl fmt::Debug for Sources {
@@ -42,15 +57,17 @@ impl fmt::Debug for Sources {
     }
 }
 
-const ROUTES: &[&str] = &["GET /-/healthy", "GET /-/ready", "GET /-/status", "GET /metrics"];
+const ROUTES: &[&str] =
+    &["GET /-/healthy", "GET /-/ready", "GET /-/status", "POST /-/reload", "GET /metrics"];
 
 /// The router for `http.status`.
 pub fn router(sources: Sources) -> Router {
-    let Sources { readiness, figures, status } = sources;
+    let Sources { readiness, figures, status, reload } = sources;
     Router::new()
         .route("/-/healthy", get(|| async { "ok\n" }))
         .route("/-/ready", get(move || async move { ready(&readiness()) }))
         .route("/-/status", get(move || async move { answer::ok(&status()) }))
+        .route("/-/reload", post(move || async move { reloaded(reload().await) }))
         .route("/metrics", get(move || async move { metrics(&figures()) }))
         .fallback(|| async { answer::no_such_route(ROUTES) })
         .method_not_allowed_fallback(|| async { answer::wrong_method(ROUTES) })
@@ -61,6 +78,13 @@ fn ready(readiness: &Readiness) -> Response {
     let body =
         json!({ "ready": readiness.ready, "reasons": readiness.reasons, "progress": readiness.progress });
     answer::document(status, &body)
+}
+
+fn reloaded(outcome: Reloaded) -> Response {
+    match outcome {
+        Reloaded::Done(changed) => answer::ok(&changed),
+        Reloaded::Refused(why) => answer::error(StatusCode::CONFLICT, &why),
+    }
 }
 
 fn metrics(figures: &[Figure]) -> Response {

@@ -80,6 +80,11 @@ impl Config {
         file + &self.relay.argument()
     }
 
+    /// The settings file.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        self.config.clone()
+    }
+
     /// A settings file and no relay file.
     #[cfg(test)]
     pub(super) fn of_file(path: &str) -> Self {

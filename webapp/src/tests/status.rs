@@ -2,7 +2,8 @@
 
 use super::{Client, serve};
 use crate::serve::Limits;
-use crate::status::{Readiness, Sources, router};
+use crate::status::{Readiness, Reloaded, Sources, router};
+use hyper::Method;
 use serde_json::json;
 use skyline_core::figure::Figure;
 use std::sync::Arc;
@@ -25,6 +26,15 @@ async fn health_readiness_and_figures() {
         }),
         figures: Arc::new(|| vec![Figure::counter("skyline_a_total", "All a.", 7).label("to", "x\"\n")]),
         status: Arc::new(|| json!({ "ready": true })),
+        reload: Arc::new({
+            let ready = Arc::clone(&ready);
+            move || {
+                let is_good = ready.load(Ordering::Relaxed);
+                Box::pin(async move {
+                    if is_good { Reloaded::Done(json!({ "changed": [] })) } else { Reloaded::Refused("line 3".into()) }
+                })
+            }
+        }),
     };
     let served = serve(router(sources), Limits::default()).await;
     let mut client = Client::connect(served.address).await;
@@ -44,6 +54,14 @@ async fn health_readiness_and_figures() {
     check("/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", figures).await;
     check("/-/status", 200, "application/json", "{\"ready\":true}\n").await;
     check("/-/status?bad=1", 200, "application/json", "{\"ready\":true}\n").await;
-    let routes = "{\"error\":\"there is nothing at this path\",\"routes\":[\"GET /-/healthy\",\"GET /-/ready\",\"GET /-/status\",\"GET /metrics\"]}\n";
+    let routes = "{\"error\":\"there is nothing at this path\",\"routes\":[\"GET /-/healthy\",\"GET /-/ready\",\"GET /-/status\",\"POST /-/reload\",\"GET /metrics\"]}\n";
     check("/healthz", 404, "application/json", routes).await;
+    for (is_good, status, text) in
+        [(true, 200, "{\"changed\":[]}\n"), (false, 409, "{\"error\":\"line 3\"}\n")]
+    {
+        ready.store(is_good, Ordering::Relaxed);
+        let answer = client.ask(Method::POST, "/-/reload").await;
+        assert_eq!((answer.status, answer.text.as_str()), (status, text));
+    }
+    assert_eq!(client.get("/-/reload").await.status, 405);
 }

@@ -1,0 +1,183 @@
+//! Settings read again while the node runs: parse, check, and swap in one step; a fault changes nothing.
+//!
+//! What is swapped is how points are relayed: listeners, routing, destinations. A point that was taken before
+//! goes where it was routed then, because the journal keeps that with the point. Other settings need a
+//! restart, and are named.
+
+use crate::cli::Config;
+use arc_swap::ArcSwap;
+use serde_json::json;
+use skyline_conf::check::Finding;
+use skyline_conf::model::Settings;
+use skyline_conf::relaying::{self, Relaying};
+use skyline_conf::{check, keys};
+use skyline_webapp::status::Reloaded;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Requests that may wait.
+const WAITING: usize = 16;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Sections whose keys are swapped.
+const SWAPPED: [&str; 2] = ["relay.", "listen."];
+
+/// A wish that settings are read again, and who wants to know how it went.
+pub(crate) type Request = oneshot::Sender<Reloaded>;
+
+/// Sends [`Request`]s.
+pub(crate) type Door = mpsc::Sender<Request>;
+
+/// What a reload is applied to.
+pub(crate) trait Swap {
+    /// Puts `new` in the place of what is in force.
+    ///
+    /// # Errors
+    /// What cannot be done; then nothing was changed.
+    fn swap(&mut self, new: &Relaying, settings: &Settings) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// Reads settings again when asked to.
+pub(crate) struct Reloads {
+    config: Config,
+    in_force: Settings,
+    files: Arc<ArcSwap<Vec<PathBuf>>>,
+    counters: Arc<Counters>,
+}
+
+/// How reloads went.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    done: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Counters {
+    /// Reloads that were done, and those that were refused.
+    pub(crate) fn get(&self) -> (u64, u64) {
+        (self.done.load(Relaxed), self.refused.load(Relaxed))
+    }
+}
+
+/// A channel of wishes.
+pub(crate) fn door() -> (Door, mpsc::Receiver<Request>) {
+    mpsc::channel(WAITING)
+}
+
+/// Asks for a reload and waits for the outcome.
+pub(crate) async fn ask(door: &Door) -> Reloaded {
+    let (answer, outcome) = oneshot::channel();
+    let ended = || Reloaded::Refused("the node is stopping".to_owned());
+    if door.send(answer).await.is_err() {
+        return ended();
+    }
+    outcome.await.unwrap_or_else(|_| ended())
+}
+
+impl Reloads {
+    pub(crate) fn new(config: Config, in_force: Settings, relaying: &Relaying, counters: Arc<Counters>) -> Self {
+        let files = config.file().into_iter().chain(relaying.files.iter().cloned()).collect();
+        Self { config, in_force, files: Arc::new(ArcSwap::from_pointee(files)), counters }
+    }
+
+    /// The files that settings come from, as they are at the moment.
+    pub(crate) fn files(&self) -> Arc<ArcSwap<Vec<PathBuf>>> {
+        Arc::clone(&self.files)
+    }
+
+    /// Serves wishes until `stop`.
+    pub(crate) async fn run(
+        mut self,
+        mut wishes: mpsc::Receiver<Request>,
+        mut target: impl Swap + Send,
+        stop: CancellationToken,
+    ) {
+        while let Some(Some(answer)) = stop.run_until_cancelled(wishes.recv()).await {
+            let outcome = self.reload(&mut target).await;
+            match &outcome {
+                Reloaded::Done(report) => {
+                    self.counters.done.fetch_add(1, Relaxed);
+                    tracing::info!(%report, "settings were read again");
+                }
+                Reloaded::Refused(why) => {
+                    self.counters.refused.fetch_add(1, Relaxed);
+                    tracing::error!(why, "settings were read again and are refused: those before stay in force");
+                }
+            }
+            // Who asked may have gone.
+            drop(answer.send(outcome));
+        }
+    }
+
+    async fn reload(&mut self, target: &mut (impl Swap + Send)) -> Reloaded {
+        let (settings, relaying) = match read(&self.config) {
+            Ok(read) => read,
+            Err(why) => return Reloaded::Refused(format!("{why:#}")),
+        };
+        let files = self.config.file().into_iter().chain(relaying.files.iter().cloned()).collect();
+        if let Err(error) = target.swap(&relaying, &settings).await {
+            return Reloaded::Refused(format!("{error:#}"));
+        }
+        self.files.store(Arc::new(files));
+        let changed = keys::changed(&self.in_force, &settings);
+        let (swapped, waits): (Vec<&str>, Vec<&str>) =
+            changed.into_iter().partition(|key| SWAPPED.iter().any(|section| key.starts_with(section)));
+        // What needs a restart is named each time until there is one.
+        self.in_force.relay = settings.relay;
+        self.in_force.listen = settings.listen;
+        Reloaded::Done(json!({
+            "changed": swapped,
+            "needs_restart": waits,
+            "destinations": relaying.routing.destinations.len(),
+            "statements": relaying.routing.statements.len(),
+            "notes": relaying.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }))
+    }
+}
+
+/// Reads and checks settings and relay files.
+pub(crate) fn read(config: &Config) -> anyhow::Result<(Settings, Relaying)> {
+    let loaded = config.load()?;
+    let findings = check::check(&loaded.settings);
+    let problems: Vec<String> =
+        findings.iter().filter(|f| f.is_problem()).map(Finding::to_string).collect();
+    anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
+    let relaying = relaying::read(&loaded.settings)?;
+    Ok((loaded.settings, relaying))
+}
+
+/// What tells a file's versions apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Version(Option<(SystemTime, u64)>);
+
+impl Version {
+    fn of(path: &Path) -> Self {
+        Self(std::fs::metadata(path).ok().and_then(|meta| Some((meta.modified().ok()?, meta.len()))))
+    }
+}
+
+/// Asks for a reload when one of `files` has changed and then stayed as it is for a look.
+pub(crate) async fn watch(files: Arc<ArcSwap<Vec<PathBuf>>>, door: Door, stop: CancellationToken) {
+    let look = || -> Vec<(PathBuf, Version)> {
+        files.load().iter().map(|path| (path.clone(), Version::of(path))).collect()
+    };
+    let mut known = look();
+    let mut last = known.clone();
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        let now = look();
+        let is_settled = now == last;
+        last.clone_from(&now);
+        if is_settled && now != known {
+            drop(ask(&door).await);
+            // Other files may be read now; theirs are the versions that were just read.
+            known = look();
+            last.clone_from(&known);
+        }
+    }
+}
