@@ -8,6 +8,7 @@
 //! Invariants of a value that a reader of a language returns: indexes lie inside the lists that they
 //! point into; every pattern is compiled; every group that a template names exists.
 
+pub mod function;
 pub mod pattern;
 pub mod template;
 pub mod walk;
