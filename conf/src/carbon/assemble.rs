@@ -72,7 +72,8 @@ pub fn read(
         dir if dir.is_empty() => conf_file.parent().unwrap_or(Path::new("")).to_owned(),
         dir => PathBuf::from(dir),
     };
-    let mut files = Files { conf_file, program, dir, overrides, read: vec![conf_file.to_owned()], notes: Vec::new() };
+    let mut files =
+        Files { conf_file, program, dir, overrides, read: vec![conf_file.to_owned()], notes: Vec::new() };
     files.note(conf_file, conf.notes.clone());
     let fault = in_file(conf_file);
     let listening = settings::listening(&conf).map_err(&fault)?;
@@ -201,8 +202,7 @@ impl Files<'_> {
 
     fn aggregation_rules(&mut self, conf: &Conf) -> Result<Vec<aggregation_rules::Rule>, Error> {
         let overrides = self.overrides;
-        let (path, text) =
-            self.text_if_any(&conf.text("AGGREGATION_RULES"), &overrides.aggregation_rules)?;
+        let (path, text) = self.text_if_any(&conf.text("AGGREGATION_RULES"), &overrides.aggregation_rules)?;
         aggregation_rules::read(&text).map_err(in_file(&path))
     }
 }

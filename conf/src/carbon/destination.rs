@@ -17,8 +17,12 @@ pub fn read(text: &str) -> Result<Server, &'static str> {
         None => text.split_once(':').ok_or("the port is missing")?,
     };
     let (port, instance) = rest.split_once(':').map_or((rest, None), |(port, rest)| (port, Some(rest)));
-    let port =
-        port.trim().parse().ok().filter(|port| *port > 0).ok_or("the port is not a number from 1 to 65535")?;
+    let port = port
+        .trim()
+        .parse()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or("the port is not a number from 1 to 65535")?;
     Ok(Server::plain(host, port, instance.map(str::to_owned)))
 }
 

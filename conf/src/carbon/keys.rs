@@ -162,7 +162,10 @@ pub const KEYS: &[Key] = &[
         "MAX_QUEUE_SIZE_HARD_PCT",
         Number(1.25),
         SENDERS,
-        Translated("nothing is dropped above it: what waits is in the journal", "journal.max_bytes bounds what may wait"),
+        Translated(
+            "nothing is dropped above it: what waits is in the journal",
+            "journal.max_bytes bounds what may wait",
+        ),
     ),
     // Its note depends on its value: see `conf`.
     key("USE_FLOW_CONTROL", Flag(true), ALL, Acts),
@@ -204,7 +207,9 @@ pub const KEYS: &[Key] = &[
         "USE_INSECURE_UNPICKLER",
         Flag(false),
         ALL,
-        Never("it would let whoever reaches the port run programs; numbers and text are all that pickles may hold"),
+        Never(
+            "it would let whoever reaches the port run programs; numbers and text are all that pickles may hold",
+        ),
     ),
     key("ENABLE_MANHOLE", Flag(false), ALL, Never(MANHOLE)),
     key("MANHOLE_INTERFACE", Text("127.0.0.1"), ALL, Idle(MANHOLE)),

@@ -11,7 +11,8 @@ use std::str::Chars;
 /// # Errors
 /// What is wrong, in a few words.
 pub(super) fn read(text: &str, pattern: &Pattern) -> Result<Template, String> {
-    let mut reader = Reader { chars: text.chars().peekable(), pattern, parts: Vec::new(), text: String::new() };
+    let mut reader =
+        Reader { chars: text.chars().peekable(), pattern, parts: Vec::new(), text: String::new() };
     while let Some(c) = reader.chars.next() {
         if c == '\\' {
             reader.escape()?;
@@ -56,7 +57,8 @@ impl Reader<'_> {
             '0' => {
                 let mut code = 0;
                 for _ in 0..2 {
-                    code = code * 8 + self.octal_digit().unwrap_or_default();
+                    let Some(digit) = self.octal_digit() else { break };
+                    code = code * 8 + digit;
                 }
                 self.character(code)?;
             }
@@ -139,7 +141,8 @@ mod tests {
     #[test]
     fn replacements() {
         // What Python 3.11 makes of each.
-        let check = |text: &str, expected: &str| assert_eq!(expanded(text).as_deref(), Ok(expected), "{text}");
+        let check =
+            |text: &str, expected: &str| assert_eq!(expanded(text).as_deref(), Ok(expected), "{text}");
         check("", "");
         check("x", "x");
         check(r"<\1\2\3>", "<ac>");

@@ -81,7 +81,8 @@ fn section(line: usize, name: &str, rules: &mut Rules) -> Place {
         }
     };
     if !earlier.is_empty() {
-        let message = format!("the section comes again: the {} rules above it no longer apply", earlier.len());
+        let message =
+            format!("the section comes again: the {} rules above it no longer apply", earlier.len());
         earlier.clear();
         rules.notes.push(Note::new(line, name, message).advise("put all its rules under one header"));
     }
@@ -135,9 +136,10 @@ mod tests {
     fn what_does_nothing_is_told() {
         let check = |text: &str, expected: &[(usize, &str)]| {
             let notes = read(text).unwrap().notes;
-            let all = notes.iter().zip(expected).all(|(note, (line, part))| {
-                note.line == Some(*line) && note.message.contains(part)
-            });
+            let all = notes
+                .iter()
+                .zip(expected)
+                .all(|(note, (line, part))| note.line == Some(*line) && note.message.contains(part));
             assert!(all && notes.len() == expected.len(), "{notes:?}");
         };
         check("a = b\n[pre]\n(x = y\njunk\n", &[(1, "before the first"), (3, "unclosed"), (4, "no `=`")]);

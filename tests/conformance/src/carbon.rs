@@ -119,8 +119,9 @@ fn names(case: &Value) -> Outcome {
     if rules.len() != list(case, "rules").len() {
         return Err(format!("{} rules", rules.len()));
     }
-    let statement =
-        |rule: &aggregation_rules::Rule| Statement::Aggregate(rule.aggregation(rule.seconds, 5, Then::FromTop));
+    let statement = |rule: &aggregation_rules::Rule| {
+        Statement::Aggregate(rule.aggregation(rule.seconds, 5, Then::FromTop))
+    };
     let routing = Routing { statements: rules.iter().map(statement).collect(), ..Routing::default() };
     compare(case, |c| {
         let mut all = Vec::new();

@@ -5,7 +5,8 @@ use super::super::relay_rules::Rule;
 use super::super::{Error, Note, destination, relay_rules};
 use super::{Files, Sending, in_file, route, settings};
 use crate::routing::{
-    CarbonHash, Cluster, Destination, Endpoint, Matcher, Ring, RingKey, RingKind, Routing, Server, Share, Target,
+    CarbonHash, Cluster, Destination, Endpoint, Matcher, Ring, RingKey, RingKind, Routing, Server, Share,
+    Target,
 };
 
 /// The values of `RELAY_METHOD`.
@@ -41,7 +42,10 @@ pub(super) fn relay(conf: &Conf, files: &mut Files<'_>, routing: &mut Routing) -
         }
         if servers.iter().any(|(_, other)| *other == server) {
             let message = format!("`{text}` is there twice: it counts once");
-            files.note(files.conf_file, vec![Note::new(conf.line_of("DESTINATIONS"), "DESTINATIONS", message)]);
+            files.note(
+                files.conf_file,
+                vec![Note::new(conf.line_of("DESTINATIONS"), "DESTINATIONS", message)],
+            );
             continue;
         }
         let same_node = |(_, other): &&(&String, Server)| {
@@ -59,7 +63,8 @@ pub(super) fn relay(conf: &Conf, files: &mut Files<'_>, routing: &mut Routing) -
         let note = Note::new(None, "DESTINATIONS", "there are no destinations: points are not relayed");
         files.note(files.conf_file, vec![note.advise("write host:port:instance, …")]);
     }
-    routing.destinations = servers.into_iter().map(|(text, server)| destined(text, server, &sending)).collect();
+    routing.destinations =
+        servers.into_iter().map(|(text, server)| destined(text, server, &sending)).collect();
     let pools = conf.flag("DESTINATION_POOL_REPLICAS") || conf.flag("DESTINATIONS_POOL_REPLICAS");
     if let Some((is_fast, of_aggregates)) = method.ring {
         if pools {
@@ -189,7 +194,8 @@ fn clusters_of(name: &str, members: Vec<usize>, pools: bool, routing: &mut Routi
         };
         for member in members {
             let its = place(routing, member);
-            let same = |group: &&mut Vec<usize>| group.first().is_some_and(|first| place(routing, *first) == its);
+            let same =
+                |group: &&mut Vec<usize>| group.first().is_some_and(|first| place(routing, *first) == its);
             match groups.iter_mut().find(same) {
                 Some(group) => group.push(member),
                 None => groups.push(vec![member]),

@@ -133,7 +133,9 @@ pub(super) fn sending(conf: &Conf) -> Result<Sending, Fault> {
         "line" => Protocol::Plaintext,
         "protobuf" => Protocol::Protobuf,
         _ => {
-            return Err(conf.fault("DESTINATION_PROTOCOL", "there are pickle, line and protobuf: write one of these"));
+            return Err(
+                conf.fault("DESTINATION_PROTOCOL", "there are pickle, line and protobuf: write one of these")
+            );
         }
     };
     let ca = conf.text("DESTINATION_SSL_CA");

@@ -58,15 +58,18 @@ fn a_relay_with_rules_and_lists() {
 
 #[test]
 fn lists_are_read_only_where_they_are_used() {
-    let files =
-        [("carbon.conf", "[relay]\nDESTINATIONS = h:1\nRELAY_METHOD = constant\n"), ("blacklist.conf", ".\n")];
+    let files = [
+        ("carbon.conf", "[relay]\nDESTINATIONS = h:1\nRELAY_METHOD = constant\n"),
+        ("blacklist.conf", ".\n"),
+    ];
     let relay = relay_of(Program::Relay, &files).unwrap();
     assert_eq!((told(&relay, "a").as_str(), relay.files.len()), ("[h:1]", 1));
 }
 
 #[test]
 fn an_aggregator() {
-    let conf = "[aggregator]\nDESTINATIONS = h:1:a, h:2:b\nWRITE_BACK_FREQUENCY = 15\nREPLICATION_FACTOR = 2\n";
+    let conf =
+        "[aggregator]\nDESTINATIONS = h:1:a, h:2:b\nWRITE_BACK_FREQUENCY = 15\nREPLICATION_FACTOR = 2\n";
     let rules = "<dc>.all (60) = sum <dc>.*\nslow (10) = max s.*\n";
     let rewrites = "[pre]\n^p\\. =\n[post]\n_x$ =\n";
     let of = |more: &str| {
@@ -130,8 +133,12 @@ fn rings() {
 fn pools_take_turns() {
     let conf = "[relay]\nRELAY_METHOD = constant\nDESTINATIONS = h:1:a, g:1, h:1:b\nDESTINATIONS_POOL_REPLICAS = True\n";
     let relay = relay_of(Program::Relay, &[("carbon.conf", conf)]).unwrap();
-    let clusters: Vec<_> =
-        relay.routing.clusters.iter().map(|cluster| (cluster.share.clone(), cluster.members.clone())).collect();
+    let clusters: Vec<_> = relay
+        .routing
+        .clusters
+        .iter()
+        .map(|cluster| (cluster.share.clone(), cluster.members.clone()))
+        .collect();
     assert_eq!(clusters, [(Share::InTurn, vec![0, 2]), (Share::All, vec![1])]);
 }
 
@@ -170,7 +177,8 @@ fn conf_dir_and_the_command_line_say_where_files_are() {
     let (conf, other) = (dir.path().join("carbon.conf"), dir.path().join("other"));
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("mine.conf"), RULES).unwrap();
-    let text = format!("[relay]\nDESTINATIONS = h:1\nCONF_DIR = {}\nRELAY_RULES = mine.conf\n", other.display());
+    let text =
+        format!("[relay]\nDESTINATIONS = h:1\nCONF_DIR = {}\nRELAY_RULES = mine.conf\n", other.display());
     std::fs::write(&conf, text).unwrap();
     let relay = read(&conf, Program::Relay, "a", &Overrides::default()).unwrap();
     assert_eq!(relay.files, [conf.clone(), other.join("mine.conf")]);

@@ -60,12 +60,10 @@ fn files_that_are_refused() {
 
 #[test]
 fn numbers_out_of_range() {
-    let conf = relay("[relay]\nREPLICATION_FACTOR = 0\nTCP_KEEPIDLE = 1.5\nMETRIC_CLIENT_IDLE_TIMEOUT = None\n");
+    let conf =
+        relay("[relay]\nREPLICATION_FACTOR = 0\nTCP_KEEPIDLE = 1.5\nMETRIC_CLIENT_IDLE_TIMEOUT = None\n");
     let fault = conf.whole("REPLICATION_FACTOR", 1..=9).unwrap_err();
-    assert_eq!(
-        fault.to_string(),
-        "line 2: `0`: REPLICATION_FACTOR: a whole number from 1 to 9 is expected"
-    );
+    assert_eq!(fault.to_string(), "line 2: `0`: REPLICATION_FACTOR: a whole number from 1 to 9 is expected");
     assert!(conf.whole("TCP_KEEPIDLE", 1..=9).is_err());
     assert_eq!(conf.number("METRIC_CLIENT_IDLE_TIMEOUT"), Ok(None));
     assert_eq!(conf.whole("TCP_KEEPCNT", 1..=9), Ok(Some(2)));
@@ -74,7 +72,7 @@ fn numbers_out_of_range() {
 
 #[test]
 fn what_does_nothing_is_told() {
-    let told = |program, line: &str| {
+    let told = |program: Program, line: &str| {
         let text = format!("[{}]\n{line}\n", program.section());
         let conf = Conf::read(&text, program, "a").unwrap();
         let notes = conf.notes.iter().filter(|note| note.line.is_some());
@@ -84,7 +82,11 @@ fn what_does_nothing_is_told() {
         let notes = told(program, line);
         assert!(notes.contains(expected) && notes.is_empty() == expected.is_empty(), "{line}: {notes}");
     };
-    check(Program::Relay, "DESTINATION = h:1", "DESTINATION: there is no such key: it does nothing; did you mean DESTINATIONS?");
+    check(
+        Program::Relay,
+        "DESTINATION = h:1",
+        "DESTINATION: there is no such key: it does nothing; did you mean DESTINATIONS?",
+    );
     check(Program::Relay, "WOMBATS = 1", "remove it");
     check(Program::Relay, "LOG_DIR = /var/log", "LOG_DIR: does nothing here");
     check(Program::Relay, "MAX_QUEUE_SIZE = 5", "journal.max_bytes");
@@ -103,4 +105,3 @@ fn what_does_nothing_is_told() {
     assert!(notes[0].message.contains("does not have this section"), "{notes:?}");
     assert_eq!((notes[1].key.as_str(), notes[1].line), ("USE_FLOW_CONTROL", None));
 }
-
