@@ -1,3 +1,5 @@
+//! Folders of files, read whole: statements, settings, notes and refusals.
+
 use super::*;
 use crate::model::relay::WhenBehind;
 use crate::routing::walk::Act;

@@ -1,3 +1,5 @@
+//! Texts of `carbon.conf`: types, instances, notes and refusals.
+
 use super::*;
 
 fn relay(text: &str) -> Conf {
