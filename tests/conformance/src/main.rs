@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test program speaks to a person")]
 
 mod algorithm;
+mod carbon;
 mod case;
 mod memory;
 mod points;
@@ -34,6 +35,14 @@ enum Kind {
     Pickle,
     /// Verdicts of the nine algorithms, Mirage, Boundary, counters, second order
     Algorithm,
+    /// carbon's relay-rules.conf
+    Rules,
+    /// carbon's rewrite-rules.conf
+    Rewrite,
+    /// carbon's aggregation-rules.conf
+    Aggregation,
+    /// carbon.conf, lists, destinations, retentions, tags, lines that are sent
+    CarbonConf,
 }
 
 /// Run cases made by the reference programs against the node's code.
@@ -58,6 +67,10 @@ fn main() -> ExitCode {
         Kind::Line => over_sockets(&cases, Listener::PlaintextTcp),
         Kind::Pickle => over_sockets(&cases, Listener::PickleTcp),
         Kind::Algorithm => Ok(cases.iter().map(algorithm::run).collect()),
+        Kind::Rules => Ok(cases.iter().map(carbon::rules).collect()),
+        Kind::Rewrite => Ok(cases.iter().map(carbon::rewrite).collect()),
+        Kind::Aggregation => Ok(cases.iter().map(carbon::aggregation).collect()),
+        Kind::CarbonConf => Ok(cases.iter().map(carbon::conf).collect()),
     };
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,

@@ -31,7 +31,11 @@ async fn health_readiness_and_figures() {
             move || {
                 let is_good = ready.load(Ordering::Relaxed);
                 Box::pin(async move {
-                    if is_good { Reloaded::Done(json!({ "changed": [] })) } else { Reloaded::Refused("line 3".into()) }
+                    if is_good {
+                        Reloaded::Done(json!({ "changed": [] }))
+                    } else {
+                        Reloaded::Refused("line 3".into())
+                    }
                 })
             }
         }),
