@@ -3,9 +3,10 @@
 
 use crate::dest::address::Address;
 use crate::dest::{self, parse};
-use crate::ring::carbon::{Node, Ring};
+use crate::ring::{Node, Ring};
 use papaya::HashMap;
 use skyline_conf::model::relay::{Method, Relay};
+use skyline_conf::routing::{CarbonHash, RingKind};
 use skyline_core::batch::{Batch, Origin, RouteSet, Routes, Sample};
 use skyline_journal::Journal;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -74,12 +75,12 @@ impl Router {
             Method::ConsistentHashing => {
                 let ring = ring(relay, &destinations)?;
                 let set = |place| {
-                    let nodes = ring.nodes_from(place).into_iter();
+                    let nodes = ring.chosen_from(place).into_iter();
                     journal.route_set(
                         &nodes.filter_map(|i| readers.get(i).map(String::as_str)).collect::<Vec<_>>(),
                     )
                 };
-                let sets = (0..ring.len()).map(set).collect();
+                let sets = (0..ring.places().unwrap_or_default()).map(set).collect();
                 let (names, remembered) = (HashMap::new(), AtomicUsize::new(0));
                 Compiled::Ring(Hashing { ring, sets, names, remembered, capacity })
             }
@@ -108,7 +109,7 @@ impl Router {
         match &self.method {
             Compiled::Constant(_) => self.destinations.iter().collect(),
             Compiled::Ring(hashing) => {
-                hashing.ring.nodes(name).into_iter().filter_map(|i| self.destinations.get(i)).collect()
+                hashing.ring.choose(name).into_iter().filter_map(|i| self.destinations.get(i)).collect()
             }
         }
     }
@@ -118,13 +119,14 @@ impl Router {
 fn ring(relay: &Relay, destinations: &[Address]) -> Result<Ring, Error> {
     let mut nodes: Vec<Node> = Vec::with_capacity(destinations.len());
     for address in destinations {
-        let node = Node { host: address.host.clone(), instance: address.instance.clone() };
-        if nodes.contains(&node) {
+        let (host, instance) = (address.host.clone(), address.instance.clone());
+        if nodes.iter().any(|node| node.host == host && node.instance == instance) {
             return Err(Error::SameNode(address.to_string()));
         }
-        nodes.push(node);
+        nodes.push(Node { host, port: address.port, instance });
     }
-    Ok(Ring::new(nodes, relay.replication_factor as usize, relay.diverse_replicas))
+    let kind = RingKind::Carbon(CarbonHash::Md5);
+    Ok(Ring::new(kind, nodes, relay.replication_factor as usize, relay.diverse_replicas))
 }
 
 impl Hashing {

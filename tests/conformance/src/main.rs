@@ -6,6 +6,7 @@
 
 mod algorithm;
 mod case;
+mod hash_ring;
 mod memory;
 mod points;
 mod rig;
@@ -34,6 +35,8 @@ enum Kind {
     Pickle,
     /// Verdicts of the nine algorithms, Mirage, Boundary, counters, second order
     Algorithm,
+    /// Destinations that hash rings choose, of carbon and carbon-c-relay
+    HashRing,
 }
 
 /// Run cases made by the reference programs against the node's code.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Kind::Line => over_sockets(&cases, Listener::PlaintextTcp),
         Kind::Pickle => over_sockets(&cases, Listener::PickleTcp),
         Kind::Algorithm => Ok(cases.iter().map(algorithm::run).collect()),
+        Kind::HashRing => Ok(hash_ring::run(&cases)),
     };
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
