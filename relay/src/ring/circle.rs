@@ -45,7 +45,7 @@ impl Stepping {
 }
 
 impl Circle {
-    /// A circle of places that are in order. Of equal places the first is found, and the others follow it.
+    /// A circle of places that are in order, no two alike.
     pub(super) const fn new(places: Vec<(i64, u32)>) -> Self {
         let walk = places.len();
         Self { places, walk }

@@ -1,6 +1,7 @@
 //! The rings of carbon-c-relay (`carbon-c-relay:consistent-hash.c`), and its `any_of`.
 //!
-//! Unlike carbon's, a taken place moves nobody: nodes at one place stand in an order, and the first is found.
+//! Unlike carbon's, a taken place moves nobody: of nodes at one place the first in an order owns it, and the others
+//! do not have it.
 
 use super::Node;
 use super::circle::{Circle, PLACES};
@@ -41,7 +42,8 @@ pub(super) fn name_place(text: &[u8]) -> i64 {
     fnv1a_place(text, Bytes::Signed)
 }
 
-/// The circle of nodes that have a hundred places each; `order` is that of nodes at one place.
+/// The circle of nodes that have a hundred places each, but those that others own; `order` is that of nodes at one
+/// place.
 pub(super) fn circle(
     nodes: &[Node],
     place: impl Fn(&Node, u32) -> i64,
@@ -54,6 +56,7 @@ pub(super) fn circle(
         .map(|(i, index, node)| (place(node, i), index, node))
         .collect();
     places.sort_by(|(at, _, a), (other, _, b)| at.cmp(other).then_with(|| order(a, b)));
+    places.dedup_by_key(|(at, ..)| *at);
     Circle::new(places.into_iter().map(|(at, index, _)| (at, index)).collect())
 }
 
@@ -70,19 +73,23 @@ mod tests {
     use skyline_conf::routing::RingKind::{RelayCarbon, RelayFnv1a};
 
     #[test]
-    fn nodes_at_one_place_stand_in_order() {
+    fn of_nodes_at_one_place_the_first_owns_it() {
         let node = |host: &str, port, instance: Option<&str>| Node {
             host: host.to_owned(),
             port,
             instance: instance.map(Into::into),
         };
-        let nodes = [node("b", 1, None), node("a", 2, Some("x")), node("a", 1, Some("y")), node("a", 3, None)];
-        let order = |circle: Circle| circle.nodes_from(0).collect::<Vec<_>>();
-        let same = |order: fn(&Node, &Node) -> Ordering| circle(&nodes, |_, i| i64::from(i), order);
-        assert_eq!(order(same(|a, b| a.host.cmp(&b.host)))[..4], [1, 2, 3, 0]);
-        // Equal instances have equal texts, so all hundred places are shared.
+        let nodes =
+            [node("b", 1, None), node("a", 2, Some("x")), node("a", 1, Some("y")), node("a", 3, None)];
+        let same = circle(&nodes, |_, i| i64::from(i), |a, b| a.host.cmp(&b.host));
+        assert_eq!((same.len(), same.nodes_from(7).all(|node| node == 1)), (100, true));
+        // Equal instances have equal texts.
         let twins = [node("b", 1, Some("x")), node("a", 2, Some("x")), node("a", 1, Some("x"))];
-        assert_eq!(order(fnv1a_circle(&twins))[..3], [2, 1, 0]);
+        assert!(fnv1a_circle(&twins).nodes_from(0).all(|node| node == 2));
+        // An instance comes before none.
+        let both = [node("a", 1, None), node("a", 1, Some("x"))];
+        let order = carbon_circle(&both);
+        assert_eq!(order.nodes_from(0).filter(|node| *node == 1).count(), 100);
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub(super) fn fnv1a_64(text: &[u8], bytes: Bytes) -> u64 {
 /// MurmurHash3 x86 32 with seed 0, signed: carbon's `mmh3_ch`.
 pub(super) fn murmur3_place(text: &[u8]) -> i64 {
     let mix = |block: u32| block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
-    let little_endian = |bytes: &[u8]| bytes.iter().rev().fold(0, |block, byte| block << 8 | u32::from(*byte));
+    let little_endian =
+        |bytes: &[u8]| bytes.iter().rev().fold(0, |block, byte| block << 8 | u32::from(*byte));
     let blocks = text.chunks_exact(4);
     let rest = blocks.remainder();
     let mut hash = blocks.fold(0u32, |hash, block| {
@@ -90,7 +91,8 @@ mod tests {
         check("foobar", 0xbf9c_f968, 0x8594_4171_f739_67e8);
         assert_eq!(fnv1a_place(b"foobar", Bytes::Unsigned), 0xbf9c ^ 0xf968);
         let (umlaut, one) = ("ä".as_bytes(), 0x811c_9dc5_u32);
-        let signed = [0xffff_ffc3_u32, 0xffff_ffa4].iter().fold(one, |h, b| (h ^ b).wrapping_mul(0x0100_0193));
+        let signed =
+            [0xffff_ffc3_u32, 0xffff_ffa4].iter().fold(one, |h, b| (h ^ b).wrapping_mul(0x0100_0193));
         assert_eq!(fnv1a_32(umlaut, Bytes::Signed), signed);
         assert_ne!(fnv1a_32(umlaut, Bytes::Unsigned), signed);
         assert_ne!(fnv1a_64(umlaut, Bytes::Unsigned), fnv1a_64(umlaut, Bytes::Signed));

@@ -4,7 +4,8 @@ use super::Node;
 use super::circle::{Circle, PLACES, Stepping};
 use super::hash::md5_place;
 
-/// The circle of `consistentHashing`: nodes at one place stand in the order of their hosts and instances.
+/// The circle of `consistentHashing`: of nodes at one place the first in the order of hosts and instances is found,
+/// and as it has no replicas, the others might as well not be there.
 pub(super) fn circle(nodes: &[Node]) -> Circle {
     super::crelay::circle(nodes, place, |a, b| a.host.cmp(&b.host).then_with(|| a.instance.cmp(&b.instance)))
 }

@@ -80,7 +80,11 @@ impl Relay {
         let mut want: Vec<&str> = list(row, "want").iter().filter_map(Value::as_str).collect();
         // carbon's ring names a single node twice, and its sender takes the second away.
         want.dedup();
-        if got == want { Ok(()) } else { Err(format!("{name}: want {want:?}, got {got:?}")) }
+        if got == want {
+            Ok(())
+        } else {
+            Err(format!("{} {name}: want {want:?}, got {got:?}", text(row, "config")))
+        }
     }
 }
 
@@ -187,9 +191,7 @@ mod tests {
     fn what_differs_is_told() {
         let config = json!({"kind": "config", "id": "c", "impl": "carbon-c-relay", "cluster_type": "any_of",
             "replication": 1, "servers": ["a:1", "b:1"], "ordered": true});
-        let case = |config: &str, want: &str| {
-            json!({"kind": "case", "config": config, "metric": "foobar", "want": [want]})
-        };
+        let case = |config: &str, want: &str| json!({"kind": "case", "config": config, "metric": "foobar", "want": [want]});
         let outcomes = run(&[config, case("c", "a:1"), case("c", "b:1"), case("d", "a:1"), json!({})]);
         assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false, false, false]);
         assert!(outcomes[2].as_ref().is_err_and(|text| text.contains("want [\"b:1\"], got [\"a:1\"]")));
