@@ -10,7 +10,7 @@ use std::process::Command;
 use tally::{Summary, Tally};
 
 /// Case files of the shared folder, with the name by which the conformance program knows them.
-const CASES: [(&str, &str); 7] = [
+const CASES: &[(&str, &str)] = &[
     ("line", "line-cases.jsonl"),
     ("pickle", "pickle-cases.jsonl"),
     ("algorithm", "algorithm-cases.jsonl"),
@@ -18,6 +18,7 @@ const CASES: [(&str, &str); 7] = [
     ("rewrite", "rewrite-cases.jsonl"),
     ("aggregation", "aggregation-cases.jsonl"),
     ("carbon-conf", "carbon-conf-cases.jsonl"),
+    ("hash-ring", "hash-ring-cases.jsonl"),
 ];
 
 /// Which tests, and how long.

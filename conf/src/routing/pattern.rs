@@ -5,7 +5,10 @@
 //! something else. Expressions that look around or back need an engine that tries; it gives up after a bounded
 //! number of steps, and that counts as no match.
 
+mod condition;
 mod translate;
+
+pub use condition::Condition;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -61,6 +64,8 @@ enum Engine {
     Plain(Box<regex::Regex>),
     /// By trying.
     Trying(Box<fancy_regex::Regex>),
+    /// An expression, and what must hold besides.
+    Conditional(Box<condition::Conditional>),
 }
 
 impl PartialEq for Pattern {
@@ -103,7 +108,7 @@ impl Pattern {
         &self.text
     }
 
-    /// In the form of the crate `regex`, for a set of them; `None` if it looks around or back.
+    /// In the form of the crate `regex`, for a set of them; `None` if it looks around or back, or has conditions.
     #[must_use]
     pub fn as_plain(&self) -> Option<String> {
         match &self.engine {
@@ -112,7 +117,7 @@ impl Pattern {
                 Some(format!("(?i:{})", regex.as_str()))
             }
             Engine::Plain(regex) => Some(regex.as_str().to_owned()),
-            Engine::Trying(_) => None,
+            Engine::Trying(_) | Engine::Conditional(_) => None,
         }
     }
 
@@ -123,6 +128,7 @@ impl Pattern {
             Engine::Everything => 0,
             Engine::Plain(regex) => regex.captures_len() - 1,
             Engine::Trying(regex) => regex.captures_len() - 1,
+            Engine::Conditional(both) => both.expression.groups(),
         }
     }
 
@@ -133,6 +139,7 @@ impl Pattern {
             Engine::Everything => None,
             Engine::Plain(regex) => regex.capture_names().position(|found| found == Some(name)),
             Engine::Trying(regex) => regex.capture_names().position(|found| found == Some(name)),
+            Engine::Conditional(both) => both.expression.group_named(name),
         }
     }
 
@@ -146,6 +153,7 @@ impl Pattern {
                 GIVEN_UP.fetch_add(1, Relaxed);
                 false
             }),
+            Engine::Conditional(both) => both.holds(name) && both.expression.is_match(name),
         }
     }
 
@@ -170,6 +178,7 @@ impl Pattern {
                     None
                 }
             },
+            Engine::Conditional(both) => both.holds(name).then(|| both.expression.find(name, from)).flatten(),
         }
     }
 }

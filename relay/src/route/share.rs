@@ -1,6 +1,6 @@
 //! How the members of a cluster share points, compiled.
 
-use crate::ring::{Node, Ring};
+use crate::ring::{Node, Ring, any_of};
 use skyline_conf::routing::{Cluster, Destination, Endpoint, RingKey, Share, without_tags};
 
 /// A cluster, ready to choose.
@@ -55,7 +55,7 @@ impl Members {
             Choice::InTurn => add(turn % self.members.len().max(1)),
             Choice::AnyOf => {
                 let key = key.unwrap_or_else(|| without_tags(name));
-                add(crate::ring::hash::fnv1a_32(key.as_bytes()) as usize % self.members.len().max(1));
+                any_of(key, self.members.len()).into_iter().for_each(add);
             }
             Choice::Ring { ring, key: of } => match (key, of) {
                 (Some(key), _) => ring.choose(key).into_iter().for_each(add),

@@ -7,6 +7,7 @@
 mod algorithm;
 mod carbon;
 mod case;
+mod hash_ring;
 mod memory;
 mod points;
 mod rig;
@@ -43,6 +44,8 @@ enum Kind {
     Aggregation,
     /// carbon.conf, lists, destinations, retentions, tags, lines that are sent
     CarbonConf,
+    /// Destinations that hash rings choose, of carbon and carbon-c-relay
+    HashRing,
 }
 
 /// Run cases made by the reference programs against the node's code.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Kind::Rewrite => Ok(cases.iter().map(carbon::rewrite).collect()),
         Kind::Aggregation => Ok(cases.iter().map(carbon::aggregation).collect()),
         Kind::CarbonConf => Ok(cases.iter().map(carbon::conf).collect()),
+        Kind::HashRing => Ok(hash_ring::run(&cases)),
     };
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
