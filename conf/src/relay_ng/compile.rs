@@ -41,6 +41,9 @@ pub(super) fn routing(found: &Found, log: &mut Log<'_>) -> Routing {
     compiler.routing
 }
 
+/// Destinations of a sendFirstMatch route that have filters: each carries the filters of all before it.
+const MOST_FIRST: usize = 256;
+
 #[derive(Default)]
 struct Compiler {
     routing: Routing,
@@ -101,6 +104,14 @@ impl Compiler {
 
     /// To the first destination whose filter matches: to each those names that none before it takes.
     fn first_match(&mut self, route: &Route, pattern: &Pattern, all: &[Destination], log: &mut Log<'_>) {
+        if all.iter().filter(|destination| !destination.filter.is_open()).count() > MOST_FIRST {
+            let why = format!(
+                "route `{}`: at most {MOST_FIRST} destinations may have filters: make it several routes",
+                route.name
+            );
+            log.fault(route.at, route.key, why);
+            return;
+        }
         let mut before: Vec<Condition> = Vec::new();
         let mut takes_all: Option<&Destination> = None;
         for destination in all {

@@ -2,9 +2,13 @@
 
 use super::{Fault, Note};
 use crate::nearest;
+use std::collections::HashSet;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// So many notes are kept: more would not be read.
+const MOST_NOTES: usize = 1000;
 
 /// A place in the file: line and column, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +48,9 @@ impl<'t> Log<'t> {
     /// Something is not as its author may expect; said once a key and message.
     pub(super) fn note(&mut self, at: At, key: impl Into<String>, message: impl Into<String>, advice: &str) {
         let (key, message) = (key.into(), message.into());
-        if !self.notes.iter().any(|note| note.key == key && note.message == message) {
+        if self.notes.len() < MOST_NOTES
+            && !self.notes.iter().any(|note| note.key == key && note.message == message)
+        {
             self.notes.push(Note { line: at.line, key, message, advice: advice.to_owned() });
         }
     }
@@ -82,9 +88,10 @@ impl<'d> Table<'d> {
     /// The table of that name; an empty one for the document itself.
     pub(super) fn new(table: &'d DeTable<'d>, name: &'d str, at: At, log: &mut Log<'_>) -> Self {
         let mut entries: Vec<(String, At, &Spanned<DeValue<'_>>)> = Vec::with_capacity(table.len());
+        let mut seen = HashSet::with_capacity(table.len());
         for (key, value) in table {
             let (lower, at) = (key.get_ref().to_lowercase(), log.at(&key.span()));
-            if entries.iter().any(|(other, ..)| *other == lower) {
+            if !seen.insert(lower.clone()) {
                 log.fault(
                     at,
                     key.get_ref().to_string(),
