@@ -21,7 +21,7 @@ pub enum Reject {
     LineTooLong,
     /// The last line of a connection, without its newline: it may have been cut.
     CutLine,
-    /// A frame longer than `listen.max_frame_bytes` (pickle) or a datagram that was cut.
+    /// A frame longer than `listen.max_frame_bytes` (pickle, protobuf) or a datagram that was cut.
     FrameTooLong,
     /// A frame that could not be decoded.
     Frame,

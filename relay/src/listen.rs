@@ -88,9 +88,11 @@ impl Listeners {
         let mut sockets = Vec::new();
         let mut add =
             |listener, (address, socket)| sockets.push(Bound { listener, address, socket, path: None });
-        for (listener, addresses) in
-            [(Listener::PlaintextTcp, &settings.plaintext_tcp), (Listener::PickleTcp, &settings.pickle_tcp)]
-        {
+        for (listener, addresses) in [
+            (Listener::PlaintextTcp, &settings.plaintext_tcp),
+            (Listener::PickleTcp, &settings.pickle_tcp),
+            (Listener::ProtobufTcp, &settings.protobuf_tcp),
+        ] {
             for address in addresses {
                 add(listener, bind::tcp(listener, *address, addresses)?);
             }

@@ -10,8 +10,12 @@ use std::process::Command;
 use tally::{Summary, Tally};
 
 /// Case files of the shared folder, with the name by which the conformance program knows them.
-const CASES: [(&str, &str); 3] =
-    [("line", "line-cases.jsonl"), ("pickle", "pickle-cases.jsonl"), ("algorithm", "algorithm-cases.jsonl")];
+const CASES: [(&str, &str); 4] = [
+    ("line", "line-cases.jsonl"),
+    ("pickle", "pickle-cases.jsonl"),
+    ("protobuf", "protobuf-cases.jsonl"),
+    ("algorithm", "algorithm-cases.jsonl"),
+];
 
 /// Which tests, and how long.
 #[derive(Debug, Args)]

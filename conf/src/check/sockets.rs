@@ -43,6 +43,7 @@ fn streams(settings: &Settings) -> Vec<Listening> {
     [
         listening("listen.plaintext_tcp", &settings.listen.plaintext_tcp),
         listening("listen.pickle_tcp", &settings.listen.pickle_tcp),
+        listening("listen.protobuf_tcp", &settings.listen.protobuf_tcp),
         listening("http.api", &settings.http.api),
         listening("http.status", &settings.http.status),
     ]
@@ -140,7 +141,13 @@ fn loopback(settings: &Settings, findings: &mut Findings) {
 
 fn none_at_all(settings: &Settings, findings: &mut Findings) {
     let listen = &settings.listen;
-    let ip = [&listen.plaintext_tcp, &listen.plaintext_udp, &listen.pickle_tcp, &listen.msgpack_udp];
+    let ip = [
+        &listen.plaintext_tcp,
+        &listen.plaintext_udp,
+        &listen.pickle_tcp,
+        &listen.protobuf_tcp,
+        &listen.msgpack_udp,
+    ];
     if ip.iter().all(|list| list.is_empty()) && listen.plaintext_unix.is_empty() {
         let advice = "give one of its lists an address, for example plaintext_tcp = [\"0.0.0.0:2003\"]";
         findings.warning("listen", "every listener is off: no point can come in", advice);

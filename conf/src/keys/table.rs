@@ -79,6 +79,12 @@ pub(super) const KEYS: &[Key] = &[
         "Carbon pickles over TCP. 2024 is the port to which Skyline's documentation points carbon-relay.",
     ),
     key(
+        "listen.protobuf_tcp",
+        Addresses,
+        "",
+        "Carbon's protobuf over TCP. carbon's own example has it on port 2005.",
+    ),
+    key(
         "listen.msgpack_udp",
         Addresses,
         "",
@@ -106,7 +112,7 @@ pub(super) const KEYS: &[Key] = &[
         "listen.max_frame_bytes",
         Whole(64, 64 << 20),
         "bytes",
-        "Longest pickle frame. A longer one closes its connection, as carbon does.",
+        "Longest frame (pickle, protobuf). A longer one closes its connection, as carbon does.",
     ),
     key(
         "listen.timestamp_resolution_seconds",

@@ -16,6 +16,8 @@ pub struct Listen {
     pub plaintext_unix: Vec<PathBuf>,
     /// Carbon pickles over TCP.
     pub pickle_tcp: Vec<SocketAddr>,
+    /// Carbon's protobuf over TCP.
+    pub protobuf_tcp: Vec<SocketAddr>,
     /// msgpack `[name, [timestamp, value]]` over UDP, one a datagram.
     pub msgpack_udp: Vec<SocketAddr>,
     /// Connections at once over all stream listeners; beyond it new ones wait.
@@ -24,7 +26,7 @@ pub struct Listen {
     pub idle_seconds: f64,
     /// Longest line without its newline, bytes (at most 32,768).
     pub max_line_bytes: u32,
-    /// Longest pickle frame, bytes.
+    /// Longest frame (pickle, protobuf), bytes.
     pub max_frame_bytes: u32,
     /// Round timestamps down to a multiple of so many seconds; 0: leave them.
     pub timestamp_resolution_seconds: u32,
@@ -53,6 +55,7 @@ impl Default for Listen {
             plaintext_udp: Vec::new(),
             plaintext_unix: Vec::new(),
             pickle_tcp: vec![SocketAddr::from(([0, 0, 0, 0], 2024))],
+            protobuf_tcp: Vec::new(),
             msgpack_udp: Vec::new(),
             max_connections: 10_000,
             idle_seconds: 600.0,

@@ -2,7 +2,8 @@
 
 use super::scratch::Scratch;
 use super::{LAST_LOOK, Shared};
-use crate::codec::{pickle, plaintext};
+use crate::codec::frame::{self, Framer, Limits};
+use crate::codec::{pickle, plaintext, protobuf};
 use crate::intake::{Peer, Refusals};
 use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
 use skyline_core::reject::Reject;
@@ -67,7 +68,7 @@ impl Stream {
 #[derive(Debug)]
 enum Framing {
     Lines(plaintext::Framer),
-    Frames(pickle::Framer),
+    Frames(Framer),
 }
 
 /// How a connection goes on.
@@ -114,8 +115,8 @@ impl Connection {
     ) -> Self {
         shared.intake.traffic().open.fetch_add(1, Relaxed);
         let framing = match listener {
-            Listener::PickleTcp => {
-                Framing::Frames(pickle::Framer::new(shared.settings.max_frame_bytes as usize))
+            Listener::PickleTcp | Listener::ProtobufTcp => {
+                Framing::Frames(Framer::new(shared.settings.max_frame_bytes as usize))
             }
             _ => Framing::Lines(plaintext::Framer::new(shared.settings.max_line_bytes as usize)),
         };
@@ -258,33 +259,39 @@ impl Link {
     /// Takes all complete frames. True if the stream announced a frame above the limit.
     async fn frames(
         &self,
-        framer: &mut pickle::Framer,
+        framer: &mut Framer,
         bytes: &[u8],
         machine: &mut pickle::Machine,
         out: &mut BatchBuilder,
         refusals: &mut Refusals,
     ) -> bool {
-        let limits = pickle::Limits::of(self.shared.settings.max_frame_bytes as usize);
+        let limits = Limits::of(self.shared.settings.max_frame_bytes as usize);
         let mut input = bytes;
         let mut room = BATCH_BYTES;
         loop {
             let frame = match framer.next(&mut input) {
-                pickle::Step::Frame(frame) => frame,
-                pickle::Step::More => return false,
-                pickle::Step::TooLong(length) => {
+                frame::Step::Frame(frame) => frame,
+                frame::Step::More => return false,
+                frame::Step::TooLong(length) => {
                     refusals.add(format!("announced {length} bytes").as_bytes(), Reject::FrameTooLong);
                     return true;
                 }
             };
-            if let Err(why) = machine.run(frame) {
-                refusals.add(frame, why);
-                continue;
-            }
+            let read = match self.listener {
+                Listener::ProtobufTcp => protobuf::Points::of(frame).map(Points::Protobuf),
+                _ => machine.run(frame).map(|()| Points::Pickle(machine, frame)),
+            };
+            let mut points = match read {
+                Ok(points) => points,
+                Err(why) => {
+                    refusals.add(frame, why);
+                    continue;
+                }
+            };
             loop {
-                let before = machine.emitted();
-                let done =
-                    machine.emit(frame, limits, room, out, &mut |name: &[u8], why| refusals.add(name, why));
-                room = room.saturating_sub(machine.emitted() - before);
+                let before = points.emitted();
+                let done = points.emit(limits, room, out, refusals);
+                room = room.saturating_sub(points.emitted() - before);
                 if room == 0 {
                     self.submit(std::mem::replace(out, self.builder())).await;
                     room = BATCH_BYTES;
@@ -304,6 +311,30 @@ impl Link {
 
     fn refuse(&self, refusals: &Refusals) {
         self.shared.intake.refuse(self.listener, self.peer, refusals);
+    }
+}
+
+/// The points of one frame.
+enum Points<'m, 'f> {
+    Pickle(&'m mut pickle::Machine, &'f [u8]),
+    Protobuf(protobuf::Points<'f>),
+}
+
+impl Points<'_, '_> {
+    const fn emitted(&self) -> usize {
+        match self {
+            Self::Pickle(machine, _) => machine.emitted(),
+            Self::Protobuf(points) => points.emitted(),
+        }
+    }
+
+    /// Takes points until they have become about `room` bytes; whether those were all.
+    fn emit(&mut self, limits: Limits, room: usize, out: &mut BatchBuilder, refusals: &mut Refusals) -> bool {
+        let refused = &mut |name: &[u8], why| refusals.add(name, why);
+        match self {
+            Self::Pickle(machine, frame) => machine.emit(frame, limits, room, out, refused),
+            Self::Protobuf(points) => points.emit(limits, room, out, refused),
+        }
     }
 }
 

@@ -32,6 +32,8 @@ enum Kind {
     Line,
     /// Carbon pickles over TCP
     Pickle,
+    /// Carbon's protobuf over TCP
+    Protobuf,
     /// Verdicts of the nine algorithms, Mirage, Boundary, counters, second order
     Algorithm,
 }
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
     let outcomes = match options.kind {
         Kind::Line => over_sockets(&cases, Listener::PlaintextTcp),
         Kind::Pickle => over_sockets(&cases, Listener::PickleTcp),
+        Kind::Protobuf => over_sockets(&cases, Listener::ProtobufTcp),
         Kind::Algorithm => Ok(cases.iter().map(algorithm::run).collect()),
     };
     let outcomes = match outcomes {

@@ -50,6 +50,7 @@ fn outcomes(settings: &Settings) -> Vec<Outcome> {
     for (key, addresses) in [
         ("listen.plaintext_tcp", &listen.plaintext_tcp),
         ("listen.pickle_tcp", &listen.pickle_tcp),
+        ("listen.protobuf_tcp", &listen.protobuf_tcp),
         ("http.api", &http.api),
         ("http.status", &http.status),
     ] {

@@ -38,6 +38,7 @@ fn everything() -> Listen {
     Listen {
         plaintext_tcp: vec![ANY],
         pickle_tcp: vec![ANY],
+        protobuf_tcp: vec![ANY],
         plaintext_udp: vec![ANY],
         msgpack_udp: vec![ANY],
         when_full: WhenFull::Block,
