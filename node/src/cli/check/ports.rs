@@ -67,6 +67,11 @@ fn outcomes(settings: &Settings) -> Vec<Outcome> {
             .iter()
             .map(|path| ("listen.plaintext_unix", path.display().to_string(), unix(path))),
     );
+    for stream in &listen.stream {
+        let tcp = stream.address.map(|a| ("listen.stream", a.to_string(), TcpListener::bind(a).map(drop)));
+        let path = stream.unix.iter().map(|path| ("listen.stream", path.display().to_string(), unix(path)));
+        all.extend(tcp.into_iter().chain(path));
+    }
     all
 }
 
