@@ -43,11 +43,15 @@ pub enum Reject {
     NewNameCap,
     /// Window: a name with control bytes, or longer than the window takes.
     WindowName,
+    /// A compressed stream that cannot be unpacked.
+    Packing,
+    /// A TLS connection that failed, in its handshake or later.
+    Tls,
 }
 
 impl Reject {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Fields,
         Self::Value,
         Self::NanValue,
@@ -66,6 +70,8 @@ impl Reject {
         Self::MetricCap,
         Self::NewNameCap,
         Self::WindowName,
+        Self::Packing,
+        Self::Tls,
     ];
 
     /// Number of reasons: the length of a [`RejectCounts`].
@@ -93,6 +99,8 @@ impl Reject {
             Self::MetricCap => "metric_cap",
             Self::NewNameCap => "new_name_cap",
             Self::WindowName => "window_name",
+            Self::Packing => "packing",
+            Self::Tls => "tls",
         }
     }
 }

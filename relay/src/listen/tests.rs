@@ -1,6 +1,9 @@
 //! Real sockets into a real journal.
 
+mod changing;
 mod node;
+mod packed;
+mod secure;
 
 use super::Listeners;
 use node::{ANY, Node};
