@@ -1,24 +1,20 @@
 //! One connection of a sender.
 
 use super::layers::Layers;
+use super::link::{Framing, Link};
 use super::places::Seat;
 use super::scratch::Scratch;
+use super::socket::{Stream, fill};
 use super::{LAST_LOOK, Shared};
-use crate::codec::frame::{self, Framer, Limits};
-use crate::codec::{pickle, plaintext, protobuf};
+use crate::codec::frame::Framer;
+use crate::codec::plaintext;
 use crate::intake::{Peer, Refusals};
-use skyline_conf::model::listen::Listen;
-use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
+use skyline_core::batch::Listener;
 use skyline_core::reject::Reject;
-use std::future::poll_fn;
-use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
@@ -36,65 +32,6 @@ const LAST_TEXT: u64 = 64 << 20;
 /// Time for a TLS handshake, and the same once a stop was asked for.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const LAST_HANDSHAKE: Duration = Duration::from_millis(200);
-
-/// Bytes of lines after which a batch is submitted although more points are at hand (frames can
-/// become many times their length).
-const BATCH_BYTES: usize = 256 << 10;
-
-/// A connected socket.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Stream {
-    async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
-        }
-    }
-
-    async fn writable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.writable().await,
-            Self::Unix(stream) => stream.writable().await,
-        }
-    }
-
-    /// Writes what fits in now.
-    pub(super) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
-        }
-    }
-
-    /// Reads what is there. Unlike `try_read` it knows that nothing is left when the buffer was not
-    /// filled, which saves a system call for every burst.
-    async fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(buffer);
-        let read = poll_fn(|cx| {
-            let outcome = match self {
-                Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-                Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-            };
-            Poll::Ready(match outcome {
-                Poll::Ready(outcome) => outcome,
-                Poll::Pending => Err(ErrorKind::WouldBlock.into()),
-            })
-        });
-        read.await.map(|()| buffer.filled().len())
-    }
-}
-
-/// How the bytes of a connection are cut.
-#[derive(Debug)]
-pub(super) enum Framing {
-    Lines(plaintext::Framer),
-    Frames(Framer),
-}
 
 /// How a connection goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,24 +52,6 @@ pub(super) struct Connection {
     /// What the bytes are wrapped in.
     layers: Option<Box<Layers>>,
     link: Link,
-}
-
-/// What a connection needs to hand points on. Dropped, it counts as closed.
-#[derive(Debug)]
-pub(super) struct Link {
-    listener: Listener,
-    peer: Peer,
-    pub(super) shared: Arc<Shared>,
-    settings: Arc<Listen>,
-    /// Closes the listener.
-    stop: CancellationToken,
-    _seat: Seat,
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.shared.intake.traffic().open.fetch_sub(1, Relaxed);
-    }
 }
 
 impl Connection {
@@ -309,144 +228,4 @@ enum Woken {
     Readable,
     Timer,
     Stopped,
-}
-
-impl Framing {
-    /// The stream has ended: what was not complete is refused.
-    pub(super) fn finish(&mut self, refusals: &mut Refusals) {
-        match self {
-            Self::Lines(framer) => framer.finish(&mut |line: &[u8], why| refusals.add(line, why)),
-            Self::Frames(framer) if framer.held() > 0 => refusals.add(b"", Reject::Frame),
-            Self::Frames(_) => {}
-        }
-    }
-}
-
-impl Link {
-    pub(super) fn builder(&self) -> BatchBuilder {
-        let source = Source { listener: self.listener, origin: Origin::Live };
-        BatchBuilder::new(source, self.shared.intake.clock().now())
-            .resolution(self.settings.timestamp_resolution_seconds)
-    }
-
-    /// Takes all complete lines or frames. True if the stream cannot be followed any further.
-    pub(super) async fn take(
-        &self,
-        framing: &mut Framing,
-        bytes: &[u8],
-        machine: &mut pickle::Machine,
-        out: &mut BatchBuilder,
-        refusals: &mut Refusals,
-    ) -> bool {
-        match framing {
-            Framing::Lines(framer) => {
-                framer.feed(bytes, out, &mut |line: &[u8], why| refusals.add(line, why));
-                false
-            }
-            Framing::Frames(framer) => self.frames(framer, bytes, machine, out, refusals).await,
-        }
-    }
-
-    /// Takes all complete frames. True if the stream announced a frame above the limit.
-    async fn frames(
-        &self,
-        framer: &mut Framer,
-        bytes: &[u8],
-        machine: &mut pickle::Machine,
-        out: &mut BatchBuilder,
-        refusals: &mut Refusals,
-    ) -> bool {
-        let limits = Limits::of(self.settings.max_frame_bytes as usize);
-        let mut input = bytes;
-        let mut room = BATCH_BYTES;
-        loop {
-            let frame = match framer.next(&mut input) {
-                frame::Step::Frame(frame) => frame,
-                frame::Step::More => return false,
-                frame::Step::TooLong(length) => {
-                    refusals.add(format!("announced {length} bytes").as_bytes(), Reject::FrameTooLong);
-                    return true;
-                }
-            };
-            let read = match self.listener {
-                Listener::ProtobufTcp => protobuf::Points::of(frame).map(Points::Protobuf),
-                _ => machine.run(frame).map(|()| Points::Pickle(machine, frame)),
-            };
-            let mut points = match read {
-                Ok(points) => points,
-                Err(why) => {
-                    refusals.add(frame, why);
-                    continue;
-                }
-            };
-            loop {
-                let before = points.emitted();
-                let done = points.emit(limits, room, out, refusals);
-                room = room.saturating_sub(points.emitted() - before);
-                if room == 0 {
-                    self.submit(std::mem::replace(out, self.builder())).await;
-                    room = BATCH_BYTES;
-                }
-                if done {
-                    break;
-                }
-            }
-        }
-    }
-
-    pub(super) async fn submit(&self, out: BatchBuilder) {
-        if let Some(batch) = out.finish() {
-            self.shared.intake.submit_until(batch, &self.shared.stop).await;
-        }
-    }
-
-    pub(super) fn refuse(&self, refusals: &Refusals) {
-        self.shared.intake.refuse(self.listener, self.peer, refusals);
-    }
-}
-
-/// The points of one frame.
-enum Points<'m, 'f> {
-    Pickle(&'m mut pickle::Machine, &'f [u8]),
-    Protobuf(protobuf::Points<'f>),
-}
-
-impl Points<'_, '_> {
-    const fn emitted(&self) -> usize {
-        match self {
-            Self::Pickle(machine, _) => machine.emitted(),
-            Self::Protobuf(points) => points.emitted(),
-        }
-    }
-
-    /// Takes points until they have become about `room` bytes; whether those were all.
-    fn emit(&mut self, limits: Limits, room: usize, out: &mut BatchBuilder, refusals: &mut Refusals) -> bool {
-        let refused = &mut |name: &[u8], why| refusals.add(name, why);
-        match self {
-            Self::Pickle(machine, frame) => machine.emit(frame, limits, room, out, refused),
-            Self::Protobuf(points) => points.emit(limits, room, out, refused),
-        }
-    }
-}
-
-/// Reads until nothing is left or the buffer is full: how much, and whether the stream has ended.
-pub(super) async fn fill(stream: &mut Stream, buffer: &mut [u8]) -> (usize, bool) {
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
-        let wanted = room.len();
-        match stream.read_now(room).await {
-            Ok(0) => return (filled, true),
-            Ok(read) => {
-                filled += read;
-                if read < wanted {
-                    break;
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The peer has gone; what it had sent completely is taken.
-            Err(_) => return (filled, true),
-        }
-    }
-    (filled, false)
 }

@@ -1,8 +1,10 @@
 //! Connections whose bytes are encrypted or packed: TLS outside, compression within.
 
 use super::Shared;
-use super::connection::{After, Framing, Link, Stream, fill};
+use super::connection::After;
+use super::link::{Framing, Link};
 use super::scratch::{READ_BYTES, Scratch};
+use super::socket::{Stream, fill};
 use super::tls::Session;
 use super::unpack::Unpacker;
 use super::way::Way;

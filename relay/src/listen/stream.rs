@@ -1,9 +1,10 @@
 //! Accepting connections, TCP and Unix.
 
 use super::bind::Socket;
-use super::connection::{Connection, Stream};
+use super::connection::Connection;
 use super::layers::Layers;
 use super::places::Seat;
+use super::socket::Stream;
 use super::way::Way;
 use super::{LAST_LOOK, Shared};
 use crate::intake::{Peer, Refusals};
