@@ -57,13 +57,19 @@ pub enum Kind {
     Texts,
     /// A list of destinations, each a text or a table of [`of_a_destination`].
     Destinations,
+    /// An IP address with a port.
+    Address,
+    /// A list of tables of [`of_a_stream`].
+    Streams,
+    /// A table of these keys, within an item of a list.
+    Table(&'static [Key]),
 }
 
 impl Kind {
     /// Whether values are lists.
     #[must_use]
     pub const fn is_list(self) -> bool {
-        matches!(self, Self::Addresses | Self::Paths | Self::Texts | Self::Destinations)
+        matches!(self, Self::Addresses | Self::Paths | Self::Texts | Self::Destinations | Self::Streams)
     }
 }
 
@@ -91,6 +97,12 @@ pub const fn all() -> &'static [Key] {
 #[must_use]
 pub const fn of_a_destination() -> &'static [Key] {
     table::DESTINATION
+}
+
+/// The keys of a table of `[[listen.stream]]`.
+#[must_use]
+pub const fn of_a_stream() -> &'static [Key] {
+    table::STREAM
 }
 
 /// All sections, in the order of the file.
@@ -179,6 +191,7 @@ pub(crate) fn round_bytes(n: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::listen::{Stream, Tls};
     use crate::model::relay::{DestinationEntry, DestinationTable, WhenBehind};
 
     /// Dotted names of all values in a table.
@@ -217,6 +230,26 @@ mod tests {
         expected.sort();
         found.sort();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_tables_of_a_stream_have_every_key() {
+        let path = || Some(std::path::PathBuf::from("/p"));
+        let tls = Tls { key: path(), client_ca: path(), ..Tls::default() };
+        let address = "127.0.0.1:1".parse().ok();
+        let stream = Stream { address, unix: path(), tls: Some(tls), ..Stream::default() };
+        let mut written = Vec::new();
+        leaves(&Table::try_from(&stream).unwrap(), "listen.stream.", &mut written);
+        let mut found = Vec::new();
+        for key in of_a_stream() {
+            match key.kind {
+                Kind::Table(keys) => found.extend(keys.iter().map(|key| key.path.to_owned())),
+                _ => found.push(key.path.to_owned()),
+            }
+        }
+        written.sort();
+        found.sort();
+        assert_eq!(found, written);
     }
 
     #[test]

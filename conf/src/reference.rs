@@ -35,8 +35,10 @@ pub fn skyline_toml() -> String {
             if matches!(key.kind, Kind::Whole(..) | Kind::Number(..)) {
                 comment(&mut out, &format!("Unit: {}", values(key)));
             }
-            if key.kind == Kind::Destinations {
-                out.push_str(DESTINATIONS);
+            match key.kind {
+                Kind::Destinations => out.push_str(DESTINATIONS),
+                Kind::Streams => out.push_str(STREAMS),
+                _ => {}
             }
             let (value, size) = default_and_size(key);
             let size = size.map_or_else(String::new, |size| format!(" # {size}"));
@@ -50,6 +52,13 @@ const DESTINATIONS: &str = "\
 #   destinations = [
 #     \"10.0.0.1:2004:pickle\",
 #     { address = \"10.0.0.2:2003\", when_behind = \"shed\", mark_points = 100_000 },
+#   ]
+";
+
+const STREAMS: &str = "\
+#   stream = [
+#     { address = \"0.0.0.0:2013\", packing = \"gzip\" },
+#     { address = \"0.0.0.0:2014\", protocol = \"pickle\", tls = { certificate = \"/etc/skyline/node.pem\" } },
 #   ]
 ";
 
@@ -71,6 +80,21 @@ pub fn settings_md() -> String {
     for section in keys::sections() {
         out.push_str(&format!("\n## `[{}]`\n\n{}\n\n", section.name, section.text));
         table(&mut out, keys_of(section));
+        if section.name == "listen" {
+            out.push_str(
+                "\nEach `[[listen.stream]]` is a stream listener in every detail; its points are counted with the plain listener of the same protocol:\n\n\
+                 ```toml\n[[listen.stream]]\naddress = \"0.0.0.0:2013\"\npacking = \"gzip\"\n\n\
+                 [[listen.stream]]\naddress = \"0.0.0.0:2014\"\nprotocol = \"pickle\"\n\
+                 tls = { certificate = \"/etc/skyline/node.pem\", client_ca = \"/etc/skyline/senders.pem\" }\n```\n\n",
+            );
+            table(&mut out, keys::of_a_stream().iter());
+            for key in keys::of_a_stream() {
+                if let Kind::Table(inner) = key.kind {
+                    out.push_str(&format!("\n`{}` of a stream:\n\n", key.parts().1));
+                    table(&mut out, inner.iter());
+                }
+            }
+        }
         if section.name == "relay" {
             out.push_str(
                 "\nA destination is a text, or a table with settings of its own; what it leaves out comes from `[relay.sending]`:\n\n\
@@ -131,6 +155,9 @@ fn values(key: &Key) -> String {
         Kind::Paths => "list of paths".into(),
         Kind::Texts => "list of texts".into(),
         Kind::Destinations => "list of destinations".into(),
+        Kind::Address => "address".into(),
+        Kind::Streams => "list of tables".into(),
+        Kind::Table(_) => "table".into(),
     };
     if key.unit.is_empty() { range } else { format!("{}, {range}", key.unit) }
 }

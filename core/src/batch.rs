@@ -26,17 +26,20 @@ pub enum Listener {
     MsgpackUdp = 5,
     /// The node's own metrics.
     Own = 6,
+    /// Carbon's protobuf over TCP.
+    ProtobufTcp = 7,
 }
 
 impl Listener {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PlaintextTcp,
         Self::PlaintextUdp,
         Self::PlaintextUnix,
         Self::PickleTcp,
         Self::MsgpackUdp,
         Self::Own,
+        Self::ProtobufTcp,
     ];
 
     /// The `listener` label of counters.
@@ -49,6 +52,7 @@ impl Listener {
             Self::PickleTcp => "pickle_tcp",
             Self::MsgpackUdp => "msgpack_udp",
             Self::Own => "own",
+            Self::ProtobufTcp => "protobuf_tcp",
         }
     }
 

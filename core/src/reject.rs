@@ -21,7 +21,7 @@ pub enum Reject {
     LineTooLong,
     /// The last line of a connection, without its newline: it may have been cut.
     CutLine,
-    /// A frame longer than `listen.max_frame_bytes` (pickle) or a datagram that was cut.
+    /// A frame longer than `listen.max_frame_bytes` (pickle, protobuf) or a datagram that was cut.
     FrameTooLong,
     /// A frame that could not be decoded.
     Frame,
@@ -51,11 +51,15 @@ pub enum Reject {
     Blackhole,
     /// Routing: value and time do not look as the rule for the name wants them (`validate`).
     Invalid,
+    /// A compressed stream that cannot be unpacked.
+    Packing,
+    /// A TLS connection that failed, in its handshake or later.
+    Tls,
 }
 
 impl Reject {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Fields,
         Self::Value,
         Self::NanValue,
@@ -78,6 +82,8 @@ impl Reject {
         Self::NotWhitelisted,
         Self::Blackhole,
         Self::Invalid,
+        Self::Packing,
+        Self::Tls,
     ];
 
     /// Number of reasons: the length of a [`RejectCounts`].
@@ -109,6 +115,8 @@ impl Reject {
             Self::NotWhitelisted => "not_whitelisted",
             Self::Blackhole => "blackhole",
             Self::Invalid => "invalid",
+            Self::Packing => "packing",
+            Self::Tls => "tls",
         }
     }
 }

@@ -4,12 +4,12 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 3] = ["line", "pickle", "recover"];
+pub(crate) const TARGETS: [&str; 4] = ["line", "pickle", "protobuf", "recover"];
 
 /// What is fuzzed, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// line, pickle or recover (default: all by turns)
+    /// line, pickle, protobuf or recover (default: all by turns)
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(TARGETS))]
     target: Option<String>,
     /// Seconds for each target

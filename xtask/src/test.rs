@@ -19,6 +19,7 @@ const CASES: &[(&str, &str)] = &[
     ("aggregation", "aggregation-cases.jsonl"),
     ("carbon-conf", "carbon-conf-cases.jsonl"),
     ("hash-ring", "hash-ring-cases.jsonl"),
+    ("protobuf", "protobuf-cases.jsonl"),
 ];
 
 /// Which tests, and how long.

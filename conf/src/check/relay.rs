@@ -103,7 +103,8 @@ fn itself(settings: &Settings, text: &str, written: &Written<'_>, findings: &mut
     // its being listed by name shows that it is ours.
     let here = ip.is_loopback() || ip.is_unspecified();
     let listed = |list: &[SocketAddr]| list.iter().any(|own| own.ip() == ip && own.port() == written.port);
-    let by_name = listed(&settings.listen.plaintext_tcp) || listed(&settings.listen.pickle_tcp);
+    let listen = &settings.listen;
+    let by_name = listed(&listen.plaintext_tcp) || listed(&listen.pickle_tcp) || listed(&listen.protobuf_tcp);
     if (here || by_name)
         && let Some(key) = own_listener(settings, SocketAddr::new(ip, written.port))
     {

@@ -43,10 +43,16 @@ fn streams(settings: &Settings) -> Vec<Listening> {
     [
         listening("listen.plaintext_tcp", &settings.listen.plaintext_tcp),
         listening("listen.pickle_tcp", &settings.listen.pickle_tcp),
+        listening("listen.protobuf_tcp", &settings.listen.protobuf_tcp),
+        listening("listen.stream", &addresses_of_streams(settings)),
         listening("http.api", &settings.http.api),
         listening("http.status", &settings.http.status),
     ]
     .concat()
+}
+
+fn addresses_of_streams(settings: &Settings) -> Vec<SocketAddr> {
+    settings.listen.stream.iter().filter_map(|stream| stream.address).collect()
 }
 
 fn datagrams(settings: &Settings) -> Vec<Listening> {
@@ -93,13 +99,14 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
         }
     }
     let mut seen: HashMap<&Path, ()> = HashMap::new();
-    for path in &settings.listen.plaintext_unix {
+    let plain = settings.listen.plaintext_unix.iter().map(|path| ("listen.plaintext_unix", path));
+    let streams = settings.listen.stream.iter().filter_map(|s| Some(("listen.stream", s.unix.as_ref()?)));
+    for (key, path) in plain.chain(streams) {
         if seen.insert(path, ()).is_some() {
-            let message = format!("{} is there twice", path.display());
-            findings.problem("listen.plaintext_unix", message, "remove one");
+            findings.problem(key, format!("{} is there twice", path.display()), "remove one");
         }
         if path.as_os_str().is_empty() {
-            findings.problem("listen.plaintext_unix", "a path is empty", "remove it");
+            findings.problem(key, "a path is empty", "remove it");
         }
     }
     loopback(settings, findings);
@@ -140,8 +147,15 @@ fn loopback(settings: &Settings, findings: &mut Findings) {
 
 fn none_at_all(settings: &Settings, findings: &mut Findings) {
     let listen = &settings.listen;
-    let ip = [&listen.plaintext_tcp, &listen.plaintext_udp, &listen.pickle_tcp, &listen.msgpack_udp];
-    if ip.iter().all(|list| list.is_empty()) && listen.plaintext_unix.is_empty() {
+    let ip = [
+        &listen.plaintext_tcp,
+        &listen.plaintext_udp,
+        &listen.pickle_tcp,
+        &listen.protobuf_tcp,
+        &listen.msgpack_udp,
+    ];
+    let others = listen.plaintext_unix.is_empty() && listen.stream.is_empty();
+    if ip.iter().all(|list| list.is_empty()) && others {
         let advice = "give one of its lists an address, for example plaintext_tcp = [\"0.0.0.0:2003\"]";
         findings.warning("listen", "every listener is off: no point can come in", advice);
     }

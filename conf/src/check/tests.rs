@@ -1,6 +1,7 @@
 //! Tests of the checks: one line a contradiction.
 
 use super::*;
+use crate::model::listen::Stream;
 use crate::model::relay::{DestinationEntry, DestinationTable, Method, WhenBehind};
 use std::net::SocketAddr;
 
@@ -74,6 +75,14 @@ fn addresses_that_are_used_twice() {
         "listen.pickle_tcp",
         "0.0.0.0:2003 is used by listen.plaintext_tcp too",
     );
+    let stream = |text: &str| Stream { address: text.parse().ok(), ..Stream::default() };
+    problem(
+        |s| s.listen.stream = vec![stream("0.0.0.0:2003")],
+        "listen.stream",
+        "used by listen.plaintext_tcp",
+    );
+    let unix = || Stream { unix: Some("/run/s".into()), ..Stream::default() };
+    problem(|s| s.listen.stream = vec![unix(), unix()], "listen.stream", "is there twice");
     problem(|s| s.listen.pickle_tcp = at("127.0.0.1:2003"), "listen.pickle_tcp", "are one to the system");
     problem(|s| s.listen.pickle_tcp = at("[::]:2003"), "listen.pickle_tcp", "are one to the system");
     problem(|s| s.http.status = at("127.0.0.1:1500"), "http.status", "is used by http.api too");

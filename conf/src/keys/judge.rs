@@ -1,6 +1,6 @@
 //! Whether a value is what its key takes, and in which words to say that it is not.
 
-use super::{Key, Kind, default_of, grouped, literal, of_a_destination};
+use super::{Key, Kind, default_of, grouped, literal, of_a_destination, of_a_stream};
 use crate::nearest;
 use std::net::{IpAddr, SocketAddr};
 use toml::{Table, Value};
@@ -37,6 +37,9 @@ impl Kind {
             Self::Paths => "a list of paths in quotes".into(),
             Self::Texts => "a list of texts in quotes".into(),
             Self::Destinations => "a list of destinations".into(),
+            Self::Address => "an IP address with a port".into(),
+            Self::Streams => "a list of tables".into(),
+            Self::Table(_) => "a table".into(),
         }
     }
 
@@ -50,6 +53,10 @@ impl Kind {
             (Self::Switch, Value::Boolean(_)) | (Self::Text | Self::Path, Value::String(_)) => {
                 Ok(value.clone())
             }
+            (Self::Address, Value::String(text)) => match text.parse::<SocketAddr>() {
+                Ok(_) => Ok(value.clone()),
+                Err(_) => Err(vec![Fault { item: None, unknown: None, message: address_fault(text) }]),
+            },
             (Self::Whole(least, most), Value::Integer(n)) => match u64::try_from(*n) {
                 Ok(n) if (least..=most).contains(&n) => Ok(value.clone()),
                 _ => wrong(grouped(*n, '_')),
@@ -120,6 +127,9 @@ pub(crate) fn example(key: &Key) -> String {
         Kind::Paths => Some("[\"/run/skyline/carbon.sock\"]"),
         Kind::Texts => Some("[\"statsd.\"]"),
         Kind::Destinations => Some("[\"10.0.0.1:2004:pickle\"]"),
+        Kind::Address => Some("\"0.0.0.0:2013\""),
+        Kind::Streams => Some("[{ address = \"0.0.0.0:2013\", packing = \"gzip\" }]"),
+        Kind::Table(_) => Some("{ certificate = \"/etc/skyline/node.pem\" }"),
         Kind::Path => Some("\"/var/lib/skyline\""),
         _ => None,
     };
@@ -146,7 +156,8 @@ fn item(key: &Key, i: usize, value: &Value) -> Vec<Fault> {
             Err(_) => wrong(address_fault(text)),
         },
         (Kind::Paths | Kind::Texts | Kind::Destinations, Value::String(_)) => Vec::new(),
-        (Kind::Destinations, Value::Table(table)) => destination(i, table),
+        (Kind::Destinations, Value::Table(value)) => table(i, "", DESTINATION, of_a_destination(), value),
+        (Kind::Streams, Value::Table(value)) => table(i, "", STREAM, of_a_stream(), value),
         _ => wrong(format!(
             "item {} of the list is {}, expected as in `{} = {}`",
             i + 1,
@@ -172,13 +183,16 @@ fn address_fault(text: &str) -> String {
     format!("\"{}\" is no address to listen on; {hint}", shortened(text))
 }
 
-/// What is wrong with a destination that is a table.
-fn destination(i: usize, table: &Table) -> Vec<Fault> {
-    let keys = of_a_destination();
+/// What is wrong with the keys of a table that is an item of a list, or is in one (`within`: its name and a dot).
+fn members(i: usize, within: &str, what: &str, keys: &[Key], table: &Table) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (name, value) in table {
-        let at = Some((i, Some(name.clone())));
+        let at = Some((i, Some(format!("{within}{name}"))));
         match keys.iter().find(|key| key.parts().1 == name) {
+            Some(Key { kind: Kind::Table(keys), .. }) if value.is_table() => {
+                let inner = value.as_table().into_iter();
+                faults.extend(inner.flat_map(|table| self::table(i, &format!("{name}."), name, keys, table)));
+            }
             Some(key) => {
                 for fault in key.kind.judge(key, value).err().into_iter().flatten() {
                     faults.push(Fault { item: at.clone(), ..fault });
@@ -188,18 +202,43 @@ fn destination(i: usize, table: &Table) -> Vec<Fault> {
                 let names: Vec<&str> = keys.iter().map(|key| key.parts().1).collect();
                 let message = match nearest::word(name, names.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("a destination has {}", names.join(", ")),
+                    None => format!("{what} has {}", names.join(", ")),
                 };
-                faults.push(Fault { item: at, unknown: Some(name.clone()), message });
+                let unknown = Some(format!("{within}{name}"));
+                faults.push(Fault { item: at, unknown, message });
             }
         }
     }
-    if !table.contains_key("address") {
-        let message = "the `address` is missing, for example `address = \"10.0.0.1:2003\"`".into();
-        faults.push(Fault { item: Some((i, None)), unknown: None, message });
+    faults
+}
+
+/// What is wrong with a table that is an item of a list, or is in one.
+fn table(i: usize, within: &str, what: &str, keys: &[Key], table: &Table) -> Vec<Fault> {
+    let mut faults = members(i, within, what, keys, table);
+    let has = |name: &str| table.contains_key(name);
+    let missing = match what {
+        DESTINATION if !has("address") => {
+            Some("the `address` is missing, for example `address = \"10.0.0.1:2003\"`")
+        }
+        STREAM if has("address") == has("unix") => {
+            Some("either `address` or `unix` is needed, for example `address = \"0.0.0.0:2013\"`")
+        }
+        TLS if !has("certificate") => {
+            Some("the `certificate` is missing, for example `certificate = \"/etc/skyline/node.pem\"`")
+        }
+        _ => None,
+    };
+    if let Some(message) = missing {
+        let within = within.strip_suffix('.').map(str::to_owned);
+        faults.push(Fault { item: Some((i, within)), unknown: None, message: message.into() });
     }
     faults
 }
+
+/// What tables are called.
+const DESTINATION: &str = "a destination";
+const STREAM: &str = "a stream";
+const TLS: &str = "tls";
 
 #[cfg(test)]
 mod tests {
@@ -281,6 +320,30 @@ mod tests {
         bad("graphite:2003", "not a host's name");
         bad("10.0.0.1:99999", "write an IP address and a port");
         bad("", "write an IP address and a port");
+    }
+
+    #[test]
+    fn streams() {
+        let good = |item: &str| good("listen.stream", &format!("[{item}]"));
+        good("{address = '[::1]:1', packing = 'gzip', protocol = 'pickle'}");
+        good(
+            "{unix = '/run/s', tls = {certificate = '/c', key = '/k', client_ca = '/a', min_version = '1.3'}}",
+        );
+        let bad = |item: &str, expected: &str| bad("listen.stream", &format!("[{item}]"), expected);
+        bad(
+            "'0.0.0.0:1'",
+            "item 1 of the list is the text \"0.0.0.0:1\", expected as in `stream = [{ address",
+        );
+        bad("{packing = 'gzip'}", "either `address` or `unix` is needed");
+        bad("{address = '1.1.1.1:1', unix = '/s'}", "either `address` or `unix` is needed");
+        bad("{address = '2003'}", "write \"0.0.0.0:2003\"");
+        bad("{address = '1.1.1.1:1', packing = 'gzipp'}", "did you mean \"gzip\"?");
+        bad("{address = '1.1.1.1:1', protocoll = 'pickle'}", "did you mean `protocol`?");
+        bad("{address = '1.1.1.1:1', tls = '/c'}", "found the text \"/c\", expected a table");
+        bad("{address = '1.1.1.1:1', tls = {}}", "the `certificate` is missing");
+        bad("{address = '1.1.1.1:1', tls = {certificate = 5}}", "found 5, expected a path");
+        bad("{address = '1.1.1.1:1', tls = {certificate = '/c', min_version = 1.3}}", "\"1.2\" or \"1.3\"");
+        bad("{address = '1.1.1.1:1', tls = {certificat = '/c'}}", "did you mean `certificate`?");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The table of all sections and keys.
 
 use super::{Key, Kind, Section};
-use Kind::{Addresses, Choice, Destinations, Number, Path, Paths, Switch, Text, Texts, Whole};
+use Kind::{
+    Address, Addresses, Choice, Destinations, Number, Path, Paths, Streams, Switch, Text, Texts, Whole,
+};
 
 /// The largest number that TOML can write.
 const MOST: u64 = i64::MAX as u64;
@@ -83,10 +85,22 @@ pub(super) const KEYS: &[Key] = &[
         "Carbon pickles over TCP. 2024 is the port to which Skyline's documentation points carbon-relay.",
     ),
     key(
+        "listen.protobuf_tcp",
+        Addresses,
+        "",
+        "Carbon's protobuf over TCP. carbon's own example has it on port 2005.",
+    ),
+    key(
         "listen.msgpack_udp",
         Addresses,
         "",
         "msgpack [name, [timestamp, value]] over UDP, one a datagram. Skyline used port 2025.",
+    ),
+    key(
+        "listen.stream",
+        Streams,
+        "",
+        "Stream listeners that are compressed, encrypted, or have a protocol of their own, each a table.",
     ),
     key(
         "listen.max_connections",
@@ -110,7 +124,7 @@ pub(super) const KEYS: &[Key] = &[
         "listen.max_frame_bytes",
         Whole(64, 64 << 20),
         "bytes",
-        "Longest pickle frame. A longer one closes its connection, as carbon does.",
+        "Longest frame (pickle, protobuf). A longer one closes its connection, as carbon does.",
     ),
     key(
         "listen.timestamp_resolution_seconds",
@@ -380,6 +394,51 @@ pub(super) const KEYS: &[Key] = &[
         Addresses,
         "",
         "/-/healthy, /-/ready, /-/status and /metrics (Prometheus text). Empty list: off.",
+    ),
+];
+
+pub(super) const STREAM: &[Key] = &[
+    key("listen.stream.address", Address, "", "TCP: the IP address and port to listen on."),
+    key("listen.stream.unix", Path, "", "Unix stream socket: its path. Either this or address."),
+    key(
+        "listen.stream.protocol",
+        Choice(&["plaintext", "pickle", "protobuf"]),
+        "",
+        "What the bytes mean once they are decrypted and unpacked. Default: plaintext.",
+    ),
+    key(
+        "listen.stream.packing",
+        Choice(&["plain", "gzip", "lz4"]),
+        "",
+        "How the bytes are compressed, within TLS: gzip = one stream, flushed in pieces, or several one after the other; lz4 = frames, one after the other. Default: plain.",
+    ),
+    key("listen.stream.tls", Kind::Table(TLS), "", "How the bytes are encrypted. Left out: not at all."),
+];
+
+pub(super) const TLS: &[Key] = &[
+    key(
+        "listen.stream.tls.certificate",
+        Path,
+        "",
+        "PEM file with the listener's certificate, then those between it and its authority. All files are read again when they change, at most a second later, for new connections.",
+    ),
+    key(
+        "listen.stream.tls.key",
+        Path,
+        "",
+        "PEM file with its private key. Left out: it is in the certificate's file.",
+    ),
+    key(
+        "listen.stream.tls.client_ca",
+        Path,
+        "",
+        "PEM file with the authorities of senders, which must then show a certificate of one of them (mTLS). Left out: none is asked for.",
+    ),
+    key(
+        "listen.stream.tls.min_version",
+        Choice(&["1.2", "1.3"]),
+        "",
+        "Oldest version of TLS that is spoken. Default: 1.2.",
     ),
 ];
 

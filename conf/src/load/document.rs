@@ -137,11 +137,19 @@ fn span_of(value: &Spanned<DeValue<'_>>, fault: &Fault) -> Range<usize> {
     let (Some((i, name)), DeValue::Array(items)) = (&fault.item, value.get_ref()) else { return whole };
     let Some(item) = items.get(*i) else { return whole };
     match (name, item.get_ref()) {
-        (Some(name), DeValue::Table(table)) => table
-            .iter()
-            .find(|(key, _)| key.get_ref() == name)
-            .map_or_else(|| item.span(), |(key, _)| key.span()),
+        (Some(name), DeValue::Table(table)) => span_within(table, name).unwrap_or_else(|| item.span()),
         _ => item.span(),
+    }
+}
+
+/// Where a key of a table is, `name`, or `table.name` within it.
+fn span_within(table: &DeTable<'_>, name: &str) -> Option<Range<usize>> {
+    let (first, rest) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
+    let (key, value) = table.iter().find(|(key, _)| key.get_ref() == first)?;
+    match (rest, value.get_ref()) {
+        (Some(rest), DeValue::Table(inner)) => span_within(inner, rest),
+        (Some(_), _) => None,
+        (None, _) => Some(key.span()),
     }
 }
 

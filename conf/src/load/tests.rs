@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::keys;
+use crate::model::listen::Packing;
 use crate::model::relay::{DestinationEntry, WhenBehind};
 use proptest::prelude::*;
 
@@ -49,6 +50,22 @@ fn nothing_gives_the_defaults() {
     assert_eq!(read("", &[]).unwrap().settings, Settings::default());
     assert_eq!(read("[node]\n[relay.sending]\n", &[]).unwrap().settings, Settings::default());
     assert_eq!(read("\u{feff}[node]\r\nname = 'a'\r\n", &[]).unwrap().settings.node.name, "a");
+}
+
+#[test]
+fn streams_are_tables() {
+    let text = "[listen]\nidle_seconds = 5\n[[listen.stream]]\naddress = '0.0.0.0:1'\npacking = 'lz4'\n[[listen.stream]]\nunix = '/s'\ntls.certificate = '/c'\n";
+    let streams = read(text, &[]).unwrap().settings.listen.stream;
+    let [first, second] = &streams[..] else { panic!("{streams:?}") };
+    assert_eq!((first.packing, first.tls.is_none()), (Packing::Lz4, true));
+    assert_eq!(second.tls.as_ref().map(|tls| tls.certificate.clone()), Some("/c".into()));
+    check(
+        "[[listen.stream]]\naddress = '0.0.0.0:1'\n[listen.stream.tls]\nkey = '/k'\ncertificat = '/c'\n",
+        &[
+            "`listen.stream.tls` at line 3, column 16 of skyline.toml: the `certificate` is missing",
+            "`listen.stream.tls.certificat` at line 5, column 1 of skyline.toml: did you mean `certificate`?",
+        ],
+    );
 }
 
 #[test]

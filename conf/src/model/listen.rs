@@ -16,15 +16,19 @@ pub struct Listen {
     pub plaintext_unix: Vec<PathBuf>,
     /// Carbon pickles over TCP.
     pub pickle_tcp: Vec<SocketAddr>,
+    /// Carbon's protobuf over TCP.
+    pub protobuf_tcp: Vec<SocketAddr>,
     /// msgpack `[name, [timestamp, value]]` over UDP, one a datagram.
     pub msgpack_udp: Vec<SocketAddr>,
+    /// Listeners whose bytes are packed or encrypted, or that have a protocol of their own.
+    pub stream: Vec<Stream>,
     /// Connections at once over all stream listeners; beyond it new ones wait.
     pub max_connections: u32,
     /// A connection that sends nothing for so long is closed, seconds; 0: never.
     pub idle_seconds: f64,
     /// Longest line without its newline, bytes (at most 32,768).
     pub max_line_bytes: u32,
-    /// Longest pickle frame, bytes.
+    /// Longest frame (pickle, protobuf), bytes.
     pub max_frame_bytes: u32,
     /// Round timestamps down to a multiple of so many seconds; 0: leave them.
     pub timestamp_resolution_seconds: u32,
@@ -34,6 +38,75 @@ pub struct Listen {
     pub when_full: WhenFull,
     /// UDP listeners, when the journal cannot take a batch.
     pub udp_when_full: WhenFull,
+}
+
+/// `[[listen.stream]]`: a stream listener in every detail. Points are counted with the plain listener of the
+/// same protocol.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stream {
+    /// TCP: where. Either this or `unix`.
+    pub address: Option<SocketAddr>,
+    /// Unix stream socket: its path.
+    pub unix: Option<PathBuf>,
+    /// What the bytes mean, once they are decrypted and unpacked.
+    pub protocol: Protocol,
+    /// How they are compressed (within TLS, if there is any).
+    pub packing: Packing,
+    /// How they are encrypted; left out: not at all.
+    pub tls: Option<Tls>,
+}
+
+/// What the bytes of a stream mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Carbon lines.
+    #[default]
+    Plaintext,
+    /// Carbon pickles.
+    Pickle,
+    /// Carbon's protobuf.
+    Protobuf,
+}
+
+/// How the bytes of a stream are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// Not at all.
+    #[default]
+    Plain,
+    /// gzip: one stream, flushed in pieces, or several one after the other.
+    Gzip,
+    /// lz4: frames, one after the other.
+    Lz4,
+}
+
+/// How a listener speaks TLS. The files are read again when they change, for new connections.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the listener's certificate and those between it and its authority.
+    pub certificate: PathBuf,
+    /// PEM file with its private key; left out: it is in the file of the certificate.
+    pub key: Option<PathBuf>,
+    /// PEM file with the authorities of senders: each must then have a certificate of one of them (mTLS).
+    pub client_ca: Option<PathBuf>,
+    /// Oldest version that is spoken.
+    pub min_version: TlsVersion,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[default]
+    #[serde(rename = "1.2")]
+    V12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V13,
 }
 
 /// What a listener does when the journal cannot take a batch.
@@ -53,7 +126,9 @@ impl Default for Listen {
             plaintext_udp: Vec::new(),
             plaintext_unix: Vec::new(),
             pickle_tcp: vec![SocketAddr::from(([0, 0, 0, 0], 2024))],
+            protobuf_tcp: Vec::new(),
             msgpack_udp: Vec::new(),
+            stream: Vec::new(),
             max_connections: 10_000,
             idle_seconds: 600.0,
             max_line_bytes: 16_384,

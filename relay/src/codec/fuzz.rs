@@ -1,7 +1,8 @@
 //! Entry points for fuzzers: any bytes, no panic, and what was taken reads back as itself.
 #![expect(clippy::panic, reason = "a broken invariant is what a fuzzer looks for")]
 
-use super::{msgpack, pickle, plaintext};
+use super::frame::Limits;
+use super::{msgpack, pickle, plaintext, protobuf};
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
 use skyline_core::reject::RejectCounts;
 
@@ -27,7 +28,7 @@ pub fn line(bytes: &[u8]) {
 
 /// Pickle: the bytes as one frame.
 pub fn pickle(bytes: &[u8]) {
-    let limits = pickle::Limits::of(1 << 20);
+    let limits = Limits::of(1 << 20);
     let mut out = builder(Listener::PickleTcp);
     let mut refused = 0;
     pickle::decode(bytes, limits, &mut out, &mut |_: &[u8], _| refused += 1);
@@ -41,6 +42,35 @@ pub fn pickle(bytes: &[u8]) {
     }
     assert!(refused == 0, "taking the points in pieces changed what was refused");
     assert!(reads_back(out) == reads_back(again), "taking the points in pieces changed them");
+}
+
+/// Protobuf: the bytes as one frame; what was taken of it, written as a frame, is taken again.
+pub fn protobuf(bytes: &[u8]) {
+    let limits = Limits::of(1 << 20);
+    let mut out = builder(Listener::ProtobufTcp);
+    let mut refused = 0;
+    protobuf::decode(bytes, limits, &mut out, &mut |_: &[u8], _| refused += 1);
+    let mut again = builder(Listener::ProtobufTcp);
+    match protobuf::Points::of(bytes) {
+        Ok(mut points) => while !points.emit(limits, 100, &mut again, &mut |_: &[u8], _| refused -= 1) {},
+        Err(_) => {
+            assert!(refused == 1 && out.is_empty(), "a bad frame must give nothing");
+            refused -= 1;
+        }
+    }
+    assert!(refused == 0, "taking the points in pieces changed what was refused");
+    let batch = reads_back(out);
+    assert!(batch == reads_back(again), "taking the points in pieces changed them");
+    let Some(batch) = batch else { return };
+    let mut frame = Vec::new();
+    protobuf::write(batch.samples.iter().map(|s| (batch.name(s), s.ts, s.value)), &mut frame);
+    let mut again = builder(Listener::ProtobufTcp);
+    // What was written may be longer than what came in: fields are left out there that are written here.
+    let limits = Limits::of(usize::MAX);
+    protobuf::decode(frame.get(4..).unwrap_or_default(), limits, &mut again, &mut |_: &[u8], why| {
+        panic!("a point that was written is refused: {}", why.label())
+    });
+    assert!(reads_back(again).as_ref() == Some(&batch), "a frame that was written reads back as another");
 }
 
 fn stream(pieces: &[&[u8]], counts: &mut RejectCounts) -> Option<Batch> {
@@ -78,6 +108,7 @@ mod tests {
         fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             super::line(&bytes);
             super::pickle(&bytes);
+            super::protobuf(&bytes);
         }
 
         #[test]

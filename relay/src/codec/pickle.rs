@@ -10,7 +10,6 @@
 //! Opcodes are those of Python's protocols 0 to 5 as real senders use them (Python 2 and 3, Go,
 //! JVM reporters). Facts: carbon:lib/carbon/protocols.py, `CPython:Lib/pickletools.py`.
 
-mod frame;
 mod item;
 mod machine;
 mod number;
@@ -20,30 +19,12 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{Framer, Step};
+pub use super::frame::Limits;
 pub use machine::Machine;
 
 use skyline_core::batch::BatchBuilder;
 use skyline_core::reject::Reject;
 use std::cell::RefCell;
-
-/// What one frame may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Longest frame without its length prefix, bytes (carbon's `PICKLE_RECEIVER_MAX_LENGTH`).
-    pub frame_bytes: usize,
-    /// Most bytes of lines that one frame may become. A name that is sent once and referred to
-    /// many times makes the points larger than the frame; what goes beyond is refused.
-    pub text_bytes: usize,
-}
-
-impl Limits {
-    /// The limits for frames of at most `frame_bytes`.
-    #[must_use]
-    pub const fn of(frame_bytes: usize) -> Self {
-        Self { frame_bytes, text_bytes: frame_bytes.saturating_mul(16) }
-    }
-}
 
 /// Takes all points of one frame (without its length prefix). A frame that cannot be decoded
 /// gives no point and is passed to `refused` once, as [`Reject::Frame`]; an item of the wrong

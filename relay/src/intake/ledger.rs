@@ -101,7 +101,7 @@ impl Account {
     }
 
     fn line(&self, listener: Listener) -> &Line {
-        let [tcp, udp, unix, pickle, msgpack, own] = &self.lines;
+        let [tcp, udp, unix, pickle, msgpack, own, protobuf] = &self.lines;
         match listener {
             Listener::PlaintextTcp => tcp,
             Listener::PlaintextUdp => udp,
@@ -109,6 +109,7 @@ impl Account {
             Listener::PickleTcp => pickle,
             Listener::MsgpackUdp => msgpack,
             Listener::Own => own,
+            Listener::ProtobufTcp => protobuf,
         }
     }
 

@@ -1,21 +1,20 @@
 //! One connection of a sender.
 
+use super::layers::Layers;
+use super::link::{Framing, Link};
+use super::places::Seat;
 use super::scratch::Scratch;
+use super::socket::{Stream, fill};
 use super::{LAST_LOOK, Shared};
-use crate::codec::{pickle, plaintext};
+use crate::codec::frame::Framer;
+use crate::codec::plaintext;
 use crate::intake::{Peer, Refusals};
-use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
+use skyline_core::batch::Listener;
 use skyline_core::reject::Reject;
-use std::future::poll_fn;
-use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
@@ -26,57 +25,23 @@ const IDLE_PARTS: u32 = 4;
 /// Reads at most after a stop was asked for: what the socket's buffer can hold.
 const LAST_READS: usize = 64;
 
-/// Bytes of lines after which a batch is submitted although more points are at hand (frames can
-/// become many times their length).
-const BATCH_BYTES: usize = 256 << 10;
+/// Bytes of lines or frames at most that a packed connection may become after a stop was asked for: its few
+/// bytes may be a thousand times as many.
+const LAST_TEXT: u64 = 64 << 20;
 
-/// A connected socket.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Stream {
-    async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
-        }
-    }
-
-    /// Reads what is there. Unlike `try_read` it knows that nothing is left when the buffer was not
-    /// filled, which saves a system call for every burst.
-    async fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(buffer);
-        let read = poll_fn(|cx| {
-            let outcome = match self {
-                Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-                Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-            };
-            Poll::Ready(match outcome {
-                Poll::Ready(outcome) => outcome,
-                Poll::Pending => Err(ErrorKind::WouldBlock.into()),
-            })
-        });
-        read.await.map(|()| buffer.filled().len())
-    }
-}
-
-/// How the bytes of a connection are cut.
-#[derive(Debug)]
-enum Framing {
-    Lines(plaintext::Framer),
-    Frames(pickle::Framer),
-}
+/// Time for a TLS handshake, and the same once a stop was asked for.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const LAST_HANDSHAKE: Duration = Duration::from_millis(200);
 
 /// How a connection goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum After {
+pub(super) enum After {
     /// There may be more to come.
     Open,
-    /// The peer has closed, or cannot be followed any further.
+    /// The peer has closed.
     Ended,
+    /// The peer cannot be followed any further.
+    GivenUp,
 }
 
 /// A sender's connection: its socket and what is left of an unfinished line or frame.
@@ -84,54 +49,45 @@ enum After {
 pub(super) struct Connection {
     stream: Stream,
     framing: Framing,
+    /// What the bytes are wrapped in.
+    layers: Option<Box<Layers>>,
     link: Link,
-}
-
-/// What a connection needs to hand points on. Dropped, it counts as closed.
-#[derive(Debug)]
-struct Link {
-    listener: Listener,
-    peer: Peer,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.shared.intake.traffic().open.fetch_sub(1, Relaxed);
-    }
 }
 
 impl Connection {
     pub(super) fn new(
         stream: Stream,
         listener: Listener,
+        layers: Option<Box<Layers>>,
         peer: Peer,
         shared: Arc<Shared>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
         stop: CancellationToken,
     ) -> Self {
         shared.intake.traffic().open.fetch_add(1, Relaxed);
+        let settings = shared.settings.load_full();
         let framing = match listener {
-            Listener::PickleTcp => {
-                Framing::Frames(pickle::Framer::new(shared.settings.max_frame_bytes as usize))
+            Listener::PickleTcp | Listener::ProtobufTcp => {
+                Framing::Frames(Framer::new(settings.max_frame_bytes as usize))
             }
-            _ => Framing::Lines(plaintext::Framer::new(shared.settings.max_line_bytes as usize)),
+            _ => Framing::Lines(plaintext::Framer::new(settings.max_line_bytes as usize)),
         };
-        Self { stream, framing, link: Link { listener, peer, shared, stop, _permit: permit } }
+        let link = Link { listener, peer, shared, settings, stop, _seat: seat };
+        Self { stream, framing, layers, link }
     }
 
     /// Reads until the peer closes, is idle for too long, or a stop is asked for.
     pub(super) async fn run(mut self) {
         let stop = self.link.stop.clone();
         let mut stopped = pin!(stop.cancelled());
-        let idle =
-            Duration::try_from_secs_f64(self.link.shared.settings.idle_seconds / f64::from(IDLE_PARTS))
-                .ok()
-                .filter(|part| !part.is_zero());
+        let idle = Duration::try_from_secs_f64(self.link.settings.idle_seconds / f64::from(IDLE_PARTS))
+            .ok()
+            .filter(|part| !part.is_zero());
         let mut timer = pin!(sleep(idle.unwrap_or(Duration::MAX / 4)));
         let mut quiet = 0;
+        if self.layers.is_some() && !Box::pin(self.greet(stopped.as_mut())).await {
+            return;
+        }
         loop {
             match self.wait(stopped.as_mut(), timer.as_mut()).await {
                 Woken::Readable => quiet = 0,
@@ -150,21 +106,58 @@ impl Connection {
                     break;
                 }
             }
-            if self.burst().await == After::Ended {
+            if self.burst().await != After::Open {
                 return;
             }
         }
         let mut refusals = Refusals::default();
+        if let Some(layers) = &mut self.layers {
+            layers.finish(&mut refusals);
+            layers.close(&self.stream);
+        }
         self.framing.finish(&mut refusals);
         self.link.refuse(&refusals);
     }
 
     /// Takes what is in the socket's buffer.
     async fn last_reads(&mut self) {
+        let text = |layers: &Option<Box<Layers>>| layers.as_ref().map_or(0, |layers| layers.text());
+        let before = text(&self.layers);
         for _ in 0..LAST_READS {
             let more = timeout(LAST_LOOK, self.stream.readable()).await.is_ok();
-            if !more || self.burst().await == After::Ended {
+            if !more || text(&self.layers) - before > LAST_TEXT || self.burst().await != After::Open {
                 break;
+            }
+        }
+    }
+
+    /// Waits for the end of the handshake, if there is one. False: the connection has ended.
+    async fn greet(&mut self, mut stopped: Pin<&mut WaitForCancellationFuture<'_>>) -> bool {
+        let mut timer = pin!(sleep(HANDSHAKE));
+        let mut stopping = false;
+        loop {
+            let Some(layers) = self.layers.as_ref().filter(|layers| layers.is_greeting()) else {
+                return true;
+            };
+            let has_more_to_send = layers.has_more_to_send();
+            tokio::select! {
+                // An error shows up in the read.
+                _ = self.stream.readable() => {}
+                _ = self.stream.writable(), if has_more_to_send => {}
+                () = stopped.as_mut(), if !stopping => {
+                    stopping = true;
+                    timer.as_mut().reset(Instant::now() + LAST_HANDSHAKE);
+                    continue;
+                }
+                () = timer.as_mut() => {
+                    let mut refusals = Refusals::default();
+                    refusals.add(b"the handshake takes too long", Reject::Tls);
+                    self.link.refuse(&refusals);
+                    return false;
+                }
+            }
+            if self.burst().await != After::Open {
+                return false;
             }
         }
     }
@@ -197,30 +190,30 @@ impl Connection {
 
     /// Takes what the socket has, at most one buffer full, and submits it.
     async fn burst(&mut self) -> After {
-        let Self { stream, framing, link } = self;
+        let Self { stream, framing, layers, link } = self;
+        if let Some(layers) = layers {
+            // Boxed, so that connections without layers do not carry its size about.
+            return Box::pin(layers.burst(stream, framing, link)).await;
+        }
         let shared = Arc::clone(&link.shared);
         let mut scratch = shared.pool.lend();
-        let Scratch { bytes, machine } = &mut *scratch;
+        let Scratch { bytes, machine, .. } = &mut *scratch;
         let (filled, end) = fill(stream, bytes).await;
         let full = filled == bytes.len();
         let bytes = bytes.get(..filled).unwrap_or_default();
         let mut refusals = Refusals::default();
         let mut out = link.builder();
-        let given_up = match framing {
-            Framing::Lines(framer) => {
-                framer.feed(bytes, &mut out, &mut |line: &[u8], why| refusals.add(line, why));
-                false
-            }
-            Framing::Frames(framer) => link.frames(framer, bytes, machine, &mut out, &mut refusals).await,
-        };
+        let given_up = link.take(framing, bytes, machine, &mut out, &mut refusals).await;
         drop(scratch);
         if end && !given_up {
             framing.finish(&mut refusals);
         }
         link.refuse(&refusals);
         link.submit(out).await;
-        if end || given_up {
-            return After::Ended;
+        match (given_up, end) {
+            (true, _) => return After::GivenUp,
+            (_, true) => return After::Ended,
+            _ => {}
         }
         if full {
             // There is more, but others shall have their turn.
@@ -235,96 +228,4 @@ enum Woken {
     Readable,
     Timer,
     Stopped,
-}
-
-impl Framing {
-    /// The stream has ended: what was not complete is refused.
-    fn finish(&mut self, refusals: &mut Refusals) {
-        match self {
-            Self::Lines(framer) => framer.finish(&mut |line: &[u8], why| refusals.add(line, why)),
-            Self::Frames(framer) if framer.held() > 0 => refusals.add(b"", Reject::Frame),
-            Self::Frames(_) => {}
-        }
-    }
-}
-
-impl Link {
-    fn builder(&self) -> BatchBuilder {
-        let source = Source { listener: self.listener, origin: Origin::Live };
-        BatchBuilder::new(source, self.shared.intake.clock().now())
-            .resolution(self.shared.settings.timestamp_resolution_seconds)
-    }
-
-    /// Takes all complete frames. True if the stream announced a frame above the limit.
-    async fn frames(
-        &self,
-        framer: &mut pickle::Framer,
-        bytes: &[u8],
-        machine: &mut pickle::Machine,
-        out: &mut BatchBuilder,
-        refusals: &mut Refusals,
-    ) -> bool {
-        let limits = pickle::Limits::of(self.shared.settings.max_frame_bytes as usize);
-        let mut input = bytes;
-        let mut room = BATCH_BYTES;
-        loop {
-            let frame = match framer.next(&mut input) {
-                pickle::Step::Frame(frame) => frame,
-                pickle::Step::More => return false,
-                pickle::Step::TooLong(length) => {
-                    refusals.add(format!("announced {length} bytes").as_bytes(), Reject::FrameTooLong);
-                    return true;
-                }
-            };
-            if let Err(why) = machine.run(frame) {
-                refusals.add(frame, why);
-                continue;
-            }
-            loop {
-                let before = machine.emitted();
-                let done =
-                    machine.emit(frame, limits, room, out, &mut |name: &[u8], why| refusals.add(name, why));
-                room = room.saturating_sub(machine.emitted() - before);
-                if room == 0 {
-                    self.submit(std::mem::replace(out, self.builder())).await;
-                    room = BATCH_BYTES;
-                }
-                if done {
-                    break;
-                }
-            }
-        }
-    }
-
-    async fn submit(&self, out: BatchBuilder) {
-        if let Some(batch) = out.finish() {
-            self.shared.intake.submit_until(batch, &self.stop).await;
-        }
-    }
-
-    fn refuse(&self, refusals: &Refusals) {
-        self.shared.intake.refuse(self.listener, self.peer, refusals);
-    }
-}
-
-/// Reads until nothing is left or the buffer is full: how much, and whether the stream has ended.
-async fn fill(stream: &mut Stream, buffer: &mut [u8]) -> (usize, bool) {
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
-        let wanted = room.len();
-        match stream.read_now(room).await {
-            Ok(0) => return (filled, true),
-            Ok(read) => {
-                filled += read;
-                if read < wanted {
-                    break;
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The peer has gone; what it had sent completely is taken.
-            Err(_) => return (filled, true),
-        }
-    }
-    (filled, false)
 }

@@ -5,8 +5,23 @@
 /// Kept for everything that is no connection of a sender.
 const OTHER: u64 = 256;
 
+/// Of `wanted` connections those for which there are descriptors; says so if they are fewer.
+pub(super) fn places(wanted: u32) -> u32 {
+    let limit = raise_limit();
+    let most = connections(wanted, limit);
+    if most < wanted {
+        tracing::warn!(
+            connections = most,
+            max_connections = wanted,
+            open_files = limit,
+            "the limit of open files allows fewer connections; raise it (LimitNOFILE) or lower listen.max_connections"
+        );
+    }
+    most
+}
+
 /// Lets this process open as many files as the system allows it to; how many those are, if that is known.
-pub(super) fn raise_limit() -> Option<u64> {
+fn raise_limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the call is given a struct of its own, which it fills.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
@@ -20,7 +35,7 @@ pub(super) fn raise_limit() -> Option<u64> {
 
 /// Of `wanted` connections those for which there are descriptors, given a limit of open files. At least
 /// half of a small limit.
-pub(super) fn connections(wanted: u32, limit: Option<u64>) -> u32 {
+fn connections(wanted: u32, limit: Option<u64>) -> u32 {
     let Some(limit) = limit else { return wanted };
     let most = limit - OTHER.min(limit / 2);
     wanted.min(u32::try_from(most).unwrap_or(u32::MAX)).max(1)

@@ -34,17 +34,17 @@ impl KernelDrops {
 
     /// One counter for each socket.
     pub(crate) fn figures(&self, out: &mut Vec<Figure>) {
-        let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if watched.is_empty() {
             return;
         }
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let tables = [read("/proc/net/udp"), read("/proc/net/udp6")];
-        for socket in watched.iter() {
+        // A socket that is in none of the tables was closed.
+        watched.retain(|socket| {
             let rows = tables.iter().flat_map(|table| table.lines());
-            if let Some(drops) =
-                rows.filter_map(inode_and_drops).find_map(|(i, n)| (i == socket.inode).then_some(n))
-            {
+            let drops = rows.filter_map(inode_and_drops).find_map(|(i, n)| (i == socket.inode).then_some(n));
+            if let Some(drops) = drops {
                 out.push(
                     Figure::counter(
                         "skyline_relay_udp_kernel_drops_total",
@@ -55,7 +55,8 @@ impl KernelDrops {
                     .label("address", socket.address.clone()),
                 );
             }
-        }
+            drops.is_some() || tables.iter().all(String::is_empty)
+        });
     }
 }
 

@@ -5,16 +5,23 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes taken from a socket at once.
-const READ_BYTES: usize = 128 << 10;
+pub(super) const READ_BYTES: usize = 128 << 10;
 
 /// Buffers kept while nobody reads: as many as threads may read at the same time, with a margin.
 const KEPT: usize = 16;
 
-/// A buffer to read into, and the memory of the pickle decoder.
+/// What is kept of a buffer that had to be larger, bytes: a block of lz4 may have 4 MiB.
+const KEPT_BYTES: usize = 256 << 10;
+
+/// A buffer to read into, and the memory of the decoders.
 #[derive(Debug)]
 pub(super) struct Scratch {
     pub(super) bytes: Vec<u8>,
     pub(super) machine: Machine,
+    /// What was decrypted.
+    pub(super) opened: Vec<u8>,
+    /// What was unpacked.
+    pub(super) unpacked: Vec<u8>,
 }
 
 /// The free buffers.
@@ -26,8 +33,14 @@ impl Pool {
     /// A buffer, which goes back when the loan ends.
     pub(super) fn lend(&self) -> Loan<'_> {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let scratch =
-            free.unwrap_or_else(|| Box::new(Scratch { bytes: vec![0; READ_BYTES], machine: Machine::new() }));
+        let scratch = free.unwrap_or_else(|| {
+            Box::new(Scratch {
+                bytes: vec![0; READ_BYTES],
+                machine: Machine::new(),
+                opened: Vec::new(),
+                unpacked: Vec::new(),
+            })
+        });
         Loan { pool: self, scratch: Some(scratch) }
     }
 }
@@ -57,9 +70,14 @@ impl DerefMut for Loan<'_> {
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
+        let Some(mut scratch) = self.scratch.take() else { return };
+        for buffer in [&mut scratch.opened, &mut scratch.unpacked] {
+            buffer.clear();
+            buffer.shrink_to(KEPT_BYTES);
+        }
         let mut free = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < KEPT {
-            free.extend(self.scratch.take());
+            free.push(scratch);
         }
     }
 }

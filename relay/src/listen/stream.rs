@@ -1,10 +1,15 @@
 //! Accepting connections, TCP and Unix.
 
 use super::bind::Socket;
-use super::connection::{Connection, Stream};
+use super::connection::Connection;
+use super::layers::Layers;
+use super::places::Seat;
+use super::socket::Stream;
+use super::way::Way;
 use super::{LAST_LOOK, Shared};
-use crate::intake::Peer;
-use skyline_core::batch::Listener;
+use crate::intake::{Peer, Refusals};
+use arc_swap::ArcSwap;
+use skyline_core::reject::Reject;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind};
 use std::pin::pin;
@@ -27,12 +32,12 @@ const LAST_ACCEPTS: usize = 1_024;
 /// Accepts connections until `stop` is cancelled.
 pub(super) async fn serve(
     socket: Socket,
-    listener: Listener,
+    way: Arc<ArcSwap<Way>>,
     shared: Arc<Shared>,
     tracker: TaskTracker,
     stop: CancellationToken,
 ) {
-    let mut door = Door { socket, listener, shared, tracker, stop, limit_logged: None, error_logged: None };
+    let mut door = Door { socket, way, shared, tracker, stop, limit_logged: None, error_logged: None };
     let stop = door.stop.clone();
     let mut stopped = pin!(stop.cancelled());
     loop {
@@ -45,14 +50,14 @@ pub(super) async fn serve(
     // Senders that had connected before the stop: what they have written is not lost.
     for _ in 0..LAST_ACCEPTS {
         let Ok(Ok((stream, peer))) = timeout(LAST_LOOK, accept(&door.socket)).await else { break };
-        let Ok(permit) = Arc::clone(&door.shared.permits).try_acquire_owned() else { break };
-        door.start(stream, peer, permit);
+        let Some(seat) = door.shared.places.try_take() else { break };
+        door.start(stream, peer, seat);
     }
 }
 
 struct Door {
     socket: Socket,
-    listener: Listener,
+    way: Arc<ArcSwap<Way>>,
     shared: Arc<Shared>,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -64,24 +69,23 @@ impl Door {
     /// Lets one connection in. At the limit nothing is accepted until one has left; may be dropped
     /// at any time, at the cost of a connection that was accepted and has to wait for its place.
     async fn admit(&mut self) {
-        let permits = Arc::clone(&self.shared.permits);
-        if permits.available_permits() == 0 {
+        let places = Arc::clone(&self.shared.places);
+        if places.is_full() {
             self.at_the_limit();
             // Given back at once: a place that is held while nobody comes would be lost to others.
-            drop(permits.acquire().await);
+            places.room().await;
         }
         match accept(&self.socket).await {
             Ok((stream, peer)) => {
-                // Closed only if the semaphore were, which it never is.
-                if let Ok(permit) = permits.acquire_owned().await {
-                    self.start(stream, peer, permit);
+                if let Some(seat) = places.take().await {
+                    self.start(stream, peer, seat);
                 }
             }
             Err(error) => {
                 self.shared.intake.traffic().accept_errors.fetch_add(1, Relaxed);
                 let due = due(&mut self.error_logged, self.shared.intake.clock().now());
                 if due {
-                    tracing::warn!(listener = self.listener.label(), %error, "a connection is not accepted; raise the limit of open files if this goes on");
+                    tracing::warn!(listener = self.way.load().listener.label(), %error, "a connection is not accepted; raise the limit of open files if this goes on");
                 }
                 if !matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) {
                     tokio::time::sleep(PAUSE).await;
@@ -93,19 +97,28 @@ impl Door {
     fn at_the_limit(&mut self) {
         self.shared.intake.traffic().limit_hits.fetch_add(1, Relaxed);
         if due(&mut self.limit_logged, self.shared.intake.clock().now()) {
-            let limit = self.shared.most_connections;
+            let limit = self.shared.places.most();
             tracing::warn!(
-                listener = self.listener.label(),
+                listener = self.way.load().listener.label(),
                 limit,
                 "listen.max_connections reached; new connections wait"
             );
         }
     }
 
-    fn start(&self, stream: Stream, peer: Peer, permit: tokio::sync::OwnedSemaphorePermit) {
+    fn start(&self, stream: Stream, peer: Peer, seat: Seat) {
         self.shared.intake.traffic().accepted.fetch_add(1, Relaxed);
-        let connection =
-            Connection::new(stream, self.listener, peer, Arc::clone(&self.shared), permit, self.stop.clone());
+        let way = self.way.load();
+        let layers = match Layers::of(&way) {
+            Ok(layers) => layers,
+            Err(error) => {
+                let mut refusals = Refusals::default();
+                refusals.add(error.to_string().as_bytes(), Reject::Tls);
+                return self.shared.intake.refuse(way.listener, peer, &refusals);
+            }
+        };
+        let shared = Arc::clone(&self.shared);
+        let connection = Connection::new(stream, way.listener, layers, peer, shared, seat, self.stop.clone());
         self.tracker.spawn(connection.run());
     }
 }

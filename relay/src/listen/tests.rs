@@ -1,6 +1,9 @@
 //! Real sockets into a real journal.
 
+mod changing;
 mod node;
+mod packed;
+mod secure;
 
 use super::Listeners;
 use node::{ANY, Node};
@@ -66,6 +69,38 @@ async fn frames_over_tcp() {
     sender.write_all(&FRAME[..20]).await.unwrap();
     drop(sender);
     node.refuses(Listener::PickleTcp, Reject::Frame, 3).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn protobuf_over_tcp() {
+    let mut node = Node::start(|_, listen| listen.max_frame_bytes = 1_000);
+    let mut frame = Vec::new();
+    let point = |name: &'static str, ts, value| (name.as_bytes(), ts, value);
+    let points = [point("a.b", 5.0, 1.5), point("a.b", 6.0, 2.5), point("c", 7.0, 3.5)];
+    crate::codec::protobuf::write(points.into_iter(), &mut frame);
+    let lines = "a.b 1.5 5\na.b 2.5 6\nc 3.5 7\n";
+    let mut sender = node.tcp(Listener::ProtobufTcp).await;
+    sender.write_all(&frame[..9]).await.unwrap();
+    sleep(Duration::from_millis(20)).await;
+    sender.write_all(&frame[9..]).await.unwrap();
+    sender.write_all(b"\0\0\0\x03xyz\0\0\0\0").await.unwrap();
+    sender.write_all(&frame).await.unwrap();
+    node.has(&lines.repeat(2)).await;
+    node.refuses(Listener::ProtobufTcp, Reject::Frame, 1).await;
+    sender.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    closed(&mut sender).await;
+    node.refuses(Listener::ProtobufTcp, Reject::FrameTooLong, 1).await;
+    // One name with many points becomes many batches.
+    let many: Vec<_> = (0..30_000).map(|i| point("servers.web", f64::from(i), 1.0)).collect();
+    let mut node = {
+        node.stop().await;
+        Node::start(|_, _| ())
+    };
+    frame.clear();
+    crate::codec::protobuf::write(many.into_iter(), &mut frame);
+    node.tcp(Listener::ProtobufTcp).await.write_all(&frame).await.unwrap();
+    node.has(&(0..30_000).map(|i| format!("servers.web 1 {i}\n")).collect::<String>()).await;
     node.stop().await;
 }
 

@@ -1,8 +1,10 @@
 //! Datagrams: carbon lines and msgpack.
 
+use super::way::Way;
 use super::{LAST_LOOK, Shared};
 use crate::codec::{msgpack, plaintext};
 use crate::intake::{Peer, Refusals};
+use arc_swap::ArcSwap;
 use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
 use skyline_core::reject::Reject;
 use std::io::ErrorKind;
@@ -29,11 +31,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Receives datagrams until `stop` is cancelled.
 pub(super) async fn serve(
     socket: UdpSocket,
-    listener: Listener,
+    way: Arc<ArcSwap<Way>>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let mut receiver = Receiver { socket, listener, shared, stop, buffer: vec![0; DATAGRAM_BYTES] };
+    let mut receiver = Receiver { socket, way, shared, stop, buffer: vec![0; DATAGRAM_BYTES] };
     let stop = receiver.stop.clone();
     let mut stopped = pin!(stop.cancelled());
     loop {
@@ -55,7 +57,7 @@ pub(super) async fn serve(
 
 struct Receiver {
     socket: UdpSocket,
-    listener: Listener,
+    way: Arc<ArcSwap<Way>>,
     shared: Arc<Shared>,
     stop: CancellationToken,
     buffer: Vec<u8>,
@@ -67,8 +69,9 @@ impl Receiver {
     /// Senders of datagrams cannot be paused: while a destination wants a pause their points are
     /// read and refused, so that the account says what was lost.
     async fn burst(&mut self) {
-        let settings = &self.shared.settings;
-        let source = Source { listener: self.listener, origin: Origin::Live };
+        let settings = self.shared.settings.load_full();
+        let listener = self.way.load().listener;
+        let source = Source { listener, origin: Origin::Live };
         let mut out = BatchBuilder::new(source, self.shared.intake.clock().now())
             .resolution(settings.timestamp_resolution_seconds);
         let (mut datagrams, mut bytes) = (0, 0);
@@ -77,7 +80,7 @@ impl Receiver {
                 Ok(received) => received,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    tracing::debug!(listener = self.listener.label(), %error, "a datagram is not received");
+                    tracing::debug!(listener = listener.label(), %error, "a datagram is not received");
                     tokio::time::sleep(PAUSE).await;
                     break;
                 }
@@ -86,7 +89,7 @@ impl Receiver {
             bytes += length;
             let datagram = self.buffer.get(..length).unwrap_or_default();
             let mut refusals = Refusals::default();
-            if self.listener == Listener::MsgpackUdp {
+            if listener == Listener::MsgpackUdp {
                 if let Err(why) = msgpack::decode(datagram, &mut out) {
                     refusals.add(datagram, why);
                 }
@@ -94,13 +97,13 @@ impl Receiver {
                 let max = settings.max_line_bytes as usize;
                 plaintext::datagram(datagram, max, &mut out, &mut |line: &[u8], why| refusals.add(line, why));
             }
-            self.shared.intake.refuse(self.listener, Peer::Address(peer), &refusals);
+            self.shared.intake.refuse(listener, Peer::Address(peer), &refusals);
         }
         if let Some(batch) = out.finish() {
             if self.shared.flow.is_paused() {
                 self.shared.intake.refuse_batch(&batch, Reject::JournalFull);
             } else {
-                self.shared.intake.submit_until(batch, &self.stop).await;
+                self.shared.intake.submit_until(batch, &self.shared.stop).await;
             }
         }
     }

@@ -34,6 +34,8 @@ enum Kind {
     Line,
     /// Carbon pickles over TCP
     Pickle,
+    /// Carbon's protobuf over TCP
+    Protobuf,
     /// Verdicts of the nine algorithms, Mirage, Boundary, counters, second order
     Algorithm,
     /// carbon's relay-rules.conf
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
     let outcomes = match options.kind {
         Kind::Line => over_sockets(&cases, Listener::PlaintextTcp),
         Kind::Pickle => over_sockets(&cases, Listener::PickleTcp),
+        Kind::Protobuf => over_sockets(&cases, Listener::ProtobufTcp),
         Kind::Algorithm => Ok(cases.iter().map(algorithm::run).collect()),
         Kind::Rules => Ok(cases.iter().map(carbon::rules).collect()),
         Kind::Rewrite => Ok(cases.iter().map(carbon::rewrite).collect()),

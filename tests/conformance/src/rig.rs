@@ -61,6 +61,7 @@ impl Rig {
             plaintext_tcp: vec![ANY_PORT],
             plaintext_udp: vec![ANY_PORT],
             pickle_tcp: vec![ANY_PORT],
+            protobuf_tcp: vec![ANY_PORT],
             timestamp_resolution_seconds: settings.resolution,
             max_frame_bytes: settings.max_frame,
             ..Listen::default()
@@ -86,7 +87,8 @@ impl Rig {
         };
         let intake = Intake::open(journal, router, options)?;
         let listeners = Listeners::bind(&listen)?;
-        let kinds = [Listener::PlaintextTcp, Listener::PlaintextUdp, Listener::PickleTcp];
+        let kinds =
+            [Listener::PlaintextTcp, Listener::PlaintextUdp, Listener::PickleTcp, Listener::ProtobufTcp];
         let addresses = kinds.into_iter().filter_map(|kind| Some((kind, listeners.address(kind)?))).collect();
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
         listeners.spawn(Context { intake, flow: Flow::default() }, &tracker, &stop);

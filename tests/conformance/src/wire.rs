@@ -1,4 +1,4 @@
-//! Lines and pickles: the bytes of a case over a real socket, and what the journal then holds.
+//! Lines, pickles and protobuf: the bytes of a case over a real socket, and what the journal then holds.
 
 use crate::case::{self, Outcome};
 use crate::memory;

@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 type Target = fn(&[u8]);
 
 /// What is driven: a name, which is also the name of its folder of seeds.
-const TARGETS: [(&str, Target); 3] = [
+const TARGETS: [(&str, Target); 4] = [
     ("line", skyline_relay::codec::fuzz::line),
     ("pickle", skyline_relay::codec::fuzz::pickle),
+    ("protobuf", skyline_relay::codec::fuzz::protobuf),
     ("recover", skyline_journal::fuzz::fuzz_recover),
 ];
 
@@ -55,7 +56,7 @@ const TOKENS: [&[u8]; 20] = [
 /// Drive the decoders with mutated seeds.
 #[derive(Debug, Parser)]
 struct Options {
-    /// line, pickle or recover (default: each in turn)
+    /// line, pickle, protobuf or recover (default: each in turn)
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(TARGETS.map(|(name, _)| name)))]
     target: Option<String>,
     /// Seconds for each target

@@ -50,6 +50,7 @@ fn outcomes(settings: &Settings) -> Vec<Outcome> {
     for (key, addresses) in [
         ("listen.plaintext_tcp", &listen.plaintext_tcp),
         ("listen.pickle_tcp", &listen.pickle_tcp),
+        ("listen.protobuf_tcp", &listen.protobuf_tcp),
         ("http.api", &http.api),
         ("http.status", &http.status),
     ] {
@@ -66,6 +67,11 @@ fn outcomes(settings: &Settings) -> Vec<Outcome> {
             .iter()
             .map(|path| ("listen.plaintext_unix", path.display().to_string(), unix(path))),
     );
+    for stream in &listen.stream {
+        let tcp = stream.address.map(|a| ("listen.stream", a.to_string(), TcpListener::bind(a).map(drop)));
+        let path = stream.unix.iter().map(|path| ("listen.stream", path.display().to_string(), unix(path)));
+        all.extend(tcp.into_iter().chain(path));
+    }
     all
 }
 

@@ -1,15 +1,12 @@
 //! From the top-level list of a frame to points: `(name, (timestamp, value))`, lists or tuples at
 //! each level, and `(name, (timestamp, value), (timestamp, value), …)` as some Go senders write.
 
-use super::Limits;
 use super::item::{Heap, Item, Members, Piece, Span};
 use super::machine::Machine;
 use super::number;
+use crate::codec::frame::{Limits, NUMBERS};
 use skyline_core::batch::BatchBuilder;
 use skyline_core::reject::Reject;
-
-/// Longest text of the two numbers of a line, with blanks and LF, bytes.
-const NUMBERS: usize = 52;
 
 /// How far a frame's items were taken.
 #[derive(Debug, Default)]

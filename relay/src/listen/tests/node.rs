@@ -2,9 +2,9 @@
 
 use crate::flow::Flow;
 use crate::intake::{Intake, Options};
-use crate::listen::{Context, Listeners};
+use crate::listen::{Context, Listeners, Running};
 use crate::route::Router;
-use skyline_conf::model::listen::{Listen, WhenFull};
+use skyline_conf::model::listen::{Listen, Stream, WhenFull};
 use skyline_conf::model::relay::Relay;
 use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
@@ -31,6 +31,8 @@ pub(super) struct Node {
     pub(super) tracker: TaskTracker,
     pub(super) stop: CancellationToken,
     pub(super) addresses: Vec<(Listener, SocketAddr)>,
+    pub(super) settings: Listen,
+    pub(super) running: Running,
     seen: Vec<u8>,
 }
 
@@ -38,6 +40,7 @@ fn everything() -> Listen {
     Listen {
         plaintext_tcp: vec![ANY],
         pickle_tcp: vec![ANY],
+        protobuf_tcp: vec![ANY],
         plaintext_udp: vec![ANY],
         msgpack_udp: vec![ANY],
         when_full: WhenFull::Block,
@@ -79,12 +82,23 @@ impl Node {
         let addresses =
             listeners.addresses().into_iter().filter_map(|(kind, at)| Some((kind, at.ip()?))).collect();
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        listeners.spawn(context, &tracker, &stop);
-        Self { dir, reader, intake, flow, tracker, stop, addresses, seen: Vec::new() }
+        let running = listeners.spawn(context, &tracker, &stop);
+        let seen = Vec::new();
+        Self { dir, reader, intake, flow, tracker, stop, addresses, settings, running, seen }
     }
 
     pub(super) fn address(&self, listener: Listener) -> SocketAddr {
         self.addresses.iter().find(|(kind, _)| *kind == listener).unwrap().1
+    }
+
+    /// With one `[[listen.stream]]` on a free port.
+    pub(super) fn with(stream: Stream) -> Self {
+        Self::start(|_, listen| listen.stream = vec![Stream { address: Some(ANY), ..stream }])
+    }
+
+    /// Where that is.
+    pub(super) fn stream(&self) -> SocketAddr {
+        self.addresses.last().unwrap().1
     }
 
     pub(super) async fn tcp(&self, listener: Listener) -> TcpStream {

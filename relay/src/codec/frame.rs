@@ -1,7 +1,28 @@
-//! Frames of a stream: a length, then that many bytes.
+//! Frames of a stream, pickle's and protobuf's: a length of four bytes, big-endian, then that many bytes.
 
 /// A buffer that is larger than this is given back once its frame is done, bytes.
 const KEPT_BYTES: usize = 4_096;
+
+/// Longest text of the two numbers of a line, with blanks and LF, bytes.
+pub(super) const NUMBERS: usize = 52;
+
+/// What one frame may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest frame without its length prefix, bytes (carbon's `PICKLE_RECEIVER_MAX_LENGTH`).
+    pub frame_bytes: usize,
+    /// Most bytes of lines that one frame may become. A name that is sent once and belongs to
+    /// many points makes these larger than the frame; what goes beyond is refused.
+    pub text_bytes: usize,
+}
+
+impl Limits {
+    /// The limits for frames of at most `frame_bytes`.
+    #[must_use]
+    pub const fn of(frame_bytes: usize) -> Self {
+        Self { frame_bytes, text_bytes: frame_bytes.saturating_mul(16) }
+    }
+}
 
 /// The state between two reads of a stream: what has come of a frame that is not complete.
 #[derive(Debug)]
