@@ -26,18 +26,24 @@ pub enum Listener {
     MsgpackUdp = 5,
     /// The node's own metrics.
     Own = 6,
+    /// What the node computes of points: aggregates.
+    Aggregator = 8,
 }
 
 impl Listener {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PlaintextTcp,
         Self::PlaintextUdp,
         Self::PlaintextUnix,
         Self::PickleTcp,
         Self::MsgpackUdp,
         Self::Own,
+        Self::Aggregator,
     ];
+
+    /// Above every number: what a table that is indexed by them has entries.
+    pub const NUMBERS: usize = 9;
 
     /// The `listener` label of counters.
     #[must_use]
@@ -49,6 +55,7 @@ impl Listener {
             Self::PickleTcp => "pickle_tcp",
             Self::MsgpackUdp => "msgpack_udp",
             Self::Own => "own",
+            Self::Aggregator => "aggregator",
         }
     }
 
@@ -383,6 +390,12 @@ mod tests {
     use proptest::prelude::*;
 
     const TCP: Source = Source { listener: Listener::PlaintextTcp, origin: Origin::Live };
+
+    #[test]
+    fn a_table_of_listeners_has_room_for_all() {
+        assert!(Listener::ALL.iter().all(|l| (*l as usize) < Listener::NUMBERS));
+        assert!(Listener::ALL.iter().all(|l| Listener::from_number(*l as u8) == Some(*l)));
+    }
 
     fn build(chunk: &[u8]) -> (Option<Batch>, Vec<(Vec<u8>, Reject)>) {
         let mut builder = BatchBuilder::new(TCP, 1_700_000_100.75);

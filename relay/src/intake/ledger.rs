@@ -92,7 +92,7 @@ impl Account {
     }
 
     fn line(&self, listener: Listener) -> &Line {
-        let [tcp, udp, unix, pickle, msgpack, own] = &self.lines;
+        let [tcp, udp, unix, pickle, msgpack, own, aggregator] = &self.lines;
         match listener {
             Listener::PlaintextTcp => tcp,
             Listener::PlaintextUdp => udp,
@@ -100,6 +100,7 @@ impl Account {
             Listener::PickleTcp => pickle,
             Listener::MsgpackUdp => msgpack,
             Listener::Own => own,
+            Listener::Aggregator => aggregator,
         }
     }
 
