@@ -5,6 +5,7 @@
 //! position of its own. Knows nothing of windows, detection or SQL. No lock is held that a slow
 //! peer can hold.
 
+pub mod aggregate;
 pub mod codec;
 pub mod dest;
 pub mod flow;
