@@ -28,11 +28,13 @@ pub enum Listener {
     Own = 6,
     /// Carbon's protobuf over TCP.
     ProtobufTcp = 7,
+    /// What the node computes of points: aggregates.
+    Aggregator = 8,
 }
 
 impl Listener {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PlaintextTcp,
         Self::PlaintextUdp,
         Self::PlaintextUnix,
@@ -40,7 +42,11 @@ impl Listener {
         Self::MsgpackUdp,
         Self::Own,
         Self::ProtobufTcp,
+        Self::Aggregator,
     ];
+
+    /// Above every number: what a table that is indexed by them has entries.
+    pub const NUMBERS: usize = 9;
 
     /// The `listener` label of counters.
     #[must_use]
@@ -53,6 +59,7 @@ impl Listener {
             Self::MsgpackUdp => "msgpack_udp",
             Self::Own => "own",
             Self::ProtobufTcp => "protobuf_tcp",
+            Self::Aggregator => "aggregator",
         }
     }
 
@@ -387,6 +394,12 @@ mod tests {
     use proptest::prelude::*;
 
     const TCP: Source = Source { listener: Listener::PlaintextTcp, origin: Origin::Live };
+
+    #[test]
+    fn a_table_of_listeners_has_room_for_all() {
+        assert!(Listener::ALL.iter().all(|l| (*l as usize) < Listener::NUMBERS));
+        assert!(Listener::ALL.iter().all(|l| Listener::from_number(*l as u8) == Some(*l)));
+    }
 
     fn build(chunk: &[u8]) -> (Option<Batch>, Vec<(Vec<u8>, Reject)>) {
         let mut builder = BatchBuilder::new(TCP, 1_700_000_100.75);

@@ -62,7 +62,7 @@ pub(crate) struct Counters {
     pub(crate) points: u64,
     pub(crate) batches: u64,
     /// Points by listener, at its number.
-    pub(crate) listeners: [u64; Listener::ALL.len() + 1],
+    pub(crate) listeners: [u64; Listener::NUMBERS],
     /// Bytes of records.
     pub(crate) bytes: u64,
     pub(crate) write_errors: u64,

@@ -13,7 +13,7 @@ mod outgoing;
 mod pace;
 mod sender;
 mod skipped;
-mod source;
+pub(crate) mod source;
 mod status;
 mod unacked;
 

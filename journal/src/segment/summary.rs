@@ -19,7 +19,7 @@ pub(crate) struct Summary {
     /// Points of each set, by the set's number in this run.
     pub(crate) sets: Vec<u64>,
     /// Points of each listener, by its number.
-    pub(crate) listeners: [u64; 8],
+    pub(crate) listeners: [u64; Listener::NUMBERS],
     pub(crate) points: u64,
     pub(crate) batches: u64,
     /// Points whose records are not there although later ones are.

@@ -12,15 +12,15 @@ const FROM_FILES: usize = 16_384;
 
 /// What a take gave.
 #[derive(Debug)]
-pub(super) struct Taken {
-    pub(super) deliveries: Vec<Delivery>,
+pub(crate) struct Taken {
+    pub(crate) deliveries: Vec<Delivery>,
     /// It was read from files: the destination is catching up.
-    pub(super) from_files: bool,
-    pub(super) outcome: Result<(), Error>,
+    pub(crate) from_files: bool,
+    pub(crate) outcome: Result<(), Error>,
 }
 
 /// Takes what comes next; `deliveries` is empty.
-pub(super) async fn take(mut reader: Reader, mut deliveries: Vec<Delivery>) -> (Reader, Taken) {
+pub(crate) async fn take(mut reader: Reader, mut deliveries: Vec<Delivery>) -> (Reader, Taken) {
     if reader.in_memory() {
         let outcome = reader.take(FROM_MEMORY, &mut deliveries);
         return (reader, Taken { deliveries, from_files: false, outcome });
@@ -38,13 +38,14 @@ pub(super) async fn shed_to(reader: Reader, points: u64) -> (Reader, Result<u64,
     away(reader, move |reader| reader.shed_to(points)).await
 }
 
-async fn away<T: Send + 'static>(
-    mut reader: Reader,
-    work: impl FnOnce(&mut Reader) -> T + Send + 'static,
-) -> (Reader, T) {
+/// Does `work` on a thread that may block, with what it works on; gives that back.
+pub(crate) async fn away<O: Send + 'static, T: Send + 'static>(
+    mut object: O,
+    work: impl FnOnce(&mut O) -> T + Send + 'static,
+) -> (O, T) {
     let task = spawn_blocking(move || {
-        let value = work(&mut reader);
-        (reader, value)
+        let value = work(&mut object);
+        (object, value)
     });
     match task.await {
         Ok(back) => back,

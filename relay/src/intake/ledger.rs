@@ -101,7 +101,7 @@ impl Account {
     }
 
     fn line(&self, listener: Listener) -> &Line {
-        let [tcp, udp, unix, pickle, msgpack, own, protobuf] = &self.lines;
+        let [tcp, udp, unix, pickle, msgpack, own, protobuf, aggregator] = &self.lines;
         match listener {
             Listener::PlaintextTcp => tcp,
             Listener::PlaintextUdp => udp,
@@ -110,6 +110,7 @@ impl Account {
             Listener::MsgpackUdp => msgpack,
             Listener::Own => own,
             Listener::ProtobufTcp => protobuf,
+            Listener::Aggregator => aggregator,
         }
     }
 
