@@ -2,7 +2,7 @@
 //! and none with `constant`.
 
 use crate::dest::address::Address;
-use crate::dest::{self, parse};
+use crate::dest::{self, addresses};
 use crate::ring::carbon::{Node, Ring};
 use papaya::HashMap;
 use skyline_conf::model::relay::{Method, Relay};
@@ -65,7 +65,7 @@ impl Router {
     }
 
     fn with_capacity(relay: &Relay, journal: &Journal, capacity: usize) -> Result<Self, Error> {
-        let destinations: Vec<Address> = parse(relay)?.into_iter().map(|(address, _)| address).collect();
+        let destinations: Vec<Address> = addresses(relay)?.into_iter().map(|(address, _)| address).collect();
         let readers: Vec<String> = destinations.iter().map(Address::reader).collect();
         let method = match relay.method {
             Method::Constant => {

@@ -1,6 +1,6 @@
 //! A journal with destinations, points with numbers, and peers that behave as they are told.
 
-use super::super::{DestinationStatus, Destinations, Stop};
+use super::super::{DestinationStatus, Destinations, Stop, parse};
 use crate::flow::Flow;
 use crate::route::Router;
 use skyline_conf::model::relay::{DestinationEntry, Relay};
@@ -69,7 +69,8 @@ impl Rig {
         let (flow, stop, tasks) = (Flow::default(), Stop::default(), TaskTracker::new());
         let router = Router::new(relay, &journal).unwrap();
         let destinations =
-            Destinations::start(relay, &journal, &flow, &Clock::system(), &tasks, &stop).unwrap();
+            Destinations::start(parse(relay).unwrap(), &journal, &flow, &Clock::system(), &tasks, &stop)
+                .unwrap();
         Self { journal, flow, destinations, stop, router, tasks }
     }
 
