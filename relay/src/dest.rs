@@ -20,6 +20,7 @@ mod running;
 mod sender;
 mod skipped;
 mod source;
+mod stage;
 mod status;
 mod turn;
 mod unacked;

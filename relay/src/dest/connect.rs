@@ -2,6 +2,7 @@
 //! that grow.
 
 use super::identity;
+use super::stage::Stage;
 use skyline_conf::routing::{Endpoint, Protocol, Server};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Error, ErrorKind};
@@ -31,6 +32,8 @@ impl Link {
 pub(super) struct Stream {
     pub(super) socket: TcpStream,
     pub(super) protocol: Protocol,
+    /// What packs and encrypts; `None`: points go as they are.
+    pub(super) stage: Option<Box<Stage>>,
 }
 
 /// Connects to the first of `endpoints` that answers, each within `limit`, beginning with number `first`;
@@ -77,8 +80,8 @@ pub(super) async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Link
 async fn stream(server: &Server, limit: Duration) -> Result<Stream, Error> {
     let mut last = None;
     for at in resolve(server, limit).await? {
-        match timeout(limit, attempt(at)).await {
-            Ok(Ok(socket)) => return Ok(Stream { socket, protocol: server.protocol }),
+        match timeout(limit, attempt(at, server)).await {
+            Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = Some(Error::new(error.kind(), format!("{at}: {error}"))),
             Err(_) => last = Some(Error::new(ErrorKind::TimedOut, format!("{at}: no answer in time"))),
         }
@@ -100,16 +103,17 @@ async fn resolve(server: &Server, limit: Duration) -> Result<Vec<SocketAddr>, Er
     Ok(addresses.collect())
 }
 
-async fn attempt(at: SocketAddr) -> Result<TcpStream, Error> {
-    let stream = TcpStream::connect(at).await?;
+async fn attempt(at: SocketAddr, server: &Server) -> Result<Stream, Error> {
+    let mut socket = TcpStream::connect(at).await?;
     // Connecting to a free local port can end up with the socket itself (a simultaneous open): it
     // would take and acknowledge everything.
-    if stream.local_addr()? == stream.peer_addr()? {
+    if socket.local_addr()? == socket.peer_addr()? {
         return Err(ErrorKind::ConnectionRefused.into());
     }
     // What is written is all there is at the moment; waiting to fill a packet only delays it.
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    socket.set_nodelay(true)?;
+    let stage = Stage::open(server, &mut socket).await?;
+    Ok(Stream { socket, protocol: server.protocol, stage })
 }
 
 /// The pauses between attempts: each twice the last, with jitter.

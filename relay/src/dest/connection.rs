@@ -3,8 +3,9 @@
 
 use super::connect::Stream;
 use super::feed::{Feed, rest};
-use super::outgoing::SLICES;
+use super::outgoing::{SLICES, Sent};
 use super::sender::Sender;
+use super::stage::Stage;
 use super::turn::{Found, Turn};
 use super::unacked::unacked;
 use skyline_journal::Reader;
@@ -62,6 +63,8 @@ enum Event {
 pub(super) struct Connection<'s> {
     sender: &'s mut Sender,
     stream: TcpStream,
+    /// What packs and encrypts; `None`: points go as they are.
+    stage: Option<Box<Stage>>,
     feed: Feed,
     turn: Turn,
     look: Interval,
@@ -83,6 +86,7 @@ impl<'s> Connection<'s> {
             progress: (0, now),
             sender,
             stream: stream.socket,
+            stage: stream.stage,
         }
     }
 
@@ -142,13 +146,18 @@ impl<'s> Connection<'s> {
     }
 
     fn is_writing(&self) -> bool {
-        !self.feed.outgoing.is_empty()
+        !self.feed.outgoing.is_empty() || self.stage.as_ref().is_some_and(|stage| !stage.wire().is_empty())
     }
 
     /// Ends the connection in order; whether the peer answers with its own end, which it does once its
     /// program has read everything, and with no reset, which tells that data were dropped
     /// (RFC 1122 §4.2.2.13).
-    async fn is_read_out(&self) -> bool {
+    async fn is_read_out(&mut self) -> bool {
+        let abort = self.sender.stop.abort.clone();
+        let finished = abort.run_until_cancelled(timeout(FAREWELL, self.finish()));
+        if !matches!(finished.await, Some(Ok(Ok(())))) {
+            return false;
+        }
         if SockRef::from(&self.stream).shutdown(Shutdown::Write).is_err() {
             return false;
         }
@@ -161,12 +170,24 @@ impl<'s> Connection<'s> {
             }
             false
         };
-        let answer = self.sender.stop.abort.run_until_cancelled(timeout(FAREWELL, answer));
+        let answer = abort.run_until_cancelled(timeout(FAREWELL, answer));
         if !matches!(answer.await, Some(Ok(true))) {
             return false;
         }
         sleep(RESET_FOLLOWS).await;
         self.stream.take_error().is_ok_and(|error| error.is_none())
+    }
+
+    /// Writes what ends a packed or encrypted stream.
+    async fn finish(&mut self) -> Result<(), End> {
+        if let Some(stage) = &mut self.stage {
+            stage.finish().map_err(End::Broken)?;
+        }
+        while self.is_writing() {
+            self.stream.writable().await.map_err(End::Broken)?;
+            self.write_all()?;
+        }
+        Ok(())
     }
 
     /// Waits for the next thing to do.
@@ -197,12 +218,18 @@ impl<'s> Connection<'s> {
     }
 
     /// Reads and drops what the peer says.
-    fn discard(&self) -> Result<(), End> {
+    fn discard(&mut self) -> Result<(), End> {
         let mut buffer = [0; 4096];
         for _ in 0..READS {
             match self.stream.try_read(&mut buffer) {
                 Ok(0) => return Err(End::Closed),
-                Ok(_) => {}
+                Ok(read) => {
+                    if let Some(stage) = &mut self.stage
+                        && stage.hear(buffer.get(..read).unwrap_or_default()).map_err(End::Broken)?
+                    {
+                        return Err(End::Closed);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(End::Broken(error)),
             }
@@ -210,19 +237,18 @@ impl<'s> Connection<'s> {
         Ok(())
     }
 
-    /// Writes as much as the socket takes.
+    /// Writes as much as the socket takes, and looks at acknowledgements now and then.
     fn write(&mut self, reader: &mut Reader) -> Result<(), End> {
+        self.write_all()?;
+        if self.glanced.elapsed() < GLANCE { Ok(()) } else { self.acknowledge(reader).map_err(End::Broken) }
+    }
+
+    /// Writes as much as the socket takes.
+    fn write_all(&mut self) -> Result<(), End> {
         while self.is_writing() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = self.feed.outgoing.slices(&mut slices);
-            match self.stream.try_write_vectored(slices.get(..filled).unwrap_or_default()) {
-                Ok(0) => return Err(End::Broken(ErrorKind::WriteZero.into())),
-                Ok(bytes) => {
-                    self.feed.acks.wrote(bytes as u64);
-                    let sent = self.feed.outgoing.advance(bytes);
-                    self.sender.sent = self.sender.sent.max(sent.end_seq);
-                    self.sender.status.wrote(bytes as u64, sent);
-                }
+            let outcome = if self.stage.is_some() { self.write_staged() } else { self.write_plain() };
+            match outcome {
+                Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // After an orderly end the peer answers with a reset, and the end is still to be read;
@@ -233,13 +259,59 @@ impl<'s> Connection<'s> {
                 Err(error) => return Err(End::Broken(error)),
             }
         }
-        if self.glanced.elapsed() < GLANCE { Ok(()) } else { self.acknowledge(reader).map_err(End::Broken) }
+        Ok(())
+    }
+
+    /// One write of what is outgoing, as it lies there.
+    fn write_plain(&mut self) -> Result<(), Error> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = self.feed.outgoing.slices(&mut slices);
+        let bytes = self.stream.try_write_vectored(slices.get(..filled).unwrap_or_default())?;
+        if bytes == 0 {
+            return Err(ErrorKind::WriteZero.into());
+        }
+        self.feed.acks.wrote(bytes as u64);
+        let sent = self.feed.outgoing.advance(bytes);
+        self.sender.sent = self.sender.sent.max(sent.end_seq);
+        self.sender.status.wrote(bytes as u64, sent);
+        Ok(())
+    }
+
+    /// One write of what is packed or encrypted, or the next piece made ready.
+    fn write_staged(&mut self) -> Result<(), Error> {
+        let Some(stage) = &mut self.stage else { return Ok(()) };
+        if !stage.wire().is_empty() {
+            let bytes = self.stream.try_write(stage.wire())?;
+            if bytes == 0 {
+                return Err(ErrorKind::WriteZero.into());
+            }
+            stage.wrote(bytes);
+            self.sender.status.wrote(bytes as u64, Sent::default());
+            return Ok(());
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = self.feed.outgoing.slices(&mut slices);
+        let taken = stage.take(slices.get(..filled).unwrap_or_default())?;
+        self.feed.acks.wrote(taken as u64);
+        let sent = self.feed.outgoing.advance(taken);
+        self.sender.sent = self.sender.sent.max(sent.end_seq);
+        self.sender.status.packed(sent);
+        Ok(())
     }
 
     /// Moves the position as far as the peer's kernel has acknowledged.
     fn acknowledge(&mut self, reader: &mut Reader) -> Result<(), Error> {
         self.glanced = Instant::now();
-        if let Some(done) = self.feed.acks.acknowledge(unacked(self.stream.as_fd())?) {
+        let unacked = unacked(self.stream.as_fd())?;
+        let acks = &mut self.feed.acks;
+        let done = match &mut self.stage {
+            None => acks.acknowledge(unacked),
+            Some(stage) => {
+                let arrived = stage.acknowledge(unacked, acks.resend());
+                acks.settle(arrived.acked, arrived.read)
+            }
+        };
+        if let Some(done) = done {
             reader.done(done.seq, done.points);
         }
         self.sender.hold(reader, self.feed.acks.hold());

@@ -148,6 +148,11 @@ impl Status {
     pub(super) fn wrote(&self, bytes: u64, sent: Sent) {
         self.writes.fetch_add(1, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
+        self.packed(sent);
+    }
+
+    /// Points went into what packs or encrypts.
+    pub(super) fn packed(&self, sent: Sent) {
         self.sent.fetch_add(sent.points, Relaxed);
         self.repeats.fetch_add(sent.repeats, Relaxed);
     }

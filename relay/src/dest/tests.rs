@@ -1,5 +1,6 @@
 //! Destinations against real sockets and a real journal.
 
 mod breaking;
+mod packed;
 mod rig;
 mod sending;
