@@ -18,6 +18,7 @@ mod pace;
 mod report;
 mod running;
 mod sender;
+mod sink;
 mod skipped;
 mod source;
 mod stage;
@@ -169,6 +170,11 @@ impl Destinations {
     /// See [`Error`]. Nothing was changed then.
     pub fn replace(&self, all: Vec<(Destination, Sending)>) -> Result<(), Error> {
         self.0.replace(all)
+    }
+
+    /// Opens the files of all destinations anew: to be called when they were moved away.
+    pub fn reopen(&self) {
+        self.0.reopen();
     }
 
     /// Destinations that have a position in the journal and no reader now.

@@ -1,9 +1,9 @@
 //! Getting a connection: the name resolved anew each time, every address tried, pauses in between
 //! that grow.
 
-use super::identity;
+use super::sink::{Datagrams, File, Sink};
 use super::stage::Stage;
-use skyline_conf::routing::{Endpoint, Protocol, Server};
+use skyline_conf::routing::{Endpoint, Protocol, Server, Transport};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
@@ -16,6 +16,8 @@ use tokio::time::timeout;
 pub(super) enum Link {
     /// A TCP connection.
     Stream(Stream),
+    /// Datagrams, or a file.
+    Sink(Sink),
 }
 
 impl Link {
@@ -23,6 +25,7 @@ impl Link {
     pub(super) const fn protocol(&self) -> Protocol {
         match self {
             Self::Stream(stream) => stream.protocol,
+            Self::Sink(_) => Protocol::Plaintext,
         }
     }
 }
@@ -69,11 +72,11 @@ pub(super) async fn connect_one(
 /// What the last address said, or that the name has none.
 pub(super) async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Link, Error> {
     match endpoint {
-        Endpoint::Server(server) => Ok(Link::Stream(stream(server, limit).await?)),
-        Endpoint::File(_) => {
-            let what = format!("{} is a file", identity::endpoint(endpoint));
-            Err(Error::new(ErrorKind::Unsupported, what))
-        }
+        Endpoint::Server(server) => match server.transport {
+            Transport::Tcp => Ok(Link::Stream(stream(server, limit).await?)),
+            Transport::Udp => Ok(Link::Sink(Sink::Datagrams(datagrams(server, limit).await?))),
+        },
+        Endpoint::File(path) => Ok(Link::Sink(Sink::File(File::open(path).await?))),
     }
 }
 
@@ -84,6 +87,17 @@ async fn stream(server: &Server, limit: Duration) -> Result<Stream, Error> {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = Some(Error::new(error.kind(), format!("{at}: {error}"))),
             Err(_) => last = Some(Error::new(ErrorKind::TimedOut, format!("{at}: no answer in time"))),
+        }
+    }
+    Err(last.unwrap_or_else(|| no_address(server)))
+}
+
+async fn datagrams(server: &Server, limit: Duration) -> Result<Datagrams, Error> {
+    let mut last = None;
+    for at in resolve(server, limit).await? {
+        match Datagrams::to(at).await {
+            Ok(datagrams) => return Ok(datagrams),
+            Err(error) => last = Some(Error::new(error.kind(), format!("{at}: {error}"))),
         }
     }
     Err(last.unwrap_or_else(|| no_address(server)))

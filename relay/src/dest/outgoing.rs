@@ -172,6 +172,11 @@ impl Outgoing {
         filled
     }
 
+    /// What is left of the first part, which ends where a line or a frame does; `None`: nothing is left.
+    pub(super) fn first(&self) -> Option<&[u8]> {
+        self.parts.front().and_then(|part| self.bytes(part).get(self.offset..))
+    }
+
     fn bytes(&self, part: &Part) -> &[u8] {
         match &part.bytes {
             Bytes::Text(index) => self.deliveries.get(*index).map(|delivery| delivery.batch.text.as_slice()),

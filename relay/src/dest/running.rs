@@ -28,6 +28,8 @@ pub(super) struct Running {
     clock: Clock,
     tasks: TaskTracker,
     runtime: Handle,
+    /// Changes when files are to be opened anew.
+    files: watch::Sender<u64>,
     /// In the order of the settings, then those that leave.
     slots: Mutex<Vec<Slot>>,
 }
@@ -64,6 +66,7 @@ impl Running {
             clock: clock.clone(),
             tasks: tasks.clone(),
             runtime: Handle::current(),
+            files: watch::Sender::new(0),
             slots: Mutex::default(),
         })
     }
@@ -80,6 +83,16 @@ impl Running {
             is_leaving: slot.orders.borrow().leaving.is_some(),
         };
         self.slots().iter().map(of).collect()
+    }
+
+    /// See [`super::Destinations::reopen`].
+    pub(super) fn reopen(&self) {
+        self.files.send_modify(|times| *times += 1);
+    }
+
+    /// Changes when files are to be opened anew.
+    pub(super) fn files(&self) -> watch::Receiver<u64> {
+        self.files.subscribe()
     }
 
     /// See [`super::Destinations::replace`].

@@ -14,6 +14,7 @@ use super::identity;
 use super::lag::Lag;
 use super::orders::Orders;
 use super::running::Running;
+use super::sink::Sinking;
 use super::skipped::Skipped;
 use super::status::Status;
 use super::turn::{Found, Turn};
@@ -97,6 +98,11 @@ impl Sender {
     /// The edition of the orders that are carried out.
     pub(super) const fn edition(&self) -> u64 {
         self.current.edition
+    }
+
+    /// Changes when files are to be opened anew.
+    pub(super) fn reopen(&self) -> watch::Receiver<u64> {
+        self.running.files()
     }
 
     /// For an attempt to connect.
@@ -194,6 +200,7 @@ impl Sender {
         let turn = Turn::new(self, index);
         let (reader, end, found) = match link {
             Link::Stream(stream) => Connection::new(self, stream, turn).run(reader).await,
+            Link::Sink(sink) => Sinking::new(self, sink, turn).run(reader).await,
         };
         self.found = found;
         let is_settled = began.elapsed() >= SETTLED;

@@ -4,3 +4,4 @@ mod breaking;
 mod packed;
 mod rig;
 mod sending;
+mod sinks;
