@@ -101,7 +101,13 @@ impl<'s> Connection<'s> {
             }
             let outcome = match self.next(&reader).await {
                 Event::Abort => break End::Stopped,
-                Event::Turn => Ok(()),
+                Event::Turn => {
+                    if self.turn.is_handing_over() {
+                        // The next connection waits for the last acknowledgement of this one.
+                        self.look.reset_after(GLANCE);
+                    }
+                    Ok(())
+                }
                 Event::Rested => {
                     self.feed.rest_until = None;
                     Ok(())
@@ -111,6 +117,9 @@ impl<'s> Connection<'s> {
                 }
                 Event::Look => {
                     reader = self.sender.mind_the_lag(reader).await;
+                    if self.turn.is_handing_over() {
+                        self.look.reset_after(GLANCE);
+                    }
                     self.look_after(&mut reader)
                 }
                 Event::More => {

@@ -266,7 +266,8 @@ impl Sender {
             return reader;
         }
         let (cursor, position) = (reader.cursor(), reader.position());
-        let mut reader = self.lag.mind(reader, &self.status).await;
+        let is_leaving = self.orders.borrow().leaving.is_some();
+        let mut reader = self.lag.mind(reader, &self.status, is_leaving).await;
         self.skipped.add(cursor.max(position)..reader.cursor());
         if cursor < position.min(reader.cursor()) {
             // What is behind the position is not shed: it counts as delivered and may not be.

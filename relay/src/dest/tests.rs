@@ -2,6 +2,7 @@
 
 mod breaking;
 mod packed;
+mod replacing;
 mod rig;
 mod sending;
 mod sinks;

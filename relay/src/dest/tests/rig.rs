@@ -225,6 +225,11 @@ impl Sink {
         self.connections.lock().unwrap().iter().flat_map(|bytes| numbers(bytes)).collect()
     }
 
+    /// The same, of each connection by itself.
+    pub(super) fn runs(&self) -> Vec<Vec<u64>> {
+        self.connections.lock().unwrap().iter().map(|bytes| numbers(bytes)).collect()
+    }
+
     /// Waits until all numbers of `expected` have come, in order and once each.
     pub(super) async fn has(&self, expected: Range<u64>) {
         let count = (expected.end - expected.start) as usize;
@@ -234,8 +239,14 @@ impl Sink {
 
     /// Stops listening and closes all connections.
     pub(super) async fn close(self) {
+        self.close_and_keep().await;
+    }
+
+    /// The same; what came can still be asked for.
+    pub(super) async fn close_and_keep(mut self) -> Self {
         self.task.abort();
-        drop(self.task.await);
+        drop((&mut self.task).await);
+        self
     }
 }
 
