@@ -89,14 +89,8 @@ impl Node {
         let senders = TaskTracker::new();
         let router = Router::new(&settings.relay, &journal)?;
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
-        let destinations = Arc::new(Destinations::start(
-            dest::parse(&settings.relay)?,
-            &journal,
-            &flow,
-            &clock,
-            &senders,
-            &stop,
-        )?);
+        let wanted = dest::parse(&settings.relay)?;
+        let destinations = Arc::new(Destinations::start(wanted, &journal, &flow, &clock, &senders, &stop)?);
         let (plane, recorder) = if settings.window.enabled {
             let parts = PlaneParts {
                 settings: &settings,
