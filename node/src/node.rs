@@ -14,7 +14,7 @@ use skyline_conf::model::journal::Durability;
 use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
 use skyline_journal::{Journal, Recovered};
-use skyline_relay::dest::{Destinations, Stop};
+use skyline_relay::dest::{self, Destinations, Stop};
 use skyline_relay::flow::Flow;
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::{Context as ListenContext, Listeners};
@@ -89,8 +89,8 @@ impl Node {
         let senders = TaskTracker::new();
         let router = Router::of_settings(&settings.relay, &journal)?;
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
-        let destinations =
-            Arc::new(Destinations::start(&settings.relay, &journal, &flow, &clock, &senders, &stop)?);
+        let wanted = dest::parse(&settings.relay)?;
+        let destinations = Arc::new(Destinations::start(wanted, &journal, &flow, &clock, &senders, &stop)?);
         let (plane, recorder) = if settings.window.enabled {
             let parts = PlaneParts {
                 settings: &settings,

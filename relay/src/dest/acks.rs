@@ -77,6 +77,11 @@ impl Acks {
         self.written += bytes;
     }
 
+    /// How many acknowledged bytes may have to be sent again.
+    pub(super) const fn resend(&self) -> u64 {
+        self.resend
+    }
+
     /// Bytes acknowledged so far.
     pub(super) const fn acked(&self) -> u64 {
         self.acked
@@ -89,7 +94,13 @@ impl Acks {
 
     /// The kernel holds `unacked` bytes: what is finished now, if anything.
     pub(super) fn acknowledge(&mut self, unacked: u64) -> Option<Done> {
-        self.acked = self.acked.max(self.written.saturating_sub(unacked));
+        let acked = self.written.saturating_sub(unacked);
+        self.settle(acked, acked.max(self.acked).saturating_sub(self.resend))
+    }
+
+    /// The first `acked` bytes are acknowledged, and the peer's program has read the first `read` of them.
+    pub(super) fn settle(&mut self, acked: u64, read: u64) -> Option<Done> {
+        self.acked = self.acked.max(acked);
         let mut done: Option<Done> = None;
         while let Some(piece) = self.open.pop_front_if(|piece| piece.end_byte <= self.acked) {
             let points = piece.points + done.map_or(0, |done| done.points);
@@ -98,7 +109,6 @@ impl Acks {
                 self.recent.push_back(piece);
             }
         }
-        let read = self.acked.saturating_sub(self.resend);
         while self.recent.pop_front_if(|piece| piece.end_byte <= read).is_some() {}
         done
     }

@@ -1,35 +1,25 @@
 //! A destination as it is written: `host:port[:instance][:protocol]`.
 
+use super::identity::READER_PREFIX;
+use skyline_conf::routing::{Protocol, Server};
 use std::fmt;
 
-/// How names of destinations' readers begin.
-pub(super) const READER_PREFIX: &str = "dest:";
-
-/// How points are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// Lines.
-    Plaintext,
-    /// Frames of pickle protocol 2.
-    Pickle,
+/// The protocol that a word at the end of an address stands for.
+fn from_word(word: &str) -> Option<Protocol> {
+    match word {
+        "plaintext" | "line" => Some(Protocol::Plaintext),
+        "pickle" => Some(Protocol::Pickle),
+        _ => None,
+    }
 }
 
-impl Protocol {
-    fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "plaintext" | "line" => Some(Self::Plaintext),
-            "pickle" => Some(Self::Pickle),
-            _ => None,
-        }
-    }
-
-    /// Its name.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Plaintext => "plaintext",
-            Self::Pickle => "pickle",
-        }
+/// A protocol's name.
+#[must_use]
+pub const fn label(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Plaintext => "plaintext",
+        Protocol::Pickle => "pickle",
+        Protocol::Protobuf => "protobuf",
     }
 }
 
@@ -63,6 +53,28 @@ impl Address {
     /// # Errors
     /// [`BadAddress`] says what is wrong.
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
+        let mut address = Self::parse_identity(text)?;
+        if let Some(rest) = address.instance.take() {
+            let (instance, word) = match rest.rsplit_once(':') {
+                Some((instance, word)) => (Some(instance), word),
+                None => (None, rest.as_str()),
+            };
+            match from_word(word) {
+                Some(protocol) => {
+                    address.protocol = protocol;
+                    address.instance = instance.map(str::to_owned);
+                }
+                None => address.instance = Some(rest),
+            }
+        }
+        Ok(address)
+    }
+
+    /// Reads `host:port[:instance]`: all that is behind the port is the instance.
+    ///
+    /// # Errors
+    /// [`BadAddress`] says what is wrong.
+    pub(super) fn parse_identity(text: &str) -> Result<Self, BadAddress> {
         let bad = |what| BadAddress { text: text.to_owned(), what };
         let trimmed = text.trim();
         let (host, rest) = match trimmed.strip_prefix('[') {
@@ -75,8 +87,8 @@ impl Address {
         if host.is_empty() || host.contains(char::is_whitespace) {
             return Err(bad("the host is empty or has blanks"));
         }
-        let (port, rest) = match rest.split_once(':') {
-            Some((port, rest)) => (port, Some(rest)),
+        let (port, instance) = match rest.split_once(':') {
+            Some((port, instance)) => (port, Some(instance)),
             None => (rest, None),
         };
         let port = port
@@ -84,23 +96,11 @@ impl Address {
             .ok()
             .filter(|p| *p > 0)
             .ok_or_else(|| bad("the port is not a number from 1 to 65535"))?;
-        let (instance, protocol) = match rest {
-            None => (None, None),
-            Some(rest) => match rest.rsplit_once(':') {
-                Some((instance, word)) if Protocol::from_word(word).is_some() => {
-                    (Some(instance), Protocol::from_word(word))
-                }
-                _ => match Protocol::from_word(rest) {
-                    Some(protocol) => (None, Some(protocol)),
-                    None => (Some(rest), None),
-                },
-            },
-        };
         Ok(Self {
             host: host.to_owned(),
             port,
             instance: instance.map(str::to_owned),
-            protocol: protocol.unwrap_or(Protocol::Plaintext),
+            protocol: Protocol::Plaintext,
         })
     }
 
@@ -108,6 +108,23 @@ impl Address {
     #[must_use]
     pub fn reader(&self) -> String {
         format!("{READER_PREFIX}{self}")
+    }
+}
+
+impl From<&Server> for Address {
+    fn from(server: &Server) -> Self {
+        Self {
+            host: server.host.clone(),
+            port: server.port,
+            instance: server.instance.clone(),
+            protocol: server.protocol,
+        }
+    }
+}
+
+impl From<Address> for Server {
+    fn from(address: Address) -> Self {
+        Self { protocol: address.protocol, ..Self::plain(address.host, address.port, address.instance) }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Getting a connection: the name resolved anew each time, every address tried, pauses in between
 //! that grow.
 
-use super::address::Address;
+use super::sink::{Datagrams, File, Sink};
+use super::stage::Stage;
+use skyline_conf::routing::{Endpoint, Protocol, Server, Transport};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
@@ -9,37 +11,123 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-/// Connects to the first address of the host that answers within `limit`.
+/// A way to an endpoint.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// A TCP connection.
+    Stream(Stream),
+    /// Datagrams, or a file.
+    Sink(Sink),
+}
+
+impl Link {
+    /// What is sent over it.
+    pub(super) const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Stream(stream) => stream.protocol,
+            Self::Sink(_) => Protocol::Plaintext,
+        }
+    }
+}
+
+/// A TCP connection, and what goes over it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) socket: TcpStream,
+    pub(super) protocol: Protocol,
+    /// What packs and encrypts; `None`: points go as they are.
+    pub(super) stage: Option<Box<Stage>>,
+}
+
+/// Connects to the first of `endpoints` that answers, each within `limit`, beginning with number `first`;
+/// also gives its index.
+///
+/// # Errors
+/// What each said.
+pub(super) async fn connect_one(
+    endpoints: &[Endpoint],
+    first: usize,
+    limit: Duration,
+) -> Result<(usize, Link), Error> {
+    let (before, from) = endpoints.split_at_checked(first).unwrap_or((&[], endpoints));
+    let from = from.iter().enumerate().map(|(index, endpoint)| (before.len() + index, endpoint));
+    let mut said: Option<Error> = None;
+    for (index, endpoint) in from.chain(before.iter().enumerate()) {
+        match connect(endpoint, limit).await {
+            Ok(link) => return Ok((index, link)),
+            Err(error) => {
+                said = Some(match said {
+                    None => error,
+                    Some(before) => Error::new(error.kind(), format!("{before}; {error}")),
+                });
+            }
+        }
+    }
+    Err(said.unwrap_or_else(|| Error::new(ErrorKind::NotFound, "the destination has no endpoint")))
+}
+
+/// Connects to an endpoint: for a server to the first address of the host that answers within `limit`.
 ///
 /// # Errors
 /// What the last address said, or that the name has none.
-pub(super) async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, Error> {
-    let host = address.host.as_str();
-    let found = timeout(limit, lookup_host((host, address.port))).await;
+pub(super) async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Link, Error> {
+    match endpoint {
+        Endpoint::Server(server) => match server.transport {
+            Transport::Tcp => Ok(Link::Stream(stream(server, limit).await?)),
+            Transport::Udp => Ok(Link::Sink(Sink::Datagrams(datagrams(server, limit).await?))),
+        },
+        Endpoint::File(path) => Ok(Link::Sink(Sink::File(File::open(path).await?))),
+    }
+}
+
+async fn stream(server: &Server, limit: Duration) -> Result<Stream, Error> {
+    let mut last = None;
+    for at in resolve(server, limit).await? {
+        match timeout(limit, attempt(at, server)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = Some(Error::new(error.kind(), format!("{at}: {error}"))),
+            Err(_) => last = Some(Error::new(ErrorKind::TimedOut, format!("{at}: no answer in time"))),
+        }
+    }
+    Err(last.unwrap_or_else(|| no_address(server)))
+}
+
+async fn datagrams(server: &Server, limit: Duration) -> Result<Datagrams, Error> {
+    let mut last = None;
+    for at in resolve(server, limit).await? {
+        match Datagrams::to(at).await {
+            Ok(datagrams) => return Ok(datagrams),
+            Err(error) => last = Some(Error::new(error.kind(), format!("{at}: {error}"))),
+        }
+    }
+    Err(last.unwrap_or_else(|| no_address(server)))
+}
+
+fn no_address(server: &Server) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{} has no address", server.host))
+}
+
+/// The addresses of a server's host.
+async fn resolve(server: &Server, limit: Duration) -> Result<Vec<SocketAddr>, Error> {
+    let host = server.host.as_str();
+    let found = timeout(limit, lookup_host((host, server.port))).await;
     let addresses = found
         .map_err(|_| Error::new(ErrorKind::TimedOut, format!("{host} is not resolved in time")))?
         .map_err(|error| Error::new(error.kind(), format!("{host} cannot be resolved: {error}")))?;
-    let mut last = Error::new(ErrorKind::NotFound, format!("{host} has no address"));
-    for at in addresses {
-        match timeout(limit, attempt(at)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = Error::new(error.kind(), format!("{at}: {error}")),
-            Err(_) => last = Error::new(ErrorKind::TimedOut, format!("{at}: no answer in time")),
-        }
-    }
-    Err(last)
+    Ok(addresses.collect())
 }
 
-async fn attempt(at: SocketAddr) -> Result<TcpStream, Error> {
-    let stream = TcpStream::connect(at).await?;
+async fn attempt(at: SocketAddr, server: &Server) -> Result<Stream, Error> {
+    let mut socket = TcpStream::connect(at).await?;
     // Connecting to a free local port can end up with the socket itself (a simultaneous open): it
     // would take and acknowledge everything.
-    if stream.local_addr()? == stream.peer_addr()? {
+    if socket.local_addr()? == socket.peer_addr()? {
         return Err(ErrorKind::ConnectionRefused.into());
     }
     // What is written is all there is at the moment; waiting to fill a packet only delays it.
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    socket.set_nodelay(true)?;
+    let stage = Stage::open(server, &mut socket).await?;
+    Ok(Stream { socket, protocol: server.protocol, stage })
 }
 
 /// The pauses between attempts: each twice the last, with jitter.
@@ -77,6 +165,7 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use super::super::address::Address;
     use super::*;
 
     #[test]
@@ -98,8 +187,9 @@ mod tests {
             (closed.to_string(), format!("{closed}: ")),
             ("no-such-host.invalid:2003".to_owned(), "no-such-host.invalid cannot be resolved".to_owned()),
         ] {
-            let address = Address::parse(&text).unwrap();
-            let error = connect(&address, Duration::from_secs(5)).await.unwrap_err().to_string();
+            let server = Address::parse(&text).unwrap().into();
+            let endpoints = [Endpoint::Server(server)];
+            let error = connect_one(&endpoints, 0, Duration::from_secs(5)).await.unwrap_err().to_string();
             assert!(error.starts_with(&expected), "{error}");
         }
     }

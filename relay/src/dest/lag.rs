@@ -29,11 +29,12 @@ impl Lag {
         self.policy != WhenBehind::Spool
     }
 
-    /// Acts on how far behind `reader` is.
-    pub(super) async fn mind(&mut self, reader: Reader, status: &Status) -> Reader {
+    /// Acts on how far behind `reader` is. `is_leaving`: nobody waits for what is no longer configured.
+    pub(super) async fn mind(&mut self, reader: Reader, status: &Status, is_leaving: bool) -> Reader {
         let waiting = reader.ledger().waiting;
         match self.policy {
             WhenBehind::Shed if waiting > self.mark => return self.shed(reader, status).await,
+            WhenBehind::Block if is_leaving => self.end(status),
             WhenBehind::Block if waiting > self.mark && self.pause.is_none() => {
                 self.pause = Some(self.flow.paused());
                 status.paused(waiting);

@@ -2,10 +2,11 @@
 //! batch can go as it is.
 
 mod frame;
+mod protobuf;
 
 use super::acks::Acks;
-use super::address::Protocol;
 use frame::Point;
+use skyline_conf::routing::Protocol;
 use skyline_core::batch::Sample;
 use skyline_journal::{Delivery, Mine};
 use std::collections::VecDeque;
@@ -105,7 +106,8 @@ impl Outgoing {
         std::mem::swap(&mut self.deliveries, deliveries);
         match self.protocol {
             Protocol::Plaintext => self.lines(seen, acks),
-            Protocol::Pickle => self.frames(seen, acks),
+            Protocol::Pickle => self.frames(frame::write, seen, acks),
+            Protocol::Protobuf => self.frames(protobuf_frame, seen, acks),
         }
     }
 
@@ -134,7 +136,7 @@ impl Outgoing {
         }
     }
 
-    fn frames(&mut self, seen: Seen, acks: &mut Acks) {
+    fn frames(&mut self, write: fn(&[Point<'_>], &mut Vec<u8>), seen: Seen, acks: &mut Acks) {
         let points: Vec<Point<'_>> =
             self.deliveries.iter().flat_map(|delivery| points(delivery, seen)).collect();
         let mut ending = self.deliveries.iter().peekable();
@@ -143,7 +145,7 @@ impl Outgoing {
         while let Some((chunk, rest)) = frame::split(left, self.points_per_frame) {
             left = rest;
             let start = self.made.len();
-            frame::write(chunk, &mut self.made);
+            write(chunk, &mut self.made);
             framed += chunk.len() as u64;
             // Deliveries whose last point is in this frame.
             let mut end_seq = 0;
@@ -168,6 +170,11 @@ impl Outgoing {
             filled += 1;
         }
         filled
+    }
+
+    /// What is left of the first part, which ends where a line or a frame does; `None`: nothing is left.
+    pub(super) fn first(&self) -> Option<&[u8]> {
+        self.parts.front().and_then(|part| self.bytes(part).get(self.offset..))
     }
 
     fn bytes(&self, part: &Part) -> &[u8] {
@@ -234,6 +241,11 @@ fn samples(delivery: &Delivery) -> impl Iterator<Item = &Sample> {
         Mine::Some(indexes) => ([].as_slice(), indexes.as_slice()),
     };
     whole.iter().chain(picked.iter().filter_map(|index| all.get(*index as usize)))
+}
+
+/// Appends a frame of protobuf to `out`.
+fn protobuf_frame(points: &[Point<'_>], out: &mut Vec<u8>) {
+    protobuf::write(points.iter().map(|point| (point.name, point.ts, point.value)), out);
 }
 
 /// The points of a delivery, for a frame.

@@ -1,7 +1,8 @@
 //! What is known of a destination from outside its task, and when its troubles are logged.
 
-use super::address::Address;
+use super::address::label;
 use super::outgoing::Sent;
+use skyline_conf::routing::Protocol;
 use skyline_core::clock::Clock;
 use skyline_journal::Ledger;
 use std::fmt::Display;
@@ -14,7 +15,7 @@ const LOG_EVERY: f64 = 60.0;
 /// Written by the task, read by figures and status.
 #[derive(Debug)]
 pub(super) struct Status {
-    address: Address,
+    name: String,
     clock: Clock,
     pub(super) is_up: AtomicBool,
     pub(super) is_pausing: AtomicBool,
@@ -40,6 +41,9 @@ struct State {
     last_error: Option<String>,
     /// The outage now is in the log.
     is_told: bool,
+    /// The endpoint of the connection, and the one before; empty: there was none.
+    endpoint: String,
+    protocol: &'static str,
     down: Told,
     shed: Told,
     journal: Told,
@@ -67,10 +71,11 @@ impl Told {
 }
 
 impl Status {
-    pub(super) fn new(address: Address, clock: Clock) -> Self {
-        let state = State { since: clock.now(), ..State::default() };
+    /// Of the destination that is called `name`, to whose first endpoint `protocol` is sent.
+    pub(super) fn new(name: &str, protocol: Protocol, clock: Clock) -> Self {
+        let state = State { since: clock.now(), protocol: label(protocol), ..State::default() };
         Self {
-            address,
+            name: name.to_owned(),
             clock,
             is_up: AtomicBool::new(false),
             is_pausing: AtomicBool::new(false),
@@ -88,11 +93,12 @@ impl Status {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) const fn address(&self) -> &Address {
-        &self.address
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
-    pub(super) fn connected(&self) {
+    /// There is a connection to `endpoint` now, over which `protocol` is sent.
+    pub(super) fn connected(&self, endpoint: String, protocol: Protocol) {
         self.is_up.store(true, Relaxed);
         let mut state = self.state();
         state.since = self.clock.now();
@@ -100,10 +106,19 @@ impl Status {
         if again {
             self.reconnects.fetch_add(1, Relaxed);
         }
-        if !again || state.is_told {
-            tracing::info!(destination = %self.address, "connected");
+        if !again || state.is_told || state.endpoint != endpoint {
+            tracing::info!(destination = self.name, endpoint, "connected");
         }
         state.is_told = false;
+        state.endpoint = endpoint;
+        state.protocol = label(protocol);
+    }
+
+    /// The connection has ended in order.
+    pub(super) fn closed(&self) {
+        if self.is_up.swap(false, Relaxed) {
+            self.state().since = self.clock.now();
+        }
     }
 
     /// There is no connection now. The first failure is logged, then one a minute.
@@ -118,14 +133,14 @@ impl Status {
         state.last_error = Some(error.to_string());
         if state.down.add(1, now).is_some() {
             state.is_told = true;
-            tracing::warn!(destination = %self.address, %error, "not connected; its points wait in the journal");
+            tracing::warn!(destination = self.name, %error, "not connected; its points wait in the journal");
         }
     }
 
     pub(super) fn journal_failed(&self, error: &dyn Display) {
         let mut state = self.state();
         if state.journal.add(1, self.clock.now()).is_some() {
-            tracing::error!(destination = %self.address, %error, "the journal cannot be read; it is tried again");
+            tracing::error!(destination = self.name, %error, "the journal cannot be read; it is tried again");
         }
     }
 
@@ -133,6 +148,11 @@ impl Status {
     pub(super) fn wrote(&self, bytes: u64, sent: Sent) {
         self.writes.fetch_add(1, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
+        self.packed(sent);
+    }
+
+    /// Points went into what packs or encrypts.
+    pub(super) fn packed(&self, sent: Sent) {
         self.sent.fetch_add(sent.points, Relaxed);
         self.repeats.fetch_add(sent.repeats, Relaxed);
     }
@@ -141,18 +161,22 @@ impl Status {
         if points > 0
             && let Some(points) = self.state().shed.add(points, self.clock.now())
         {
-            tracing::error!(destination = %self.address, points, "behind its mark: its oldest points were skipped");
+            tracing::error!(
+                destination = self.name,
+                points,
+                "behind its mark: its oldest points were skipped"
+            );
         }
     }
 
     pub(super) fn paused(&self, waiting: u64) {
         self.is_pausing.store(true, Relaxed);
-        tracing::warn!(destination = %self.address, waiting, "behind its mark: listeners pause");
+        tracing::warn!(destination = self.name, waiting, "behind its mark: listeners pause");
     }
 
     pub(super) fn resumed(&self) {
         self.is_pausing.store(false, Relaxed);
-        tracing::info!(destination = %self.address, "no longer behind: listeners go on");
+        tracing::info!(destination = self.name, "no longer behind: listeners go on");
     }
 
     /// The task has ended, and leaves this account.
@@ -175,6 +199,16 @@ impl Status {
         let state = self.state();
         (state.since, state.last_error.clone())
     }
+
+    /// The endpoint in use; `None`: there is no connection.
+    pub(super) fn endpoint(&self) -> Option<String> {
+        self.is_up.load(Relaxed).then(|| self.state().endpoint.clone())
+    }
+
+    /// What is sent.
+    pub(super) fn protocol(&self) -> &'static str {
+        self.state().protocol
+    }
 }
 
 #[cfg(test)]
@@ -195,19 +229,22 @@ mod tests {
     #[test]
     fn since_is_when_it_changed() {
         let clock = Clock::at(10.0);
-        let status = Status::new(Address::parse("h:1").unwrap(), clock.clone());
+        let status = Status::new("h:1", Protocol::Plaintext, clock.clone());
         let check = |clock: &Clock, at, act: &dyn Fn(), expected| {
             clock.set(at);
             act();
             assert_eq!(status.since().0, expected, "at {at}");
         };
         check(&clock, 11.0, &|| status.failed(&"refused"), 10.0);
-        check(&clock, 12.0, &|| status.connected(), 12.0);
+        check(&clock, 12.0, &|| status.connected("h:1".into(), Protocol::Plaintext), 12.0);
         check(&clock, 13.0, &|| status.failed(&"reset"), 13.0);
         check(&clock, 14.0, &|| status.failed(&"refused"), 13.0);
-        check(&clock, 15.0, &|| status.connected(), 15.0);
+        check(&clock, 15.0, &|| status.connected("h:1".into(), Protocol::Plaintext), 15.0);
         assert_eq!(status.reconnects.load(Relaxed), 1);
         assert_eq!(status.errors.load(Relaxed), 3);
         assert_eq!(status.since().1.as_deref(), Some("refused"));
+        assert_eq!(status.endpoint().as_deref(), Some("h:1"));
+        status.closed();
+        assert_eq!(status.endpoint(), None);
     }
 }

@@ -1,5 +1,8 @@
 //! Destinations against real sockets and a real journal.
 
 mod breaking;
+mod packed;
+mod replacing;
 mod rig;
 mod sending;
+mod sinks;

@@ -4,7 +4,7 @@ use super::{PATIENCE, Report};
 use skyline_conf::check::own_listener;
 use skyline_conf::model::Settings;
 use skyline_relay::dest;
-use skyline_relay::dest::address::Address;
+use skyline_relay::dest::address::{Address, label};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,7 +31,7 @@ struct Found {
 
 pub(super) async fn check(settings: &Settings, report: &mut Report) {
     // What cannot be read was named before.
-    let Ok(destinations) = dest::parse(&settings.relay) else { return };
+    let Ok(destinations) = dest::addresses(&settings.relay) else { return };
     let began = Instant::now();
     let mut asking: JoinSet<Found> = JoinSet::new();
     for (number, (address, _)) in destinations.into_iter().enumerate() {
@@ -92,7 +92,7 @@ fn line(settings: &Settings, found: &Found, report: &mut Report) {
                 KEY,
                 format!(
                     "{address} ({}) answers after {:.1} ms",
-                    address.protocol.label(),
+                    label(address.protocol),
                     took.as_secs_f64() * 1e3
                 ),
             );

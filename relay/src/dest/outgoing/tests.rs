@@ -141,7 +141,9 @@ proptest! {
         outgoing.load(&mut deliveries.clone(), NEW, &mut acks);
         let (bytes, sent) = write_all(&mut outgoing, &mut acks, step);
         let values: Vec<f64> = match protocol {
-            Protocol::Pickle => unpickle(&bytes).0.into_iter().map(|(_, (_, value))| value).collect(),
+            Protocol::Pickle | Protocol::Protobuf => {
+                unpickle(&bytes).0.into_iter().map(|(_, (_, value))| value).collect()
+            }
             Protocol::Plaintext => {
                 let text = String::from_utf8(bytes).unwrap();
                 text.lines().map(|line| line.split(' ').nth(1).unwrap().parse().unwrap()).collect()

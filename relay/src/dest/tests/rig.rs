@@ -1,10 +1,11 @@
 //! A journal with destinations, points with numbers, and peers that behave as they are told.
 
-use super::super::{DestinationStatus, Destinations, Stop};
+use super::super::{DestinationStatus, Destinations, Stop, parse, reader_of};
 use crate::flow::Flow;
 use crate::route::Router;
-use skyline_conf::model::relay::{DestinationEntry, Relay};
-use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
+use skyline_conf::model::relay::{DestinationEntry, Relay, Sending};
+use skyline_conf::routing::{Destination, Endpoint, Server};
+use skyline_core::batch::{BatchBuilder, Listener, Origin, RouteSet, Routes, Source};
 use skyline_core::clock::Clock;
 use skyline_journal::{Durability, Journal, Options, WhenFull};
 use std::net::SocketAddr;
@@ -43,6 +44,22 @@ pub(super) fn relay(destinations: &[String]) -> Relay {
     relay
 }
 
+/// A way of sending with short times.
+pub(super) fn sending() -> Sending {
+    relay(&[]).sending
+}
+
+/// A plain server at `at`.
+pub(super) fn server(at: SocketAddr) -> Server {
+    Server::plain(at.ip().to_string(), at.port(), None)
+}
+
+/// A destination called `label`, and the usual way of sending.
+pub(super) fn destination(label: &str, servers: impl IntoIterator<Item = Server>) -> (Destination, Sending) {
+    let endpoints = servers.into_iter().map(Endpoint::Server).collect();
+    (Destination { label: label.to_owned(), endpoints }, sending())
+}
+
 /// A running relay without listeners.
 pub(super) struct Rig {
     pub(super) journal: Journal,
@@ -50,12 +67,33 @@ pub(super) struct Rig {
     pub(super) destinations: Destinations,
     pub(super) stop: Stop,
     router: Router,
+    /// Where all points go, if not where the router says.
+    set: Mutex<Option<RouteSet>>,
     tasks: TaskTracker,
 }
 
 impl Rig {
     /// Opens the journal in `dir`, which keeps next to nothing in memory, and starts.
     pub(super) fn start(dir: &Path, relay: &Relay) -> Self {
+        Self::open(dir, relay, parse(relay).unwrap())
+    }
+
+    /// The same with these destinations, each of which gets all points.
+    pub(super) fn of(dir: &Path, all: Vec<(Destination, Sending)>) -> Self {
+        let names: Vec<Destination> = all.iter().map(|(destination, _)| destination.clone()).collect();
+        let rig = Self::open(dir, &Relay::default(), all);
+        rig.route_to(&names);
+        rig
+    }
+
+    /// All points go to these from now on.
+    pub(super) fn route_to(&self, all: &[Destination]) {
+        let readers: Vec<String> = all.iter().map(reader_of).collect();
+        let set = self.journal.route_set(&readers.iter().map(String::as_str).collect::<Vec<_>>());
+        *self.set.lock().unwrap() = Some(set);
+    }
+
+    fn open(dir: &Path, relay: &Relay, all: Vec<(Destination, Sending)>) -> Self {
         let options = Options {
             dir: dir.to_owned(),
             max_bytes: 256 << 20,
@@ -69,8 +107,8 @@ impl Rig {
         let (flow, stop, tasks) = (Flow::default(), Stop::default(), TaskTracker::new());
         let router = Router::of_settings(relay, &journal).unwrap();
         let destinations =
-            Destinations::start(relay, &journal, &flow, &Clock::system(), &tasks, &stop).unwrap();
-        Self { journal, flow, destinations, stop, router, tasks }
+            Destinations::start(all, &journal, &flow, &Clock::system(), &tasks, &stop).unwrap();
+        Self { journal, flow, destinations, stop, router, set: Mutex::default(), tasks }
     }
 
     /// Logs the points with these numbers, 50 a batch.
@@ -83,7 +121,10 @@ impl Rig {
                 let name = format!("servers.web{:03}.cpu.user", number % 97);
                 builder.point(name.as_bytes(), 1_700_000_000.0, *number as f64).unwrap();
             }
-            let batch = self.router.route(builder.finish().unwrap()).batch.unwrap();
+            let mut batch = self.router.route(builder.finish().unwrap()).batch.unwrap();
+            if let Some(set) = *self.set.lock().unwrap() {
+                batch.routes = Routes::All(set);
+            }
             self.journal.append(batch).await.unwrap();
             tokio::task::yield_now().await;
         }
@@ -183,6 +224,11 @@ impl Sink {
         self.connections.lock().unwrap().iter().flat_map(|bytes| numbers(bytes)).collect()
     }
 
+    /// The same, of each connection by itself.
+    pub(super) fn runs(&self) -> Vec<Vec<u64>> {
+        self.connections.lock().unwrap().iter().map(|bytes| numbers(bytes)).collect()
+    }
+
     /// Waits until all numbers of `expected` have come, in order and once each.
     pub(super) async fn has(&self, expected: Range<u64>) {
         let count = (expected.end - expected.start) as usize;
@@ -192,8 +238,14 @@ impl Sink {
 
     /// Stops listening and closes all connections.
     pub(super) async fn close(self) {
+        self.close_and_keep().await;
+    }
+
+    /// The same; what came can still be asked for.
+    pub(super) async fn close_and_keep(mut self) -> Self {
         self.task.abort();
-        drop(self.task.await);
+        drop((&mut self.task).await);
+        self
     }
 }
 

@@ -158,12 +158,13 @@ async fn catching_up_has_a_limit() {
 }
 
 #[tokio::test]
-async fn what_left_the_settings_is_given_up() {
+async fn what_left_the_settings_hurts_nobody() {
     let (dir, gone, stays) = (TempDir::new().unwrap(), free_address(), free_address());
     let rig = Rig::start(dir.path(), &relay(&[gone.to_string(), stays.to_string()]));
     rig.log(0..100).await;
     assert_eq!(rig.drain().await.left().len(), 2);
     let rig = Rig::start(dir.path(), &relay(&[stays.to_string()]));
-    assert!(rig.journal.orphans().is_empty());
+    assert!(rig.journal.orphans().is_empty(), "somebody looks after it");
     assert_eq!(rig.status(0).waiting, 100);
+    assert!(!rig.status(0).leaving && rig.status(1).leaving);
 }

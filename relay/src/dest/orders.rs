@@ -1,0 +1,42 @@
+//! What a destination's task is told from outside: where to send, how, and whether it is to go.
+
+use skyline_conf::model::relay::Sending;
+use skyline_conf::routing::Endpoint;
+use tokio::time::Instant;
+
+/// What a task works by. Changes of it end the connection of the moment in order.
+#[derive(Debug, Clone)]
+pub(super) struct Orders {
+    /// The first that can be reached is used.
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) sending: Sending,
+    /// Counts changes of the two above.
+    pub(super) edition: u64,
+    /// Since when the destination is no longer configured.
+    pub(super) leaving: Option<Instant>,
+}
+
+impl Orders {
+    pub(super) const fn new(endpoints: Vec<Endpoint>, sending: Sending) -> Self {
+        Self { endpoints, sending, edition: 0, leaving: None }
+    }
+
+    /// The destination is configured like `new`; whether that changes anything.
+    pub(super) fn update(&mut self, new: &Self) -> bool {
+        let is_same = self.endpoints == new.endpoints && self.sending == new.sending;
+        let was_leaving = self.leaving.take().is_some();
+        if !is_same {
+            self.endpoints.clone_from(&new.endpoints);
+            self.sending = new.sending.clone();
+            self.edition += 1;
+        }
+        was_leaving || !is_same
+    }
+
+    /// The destination is no longer configured; whether that is new.
+    pub(super) fn leave(&mut self) -> bool {
+        let is_new = self.leaving.is_none();
+        self.leaving.get_or_insert_with(Instant::now);
+        is_new
+    }
+}

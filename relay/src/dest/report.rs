@@ -1,0 +1,148 @@
+//! What is told of all destinations: their state, what they leave, figures.
+
+use super::Destinations;
+use super::running::Listed;
+use skyline_core::figure::Figure;
+use skyline_journal::Ledger;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What `skyline status` shows of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DestinationStatus {
+    /// `host:port[:instance]`; of a file or several endpoints the label.
+    pub address: String,
+    /// The endpoint in use; `None`: there is no connection.
+    pub endpoint: Option<String>,
+    /// Whether it is no longer configured, and what waited for it is still being sent.
+    pub leaving: bool,
+    /// `plaintext`, `pickle` or `protobuf`.
+    pub protocol: &'static str,
+    /// Whether a connection is open.
+    pub connected: bool,
+    /// Since when that is so, seconds.
+    pub since: f64,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// Points for it since it was first configured.
+    pub routed: u64,
+    /// Points of them whose bytes its kernel has acknowledged.
+    pub delivered: u64,
+    /// Points in the journal for it.
+    pub waiting: u64,
+    /// Points that were skipped or that the journal had to drop.
+    pub shed: u64,
+    /// Points that damage took from the journal before they were sent, whosever they were.
+    pub lost: u64,
+    /// Age of its oldest waiting point, seconds.
+    pub lag_seconds: f64,
+    /// Points sent a second time since start.
+    pub repeats: u64,
+}
+
+/// What a destination leaves when the node stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// As in [`DestinationStatus::address`].
+    pub address: String,
+    /// Points that wait in the journal for the next start.
+    pub waiting: u64,
+    /// Whether there was a connection at the end.
+    pub connected: bool,
+}
+
+impl Destinations {
+    /// Each with its account: that of the journal, or the last one when its task has ended.
+    fn accounts(&self) -> impl Iterator<Item = (Listed, Ledger)> {
+        let all = self.0.list();
+        let mut ledgers: HashMap<String, Ledger> = self.0.journal.ledgers().into_iter().collect();
+        all.into_iter().map(move |listed| {
+            let last = listed.status.last().map(|(ledger, _)| ledger);
+            let ledger = last.or_else(|| ledgers.remove(&listed.reader));
+            (listed, ledger.unwrap_or_default())
+        })
+    }
+
+    /// How each is doing.
+    #[must_use]
+    pub fn status(&self) -> Vec<DestinationStatus> {
+        let of = |(Listed { status, is_leaving, .. }, ledger): (Listed, Ledger)| {
+            let (since, last_error) = status.since();
+            DestinationStatus {
+                address: status.name().to_owned(),
+                endpoint: status.endpoint(),
+                leaving: is_leaving,
+                protocol: status.protocol(),
+                connected: status.is_up.load(Relaxed),
+                since,
+                last_error,
+                routed: ledger.routed,
+                delivered: ledger.delivered,
+                waiting: ledger.waiting,
+                shed: ledger.shed,
+                lost: ledger.lost,
+                lag_seconds: ledger.lag_seconds,
+                repeats: status.repeats.load(Relaxed),
+            }
+        };
+        self.accounts().map(of).collect()
+    }
+
+    /// Those for which points are left. To be asked once their tasks have ended.
+    #[must_use]
+    pub fn left(&self) -> Vec<Left> {
+        let of = |(Listed { status, .. }, ledger): (Listed, Ledger)| Left {
+            address: status.name().to_owned(),
+            waiting: ledger.waiting,
+            connected: status.last().map_or_else(|| status.is_up.load(Relaxed), |(_, connected)| connected),
+        };
+        self.accounts().map(of).filter(|left| left.waiting > 0).collect()
+    }
+
+    /// What the destinations report. The journal reports the account of each reader.
+    pub fn figures(&self, out: &mut Vec<Figure>) {
+        for (Listed { status, .. }, ledger) in self.accounts() {
+            let mut add = |figure: Figure| out.push(figure.label("destination", status.name().to_owned()));
+            for (name, help, value) in [
+                (
+                    "skyline_destination_connected",
+                    "1 while a connection is open.",
+                    f64::from(status.is_up.load(Relaxed)),
+                ),
+                (
+                    "skyline_destination_pausing",
+                    "1 while listeners pause because of it (when_behind = \"block\").",
+                    f64::from(status.is_pausing.load(Relaxed)),
+                ),
+                ("skyline_destination_lag_points", "Points that wait for it.", ledger.waiting as f64),
+                ("skyline_destination_lag_seconds", "Age of its oldest waiting point.", ledger.lag_seconds),
+            ] {
+                add(Figure::gauge(name, help, value));
+            }
+            for (name, help, value) in [
+                ("skyline_destination_sent_points_total", SENT, &status.sent),
+                ("skyline_destination_sent_bytes_total", "Bytes written to it since start.", &status.bytes),
+                (
+                    "skyline_destination_writes_total",
+                    "Writes of one or many batches since start.",
+                    &status.writes,
+                ),
+                ("skyline_destination_repeats_total", REPEATS, &status.repeats),
+                (
+                    "skyline_destination_reconnects_total",
+                    "Connections after the first since start.",
+                    &status.reconnects,
+                ),
+                ("skyline_destination_send_errors_total", ERRORS, &status.errors),
+            ] {
+                add(Figure::counter(name, help, value.load(Relaxed)));
+            }
+        }
+    }
+}
+
+const SENT: &str = "Points written to it since start, repeats included.";
+const REPEATS: &str =
+    "Points written to it a second time since start, because it might not have read the first.";
+const ERRORS: &str =
+    "Connections since start that could not be made, broke, stalled, or were closed by the peer.";
