@@ -1,9 +1,11 @@
 //! How points are relayed, wherever that is written: in the settings, or in the files of another relay.
 
+use crate::carbon::{self, assemble, keys::Program};
 use crate::model::Settings;
 use crate::model::listen::Listen;
-use crate::model::relay::{DestinationEntry, Files, Sending};
-use crate::routing::{Routing, native};
+use crate::model::relay::{CarbonProgram, DestinationEntry, Files, Sending};
+use crate::relay_ng;
+use crate::routing::{Routing, Then, native};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -46,6 +48,12 @@ pub enum Error {
     /// The `[relay]` section.
     #[error(transparent)]
     Native(#[from] native::Error),
+    /// carbon's files.
+    #[error(transparent)]
+    Carbon(#[from] carbon::Error),
+    /// carbon-relay-ng's file.
+    #[error(transparent)]
+    RelayNg(#[from] relay_ng::Error),
     /// More than one file of another relay.
     #[error("relay.files: {first} and {second} are both set; name one")]
     TwoFiles {
@@ -70,12 +78,8 @@ pub enum Error {
 /// See [`Error`]; it names file, line and what is wrong.
 pub fn read(settings: &Settings) -> Result<Relaying, Error> {
     let relay = &settings.relay;
-    let Files { carbon_conf, c_relay_conf, relay_ng_conf, .. } = &relay.files;
-    let named = [
-        ("relay.files.carbon_conf", carbon_conf),
-        ("relay.files.c_relay_conf", c_relay_conf),
-        ("relay.files.relay_ng_conf", relay_ng_conf),
-    ];
+    let Files { carbon_conf, relay_ng_conf, .. } = &relay.files;
+    let named = [("relay.files.carbon_conf", carbon_conf), ("relay.files.relay_ng_conf", relay_ng_conf)];
     let mut named = named.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()).map(|(key, _)| key);
     let Some(key) = named.next() else { return native(settings) };
     if let Some(second) = named.next() {
@@ -84,7 +88,66 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
     if !relay.destinations.is_empty() {
         return Err(Error::BothWays { key });
     }
-    native(settings)
+    if carbon_conf.as_os_str().is_empty() { of_relay_ng(settings) } else { of_carbon(settings) }
+}
+
+/// carbon's files. What they say of listeners and sending counts; the rest is that of the settings.
+fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
+    let Files { carbon_conf, carbon_program, carbon_instance, .. } = &settings.relay.files;
+    let program = match carbon_program {
+        CarbonProgram::Relay => Program::Relay,
+        CarbonProgram::Aggregator => Program::Aggregator,
+    };
+    let read = assemble::read(carbon_conf, program, carbon_instance, &assemble::Overrides::default())?;
+    let mut listen = settings.listen.clone();
+    let (theirs, sending) = (read.listening, read.sending);
+    listen.plaintext_tcp = theirs.line_tcp.into_iter().collect();
+    listen.plaintext_udp = theirs.line_udp.into_iter().collect();
+    listen.pickle_tcp = theirs.pickle_tcp.into_iter().collect();
+    listen.protobuf_tcp = theirs.protobuf_tcp.into_iter().collect();
+    listen.max_frame_bytes = theirs.max_frame_bytes;
+    listen.max_connections = theirs.max_connections.unwrap_or(listen.max_connections);
+    listen.idle_seconds = theirs.idle_seconds.unwrap_or(0.0);
+    listen.timestamp_resolution_seconds = theirs.timestamp_resolution_seconds;
+    let usual = Sending {
+        when_behind: sending.when_behind,
+        mark_points: sending.mark_points,
+        points_per_frame: sending.points_per_frame,
+        ..settings.relay.sending.clone()
+    };
+    let mut routing = read.routing;
+    routing.own = Then::From(read.relay_step);
+    let sending = vec![usual; routing.destinations.len()];
+    let note = |note: carbon::Note| {
+        let line = note.line.map_or_else(String::new, |line| format!(", line {line}"));
+        let place = format!("{}{line}: {}", note.file.display(), note.key);
+        Note { place, message: note.message, advice: note.advice }
+    };
+    Ok(Relaying {
+        routing,
+        sending,
+        listen,
+        notes: read.notes.into_iter().map(note).collect(),
+        files: read.files,
+    })
+}
+
+/// carbon-relay-ng's file.
+fn of_relay_ng(settings: &Settings) -> Result<Relaying, Error> {
+    let path = &settings.relay.files.relay_ng_conf;
+    let read = relay_ng::load(path)?;
+    let mut listen = settings.listen.clone();
+    listen.plaintext_tcp = read.plaintext.into_iter().collect();
+    listen.plaintext_udp = read.plaintext.into_iter().collect();
+    listen.pickle_tcp = read.pickle.into_iter().collect();
+    let sending = vec![settings.relay.sending.clone(); read.routing.destinations.len()];
+    let note = |note: relay_ng::Note| Note {
+        place: format!("{}, line {}: {}", path.display(), note.line, note.key),
+        message: note.message,
+        advice: note.advice,
+    };
+    let notes = read.notes.into_iter().map(note).collect();
+    Ok(Relaying { routing: read.routing, sending, listen, notes, files: vec![path.clone()] })
 }
 
 /// The `[relay]` section.
@@ -140,9 +203,9 @@ mod tests {
         check(
             &|settings| {
                 settings.relay.files.carbon_conf = "a".into();
-                settings.relay.files.c_relay_conf = "b".into();
+                settings.relay.files.relay_ng_conf = "b".into();
             },
-            "carbon_conf and relay.files.c_relay_conf",
+            "carbon_conf and relay.files.relay_ng_conf",
         );
         check(
             &|settings| {

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod http;
 mod output;
+mod reload;
 mod route;
 mod run;
 mod seed;
@@ -42,6 +43,17 @@ enum Command {
         #[command(flatten)]
         config: Config,
         /// Print findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a running node read its settings and relay files again; a file with a fault changes nothing
+    Reload {
+        #[command(flatten)]
+        config: Config,
+        /// Where the node's status listener is (default: http.status of the settings)
+        #[arg(long, value_name = "HOST:PORT", value_parser = http::address)]
+        address: Option<std::net::SocketAddr>,
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -102,6 +114,9 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(config) => run::run(&config),
         Command::Check { config, json } => check::check(&config, json).map(exit_of),
+        Command::Reload { config, address, json } => {
+            block_on(reload::reload(&config, address, json)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Route { config, metrics, json } => {
             route::route(&config, &metrics, json).map(|()| ExitCode::SUCCESS)
         }

@@ -2,12 +2,15 @@
 //! the ledger that runs all the time.
 
 use crate::plane::Plane;
+use crate::reload::Counters;
+use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
 use skyline_core::reject::RejectCounts;
 use skyline_journal::{Journal, Ledger};
+use skyline_relay::aggregate::Aggregator;
 use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
@@ -31,7 +34,9 @@ pub(crate) struct Health {
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
-    pub(crate) listening: Vec<(Listener, Address)>,
+    pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
+    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) reloads: Arc<Counters>,
     pub(crate) draining: AtomicBool,
     last_round: Mutex<Vec<Round>>,
     /// Rounds in a row in which the ledger did not add up.
@@ -56,6 +61,8 @@ pub(crate) struct Parts {
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
     pub(crate) listening: Vec<(Listener, Address)>,
+    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) reloads: Arc<Counters>,
 }
 
 impl Health {
@@ -69,7 +76,9 @@ impl Health {
             destinations: parts.destinations,
             plane: parts.plane,
             store: parts.store,
-            listening: parts.listening,
+            listening: ArcSwap::from_pointee(parts.listening),
+            aggregator: parts.aggregator,
+            reloads: parts.reloads,
             draining: AtomicBool::new(false),
             last_round: Mutex::default(),
             unbalanced: AtomicU64::new(0),
@@ -178,6 +187,19 @@ impl Health {
         self.intake.figures(&mut out);
         self.journal.figures(&mut out);
         self.destinations.figures(&mut out);
+        self.aggregator.figures(&mut out);
+        let (done, refused) = self.reloads.get();
+        out.push(Figure::counter("skyline_reloads_total", "Times that settings were read again", done));
+        out.push(Figure::counter(
+            "skyline_reloads_refused_total",
+            "Times that settings were read again and had a fault, so that nothing was changed",
+            refused,
+        ));
+        out.push(Figure::counter(
+            "skyline_relay_patterns_given_up_total",
+            "Matches of expressions that were given up because they took too many steps",
+            skyline_conf::routing::pattern::given_up(),
+        ));
         self.plane.figures(&mut out);
         self.store.figures(&mut out);
         process_figures(&mut out);
@@ -204,12 +226,13 @@ impl Health {
 
     /// Listeners that are open, and those that were and have counts.
     fn listeners_status(&self) -> Vec<Value> {
+        let listening = self.listening.load();
         let row = |line: &ListenerLedger| {
-            let open = self.listening.iter().filter(|(listener, _)| *listener == line.listener);
+            let open = listening.iter().filter(|(listener, _)| *listener == line.listener);
             let addresses: Vec<_> = open.map(|(_, address)| address.to_string()).collect();
             (!addresses.is_empty() || line.received > 0).then(|| {
                 json!({
-                    "listener": line.listener.label(), "addresses": addresses, "received": line.received,
+                    "listener": line.listener.label(), "addresses": addresses, "received": line.received, "copied": line.copied,
                     "logged": line.logged, "refused": line.refused.total(), "reasons": reasons(&line.refused),
                 })
             })

@@ -3,6 +3,7 @@
 
 use crate::health::Health;
 use crate::plane::Plane;
+use crate::reload;
 use skyline_core::point::Datapoint;
 use skyline_webapp::{api, serve};
 use std::net::SocketAddr;
@@ -58,7 +59,13 @@ impl Http {
     }
 
     /// Serves both routers until `stop`.
-    pub(crate) fn serve(&mut self, health: &Arc<Health>, plane: &Arc<Plane>, stop: &CancellationToken) {
+    pub(crate) fn serve(
+        &mut self,
+        health: &Arc<Health>,
+        plane: &Arc<Plane>,
+        reload: reload::Door,
+        stop: &CancellationToken,
+    ) {
         let (Some((api, status)), Some(runtime)) = (self.bound.take(), self.runtime.as_ref()) else { return };
         let windows = Arc::new(Windows(Arc::clone(plane)));
         let sources =
@@ -69,6 +76,10 @@ impl Http {
             readiness: Arc::new(move || ready.readiness()),
             figures: Arc::new(move || figures.figures()),
             status: Arc::new(move || shown.status()),
+            reload: Arc::new(move || {
+                let door = reload.clone();
+                Box::pin(async move { reload::ask(&door).await })
+            }),
         };
         self.serving.push(runtime.spawn(api.serve(api::router(sources), stop.clone())));
         self.serving

@@ -1,7 +1,7 @@
 //! `skyline`: a Graphite-compatible relay and storage node that judges every datapoint as it passes.
 //!
 //! This crate knows all parts and decides nothing: [`cli`] reads the command line, [`node`] builds
-//! the parts in order and takes them down, [`plane`] holds the window threads, [`health`] says how it goes.
+//! the parts in order and takes them down, [`reload`] and [`swap`] change some of them meanwhile, [`plane`] holds the window threads, [`health`] says how it goes.
 
 mod assemble;
 mod cli;
@@ -12,6 +12,8 @@ mod node;
 mod own_metrics;
 mod plane;
 mod record;
+mod reload;
+mod swap;
 mod syslog;
 
 use std::process::ExitCode;

@@ -3,29 +3,90 @@
 use crate::assemble::{
     PlaneParts, forget_old_threads, intake_options, journal_options, node_name, start_plane,
 };
+use crate::cli::Config;
 use crate::health::{self, Health};
 use crate::http::Http;
 use crate::own_metrics;
 use crate::plane::Plane;
-use crate::record;
+use crate::{record, reload, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
+use skyline_conf::relaying::Relaying;
 use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
 use skyline_journal::{Journal, Recovered};
-use skyline_relay::dest::{self, Destinations, Stop};
+use skyline_relay::aggregate::{Aggregator, Limits as AggregateLimits, Options as AggregateOptions};
+use skyline_relay::dest::{Destinations, Stop};
 use skyline_relay::flow::Flow;
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::{Context as ListenContext, Listeners};
-use skyline_relay::route::Router;
 use skyline_sql::{Options as StoreOptions, Store};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// Makes the folder of the state, and shows that it can be written.
+fn state_dir(settings: &Settings) -> anyhow::Result<PathBuf> {
+    let state_dir = settings.node.state_dir.clone();
+    std::fs::create_dir_all(&state_dir)
+        .with_context(|| format!("node.state_dir {} cannot be made", state_dir.display()))?;
+    tempfile::tempfile_in(&state_dir).map_err(|error| {
+        let (dir, kind) = (state_dir.display(), error.kind());
+        anyhow::anyhow!(
+            "node.state_dir {dir} cannot be written: {kind}; give it to the user that runs the node"
+        )
+    })?;
+    Ok(state_dir)
+}
+
+/// The window threads and the recorder, if windows are kept.
+fn windows(
+    settings: &Settings,
+    journal: &Journal,
+    store: &Store,
+    clock: &Clock,
+    name: &str,
+    tokens: &Tokens,
+) -> anyhow::Result<(Plane, Option<tokio::task::JoinHandle<()>>)> {
+    if !settings.window.enabled {
+        forget_old_threads(journal, &settings.node.state_dir.join("window"), 0);
+        return Ok((Plane { threads: Vec::new(), told: Arc::default() }, None));
+    }
+    let parts = PlaneParts {
+        settings,
+        journal,
+        store: store.clone(),
+        clock: clock.clone(),
+        name,
+        stop: &tokens.windows,
+        abort: &tokens.abort,
+    };
+    let (plane, recorder) = start_plane(parts)?;
+    Ok((plane, Some(recorder)))
+}
+
+/// Starts the aggregator.
+fn aggregator(
+    relaying: &Relaying,
+    intake: &Intake,
+    journal: &Journal,
+    clock: &Clock,
+    state_dir: &Path,
+    (tasks, stop): (&TaskTracker, &Stop),
+) -> anyhow::Result<Aggregator> {
+    let options = AggregateOptions {
+        state_dir: state_dir.to_owned(),
+        clock: clock.clone(),
+        limits: AggregateLimits::default(),
+    };
+    let routing = Arc::new(relaying.routing.clone());
+    Ok(Aggregator::start(options, routing, journal, swap::Aggregates(intake.clone()), tasks, stop)?)
+}
 
 /// A running node.
 pub(crate) struct Node {
@@ -38,6 +99,7 @@ pub(crate) struct Node {
     destinations: Arc<Destinations>,
     listeners: TaskTracker,
     senders: TaskTracker,
+    reload: reload::Door,
     recorder: Option<tokio::task::JoinHandle<()>>,
     http: Http,
     tokens: Tokens,
@@ -56,30 +118,33 @@ struct Tokens {
 }
 
 impl Node {
-    /// Builds and starts everything; listeners last.
-    pub(crate) async fn start(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
+    /// Builds and starts everything; listeners last. `config`: where settings are read from again; none: never.
+    pub(crate) async fn start(
+        settings: Settings,
+        relaying: Relaying,
+        config: Option<Config>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let tokens = Tokens::default();
-        let started = Self::build(settings, clock, tokens.clone()).await;
+        let started = Self::build(settings, relaying, config, clock, tokens.clone()).await;
         if started.is_err() {
             tokens.abort.cancel();
         }
         started
     }
 
-    async fn build(settings: Settings, clock: Clock, tokens: Tokens) -> anyhow::Result<Self> {
+    async fn build(
+        settings: Settings,
+        relaying: Relaying,
+        config: Option<Config>,
+        clock: Clock,
+        tokens: Tokens,
+    ) -> anyhow::Result<Self> {
         let name = node_name(&settings);
         // Bound first: an address that is taken ends the start before anything else is touched.
         let mut http = Http::bind(&settings.http).await?;
-        let bound = Listeners::bind(&settings.listen)?;
-        let state_dir = settings.node.state_dir.clone();
-        std::fs::create_dir_all(&state_dir)
-            .with_context(|| format!("node.state_dir {} cannot be made", state_dir.display()))?;
-        tempfile::tempfile_in(&state_dir).map_err(|error| {
-            let (dir, kind) = (state_dir.display(), error.kind());
-            anyhow::anyhow!(
-                "node.state_dir {dir} cannot be written: {kind}; give it to the user that runs the node"
-            )
-        })?;
+        let bound = Listeners::bind(&relaying.listen)?;
+        let state_dir = state_dir(&settings)?;
         let sync = settings.journal.durability == Durability::Machine;
         let store = record::open(&settings, StoreOptions { sync, clock: clock.clone() }).await?;
         let (journal, recovered) = Journal::open(journal_options(&settings))?;
@@ -87,28 +152,17 @@ impl Node {
         tracing::info!(start, end, torn_bytes, lost_points, skipped_bytes, "journal open");
         let flow = Flow::default();
         let senders = TaskTracker::new();
-        let router = Router::of_settings(&settings.relay, &journal)?;
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
-        let wanted = dest::parse(&settings.relay)?;
-        let destinations = Arc::new(Destinations::start(wanted, &journal, &flow, &clock, &senders, &stop)?);
-        let (plane, recorder) = if settings.window.enabled {
-            let parts = PlaneParts {
-                settings: &settings,
-                journal: &journal,
-                store: store.clone(),
-                clock: clock.clone(),
-                name: &name,
-                stop: &tokens.windows,
-                abort: &tokens.abort,
-            };
-            let (plane, recorder) = start_plane(parts)?;
-            (plane, Some(recorder))
-        } else {
-            forget_old_threads(&journal, &state_dir.join("window"), 0);
-            (Plane { threads: Vec::new(), told: Arc::default() }, None)
-        };
+        let destinations =
+            Destinations::start(swap::pairs(&relaying), &journal, &flow, &clock, &senders, &stop)?;
+        let destinations = Arc::new(destinations);
+        let router = swap::router(&relaying, &journal);
+        let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let intake = Intake::open(journal.clone(), router, intake_options(&settings, &clock))?;
+        let aggregator =
+            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&senders, &stop))?);
+        let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {
             name,
             clock: clock.clone(),
@@ -118,11 +172,27 @@ impl Node {
             plane: Arc::clone(&plane),
             store: store.clone(),
             listening: bound.addresses(),
+            aggregator: Arc::clone(&aggregator),
+            reloads: Arc::clone(&reloads),
         }));
-        http.serve(&health, &plane, &tokens.http);
+        let (reload, wishes) = reload::door();
+        http.serve(&health, &plane, reload.clone(), &tokens.http);
         let listeners = TaskTracker::new();
         let context = ListenContext { intake: intake.clone(), flow };
-        bound.spawn(context, &listeners, &tokens.listeners);
+        let listening = bound.spawn(context, &listeners, &tokens.listeners);
+        if let Some(config) = config {
+            let target = swap::Parts {
+                listening,
+                in_force: relaying.clone(),
+                destinations: Arc::clone(&destinations),
+                aggregator,
+                intake: intake.clone(),
+                journal: journal.clone(),
+                health: Arc::clone(&health),
+            };
+            let reloads = reload::Reloads::new(config, settings.clone(), &relaying, reloads);
+            reload::start(reloads, wishes, target, &reload, &senders, &tokens.listeners);
+        }
         let node = Self {
             health,
             journal,
@@ -132,6 +202,7 @@ impl Node {
             destinations,
             listeners,
             senders,
+            reload,
             recorder,
             http,
             tokens,
@@ -264,9 +335,14 @@ impl Node {
         }
     }
 
+    /// Reads the settings again.
+    pub(crate) fn reload(&self) -> reload::Door {
+        self.reload.clone()
+    }
+
     fn listening_on(&self, listener: Listener) -> anyhow::Result<SocketAddr> {
-        let found =
-            self.health.listening.iter().find(|(l, _)| *l == listener).and_then(|(_, address)| address.ip());
+        let listening = self.health.listening.load();
+        let found = listening.iter().find(|(l, _)| *l == listener).and_then(|(_, address)| address.ip());
         found.with_context(|| format!("no {} listener", listener.label()))
     }
 

@@ -11,13 +11,14 @@ use skyline_conf::check::Finding;
 use skyline_conf::model::Settings;
 use skyline_conf::relaying::{self, Relaying};
 use skyline_conf::{check, keys};
-use skyline_webapp::status::Reloaded;
+pub(crate) use skyline_webapp::status::Reloaded;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Requests that may wait.
 const WAITING: usize = 16;
@@ -40,7 +41,11 @@ pub(crate) trait Swap {
     ///
     /// # Errors
     /// What cannot be done; then nothing was changed.
-    fn swap(&mut self, new: &Relaying, settings: &Settings) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn swap(
+        &mut self,
+        new: &Relaying,
+        settings: &Settings,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
 /// Reads settings again when asked to.
@@ -81,18 +86,18 @@ pub(crate) async fn ask(door: &Door) -> Reloaded {
 }
 
 impl Reloads {
-    pub(crate) fn new(config: Config, in_force: Settings, relaying: &Relaying, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        in_force: Settings,
+        relaying: &Relaying,
+        counters: Arc<Counters>,
+    ) -> Self {
         let files = config.file().into_iter().chain(relaying.files.iter().cloned()).collect();
         Self { config, in_force, files: Arc::new(ArcSwap::from_pointee(files)), counters }
     }
 
-    /// The files that settings come from, as they are at the moment.
-    pub(crate) fn files(&self) -> Arc<ArcSwap<Vec<PathBuf>>> {
-        Arc::clone(&self.files)
-    }
-
     /// Serves wishes until `stop`.
-    pub(crate) async fn run(
+    async fn run(
         mut self,
         mut wishes: mpsc::Receiver<Request>,
         mut target: impl Swap + Send,
@@ -107,7 +112,10 @@ impl Reloads {
                 }
                 Reloaded::Refused(why) => {
                     self.counters.refused.fetch_add(1, Relaxed);
-                    tracing::error!(why, "settings were read again and are refused: those before stay in force");
+                    tracing::error!(
+                        why,
+                        "settings were read again and are refused: those before stay in force"
+                    );
                 }
             }
             // Who asked may have gone.
@@ -145,11 +153,25 @@ impl Reloads {
 pub(crate) fn read(config: &Config) -> anyhow::Result<(Settings, Relaying)> {
     let loaded = config.load()?;
     let findings = check::check(&loaded.settings);
-    let problems: Vec<String> =
-        findings.iter().filter(|f| f.is_problem()).map(Finding::to_string).collect();
+    let problems: Vec<String> = findings.iter().filter(|f| f.is_problem()).map(Finding::to_string).collect();
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     let relaying = relaying::read(&loaded.settings)?;
     Ok((loaded.settings, relaying))
+}
+
+/// Starts to serve wishes, and to watch the files if the settings say so.
+pub(crate) fn start(
+    reloads: Reloads,
+    wishes: mpsc::Receiver<Request>,
+    target: impl Swap + Send + 'static,
+    door: &Door,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    if reloads.in_force.relay.reload_on_change {
+        tasks.spawn(watch(Arc::clone(&reloads.files), door.clone(), stop.clone()));
+    }
+    tasks.spawn(reloads.run(wishes, target, stop.clone()));
 }
 
 /// What tells a file's versions apart.
@@ -163,7 +185,7 @@ impl Version {
 }
 
 /// Asks for a reload when one of `files` has changed and then stayed as it is for a look.
-pub(crate) async fn watch(files: Arc<ArcSwap<Vec<PathBuf>>>, door: Door, stop: CancellationToken) {
+async fn watch(files: Arc<ArcSwap<Vec<PathBuf>>>, door: Door, stop: CancellationToken) {
     let look = || -> Vec<(PathBuf, Version)> {
         files.load().iter().map(|path| (path.clone(), Version::of(path))).collect()
     };

@@ -37,6 +37,9 @@ use tokio_util::sync::CancellationToken;
 /// After a stop was asked for, so long a batch still waits for room in the journal.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether a replaced router is still in use.
+const SETTLE: Duration = Duration::from_millis(5);
+
 /// Pause between two saves of the ledger.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -100,9 +103,17 @@ impl Intake {
         })))
     }
 
-    /// Routes batches by `router` from now on; batches in the journal keep their routes.
-    pub fn replace_router(&self, router: Router) {
-        self.0.router.store(Arc::new(router));
+    /// Routes batches by `router` from now on; batches in the journal keep their routes. The one before: see
+    /// [`Self::settled`].
+    pub fn replace_router(&self, router: Router) -> Arc<Router> {
+        self.0.router.swap(Arc::new(router))
+    }
+
+    /// Resolves once everything that a replaced router has routed is in the journal.
+    pub async fn settled(router: Arc<Router>) {
+        while Arc::strong_count(&router) > 1 {
+            tokio::time::sleep(SETTLE).await;
+        }
     }
 
     /// The routing in force.
@@ -131,12 +142,16 @@ impl Intake {
         self.log(batch, Some(stop)).await
     }
 
-    /// The same for points that the node has made and that come in by `then` instead of from the top.
-    pub async fn submit_made(&self, batch: Batch, then: &Then) -> Option<Arc<Batch>> {
+    /// The same for points that the node has made and that come in by `then` instead of from the top. Waits for room a
+    /// moment at most: who makes points of what is in the journal may be who keeps it full. False if they could
+    /// not be logged; they are counted as refused then.
+    pub async fn submit_made(&self, batch: Batch, then: &Then) -> bool {
         let inner = &*self.0;
         inner.account.received(batch.source.listener, batch.len() as u64);
-        let routed = inner.router.load().enter(then, batch);
-        self.append(routed, None).await
+        let router = inner.router.load_full();
+        let routed = router.enter(then, batch);
+        let is_wanted = routed.batch.is_some();
+        self.append(routed, None, Some(Instant::now() + STOP_WAIT)).await.is_some() || !is_wanted
     }
 
     async fn log(&self, batch: Batch, stop: Option<&CancellationToken>) -> Option<Arc<Batch>> {
@@ -144,11 +159,18 @@ impl Intake {
         let (listener, points) = (batch.source.listener, batch.len() as u64);
         inner.account.received(listener, points);
         gather::took(listener, points);
-        let routed = inner.router.load().route(batch);
-        self.append(routed, stop).await
+        // Held until the batch is logged: see `Self::settled`.
+        let router = inner.router.load_full();
+        let routed = router.route(batch);
+        self.append(routed, stop, None).await
     }
 
-    async fn append(&self, routed: Routed, stop: Option<&CancellationToken>) -> Option<Arc<Batch>> {
+    async fn append(
+        &self,
+        routed: Routed,
+        stop: Option<&CancellationToken>,
+        mut until: Option<Instant>,
+    ) -> Option<Arc<Batch>> {
         let inner = &*self.0;
         let Routed { batch, listener, refused, copies } = routed;
         for (why, points) in refused.iter() {
@@ -159,7 +181,6 @@ impl Intake {
         }
         let mut batch = batch?;
         let points = batch.len() as u64;
-        let mut until = None;
         loop {
             batch = match inner.journal.append(batch).await {
                 Ok(logged) => {
@@ -198,11 +219,11 @@ impl Intake {
     async fn room(&self, stop: Option<&CancellationToken>, until: &mut Option<Instant>) {
         let room = self.0.journal.room();
         match (stop, *until) {
-            (None, _) => room.await,
             (_, Some(until)) => tokio::select! {
                 () = room => {}
                 () = tokio::time::sleep_until(until) => {}
             },
+            (None, None) => room.await,
             (Some(stop), None) => tokio::select! {
                 () = room => {}
                 () = stop.cancelled() => *until = Some(Instant::now() + STOP_WAIT),

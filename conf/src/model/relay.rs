@@ -33,8 +33,6 @@ pub struct Files {
     pub carbon_program: CarbonProgram,
     /// carbon's `--instance`.
     pub carbon_instance: String,
-    /// A file in carbon-c-relay's language.
-    pub c_relay_conf: PathBuf,
     /// carbon-relay-ng's TOML.
     pub relay_ng_conf: PathBuf,
 }
@@ -140,7 +138,6 @@ impl Default for Files {
             carbon_conf: PathBuf::new(),
             carbon_program: CarbonProgram::Relay,
             carbon_instance: "a".to_owned(),
-            c_relay_conf: PathBuf::new(),
             relay_ng_conf: PathBuf::new(),
         }
     }

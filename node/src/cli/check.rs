@@ -9,6 +9,9 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use skyline_conf::check::Severity;
 use skyline_conf::load::{Error, Loaded, Place};
+use skyline_conf::model::Settings;
+use skyline_conf::relaying::{self, Relaying};
+use skyline_conf::routing::Routing;
 use skyline_core::clock::Clock;
 use std::fmt;
 use std::path::Path;
@@ -157,7 +160,9 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
         }
     };
     read(config.config.as_deref(), &loaded, report);
-    let settings = &loaded.settings;
+    let Some(relaying) = relay_files(&loaded.settings, report) else { return Ok(false) };
+    // Ports are those of the relay files, if there are any.
+    let settings = &Settings { listen: relaying.listen, ..loaded.settings };
     disk::check(settings, &Clock::system(), report);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let running = runtime.block_on(async {
@@ -168,6 +173,30 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
     // A name server that does not answer must not hold up the end.
     runtime.shutdown_background();
     Ok(running)
+}
+
+/// Reads how points are relayed, and says what is odd about it.
+fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
+    let relaying = match relaying::read(settings) {
+        Ok(relaying) => relaying,
+        Err(error) => {
+            report.problem("relay", error.to_string(), "");
+            return None;
+        }
+    };
+    if !relaying.files.is_empty() {
+        let files: Vec<String> = relaying.files.iter().map(|path| path.display().to_string()).collect();
+        let Routing { destinations, statements, .. } = &relaying.routing;
+        let (destinations, statements) = (destinations.len(), statements.len());
+        report.ok(
+            "relay.files",
+            format!("{}: {destinations} destinations, {statements} statements", files.join(", ")),
+        );
+    }
+    for note in &relaying.notes {
+        report.warning(&note.place, note.message.as_str(), note.advice.as_str());
+    }
+    Some(relaying)
 }
 
 fn unreadable(error: &Error, report: &mut Report) {
@@ -228,7 +257,7 @@ fn summary(report: &Report, arguments: &str, running: bool, program: &str) -> St
     let next = match (report.is_usable(), running) {
         (true, false) => format!("{program} run{arguments}"),
         (true, true) => {
-            format!("a node runs; to use changed settings restart it, then {program} status{arguments}")
+            format!("a node runs; {program} reload{arguments}")
         }
         (false, _) => format!("mend what is marked `problem`, then {program} check{arguments}"),
     };

@@ -65,7 +65,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let seconds = options.seconds;
     let shown = super::run::runtime()?.block_on(async move {
         let stop = super::run::stop_signal()?;
-        let node = Node::start(settings, Clock::system()).await?;
+        let relaying = skyline_conf::relaying::read(&settings)?;
+        let node = Node::start(settings, relaying, None, Clock::system()).await?;
         let running = Running {
             api: node.api_address()?,
             pickle: node.pickle_address()?,

@@ -4,6 +4,7 @@ use super::EXIT_SETTINGS;
 use super::output::sentence;
 use crate::huge_pages;
 use crate::node::Node;
+use crate::reload;
 use skyline_conf::model::Settings;
 use skyline_conf::model::node::LogFormat;
 use skyline_core::clock::Clock;
@@ -11,7 +12,7 @@ use skyline_relay::gather::Gather;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -34,12 +35,16 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
         eprintln!("skyline: nothing was started; `skyline check` shows all findings");
         return Ok(ExitCode::from(EXIT_SETTINGS));
     }
+    let relaying = skyline_conf::relaying::read(&loaded.settings)?;
     start_logging(&loaded.settings);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     for finding in findings {
         tracing::warn!(key = finding.key, "{}; {}", finding.message, finding.advice);
+    }
+    for note in &relaying.notes {
+        tracing::warn!("{note}");
     }
     let settings = loaded.settings;
     if settings.window.enabled {
@@ -48,13 +53,15 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async move {
         let stop = stop_signal()?;
         let has_panicked = stop_on_panic(&stop);
-        let node = match Node::start(settings, Clock::system()).await {
+        let hang_ups = signal(SignalKind::hangup())?;
+        let node = match Node::start(settings, relaying, Some(config.clone()), Clock::system()).await {
             Ok(node) => node,
             Err(error) => {
                 eprintln!("skyline: {}", sentence(&error));
                 return Ok(ExitCode::from(EXIT_DISK));
             }
         };
+        tokio::spawn(reload_on_hang_up(hang_ups, node.reload()));
         stop.cancelled().await;
         node.stop().await;
         let fault = has_panicked.load(Ordering::Acquire);
@@ -118,16 +125,17 @@ pub(super) fn start_logging(settings: &Settings) {
     }
 }
 
-/// Cancelled by the first SIGTERM or SIGINT; a second one ends the process at once. SIGHUP, by which
-/// people reload other relays, is answered and ends nothing.
+/// Reads the settings again at each SIGHUP, as people make other relays do it.
+async fn reload_on_hang_up(mut hang_ups: Signal, reload: reload::Door) {
+    while hang_ups.recv().await.is_some() {
+        // The outcome is in the log.
+        drop(reload::ask(&reload).await);
+    }
+}
+
+/// Cancelled by the first SIGTERM or SIGINT; a second one ends the process at once.
 pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
-    let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hang_up.recv().await.is_some() {
-            tracing::warn!("SIGHUP: settings are read at the start only; restart to use changed ones");
-        }
-    });
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let first = token.clone();
     tokio::spawn(async move {

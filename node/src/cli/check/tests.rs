@@ -70,7 +70,7 @@ fn the_summary_says_what_comes_next() {
     check(
         &|r| r.warning("a", "b", "c"),
         true,
-        "\n0 ok, 1 warning, 0 problems: usable\nnext: a node runs; to use changed settings restart it, then skyline status --config /s.toml",
+        "\n0 ok, 1 warning, 0 problems: usable\nnext: a node runs; skyline reload --config /s.toml",
     );
     check(
         &|r| r.problem("a", "b", "c"),

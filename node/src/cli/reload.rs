@@ -1,0 +1,52 @@
+//! `skyline reload`: makes a running node read its settings and relay files again.
+
+use super::http;
+use super::output::{program, say};
+use super::send::reachable;
+use anyhow::Context as _;
+use hyper::Method;
+use serde_json::Value;
+use std::net::SocketAddr;
+
+/// Asks the node and prints what changed; an error says why nothing did.
+pub(super) async fn reload(
+    config: &super::Config,
+    address: Option<SocketAddr>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let address = match address {
+        Some(address) => address,
+        None => {
+            let settings = config.load()?.settings;
+            reachable(*settings.http.status.first().context("http.status is empty: give --address")?)
+        }
+    };
+    let answer = http::ask(Method::POST, address, "/-/reload").await?;
+    let body = answer.json().with_context(|| format!("{address} is not a node's status listener"))?;
+    anyhow::ensure!(
+        answer.status == 200,
+        "nothing was changed: {}",
+        body.get("error").and_then(Value::as_str).unwrap_or("the node gave no reason")
+    );
+    if json {
+        return say!("{}", serde_json::to_string_pretty(&body)?);
+    }
+    let texts = |key: &str| -> Vec<String> {
+        let list = body.get(key).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let number = |key: &str| body.get(key).and_then(Value::as_u64).unwrap_or(0);
+    say!("in force: {} destinations, {} statements", number("destinations"), number("statements"))?;
+    match texts("changed").as_slice() {
+        [] => say!("no key of [relay] or [listen] has changed; relay files were read again")?,
+        keys => say!("changed: {}", keys.join(", "))?,
+    }
+    for note in texts("notes") {
+        say!("note: {note}")?;
+    }
+    let waits = texts("needs_restart");
+    if !waits.is_empty() {
+        say!("changed, and in force after a restart only: {}", waits.join(", "))?;
+    }
+    say!("next: {} status{}", program(), config.argument())
+}

@@ -1,0 +1,80 @@
+//! Listeners, routing and destinations: made of settings, and swapped while the node runs.
+
+use crate::health::Health;
+use crate::reload::Swap;
+use skyline_conf::model::Settings;
+use skyline_conf::model::relay::Sending;
+use skyline_conf::relaying::Relaying;
+use skyline_conf::routing::{Destination, Then};
+use skyline_core::batch::Batch;
+use skyline_journal::Journal;
+use skyline_relay::aggregate::{Aggregator, Submit};
+use skyline_relay::dest::{Destinations, reader_of};
+use skyline_relay::intake::Intake;
+use skyline_relay::listen::Running;
+use skyline_relay::route::Router;
+use std::sync::Arc;
+
+/// The destinations, each with its way of sending.
+pub(crate) fn pairs(relaying: &Relaying) -> Vec<(Destination, Sending)> {
+    relaying.routing.destinations.iter().cloned().zip(relaying.sending.iter().cloned()).collect()
+}
+
+/// The compiled routing.
+pub(crate) fn router(relaying: &Relaying, journal: &Journal) -> Router {
+    let readers = relaying.routing.destinations.iter().map(reader_of).collect();
+    Router::new(relaying.routing.clone(), readers, journal)
+}
+
+/// The intake as the aggregator sees it.
+pub(crate) struct Aggregates(pub(crate) Intake);
+
+impl Submit for Aggregates {
+    async fn submit(&self, batch: Batch, then: &Then) -> bool {
+        self.0.submit_made(batch, then).await
+    }
+}
+
+/// The parts that are swapped.
+pub(crate) struct Parts {
+    pub(crate) listening: Running,
+    pub(crate) in_force: Relaying,
+    pub(crate) destinations: Arc<Destinations>,
+    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) intake: Intake,
+    pub(crate) journal: Journal,
+    pub(crate) health: Arc<Health>,
+}
+
+impl Swap for Parts {
+    async fn swap(&mut self, new: &Relaying, _settings: &Settings) -> anyhow::Result<()> {
+        // What can fail comes first; then nothing has changed but listeners, which are put back.
+        self.listening.replace(&new.listen)?;
+        let mut both = pairs(new);
+        let known: Vec<String> = both.iter().map(|(destination, _)| reader_of(destination)).collect();
+        // Those that leave stay until all that was routed to them is in the journal: then they know what they
+        // still have to send.
+        let leaving = pairs(&self.in_force).into_iter().filter(|(d, _)| !known.contains(&reader_of(d)));
+        both.extend(leaving);
+        if let Err(error) = self.replace(both).await {
+            self.listening.replace(&self.in_force.listen)?;
+            return Err(error);
+        }
+        self.aggregator.replace(Arc::new(new.routing.clone()));
+        let old = self.intake.replace_router(router(new, &self.journal));
+        Intake::settled(old).await;
+        self.replace(pairs(new)).await?;
+        self.destinations.reopen();
+        self.health.listening.store(Arc::new(self.listening.addresses()));
+        self.in_force = new.clone();
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// Puts `all` in the place of the destinations. Writes files, so it is done where that may block.
+    async fn replace(&self, all: Vec<(Destination, Sending)>) -> anyhow::Result<()> {
+        let destinations = Arc::clone(&self.destinations);
+        Ok(tokio::task::spawn_blocking(move || destinations.replace(all)).await??)
+    }
+}
