@@ -1,5 +1,6 @@
 //! The machine as `benches/aggregate.rs` measures it.
 
+use super::figures::Counts;
 use super::machine::{Limits, Machine};
 use skyline_conf::routing::Routing;
 use skyline_core::batch::{Batch, Sample};
@@ -25,5 +26,11 @@ impl Bench {
             self.0.add(now, batch.name(sample), &later, false);
         }
         made
+    }
+
+    /// What became of the points.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.0.counts
     }
 }

@@ -335,9 +335,10 @@ impl<S: Submit> Task<S> {
         }
         self.machine.is_changed = false;
         self.saved_before = std::mem::replace(&mut self.saved, self.applied);
-        let needed = if self.machine.open() == 0 { u64::MAX } else { self.saved_before };
         if let Some(reader) = &mut self.reader {
-            reader.hold(needed);
+            // After a start what lies before the position may have to be read again.
+            let is_all_there = self.machine.open() == 0 && self.applied >= reader.position();
+            reader.hold(if is_all_there { u64::MAX } else { self.saved_before });
         }
     }
 

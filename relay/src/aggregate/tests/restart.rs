@@ -185,6 +185,16 @@ async fn buckets_outlive_a_stop_and_a_kill() {
     node.at(1015.0).await;
     let expected = [("average 1000", 3.75), ("count 1000", 4.0), ("median 1000", 3.0), ("sum 1000", 15.0)];
     assert_eq!(node.store.points(), expected.map(|(name, value)| (name.to_owned(), value)).into());
+    // Stopped before what has to be read again was read.
+    node.log(&[("in.a", 1030.0, 1.0)]).await;
+    node.at(1031.0).await;
+    node.sync();
+    node.kill();
+    node.task().save().await;
+    node.sync();
+    node.kill();
+    node.at(1045.0).await;
+    assert_eq!(node.value("sum 1030"), Some(1.0));
     // Days later: what is open is still computed.
     node.log(&[("in.a", 1012.0, 3.0), ("in.a", 1000.0, 1.0)]).await;
     node.kill();
