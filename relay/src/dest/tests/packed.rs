@@ -302,3 +302,23 @@ async fn a_reset_of_a_packed_and_encrypted_stream_costs_no_point() {
     assert_eq!(then, (then[0]..60_000).collect::<Vec<_>>(), "in order and without a gap");
     rig.delivered(0, 60_000).await;
 }
+
+#[tokio::test]
+async fn what_may_not_have_been_read_is_counted_as_it_travels() {
+    let (dir, listener) = (TempDir::new().unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let to = Server { packing: Packing::Gzip, ..server(listener.local_addr().unwrap()) };
+    let (to, mut sending) = destination("x", [to]);
+    sending.resend_bytes = 250_000;
+    let rig = Rig::of(dir.path(), vec![(to, sending)]);
+    rig.log(0..20_000).await;
+    let (stream, _) = listener.accept().unwrap();
+    rig.delivered(0, 20_000).await;
+    // About 700 kB of lines have become less than may have to be sent again.
+    socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(stream);
+    let peer = Peer::on(listener, None);
+    eventually("all come again", || peer.numbers(Packing::Gzip).last() == Some(&19_999)).await;
+    assert_eq!(peer.numbers(Packing::Gzip), (0..20_000).collect::<Vec<_>>());
+    assert!(peer.connections.lock().unwrap()[0].len() < 250_000);
+    assert_eq!(rig.status(0).repeats, 20_000);
+}
