@@ -1,6 +1,6 @@
 //! Peers that unpack and decrypt.
 
-use super::rig::{Rig, destination, eventually, numbers, server};
+use super::rig::{Rig, destination, eventually, free_address, numbers, server};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
@@ -301,4 +301,26 @@ async fn a_reset_of_a_packed_and_encrypted_stream_costs_no_point() {
     assert!(then[0] <= first.len() as u64, "{} after {} were read", then[0], first.len());
     assert_eq!(then, (then[0]..60_000).collect::<Vec<_>>(), "in order and without a gap");
     rig.delivered(0, 60_000).await;
+}
+
+#[tokio::test]
+async fn what_may_not_have_been_read_is_counted_as_it_travels() {
+    let (dir, address) = (TempDir::new().unwrap(), free_address());
+    let to = Server { packing: Packing::Gzip, ..server(address) };
+    let (to, mut sending) = destination("x", [to]);
+    sending.resend_bytes = 100_000;
+    let rig = Rig::of(dir.path(), vec![(to, sending)]);
+    rig.log(0..6_000).await;
+    let listener = TcpListener::bind(address).unwrap();
+    let accept = move || (listener.accept().unwrap().0, listener);
+    let (stream, listener) = tokio::task::spawn_blocking(accept).await.unwrap();
+    rig.delivered(0, 6_000).await;
+    // About 200 kB of lines have become less than may have to be sent again.
+    socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(stream);
+    let peer = Peer::on(listener, None);
+    eventually("all come again", || peer.numbers(Packing::Gzip).last() == Some(&5_999)).await;
+    assert_eq!(peer.numbers(Packing::Gzip), (0..6_000).collect::<Vec<_>>());
+    assert!(peer.connections.lock().unwrap()[0].len() < 100_000);
+    assert_eq!(rig.status(0).repeats, 6_000);
 }
