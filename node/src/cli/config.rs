@@ -22,7 +22,7 @@ struct RelayFiles {
     /// Relay as carbon's carbon.conf and the rules beside it say (relay.files.carbon_conf)
     #[arg(long, value_name = "FILE", conflicts_with = "relay_ng_conf")]
     carbon_conf: Option<PathBuf>,
-    /// Instance: the section [relay:NAME] of carbon.conf goes over [relay]
+    /// Instance: the section `[relay:NAME]` of carbon.conf goes over `[relay]`
     #[arg(long, value_name = "NAME", requires = "carbon_conf")]
     instance: Option<String>,
     /// Read carbon.conf as carbon-aggregator does

@@ -1,3 +1,5 @@
+//! Frames that are read, refused, and written again.
+
 use super::*;
 use proptest::prelude::*;
 use skyline_core::batch::{Listener, Origin, Source};

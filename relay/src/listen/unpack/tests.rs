@@ -1,3 +1,5 @@
+//! Streams that are unpacked in any pieces, and what is refused of them.
+
 use super::*;
 use flate2::Compression;
 use flate2::write::GzEncoder;
