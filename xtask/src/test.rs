@@ -10,8 +10,13 @@ use std::process::Command;
 use tally::{Summary, Tally};
 
 /// Case files of the shared folder, with the name by which the conformance program knows them.
-const CASES: [(&str, &str); 3] =
-    [("line", "line-cases.jsonl"), ("pickle", "pickle-cases.jsonl"), ("algorithm", "algorithm-cases.jsonl")];
+const CASES: &[(&str, &str)] = &[
+    ("line", "line-cases.jsonl"),
+    ("pickle", "pickle-cases.jsonl"),
+    ("algorithm", "algorithm-cases.jsonl"),
+    ("crelay-clean", "crelay-clean-cases.jsonl"),
+    ("crelay-route", "crelay-route-cases.jsonl"),
+];
 
 /// Which tests, and how long.
 #[derive(Debug, Args)]

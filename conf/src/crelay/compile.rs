@@ -2,7 +2,9 @@
 //!
 //! What the routing model says otherwise than the language:
 //!
-//! - each expression of a statement is a statement of its own, as that relay tries them;
+//! - each expression of a `match` is a statement of its own, as that relay tries them;
+//! - an `aggregate` is one statement whatever its expressions, since its buckets are shared by all of them. A name that
+//!   matches two of them counts once there, by the first; in that relay it counts twice;
 //! - a `failover` cluster is one destination with all servers as its endpoints; each member of an `any_of` cluster
 //!   has the other servers as stand-ins, from the next one on, so that the load of one that is down does not
 //!   always fall on the first;
@@ -24,6 +26,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
+/// Faults, and notes, that are told at once.
+const MOST_TOLD: usize = 100;
+
+/// Characters of names that are shown and compared in messages.
+const LONGEST_NAME: usize = 100;
+
 /// A configuration of carbon-c-relay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Relay {
@@ -33,8 +41,10 @@ pub struct Relay {
     pub listeners: Vec<Listener>,
     /// What it tells of itself.
     pub statistics: Statistics,
-    /// What was read and has no effect, or another one, by place.
+    /// What was read and has no effect, or another one, by place; the first hundred.
     pub notes: Vec<Note>,
+    /// Every file that was read, each once.
+    pub files: Vec<PathBuf>,
 }
 
 /// Something that was read and has no effect, or another one. Shown as `file:line: text`.
@@ -57,7 +67,7 @@ impl fmt::Display for Note {
 /// Compiles a configuration.
 ///
 /// # Errors
-/// [`Error::Faulty`] with all that is wrong: clusters that are not there or there twice, servers that cannot be shared,
+/// [`Error::Faulty`] with all that is wrong (the first hundred faults): clusters that are not there or there twice, servers that cannot be shared,
 /// numbers out of range, expressions that are none, and what the node does not do.
 pub fn compile(whole: &Whole) -> Result<Relay, Error> {
     let mut compiler = Compiler {
@@ -71,11 +81,17 @@ pub fn compile(whole: &Whole) -> Result<Relay, Error> {
             listeners: Vec::new(),
             statistics: Statistics::default(),
             notes: Vec::new(),
+            files: Vec::new(),
         },
         clusters: HashMap::new(),
         servers: clusters::Servers::default(),
         faults: Vec::new(),
     };
+    for Source { path, .. } in &whole.sources {
+        if !compiler.relay.files.contains(path) {
+            compiler.relay.files.push(path.clone());
+        }
+    }
     for (file, glob) in &whole.unmatched {
         compiler.file = *file;
         compiler.note(glob.at, format!("no file matches `{}`", glob.value));
@@ -119,12 +135,18 @@ impl Compiler<'_> {
     }
 
     fn fault(&mut self, at: Position, message: impl Into<String>) {
+        if self.faults.len() >= MOST_TOLD {
+            return;
+        }
         if let Some(source) = self.whole.sources.get(self.file) {
             self.faults.push(Fault::new(source, at, message));
         }
     }
 
     fn note(&mut self, at: Position, text: impl Into<String>) {
+        if self.relay.notes.len() >= MOST_TOLD {
+            return;
+        }
         if let Some(Source { path, text: of }) = self.whole.sources.get(self.file) {
             let line = of.get(..at.0).unwrap_or_default().matches('\n').count() + 1;
             self.relay.notes.push(Note { file: path.clone(), line, text: text.into() });
@@ -141,7 +163,10 @@ impl Compiler<'_> {
             } else if name == "blackhole" {
                 self.fault(*at, "`blackhole` takes all: it stands alone behind `send to`");
             } else {
-                let near = nearest::word(name, self.clusters.keys().map(String::as_str));
+                let short = |name: &&str| name.len() <= LONGEST_NAME;
+                let known = self.clusters.keys().map(String::as_str).filter(short);
+                let near = if short(&name.as_str()) { nearest::word(name, known) } else { None };
+                let name: String = name.chars().take(LONGEST_NAME).collect();
                 let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                 self.fault(*at, format!("no cluster `{name}` is defined above this{near}"));
             }

@@ -64,8 +64,10 @@ pub struct Fault {
     pub column: usize,
     /// What is wrong, and what would be right.
     pub message: String,
-    /// The line as it is.
+    /// The line, or the part of a long one that is around the place.
     pub text: String,
+    /// Characters of `text` before the place.
+    pub before: usize,
 }
 
 impl Fault {
@@ -74,28 +76,27 @@ impl Fault {
         let before = source.text.get(..at.0).unwrap_or(&source.text);
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         let line = source.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+        let column = before.get(start..).unwrap_or_default().chars().count();
+        let skipped = column.saturating_sub(SHOWN);
+        let shown = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
         Self {
             file: source.path.clone(),
             line: before.matches('\n').count() + 1,
-            column: before.get(start..).unwrap_or_default().chars().count() + 1,
+            column: column + 1,
             message: message.into(),
-            text: line.to_owned(),
+            text: line.chars().skip(skipped).take(2 * SHOWN).map(shown).collect(),
+            before: column - skipped,
         }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, column, message, text } = self;
-        writeln!(f, "{}:{line}:{column}: {message}", file.display())?;
-        let skipped = column.saturating_sub(SHOWN + 1);
-        let shown = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
-        let part: String = text.chars().skip(skipped).take(2 * SHOWN).map(shown).collect();
-        writeln!(f, "  {part}")?;
+        let Self { file, line, column, message, text, before } = self;
         // Tabs stay, so that the caret stands under the place whatever their width.
-        let indent = part.chars().chain(std::iter::repeat(' ')).take(column - 1 - skipped);
+        let indent = text.chars().chain(std::iter::repeat(' ')).take(*before);
         let indent: String = indent.map(|c| if c == '\t' { c } else { ' ' }).collect();
-        write!(f, "  {indent}^")
+        write!(f, "{}:{line}:{column}: {message}\n  {text}\n  {indent}^", file.display())
     }
 }
 

@@ -26,7 +26,9 @@ pub(super) fn find(glob: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
         let pattern: Vec<char> = pattern.chars().collect();
         let mut next = Vec::new();
         for folder in found {
-            next.extend(names(&folder)?.filter(|name| is_match(&pattern, name)).map(|name| folder.join(name)));
+            next.extend(
+                names(&folder)?.filter(|name| is_match(&pattern, name)).map(|name| folder.join(name)),
+            );
         }
         found = next;
     }

@@ -92,8 +92,7 @@ impl Loader<'_> {
         if !glob::is_glob(&named.value) {
             return self.enter(this, named.at, path);
         }
-        let found =
-            glob::find(&path).map_err(|(at, error)| self.unreadable(this, named.at, &at, &error))?;
+        let found = glob::find(&path).map_err(|(at, error)| self.unreadable(this, named.at, &at, &error))?;
         if found.is_empty() {
             self.whole.unmatched.push((this, named.clone()));
         }
@@ -213,10 +212,17 @@ mod tests {
         let deep: Vec<(&str, &str)> = deep.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         check(&deep, "more than 32 deep");
         let wide: Vec<(String, String)> = (0..20)
-            .map(|i| (format!("f{i}"), if i < 19 { format!("include f{0}; include f{0};", i + 1) } else { String::new() }))
+            .map(|i| {
+                (
+                    format!("f{i}"),
+                    if i < 19 { format!("include f{0}; include f{0};", i + 1) } else { String::new() },
+                )
+            })
             .collect();
         let wide: Vec<(&str, &str)> = wide.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         check(&wide, "more than 1000 files");
-        assert!(load(Path::new("/nonexistent/relay.conf")).unwrap_err().to_string().contains("check the path"));
+        assert!(
+            load(Path::new("/nonexistent/relay.conf")).unwrap_err().to_string().contains("check the path")
+        );
     }
 }

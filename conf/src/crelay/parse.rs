@@ -12,11 +12,11 @@ mod rules;
 use super::error::Fault;
 use super::include::Source;
 use super::syntax::{At, Statement, Tree};
+pub(super) use lexer::is_bare;
 use nom::Parser;
 use nom::branch::alt;
 use nom::multi::many0;
 use nom::sequence::terminated;
-pub(super) use lexer::is_bare;
 use reader::{Parsed, Reader};
 
 /// Reads one file; what it includes stays a statement.

@@ -2,15 +2,34 @@
 
 use super::parse::is_bare;
 use super::syntax::{
-    Aggregate, At, Cluster, Codec, Compute, Function, Hash, Host, HostTls, Kind, Listen, ListenTransport, Match,
-    Members, Otherwise, Patterns, Protocol, Receptor, SendTo, Sharing, Stamp, Statement, Statistics, Tree,
+    Aggregate, At, Cluster, Codec, Compute, Function, Hash, Host, HostTls, Kind, Listen, ListenTransport,
+    Match, Members, Otherwise, Patterns, Protocol, Receptor, SendTo, Sharing, Stamp, Statement, Statistics,
+    Tree,
 };
 use std::fmt::{Display, Formatter, Result, Write};
 
 /// Words with a meaning somewhere. As a name or an expression they are written in quotes, wherever they stand.
 const KEYWORDS: [&str; 20] = [
-    "*", "useall", "replication", "dynamic", "ip", "proto", "type", "transport", "ssl", "mtls", "validate", "route",
-    "send", "stop", "every", "blackhole", "protomin", "protomax", "ciphers", "ciphersuites",
+    "*",
+    "useall",
+    "replication",
+    "dynamic",
+    "ip",
+    "proto",
+    "type",
+    "transport",
+    "ssl",
+    "mtls",
+    "validate",
+    "route",
+    "send",
+    "stop",
+    "every",
+    "blackhole",
+    "protomin",
+    "protomax",
+    "ciphers",
+    "ciphersuites",
 ];
 
 /// A word, in quotes if it needs them.

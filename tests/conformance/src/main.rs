@@ -6,6 +6,7 @@
 
 mod algorithm;
 mod case;
+mod crelay;
 mod memory;
 mod points;
 mod rig;
@@ -34,6 +35,10 @@ enum Kind {
     Pickle,
     /// Verdicts of the nine algorithms, Mirage, Boundary, counters, second order
     Algorithm,
+    /// Lines as carbon-c-relay cleans them
+    CrelayClean,
+    /// Configurations of carbon-c-relay, and what their rules do
+    CrelayRoute,
 }
 
 /// Run cases made by the reference programs against the node's code.
@@ -58,6 +63,8 @@ fn main() -> ExitCode {
         Kind::Line => over_sockets(&cases, Listener::PlaintextTcp),
         Kind::Pickle => over_sockets(&cases, Listener::PickleTcp),
         Kind::Algorithm => Ok(cases.iter().map(algorithm::run).collect()),
+        Kind::CrelayClean => Ok(cases.iter().map(crelay::clean).collect()),
+        Kind::CrelayRoute => Ok(cases.iter().map(crelay::route).collect()),
     };
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,

@@ -2,12 +2,17 @@
 
 use super::Compiler;
 use crate::crelay::DEFAULT_PORT;
-use crate::crelay::syntax::{At, Cluster, Codec, Hash, Host, HostTls, Kind, Members, Protocol as Proto, Sharing};
+use crate::crelay::syntax::{
+    At, Cluster, Codec, Hash, Host, HostTls, Kind, Members, Protocol as Proto, Sharing,
+};
 use crate::routing::{
     self, Destination, Endpoint, Packing, Protocol, Ring, RingKey, RingKind, Server, Share, Tls, Transport,
 };
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+
+/// Stand-ins of a member of an `any_of` cluster. If it and all of them are down, its points wait.
+const STAND_INS: usize = 32;
 
 /// Servers so far, by what tells them apart.
 pub(super) type Servers = HashMap<(String, u16, Transport, bool), Known>;
@@ -90,13 +95,20 @@ impl Compiler<'_> {
         hosts.iter().filter_map(|host| self.admit(cluster, host, use_all, false)).map(|(_, at)| at).collect()
     }
 
-    /// A destination for each server, with the others behind it.
+    /// A destination for each server, with the others behind it (up to [`STAND_INS`]).
     fn any_of(&mut self, cluster: &str, hosts: &[At<Host>], use_all: bool) -> Vec<usize> {
         let servers = self.alone(cluster, hosts, use_all);
         let count = servers.len();
         let mut members = Vec::with_capacity(count);
         for (i, server) in servers.iter().enumerate() {
-            let endpoints = servers.iter().cycle().skip(i).take(count).cloned().map(Endpoint::Server).collect();
+            let endpoints = servers
+                .iter()
+                .cycle()
+                .skip(i)
+                .take(count.min(STAND_INS + 1))
+                .cloned()
+                .map(Endpoint::Server)
+                .collect();
             members.push(self.destination(format!("{cluster}/{}", place(server)), endpoints));
         }
         members
@@ -110,7 +122,11 @@ impl Compiler<'_> {
 
     /// Servers that no other cluster may have.
     fn alone(&mut self, cluster: &str, hosts: &[At<Host>], use_all: bool) -> Vec<Server> {
-        hosts.iter().filter_map(|host| self.admit(cluster, host, use_all, true)).map(|(server, _)| server).collect()
+        hosts
+            .iter()
+            .filter_map(|host| self.admit(cluster, host, use_all, true))
+            .map(|(server, _)| server)
+            .collect()
     }
 
     fn file(&mut self, path: &str) -> usize {
@@ -126,7 +142,13 @@ impl Compiler<'_> {
 
     /// A server of a cluster, and the destination that it is by itself (of no meaning if it is `alone`), if
     /// nothing is wrong with it.
-    fn admit(&mut self, cluster: &str, host: &At<Host>, use_all: bool, alone: bool) -> Option<(Server, usize)> {
+    fn admit(
+        &mut self,
+        cluster: &str,
+        host: &At<Host>,
+        use_all: bool,
+        alone: bool,
+    ) -> Option<(Server, usize)> {
         let server = self.server(host, use_all)?;
         let key = (server.host.clone(), server.port, server.transport, use_all);
         let Some(known) = self.servers.get(&key) else {
@@ -188,7 +210,10 @@ impl Compiler<'_> {
             });
         }
         if transport == Transport::Udp && (packing != Packing::Plain || tls.is_some()) {
-            self.fault(*at, "datagrams can be neither packed nor encrypted: write `proto tcp`, or no transport");
+            self.fault(
+                *at,
+                "datagrams can be neither packed nor encrypted: write `proto tcp`, or no transport",
+            );
             return None;
         }
         Some(Server {
@@ -241,9 +266,16 @@ pub(super) fn tell_apart(destinations: &mut [Destination]) {
     let twice: HashSet<String> =
         destinations.iter().filter(|d| !seen.insert(d.label.clone())).map(|d| d.label.clone()).collect();
     for destination in destinations.iter_mut().filter(|d| twice.contains(&d.label)) {
-        if let [Endpoint::Server(server)] = destination.endpoints.as_slice() {
+        if let Some(Endpoint::Server(server)) = destination.endpoints.first() {
             destination.label.push_str(if server.transport == Transport::Udp { "/udp" } else { "" });
             destination.label.push_str(if server.every_address { "/useall" } else { "" });
+        }
+    }
+    // A cluster or a file that is called like a server.
+    seen.clear();
+    for destination in destinations {
+        while !seen.insert(destination.label.clone()) {
+            destination.label.push('\'');
         }
     }
 }

@@ -201,7 +201,10 @@ impl Compiler<'_> {
     fn version(&mut self, At { at, value: text }: &At<String>) -> Option<usize> {
         let version = VERSIONS.iter().position(|version| version == text);
         if version.is_none() {
-            self.fault(*at, format!("`{text}` is not a version of TLS: write one of {}", VERSIONS.join(", ")));
+            self.fault(
+                *at,
+                format!("`{text}` is not a version of TLS: write one of {}", VERSIONS.join(", ")),
+            );
         }
         version
     }

@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use crate::crelay::syntax::{
-    Aggregate, At, Function, Match, Otherwise, Patterns, Position, Rewrite, SendTo, Stamp,
+    Aggregate, At, Compute, Function, Match, Otherwise, Patterns, Position, Rewrite, SendTo, Stamp,
 };
 use crate::crelay::template;
 use crate::routing::pattern::{Dialect, Pattern};
@@ -33,7 +33,7 @@ impl Compiler<'_> {
             let key = matching.route_using.as_ref();
             let key = key.map(|key| template::read(&key.value, pattern.groups()));
             let (validate, to) = (validate.clone(), to.clone());
-            self.push(Statement::Route(Route { when: only(pattern), validate, key, to, stop }));
+            self.push(Statement::Route(Route { when: only(vec![pattern]), validate, key, to, stop }));
         }
     }
 
@@ -62,28 +62,27 @@ impl Compiler<'_> {
         if let (Some(SendTo::Blackhole), Some(at)) = (&aggregate.send_to, aggregate.patterns.first()) {
             self.note(at.at, "what this aggregate computes is thrown away: it sends to `blackhole`");
         }
-        for pattern in patterns {
-            let output = |compute: &crate::crelay::syntax::Compute| Output {
-                name: template::read(&compute.to.value, pattern.groups()),
-                is_whole: false,
-                function: function(compute.function),
-            };
-            let outputs = aggregate.computes.iter().map(output).collect();
-            self.push(Statement::Aggregate(Aggregation {
-                when: only(pattern),
-                outputs,
-                every: every.value,
-                after: expire.value,
-                keep: expire.value.saturating_add(every.value),
-                stamp: match aggregate.stamp {
-                    Some(Stamp::Start) => routing::Stamp::Start,
-                    Some(Stamp::Middle) => routing::Stamp::Middle,
-                    Some(Stamp::End) | None => routing::Stamp::End,
-                },
-                then: then.clone(),
-                stop: aggregate.stop,
-            }));
-        }
+        let groups = patterns.iter().map(Pattern::groups).max().unwrap_or_default();
+        let output = |compute: &Compute| Output {
+            name: template::read(&compute.to.value, groups),
+            is_whole: false,
+            function: function(compute.function),
+        };
+        // One for all expressions: their inputs share the buckets of a result.
+        self.push(Statement::Aggregate(Aggregation {
+            when: only(patterns),
+            outputs: aggregate.computes.iter().map(output).collect(),
+            every: every.value,
+            after: expire.value,
+            keep: expire.value.saturating_add(every.value),
+            stamp: match aggregate.stamp {
+                Some(Stamp::Start) => routing::Stamp::Start,
+                Some(Stamp::Middle) => routing::Stamp::Middle,
+                Some(Stamp::End) | None => routing::Stamp::End,
+            },
+            then,
+            stop: aggregate.stop,
+        }));
     }
 
     fn push(&mut self, statement: Statement) {
@@ -106,9 +105,9 @@ impl Compiler<'_> {
     }
 }
 
-/// Names up to their tags that match.
-fn only(pattern: Pattern) -> Matcher {
-    Matcher { without_tags: true, ..Matcher::of(vec![pattern]) }
+/// Names that match up to their tags.
+const fn only(patterns: Vec<Pattern>) -> Matcher {
+    Matcher { without_tags: true, patterns, negated: false }
 }
 
 const fn function(function: Function) -> routing::Function {

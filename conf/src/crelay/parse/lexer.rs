@@ -32,7 +32,22 @@ pub(in crate::crelay) const fn is_bare(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(
             c,
-            '[' | ']' | '(' | ')' | '{' | '}' | '|' | '\\' | '^' | '?' | '*' | '$' | '&' | '%' | '<' | '>' | ':'
+            '[' | ']'
+                | '('
+                | ')'
+                | '{'
+                | '}'
+                | '|'
+                | '\\'
+                | '^'
+                | '?'
+                | '*'
+                | '$'
+                | '&'
+                | '%'
+                | '<'
+                | '>'
+                | ':'
         )
         || matches!(c, '/' | ',' | '.' | '_' | '+' | '-')
 }
@@ -82,7 +97,9 @@ fn quoted(text: &str) -> Result<(Token<'_>, usize), Unreadable> {
     let mut chars = inner.char_indices();
     while let Some((i, c)) = chars.next() {
         let c = match c {
-            '"' if value.is_empty() => return unreadable("this text is empty: put something between the quotes"),
+            '"' if value.is_empty() => {
+                return unreadable("this text is empty: put something between the quotes");
+            }
             '"' if value.len() > LONGEST => {
                 return unreadable(&format!("this text is too long: at most {LONGEST} bytes"));
             }

@@ -103,9 +103,8 @@ fn internet(text: &str, protocol: Protocol) -> Result<Receptor, String> {
         return Ok(Receptor::Internet { ip: None, port: Some(parse_port(text)?), protocol });
     }
     let address: Address = text.parse()?;
-    let ip: IpAddr = address
-        .host
-        .parse()
-        .map_err(|_| format!("`{}` is not an address of this machine: write an IP address or a port", address.host))?;
+    let ip: IpAddr = address.host.parse().map_err(|_| {
+        format!("`{}` is not an address of this machine: write an IP address or a port", address.host)
+    })?;
     Ok(Receptor::Internet { ip: Some(ip), port: address.port, protocol })
 }

@@ -8,6 +8,9 @@ use nom::error::{ErrorKind, ParseError};
 use std::cell::RefCell;
 use std::fmt;
 
+/// Characters of a word that messages show.
+const SHOWN: usize = 60;
+
 /// What a parser of the grammar comes to; the input is the rest of the file.
 pub(super) type Parsed<'t, O> = IResult<&'t str, O, Stop>;
 
@@ -57,7 +60,7 @@ struct Furthest {
     behind: Position,
     wanted: Vec<Wanted>,
     found: String,
-    /// The bare word that was found.
+    /// The bare word that was found, if it is short enough to be a misspelt keyword.
     word: Option<String>,
 }
 
@@ -97,6 +100,12 @@ impl Reader {
 
     /// `wanted` could have stood where `input` goes on.
     fn miss<O>(&self, wanted: Wanted, token: &Token<'_>, input: &str) -> Parsed<'static, O> {
+        self.want(wanted, token, input);
+        Err(nom::Err::Error(Stop::Other))
+    }
+
+    /// Remembers that `wanted` could have stood there, if no other place is further.
+    fn want(&self, wanted: Wanted, token: &Token<'_>, input: &str) {
         let (at, behind) = (self.begin(input), self.position(input));
         let mut furthest = self.furthest.borrow_mut();
         if at > furthest.at || furthest.wanted.is_empty() {
@@ -107,17 +116,20 @@ impl Reader {
                 Token::Sign(sign) => format!("\"{sign}\""),
                 Token::End => "the end of the file".to_owned(),
             };
-            furthest.word = if let Token::Bare(word) = token { Some((*word).to_owned()) } else { None };
+            furthest.word = match token {
+                Token::Bare(word) if word.len() <= SHOWN => Some((*word).to_owned()),
+                _ => None,
+            };
         }
         if at == furthest.at && !furthest.wanted.contains(&wanted) {
             furthest.wanted.push(wanted);
         }
-        Err(nom::Err::Error(Stop::Other))
     }
 
     /// Where reading stopped, and a message that says why.
     pub(super) fn explain(&self, stop: nom::Err<Stop>) -> (Position, String) {
-        if let nom::Err::Failure(Stop::Wrong(at, message)) | nom::Err::Error(Stop::Wrong(at, message)) = stop {
+        if let nom::Err::Failure(Stop::Wrong(at, message)) | nom::Err::Error(Stop::Wrong(at, message)) = stop
+        {
             return (at, message);
         }
         let furthest = self.furthest.borrow();
@@ -181,7 +193,7 @@ impl Reader {
             return Ok((rest, At::new(at, *value)));
         }
         for (word, _) in words {
-            let _: Parsed<'_, ()> = self.miss(Wanted::Keyword(word), &token, input);
+            self.want(Wanted::Keyword(word), &token, input);
         }
         Err(nom::Err::Error(Stop::Other))
     }
@@ -212,7 +224,9 @@ impl Reader {
         match self.token(input)? {
             (Token::Bare(word), at, rest) if word.bytes().all(|b| b.is_ascii_digit()) => match word.parse() {
                 Ok(number) => Ok((rest, At::new(at, number))),
-                Err(_) => wrong(at, format!("the number {} is too large: at most {}", shortened(word), u32::MAX)),
+                Err(_) => {
+                    wrong(at, format!("the number {} is too large: at most {}", shortened(word), u32::MAX))
+                }
             },
             (token, ..) => self.miss(Wanted::Thing("a whole number"), &token, input),
         }
@@ -246,7 +260,6 @@ pub(super) fn wrong<O>(at: Position, message: String) -> Parsed<'static, O> {
 
 /// A word as messages show it.
 fn shortened(word: &str) -> String {
-    const SHOWN: usize = 60;
     match word.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", word.get(..end).unwrap_or_default()),
         None => word.to_owned(),
