@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// Characters of a long line that are shown before and behind its fault.
 const SHOWN: usize = 60;
 
+/// Characters of a message. Words of a configuration, which it may show, have any length.
+const LONGEST_MESSAGE: usize = 1000;
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -83,7 +86,7 @@ impl Fault {
             file: source.path.clone(),
             line: before.matches('\n').count() + 1,
             column: column + 1,
-            message: message.into(),
+            message: message.into().chars().take(LONGEST_MESSAGE).collect(),
             text: line.chars().skip(skipped).take(2 * SHOWN).map(shown).collect(),
             before: column - skipped,
         }

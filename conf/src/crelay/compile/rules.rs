@@ -1,6 +1,6 @@
 //! `match`, `rewrite`, `aggregate`.
 
-use super::Compiler;
+use super::{Compiler, LONGEST_NAME};
 use crate::crelay::syntax::{
     Aggregate, At, Compute, Function, Match, Otherwise, Patterns, Position, Rewrite, SendTo, Stamp,
 };
@@ -98,7 +98,8 @@ impl Compiler<'_> {
         match Pattern::new(text, Dialect::Posix) {
             Ok(pattern) => Some(pattern),
             Err(error) => {
-                self.fault(*at, error.to_string());
+                let shown: String = text.chars().take(LONGEST_NAME).collect();
+                self.fault(*at, format!("expression `{shown}`: {}", error.why));
                 None
             }
         }

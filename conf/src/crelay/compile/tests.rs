@@ -4,6 +4,7 @@ use crate::routing::pattern::Pattern;
 use crate::routing::{
     self, Discard, Endpoint, Packing, Ring, RingKey, RingKind, Share, Stamp, Target, Then, Transport,
 };
+use proptest::prelude::*;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -291,6 +292,50 @@ fn very_many_faults_are_not_all_told() {
     assert_eq!(error.faults().len(), 100);
     assert!(error.to_string().len() < 60_000);
 }
+
+#[test]
+fn deep_expressions_are_refused() {
+    let deep = |open: &str| {
+        let text = format!("rewrite {}a\\1{} into b;", open.repeat(50_000), ")".repeat(50_000));
+        read_text(Path::new("r.conf"), &text).unwrap_err().to_string()
+    };
+    assert!(deep("(").contains("r.conf:1:9: expression"));
+    assert!(deep("(?>").contains("r.conf:1:9: expression"));
+}
+
+proptest! {
+    #[test]
+    fn no_configuration_panics(pieces in proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..12)) {
+        match read_text(Path::new("r.conf"), &pieces.concat()) {
+            Ok(relay) => {
+                for name in ["", "a.b", "x;y=z"] {
+                    drop(relay.routing.walk(0, name));
+                }
+            }
+            Err(error) => prop_assert!(!error.faults().is_empty()),
+        }
+    }
+}
+
+/// Statements and beginnings of statements that go well or badly with each other.
+const PIECES: [&str; 16] = [
+    "cluster a forward h g:1=2;",
+    "cluster b any_of h i;",
+    "cluster c carbon_ch replication 2 h g:1=2;",
+    "cluster a failover x y;",
+    "cluster d file /x /x;",
+    "match * send to a c stop;",
+    "match a (b) route using \\1\\9 send to b;",
+    "match (a send to d;",
+    "match x validate ^1 else log;",
+    "rewrite (a)|(b) into \\^2\\_.1;",
+    "aggregate (a) b every 1 seconds expire after 2 seconds compute median write to x.\\1 send to d;",
+    "aggregate x every 9 seconds expire after 2 seconds compute sum write to y;",
+    "statistics send to a;",
+    "listen type linemode transport lz4 ssl /p 1 proto tcp;",
+    "send statistics to blackhole;",
+    "cluster ",
+];
 
 #[test]
 fn faults_show_their_line() {
