@@ -52,8 +52,11 @@ fn ours(arguments: &[&str], file: &Path, names: &[String]) -> anyhow::Result<Pla
     for line in filter(&mut command, names.join("\n") + "\n")?.lines() {
         let told: Value = serde_json::from_str(line)?;
         let texts = |value: &Value| -> Vec<String> {
-            // Members of `any_of` and `failover` are called after their cluster.
-            let short = |text: &str| text.rsplit('/').next().unwrap_or(text).to_owned();
+            // Members of `any_of` and `failover` are called after their cluster; the test mode leaves instances out.
+            let short = |text: &str| {
+                let text = text.rsplit('/').next().unwrap_or(text);
+                text.split_once('=').map_or(text, |(server, _)| server).to_owned()
+            };
             value.as_array().into_iter().flatten().filter_map(Value::as_str).map(short).collect()
         };
         let shares = told["steps"].as_array().into_iter().flatten().flat_map(|step| step["to"].as_array());
