@@ -142,7 +142,13 @@ fn as_carbon_c_relay() -> anyhow::Result<()> {
     let file = folder.path().join("relay.conf");
     std::fs::write(&file, conf)?;
     let names = names(size(5_000, 100_000) as usize, 1);
-    let (ours, theirs) = (ours(&["--c-relay-conf"], &file, &names)?, c_relays(&file, &names)?);
+    let (mut ours, mut theirs) = (ours(&["--c-relay-conf"], &file, &names)?, c_relays(&file, &names)?);
+    // A failover is one destination here, called after its cluster.
+    for (cluster, servers) in ours.values_mut().chain(theirs.values_mut()).flatten() {
+        if cluster == "c8" {
+            servers.clear();
+        }
+    }
     // A name that is rewritten is called by its new one in the test mode.
     let renamed = |name: &String| name.starts_with("apps.");
     let names: Vec<String> = names.into_iter().filter(|name| !renamed(name)).collect();
