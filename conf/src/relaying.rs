@@ -1,12 +1,14 @@
 //! How points are relayed, wherever that is written: in the settings, or in the files of another relay.
 
 use crate::carbon::{self, assemble, keys::Program};
+use crate::crelay::compile::{Socket, StatisticsTarget};
 use crate::model::Settings;
-use crate::model::listen::Listen;
+use crate::model::listen::{self, Listen};
 use crate::model::relay::{CarbonProgram, DestinationEntry, Files, Sending};
-use crate::relay_ng;
-use crate::routing::{Routing, Then, native};
+use crate::routing::{Packing, Routing, Then, native};
+use crate::{crelay, relay_ng};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// What listeners, router and destinations are made of.
@@ -51,6 +53,9 @@ pub enum Error {
     /// carbon's files.
     #[error(transparent)]
     Carbon(#[from] carbon::Error),
+    /// carbon-c-relay's file.
+    #[error(transparent)]
+    CRelay(#[from] crelay::Error),
     /// carbon-relay-ng's file.
     #[error(transparent)]
     RelayNg(#[from] relay_ng::Error),
@@ -78,8 +83,12 @@ pub enum Error {
 /// See [`Error`]; it names file, line and what is wrong.
 pub fn read(settings: &Settings) -> Result<Relaying, Error> {
     let relay = &settings.relay;
-    let Files { carbon_conf, relay_ng_conf, .. } = &relay.files;
-    let named = [("relay.files.carbon_conf", carbon_conf), ("relay.files.relay_ng_conf", relay_ng_conf)];
+    let Files { carbon_conf, c_relay_conf, relay_ng_conf, .. } = &relay.files;
+    let named = [
+        ("relay.files.carbon_conf", carbon_conf),
+        ("relay.files.c_relay_conf", c_relay_conf),
+        ("relay.files.relay_ng_conf", relay_ng_conf),
+    ];
     let mut named = named.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()).map(|(key, _)| key);
     let Some(key) = named.next() else { return native(settings) };
     if let Some(second) = named.next() {
@@ -88,7 +97,11 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
     if !relay.destinations.is_empty() {
         return Err(Error::BothWays { key });
     }
-    if carbon_conf.as_os_str().is_empty() { of_relay_ng(settings) } else { of_carbon(settings) }
+    match key {
+        "relay.files.carbon_conf" => of_carbon(settings),
+        "relay.files.c_relay_conf" => of_c_relay(settings),
+        _ => of_relay_ng(settings),
+    }
 }
 
 /// carbon's files. What they say of listeners and sending counts; the rest is that of the settings.
@@ -122,6 +135,69 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
         let line = note.line.map_or_else(String::new, |line| format!(", line {line}"));
         let place = format!("{}{line}: {}", note.file.display(), note.key);
         Note { place, message: note.message, advice: note.advice }
+    };
+    Ok(Relaying {
+        routing,
+        sending,
+        listen,
+        notes: read.notes.into_iter().map(note).collect(),
+        files: read.files,
+    })
+}
+
+/// carbon-c-relay's file. What it listens on counts, if it says so.
+fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
+    let read = crelay::read(&settings.relay.files.c_relay_conf)?;
+    let mut listen = settings.listen.clone();
+    if !read.listeners.is_empty() {
+        listen.plaintext_tcp.clear();
+        listen.plaintext_udp.clear();
+        listen.plaintext_unix.clear();
+        listen.pickle_tcp.clear();
+    }
+    for listener in read.listeners {
+        let is_plain = listener.packing == Packing::Plain && listener.tls.is_none();
+        let any =
+            |ip: Option<IpAddr>, port| SocketAddr::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port);
+        let packing = match listener.packing {
+            Packing::Plain => listen::Packing::Plain,
+            Packing::Gzip => listen::Packing::Gzip,
+            Packing::Lz4 => listen::Packing::Lz4,
+        };
+        let tls = listener.tls.map(|tls| listen::Tls {
+            certificate: tls.pem.clone(),
+            key: None,
+            client_ca: tls.mutual.then(|| tls.pem.clone()),
+            min_version: if tls.only_1_3 { listen::TlsVersion::V13 } else { listen::TlsVersion::V12 },
+        });
+        let stream = |address, unix| listen::Stream {
+            address,
+            unix,
+            protocol: listen::Protocol::Plaintext,
+            packing,
+            tls: tls.clone(),
+        };
+        for socket in listener.sockets {
+            match socket {
+                Socket::Udp(ip, port) => listen.plaintext_udp.push(any(ip, port)),
+                Socket::Tcp(ip, port) if is_plain => listen.plaintext_tcp.push(any(ip, port)),
+                Socket::Unix(path) if is_plain => listen.plaintext_unix.push(path),
+                Socket::Tcp(ip, port) => listen.stream.push(stream(Some(any(ip, port)), None)),
+                Socket::Unix(path) => listen.stream.push(stream(None, Some(path))),
+            }
+        }
+    }
+    let mut routing = read.routing;
+    routing.own = match read.statistics.to {
+        StatisticsTarget::Clusters { clusters, rules_too: false } => Then::Clusters(clusters),
+        StatisticsTarget::Blackhole => Then::Clusters(Vec::new()),
+        StatisticsTarget::Clusters { .. } | StatisticsTarget::Rules => Then::FromTop,
+    };
+    let sending = vec![settings.relay.sending.clone(); routing.destinations.len()];
+    let note = |note: crelay::compile::Note| Note {
+        place: format!("{}, line {}", note.file.display(), note.line),
+        message: note.text,
+        advice: String::new(),
     };
     Ok(Relaying {
         routing,

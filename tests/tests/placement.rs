@@ -1,4 +1,4 @@
-//! Metrics go where Debian's graphite-carbon sends them: the same files, the same names.
+//! Metrics go where Debian's carbon-c-relay and graphite-carbon send them: the same files, the same names.
 
 #![expect(clippy::indexing_slicing, reason = "indexes are within what they index")]
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng};
 use serde_json::Value;
-use skyline_tests::node;
+use skyline_tests::{node, size};
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 /// Clusters with their servers, for each name; the servers of a ring in their order.
 type Placement = HashMap<String, Vec<(String, Vec<String>)>>;
 
-/// Random names, none twice.
+/// Random names, none twice, without tags: carbon-c-relay's test mode hashes tags and its relay does not.
 fn names(count: usize, seed: u64) -> Vec<String> {
     let mut random = StdRng::seed_from_u64(seed);
     let words =
@@ -52,8 +52,11 @@ fn ours(arguments: &[&str], file: &Path, names: &[String]) -> anyhow::Result<Pla
     for line in filter(&mut command, names.join("\n") + "\n")?.lines() {
         let told: Value = serde_json::from_str(line)?;
         let texts = |value: &Value| -> Vec<String> {
-            // Members of `any_of` and `failover` are called after their cluster.
-            let short = |text: &str| text.rsplit('/').next().unwrap_or(text).to_owned();
+            // Members of `any_of` and `failover` are called after their cluster; the test mode leaves instances out.
+            let short = |text: &str| {
+                let text = text.rsplit('/').next().unwrap_or(text);
+                text.split_once('=').map_or(text, |(server, _)| server).to_owned()
+            };
             value.as_array().into_iter().flatten().filter_map(Value::as_str).map(short).collect()
         };
         let shares = told["steps"].as_array().into_iter().flatten().flat_map(|step| step["to"].as_array());
@@ -61,6 +64,32 @@ fn ours(arguments: &[&str], file: &Path, names: &[String]) -> anyhow::Result<Pla
             (share["cluster"].as_str().unwrap_or_default().to_owned(), texts(&share["destinations"]))
         });
         placement.insert(told["metric"].as_str().unwrap_or_default().to_owned(), shares.collect());
+    }
+    Ok(placement)
+}
+
+/// What carbon-c-relay's test mode says.
+fn c_relays(file: &Path, names: &[String]) -> anyhow::Result<Placement> {
+    let mut command = Command::new("carbon-c-relay");
+    command.arg("-t").arg("-f").arg(file);
+    let out = filter(&mut command, names.join("\n") + "\n")?;
+    let mut placement = Placement::new();
+    let mut name = String::new();
+    for line in out.lines() {
+        if let Some((_, after)) = line.split_once("-> ") {
+            name = after.trim().to_owned();
+        } else if line.starts_with("match") {
+            name.clear();
+        } else if name.is_empty() {
+            // Its configuration, or a match that is still to be named.
+        } else if let Some(cluster) = line.strip_prefix("    ").filter(|line| line.ends_with(')')) {
+            let cluster = cluster.split_once('(').map_or("", |(_, rest)| rest.trim_end_matches(')'));
+            placement.entry(name.clone()).or_default().push((cluster.to_owned(), Vec::new()));
+        } else if let Some(server) = line.strip_prefix("        ")
+            && let Some((_, servers)) = placement.get_mut(&name).and_then(|shares| shares.last_mut())
+        {
+            servers.push(server.trim().to_owned());
+        }
     }
     Ok(placement)
 }
@@ -78,6 +107,53 @@ fn same(ours: &Placement, theirs: &Placement, names: &[String], what: &str) -> a
         );
     }
     Ok(())
+}
+
+#[test]
+fn as_carbon_c_relay() -> anyhow::Result<()> {
+    let servers = |from: usize, count: usize, instances: bool| -> String {
+        let server = |i: usize| {
+            let instance = if instances { format!("={}", char::from(b'a' + i as u8)) } else { String::new() };
+            format!(" 10.0.{from}.{i}:200{}{instance}", i % 10)
+        };
+        (1..=count).map(server).collect()
+    };
+    let mut conf = String::new();
+    for (i, (kind, count, instances)) in [
+        ("carbon_ch replication 1", 3, true),
+        ("carbon_ch replication 2", 7, false),
+        ("fnv1a_ch replication 1", 4, false),
+        ("fnv1a_ch replication 3", 9, true),
+        ("jump_fnv1a_ch replication 1", 5, false),
+        ("jump_fnv1a_ch replication 2", 6, true),
+        ("any_of", 3, false),
+        ("forward", 2, false),
+        ("failover", 2, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        conf += &format!("cluster c{i} {kind}{};\n", servers(i, count, instances));
+    }
+    conf += "rewrite ^apps\\.([a-z]+)\\. into services.\\^1.;\n\
+             match ^servers\\. send to c0 c4;\nmatch count$ p99 send to c7 stop;\n\
+             match * send to c1 c2 c3;\nmatch \\.db\\. send to blackhole;\nmatch * send to c5 c6;\nmatch web send to c8 stop;\n";
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("relay.conf");
+    std::fs::write(&file, conf)?;
+    let names = names(size(5_000, 100_000) as usize, 1);
+    let (mut ours, mut theirs) = (ours(&["--c-relay-conf"], &file, &names)?, c_relays(&file, &names)?);
+    // A failover is one destination here, called after its cluster.
+    for (cluster, servers) in ours.values_mut().chain(theirs.values_mut()).flatten() {
+        if cluster == "c8" {
+            servers.clear();
+        }
+    }
+    // A name that is rewritten is called by its new one in the test mode.
+    let renamed = |name: &String| name.starts_with("apps.");
+    let names: Vec<String> = names.into_iter().filter(|name| !renamed(name)).collect();
+    ensure!(theirs.len() > names.len() / 2, "carbon-c-relay told of {} names", theirs.len());
+    same(&ours, &theirs, &names, "carbon-c-relay")
 }
 
 /// Asks graphite-carbon's own routers: reads the files and names, and writes `NAME DESTINATION ...`.
@@ -113,7 +189,7 @@ const AGGREGATES: &str = "<env>.all.<what> (60) = sum <env>.<app>.<what>\n\
 fn as_graphite_carbon() -> anyhow::Result<()> {
     let destinations =
         ["10.0.0.1:2004:a", "10.0.0.2:2004:b", "10.0.0.3:2004:c", "10.0.0.2:2104:d", "10.0.1.4:2004"];
-    let names = names(100_000, 2);
+    let names = names(size(5_000, 100_000) as usize, 2);
     for (method, factor, diverse, hash) in [
         ("rules", 1, "True", ""),
         ("consistent-hashing", 1, "True", ""),

@@ -20,6 +20,8 @@ const CASES: &[(&str, &str)] = &[
     ("carbon-conf", "carbon-conf-cases.jsonl"),
     ("hash-ring", "hash-ring-cases.jsonl"),
     ("protobuf", "protobuf-cases.jsonl"),
+    ("crelay-clean", "crelay-clean-cases.jsonl"),
+    ("crelay-route", "crelay-route-cases.jsonl"),
 ];
 
 /// Which tests, and how long.

@@ -120,7 +120,7 @@ fn window(settings: &Settings, findings: &mut Findings) {
             format!("the journal must be kept for {} s for the windows alone", window.snapshot_seconds);
         findings.warning("window.snapshot_seconds", message, "3600 is a good value for a day");
     }
-    if settings.relay.destinations.is_empty() {
+    if settings.relay.destinations.is_empty() && !settings.relay.files.is_any() {
         if window.enabled {
             let message = "there is none: points are judged here and forwarded to nobody";
             findings.warning(

@@ -234,6 +234,12 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "Instance of carbon's --instance: the section [relay:INSTANCE] goes over [relay].",
     ),
+    key(
+        "relay.files.c_relay_conf",
+        Path,
+        "",
+        "A file in carbon-c-relay's language. Its listen statements, if it has any, count instead of [listen]. Empty: none.",
+    ),
     key("relay.files.relay_ng_conf", Path, "", "carbon-relay-ng's TOML. Empty: none."),
     key(
         "relay.sending.when_behind",

@@ -33,8 +33,19 @@ pub struct Files {
     pub carbon_program: CarbonProgram,
     /// carbon's `--instance`.
     pub carbon_instance: String,
+    /// A file in carbon-c-relay's language.
+    pub c_relay_conf: PathBuf,
     /// carbon-relay-ng's TOML.
     pub relay_ng_conf: PathBuf,
+}
+
+impl Files {
+    /// Whether a file is named.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        let paths = [&self.carbon_conf, &self.c_relay_conf, &self.relay_ng_conf];
+        paths.iter().any(|path| !path.as_os_str().is_empty())
+    }
 }
 
 /// Which of carbon's programs a `carbon.conf` is read for.
@@ -138,6 +149,7 @@ impl Default for Files {
             carbon_conf: PathBuf::new(),
             carbon_program: CarbonProgram::Relay,
             carbon_instance: "a".to_owned(),
+            c_relay_conf: PathBuf::new(),
             relay_ng_conf: PathBuf::new(),
         }
     }

@@ -20,7 +20,7 @@ pub(crate) struct Config {
 #[command(next_help_heading = "Files of another relay")]
 struct RelayFiles {
     /// Relay as carbon's carbon.conf and the rules beside it say (relay.files.carbon_conf)
-    #[arg(long, value_name = "FILE", conflicts_with = "relay_ng_conf")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["c_relay_conf", "relay_ng_conf"])]
     carbon_conf: Option<PathBuf>,
     /// Instance: the section `[relay:NAME]` of carbon.conf goes over `[relay]`
     #[arg(long, value_name = "NAME", requires = "carbon_conf")]
@@ -28,6 +28,9 @@ struct RelayFiles {
     /// Read carbon.conf as carbon-aggregator does
     #[arg(long, requires = "carbon_conf")]
     aggregator: bool,
+    /// Relay as a file of carbon-c-relay says (relay.files.c_relay_conf)
+    #[arg(long, value_name = "FILE", conflicts_with = "relay_ng_conf")]
+    c_relay_conf: Option<PathBuf>,
     /// Relay as carbon-relay-ng's TOML says (relay.files.relay_ng_conf)
     #[arg(long, value_name = "FILE")]
     relay_ng_conf: Option<PathBuf>,
@@ -36,13 +39,14 @@ struct RelayFiles {
 impl RelayFiles {
     /// Sets what is named over what the settings say.
     fn apply(&self, files: &mut Files) {
-        if self.carbon_conf.is_none() && self.relay_ng_conf.is_none() {
+        if self.carbon_conf.is_none() && self.c_relay_conf.is_none() && self.relay_ng_conf.is_none() {
             return;
         }
         *files = Files {
             carbon_conf: self.carbon_conf.clone().unwrap_or_default(),
             carbon_program: if self.aggregator { CarbonProgram::Aggregator } else { CarbonProgram::Relay },
             carbon_instance: self.instance.clone().unwrap_or_else(|| Files::default().carbon_instance),
+            c_relay_conf: self.c_relay_conf.clone().unwrap_or_default(),
             relay_ng_conf: self.relay_ng_conf.clone().unwrap_or_default(),
         };
     }
@@ -80,7 +84,13 @@ impl Config {
     /// A settings file and no relay file.
     #[cfg(test)]
     pub(super) fn of_file(path: &str) -> Self {
-        let relay = RelayFiles { carbon_conf: None, instance: None, aggregator: false, relay_ng_conf: None };
+        let relay = RelayFiles {
+            carbon_conf: None,
+            instance: None,
+            aggregator: false,
+            c_relay_conf: None,
+            relay_ng_conf: None,
+        };
         Self { config: Some(path.into()), relay }
     }
 

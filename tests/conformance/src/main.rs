@@ -7,6 +7,7 @@
 mod algorithm;
 mod carbon;
 mod case;
+mod crelay;
 mod hash_ring;
 mod memory;
 mod points;
@@ -48,6 +49,10 @@ enum Kind {
     CarbonConf,
     /// Destinations that hash rings choose, of carbon and carbon-c-relay
     HashRing,
+    /// Lines as carbon-c-relay cleans them
+    CrelayClean,
+    /// Configurations of carbon-c-relay, and what their rules do
+    CrelayRoute,
 }
 
 /// Run cases made by the reference programs against the node's code.
@@ -78,6 +83,8 @@ fn main() -> ExitCode {
         Kind::Aggregation => Ok(cases.iter().map(carbon::aggregation).collect()),
         Kind::CarbonConf => Ok(cases.iter().map(carbon::conf).collect()),
         Kind::HashRing => Ok(hash_ring::run(&cases)),
+        Kind::CrelayClean => Ok(cases.iter().map(crelay::clean).collect()),
+        Kind::CrelayRoute => Ok(cases.iter().map(crelay::route).collect()),
     };
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
