@@ -1,3 +1,5 @@
+//! What configurations become, and what is wrong with them.
+
 use super::*;
 use crate::crelay::read_text;
 use crate::routing::pattern::Pattern;

@@ -1,3 +1,5 @@
+//! Texts that are read, refused, and printed again.
+
 use super::*;
 use crate::crelay::syntax::Members;
 use proptest::prelude::*;
