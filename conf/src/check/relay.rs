@@ -4,59 +4,12 @@ use super::{Findings, own_listener};
 use crate::model::Settings;
 use crate::model::relay::{DestinationEntry, Method};
 use crate::nearest;
+use crate::routing::{Protocol, Server, address};
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 const DESTINATIONS: &str = "relay.destinations";
-const FORM: &str = "write host:port[:instance][:protocol] with protocol plaintext or pickle";
-
-/// What can be seen of a destination without asking anybody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Written<'t> {
-    host: &'t str,
-    port: u16,
-    instance: Option<&'t str>,
-    pickle: bool,
-}
-
-/// Reads `host:port[:instance][:protocol]` as the relay does.
-fn read(text: &str) -> Result<Written<'_>, &'static str> {
-    let text = text.trim();
-    let (host, rest) = match text.strip_prefix('[') {
-        Some(v6) => {
-            let (host, rest) = v6.split_once(']').ok_or("`[` without `]`")?;
-            (host, rest.strip_prefix(':').ok_or("the port is missing")?)
-        }
-        None => text.split_once(':').ok_or("the port is missing")?,
-    };
-    if host.is_empty() || host.contains(char::is_whitespace) {
-        return Err("the host is empty or has blanks");
-    }
-    let (port, rest) = rest.split_once(':').map_or((rest, None), |(port, rest)| (port, Some(rest)));
-    let port =
-        port.parse().ok().filter(|port| *port > 0).ok_or("the port is not a number from 1 to 65535")?;
-    let protocol = |word: &str| match word {
-        "pickle" => Some(true),
-        "plaintext" | "line" => Some(false),
-        _ => None,
-    };
-    let (instance, pickle) = match rest {
-        None => (None, None),
-        Some(rest) => match (protocol(rest), rest.rsplit_once(':')) {
-            (Some(pickle), _) => (None, Some(pickle)),
-            (None, Some((instance, word))) if protocol(word).is_some() => (Some(instance), protocol(word)),
-            _ => (Some(rest), None),
-        },
-    };
-    Ok(Written { host, port, instance, pickle: pickle.unwrap_or(false) })
-}
-
-fn text_of(entry: &DestinationEntry) -> &str {
-    match entry {
-        DestinationEntry::Address(text) => text,
-        DestinationEntry::Table(table) => &table.address,
-    }
-}
+const FORM: &str = "write host:port[:instance][:protocol] with protocol plaintext, pickle or protobuf";
 
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let relay = &settings.relay;
@@ -75,10 +28,10 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     }
     let mut good = Vec::new();
     let mut seen = HashSet::new();
-    for text in relay.destinations.iter().map(text_of) {
-        match read(text) {
+    for text in relay.destinations.iter().map(DestinationEntry::address) {
+        match address::read(text) {
             Ok(written) => {
-                if !seen.insert((written.host, written.port, written.instance)) {
+                if !seen.insert((written.host.clone(), written.port, written.instance.clone())) {
                     let advice = "remove one; host, port and instance together must differ";
                     findings.problem(DESTINATIONS, format!("`{text}` is there twice"), advice);
                 }
@@ -93,7 +46,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
 }
 
 /// A destination that is one of our own listeners.
-fn itself(settings: &Settings, text: &str, written: &Written<'_>, findings: &mut Findings) {
+fn itself(settings: &Settings, text: &str, written: &Server, findings: &mut Findings) {
     let ip = match written.host.to_ascii_lowercase().as_str() {
         "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
         host => host.parse::<IpAddr>().ok(),
@@ -114,9 +67,9 @@ fn itself(settings: &Settings, text: &str, written: &Written<'_>, findings: &mut
 }
 
 /// Ports and instances that speak of another protocol than the one that is meant.
-fn protocol(text: &str, written: &Written<'_>, findings: &mut Findings) {
-    match (written.port, written.pickle) {
-        (2004 | 2014 | 2024, false) => {
+fn protocol(text: &str, written: &Server, findings: &mut Findings) {
+    match (written.port, written.protocol) {
+        (2004 | 2014 | 2024, Protocol::Plaintext) => {
             let message =
                 format!("`{text}` is sent plain lines, and {} is a usual port for pickles", written.port);
             findings.warning(
@@ -125,21 +78,20 @@ fn protocol(text: &str, written: &Written<'_>, findings: &mut Findings) {
                 format!("write `{}:pickle` if it takes pickles", text.trim()),
             );
         }
-        (2003 | 2013, true) => {
+        (2003 | 2013, Protocol::Pickle) => {
             let message =
                 format!("`{text}` is sent pickles, and {} is a usual port for plain lines", written.port);
             findings.warning(DESTINATIONS, message, "leave `:pickle` out if it takes lines");
         }
         _ => {}
     }
-    let Some(instance) = written.instance else { return };
+    let Some(instance) = written.instance.as_deref() else { return };
     let word = instance.rsplit(':').next().unwrap_or(instance);
-    let near = nearest::word(word, ["pickle", "plaintext", "line"].into_iter());
-    let other =
-        ["tcp", "udp", "ssl", "tls", "protobuf", "msgpack"].iter().any(|p| word.eq_ignore_ascii_case(p));
+    let near = nearest::word(word, address::PROTOCOLS.into_iter());
+    let other = ["tcp", "udp", "ssl", "tls", "msgpack"].iter().any(|p| word.eq_ignore_ascii_case(p));
     let advice = match near {
-        Some(near) => format!("did you mean `{near}`? The protocols are plaintext and pickle"),
-        None => "the protocols are plaintext and pickle".to_owned(),
+        Some(near) => format!("did you mean `{near}`? The protocols are plaintext, pickle and protobuf"),
+        None => "the protocols are plaintext, pickle and protobuf".to_owned(),
     };
     if instance.contains(':') {
         // The relay could take it, but lines sent to a pickle port because of a misspelt protocol are lost.
@@ -151,7 +103,7 @@ fn protocol(text: &str, written: &Written<'_>, findings: &mut Findings) {
     }
 }
 
-fn method(settings: &Settings, good: &[Written<'_>], findings: &mut Findings) {
+fn method(settings: &Settings, good: &[Server], findings: &mut Findings) {
     let relay = &settings.relay;
     let (factor, count) = (relay.replication_factor as usize, relay.destinations.len());
     if relay.method == Method::Constant {
@@ -172,7 +124,7 @@ fn method(settings: &Settings, good: &[Written<'_>], findings: &mut Findings) {
     }
     let mut nodes = HashSet::new();
     for written in good {
-        if !nodes.insert((written.host, written.instance)) {
+        if !nodes.insert((&written.host, &written.instance)) {
             let message = format!("the ring cannot tell two destinations on {} apart", written.host);
             findings.problem(
                 DESTINATIONS,
@@ -181,46 +133,12 @@ fn method(settings: &Settings, good: &[Written<'_>], findings: &mut Findings) {
             );
         }
     }
-    let hosts: HashSet<&str> = good.iter().map(|written| written.host).collect();
+    let hosts: HashSet<&str> = good.iter().map(|written| written.host.as_str()).collect();
     if relay.diverse_replicas && factor > hosts.len() && good.len() == count {
         let message = format!(
             "{factor} different hosts for each metric are asked for and there are {}: metrics get fewer copies",
             hosts.len()
         );
         findings.warning("relay.diverse_replicas", message, "set it to false, or add hosts");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn destinations_are_read_as_they_are_written() {
-        let check = |text: &str, host: &str, port, instance: Option<&str>, pickle| {
-            assert_eq!(read(text), Ok(Written { host, port, instance, pickle }), "{text}");
-        };
-        check("h:2003", "h", 2003, None, false);
-        check(" 10.0.0.1:2004:a:pickle ", "10.0.0.1", 2004, Some("a"), true);
-        check("h:1:pickle", "h", 1, None, true);
-        check("h:1:line", "h", 1, None, false);
-        check("h:1:a:b", "h", 1, Some("a:b"), false);
-        check("h:1:", "h", 1, Some(""), false);
-        check("[::1]:2003:x", "::1", 2003, Some("x"), false);
-    }
-
-    #[test]
-    fn destinations_that_cannot_be_read() {
-        let check =
-            |text: &str, expected: &str| assert!(read(text).unwrap_err().contains(expected), "{text}");
-        check("", "port is missing");
-        check("h", "port is missing");
-        check("h:", "not a number");
-        check("h:0", "not a number");
-        check("h:65536", "not a number");
-        check(":1", "host is empty");
-        check("a b:1", "has blanks");
-        check("[::1", "without `]`");
-        check("[::1]", "port is missing");
     }
 }
