@@ -26,7 +26,8 @@ impl CRelay {
         let folder = tempfile::Builder::new().prefix("carbon-c-relay-").tempdir()?;
         let line = port::free();
         let kind = if destinations.len() > 1 { "carbon_ch" } else { "forward" };
-        let destinations: String = destinations.iter().map(|to| format!("        {to}\n")).collect();
+        let destinations: String =
+            destinations.iter().enumerate().map(|(n, to)| format!("        {to}={n}\n")).collect();
         // Its own metrics once in a day: a sink that counts lines counts them too.
         let config = format!(
             "listen type linemode\n    {line} proto tcp\n    ;\n\

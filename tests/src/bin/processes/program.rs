@@ -50,7 +50,8 @@ impl Running {
             }
             Program::Node => {
                 let protocol = if workload.pickle_out { "pickle" } else { "line" };
-                let destinations = sinks.iter().map(|sink| format!("{sink}:{protocol}"));
+                let instances = sinks.iter().enumerate();
+                let destinations = instances.map(|(n, sink)| format!("{sink}:{n}:{protocol}"));
                 let mut setup = Setup::relay(destinations).with("node.log", "\"warn\"");
                 if sinks.len() > 1 {
                     setup = setup.with("relay.method", "\"consistent-hashing\"");
