@@ -10,7 +10,6 @@
 pub mod aggregation_rules;
 pub mod assemble;
 pub mod conf;
-pub mod destination;
 pub mod ini;
 pub mod keys;
 pub mod lists;

@@ -4,8 +4,9 @@ use crate::carbon::{self, assemble, keys::Program};
 use crate::crelay::compile::{Socket, StatisticsTarget};
 use crate::model::Settings;
 use crate::model::listen::{self, Listen};
-use crate::model::relay::{CarbonProgram, DestinationEntry, Files, Sending};
-use crate::routing::{Packing, Routing, Then, native};
+use crate::model::relay::{CarbonProgram, Files, Sending};
+use crate::routing::native::{self, Native};
+use crate::routing::{Packing, Routing, Then};
 use crate::{crelay, relay_ng};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -67,13 +68,13 @@ pub enum Error {
         /// Another.
         second: &'static str,
     },
-    /// A file of another relay, and destinations in the settings.
-    #[error(
-        "{key} is set and relay.destinations too: destinations come from that file alone; remove one of the two"
-    )]
+    /// A file of another relay, and destinations, clusters or rules in the settings.
+    #[error("{key} is set and {own} too: how points are relayed comes from that file alone; remove one of the two")]
     BothWays {
         /// The key of the file.
         key: &'static str,
+        /// The other key.
+        own: &'static str,
     },
 }
 
@@ -90,12 +91,17 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
         ("relay.files.relay_ng_conf", relay_ng_conf),
     ];
     let mut named = named.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()).map(|(key, _)| key);
-    let Some(key) = named.next() else { return native(settings) };
+    let Some(key) = named.next() else { return of_section(settings) };
     if let Some(second) = named.next() {
         return Err(Error::TwoFiles { first: key, second });
     }
-    if !relay.destinations.is_empty() {
-        return Err(Error::BothWays { key });
+    let own = [
+        ("relay.destinations", relay.destinations.is_empty()),
+        ("relay.cluster", relay.cluster.is_empty()),
+        ("relay.rule", relay.rule.is_empty()),
+    ];
+    if let Some((own, _)) = own.into_iter().find(|(_, is_empty)| !is_empty) {
+        return Err(Error::BothWays { key, own });
     }
     match key {
         "relay.files.carbon_conf" => of_carbon(settings),
@@ -159,11 +165,7 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         let is_plain = listener.packing == Packing::Plain && listener.tls.is_none();
         let any =
             |ip: Option<IpAddr>, port| SocketAddr::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port);
-        let packing = match listener.packing {
-            Packing::Plain => listen::Packing::Plain,
-            Packing::Gzip => listen::Packing::Gzip,
-            Packing::Lz4 => listen::Packing::Lz4,
-        };
+        let packing = listener.packing.into();
         let tls = listener.tls.map(|tls| listen::Tls {
             certificate: tls.pem.clone(),
             key: None,
@@ -227,41 +229,26 @@ fn of_relay_ng(settings: &Settings) -> Result<Relaying, Error> {
 }
 
 /// The `[relay]` section.
-fn native(settings: &Settings) -> Result<Relaying, Error> {
-    let relay = &settings.relay;
-    let routing = native::routing(relay)?;
-    let sending = relay.destinations.iter().map(|entry| sending_of(entry, &relay.sending)).collect();
-    Ok(Relaying { routing, sending, listen: settings.listen.clone(), notes: Vec::new(), files: Vec::new() })
-}
-
-/// How points are sent to a destination of the settings.
-fn sending_of(entry: &DestinationEntry, usual: &Sending) -> Sending {
-    let mut sending = usual.clone();
-    if let DestinationEntry::Table(table) = entry {
-        sending.when_behind = table.when_behind.unwrap_or(sending.when_behind);
-        sending.mark_points = table.mark_points.unwrap_or(sending.mark_points);
-        sending.catch_up_points_per_second =
-            table.catch_up_points_per_second.unwrap_or(sending.catch_up_points_per_second);
-    }
-    sending
+fn of_section(settings: &Settings) -> Result<Relaying, Error> {
+    let Native { routing, sending, notes } = native::read(&settings.relay)?;
+    Ok(Relaying { routing, sending, listen: settings.listen.clone(), notes, files: Vec::new() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::relay::DestinationTable;
+    use crate::model::relay::{DestinationEntry, DestinationTable};
 
     #[test]
     fn a_destination_may_have_settings_of_its_own() {
         let mut settings = Settings::default();
         let table = DestinationTable {
-            address: "b:2".to_owned(),
-            when_behind: None,
+            address: Some("b:2".to_owned()),
             mark_points: Some(7),
-            catch_up_points_per_second: None,
+            ..DestinationTable::default()
         };
         settings.relay.destinations =
-            vec![DestinationEntry::Address("a:1".to_owned()), DestinationEntry::Table(table)];
+            vec![DestinationEntry::Address("a:1".to_owned()), DestinationEntry::Table(Box::new(table))];
         let relaying = read(&settings).unwrap();
         let marks: Vec<u64> = relaying.sending.iter().map(|sending| sending.mark_points).collect();
         assert_eq!(marks, [Sending::default().mark_points, 7]);

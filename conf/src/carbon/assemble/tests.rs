@@ -204,7 +204,7 @@ fn what_is_refused_names_file_and_line() {
     check(relay, "RELAY_METHOD = fast-aggregated-hashing\n", "", "aggregation-rules.conf, line 1: `junk`");
     check(Program::Aggregator, "", "", "aggregation-rules.conf, line 1: `junk`");
     check(relay, "[relay:a]\nDESTINATIONS = h:1,\n", "", "line 4: `h:1, `: DESTINATIONS: ``: the port");
-    check(relay, "[relay:a]\nDESTINATIONS = :1\n", "", "the host is missing");
+    check(relay, "[relay:a]\nDESTINATIONS = :1\n", "", "the host is empty");
     let twice = "[relay:a]\nRELAY_METHOD = fast-hashing\nDESTINATIONS = h:1,h:2\n";
     check(relay, twice, "", "equal host and instance");
     check(relay, "DESTINATION_PROTOCOL = udp\n", "", "pickle, line and protobuf");
