@@ -5,10 +5,10 @@ use crate::crelay::compile::{Socket, StatisticsTarget};
 use crate::model::Settings;
 use crate::model::listen::{self, Listen};
 use crate::model::relay::{CarbonProgram, Files, Sending};
+use crate::note::Note;
 use crate::routing::native::{self, Native};
 use crate::routing::{Packing, Routing, Then};
 use crate::{crelay, relay_ng};
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -25,24 +25,6 @@ pub struct Relaying {
     pub notes: Vec<Note>,
     /// Every file that was read besides the settings, to be looked at for changes.
     pub files: Vec<PathBuf>,
-}
-
-/// Something in a relay's file that is read and not done as it is written, or is odd; and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// File and line, or the key.
-    pub place: String,
-    /// What is so.
-    pub message: String,
-    /// What to do; empty: nothing.
-    pub advice: String,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
-        if self.advice.is_empty() { Ok(()) } else { write!(f, "; {}", self.advice) }
-    }
 }
 
 /// What is written cannot be used.
@@ -130,23 +112,19 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     listen.timestamp_resolution_seconds = theirs.timestamp_resolution_seconds;
     let usual = Sending {
         when_behind: sending.when_behind,
-        mark_points: sending.mark_points,
+        // What a settings file can hold.
+        mark_points: sending.mark_points.min(i64::MAX as u64),
         points_per_frame: sending.points_per_frame,
         ..settings.relay.sending.clone()
     };
     let mut routing = read.routing;
     routing.own = Then::From(read.relay_step);
     let sending = vec![usual; routing.destinations.len()];
-    let note = |note: carbon::Note| {
-        let line = note.line.map_or_else(String::new, |line| format!(", line {line}"));
-        let place = format!("{}{line}: {}", note.file.display(), note.key);
-        Note { place, message: note.message, advice: note.advice }
-    };
     Ok(Relaying {
         routing,
         sending,
         listen,
-        notes: read.notes.into_iter().map(note).collect(),
+        notes: read.notes,
         files: read.files,
     })
 }
@@ -196,16 +174,11 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         StatisticsTarget::Clusters { .. } | StatisticsTarget::Rules => Then::FromTop,
     };
     let sending = vec![settings.relay.sending.clone(); routing.destinations.len()];
-    let note = |note: crelay::compile::Note| Note {
-        place: format!("{}, line {}", note.file.display(), note.line),
-        message: note.text,
-        advice: String::new(),
-    };
     Ok(Relaying {
         routing,
         sending,
         listen,
-        notes: read.notes.into_iter().map(note).collect(),
+        notes: read.notes,
         files: read.files,
     })
 }
@@ -219,13 +192,7 @@ fn of_relay_ng(settings: &Settings) -> Result<Relaying, Error> {
     listen.plaintext_udp = read.plaintext.into_iter().collect();
     listen.pickle_tcp = read.pickle.into_iter().collect();
     let sending = vec![settings.relay.sending.clone(); read.routing.destinations.len()];
-    let note = |note: relay_ng::Note| Note {
-        place: format!("{}, line {}: {}", path.display(), note.line, note.key),
-        message: note.message,
-        advice: note.advice,
-    };
-    let notes = read.notes.into_iter().map(note).collect();
-    Ok(Relaying { routing: read.routing, sending, listen, notes, files: vec![path.clone()] })
+    Ok(Relaying { routing: read.routing, sending, listen, notes: read.notes, files: vec![path.clone()] })
 }
 
 /// The `[relay]` section.

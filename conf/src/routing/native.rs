@@ -14,9 +14,10 @@ pub mod words;
 
 use super::{Matcher, Names, Route, Routing, Statement, Target, Then};
 use crate::crelay::template;
+use crate::model::relay::cluster::ClusterTable;
 use crate::model::relay::{NamesWord, Relay, Sending};
 use crate::nearest;
-use crate::relaying::Note;
+use crate::note::Note;
 use crate::routing::template::Template;
 use std::collections::HashMap;
 use std::fmt;
@@ -239,10 +240,10 @@ impl Compiler<'_> {
     fn unused(&self) -> Vec<Note> {
         let clusters = self.relay.cluster.iter().enumerate();
         let unused = clusters.filter(|(index, _)| !self.used.contains(index));
-        let note = |(index, cluster): (usize, &crate::model::relay::cluster::ClusterTable)| Note {
-            place: At::new("relay.cluster", index, Some(&cluster.name), cluster.line).0,
-            message: "no rule sends anything to it".to_owned(),
-            advice: format!("name it in a rule: send_to = \"{}\"", cluster.name),
+        let note = |(index, cluster): (usize, &ClusterTable)| {
+            let at = At::new("relay.cluster", index, Some(&cluster.name), cluster.line);
+            let advice = format!("name it in a rule: send_to = \"{}\"", cluster.name);
+            Note::new(None, &at.0, "no rule sends anything to it").advise(advice)
         };
         unused.map(note).collect()
     }

@@ -204,7 +204,7 @@ fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
         );
     }
     for note in &relaying.notes {
-        report.warning(&note.place, note.message.as_str(), note.advice.as_str());
+        report.warning(&note.place(), note.message.as_str(), note.advice.as_str());
     }
     Some(relaying)
 }
