@@ -60,17 +60,14 @@ pub fn convert(relaying: &Relaying) -> Result<Converted, Error> {
     }
 }
 
-/// What is written of a routing reads the same.
-#[cfg(test)]
-#[track_caller]
-pub(crate) fn assert_same(routing: &Routing) {
-    let sending = vec![Sending::default(); routing.destinations.len()];
-    let listen = crate::model::listen::Listen::default();
-    let relaying =
-        Relaying { routing: routing.clone(), sending, listen, notes: Vec::new(), files: Vec::new() };
-    if let Err(error) = convert(&relaying) {
-        panic!("{error}\n{}", write::text(&relaying, &relay(&relaying), &[]));
-    }
+/// Writes settings with this routing, and the defaults of all else.
+///
+/// # Errors
+/// See [`Error`].
+pub fn of_routing(routing: &Routing) -> Result<Converted, Error> {
+    let Settings { listen, relay: Relay { sending, .. }, .. } = Settings::default();
+    let sending = vec![sending; routing.destinations.len()];
+    convert(&Relaying { routing: routing.clone(), sending, listen, notes: Vec::new(), files: Vec::new() })
 }
 
 /// In what a text relays otherwise.

@@ -13,7 +13,7 @@ fn relay_of(program: Program, files: &[(&str, &str)]) -> Result<CarbonRelay, Str
     }
     let read = read(&dir.path().join("carbon.conf"), program, "a", &Overrides::default());
     let read = read.map_err(|error| error.to_string())?;
-    crate::convert::assert_same(&read.routing);
+    crate::convert::of_routing(&read.routing).unwrap();
     Ok(read)
 }
 

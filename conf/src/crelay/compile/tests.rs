@@ -12,7 +12,7 @@ use std::path::Path;
 
 fn relay(text: &str) -> Relay {
     let relay = read_text(Path::new("r.conf"), text).unwrap_or_else(|error| panic!("{error}"));
-    crate::convert::assert_same(&relay.routing);
+    crate::convert::of_routing(&relay.routing).unwrap();
     relay
 }
 
