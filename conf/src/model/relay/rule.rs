@@ -77,10 +77,10 @@ impl Names {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Patterns {
+    /// A list. It comes first: a list of texts would do for the fields of a table.
+    Many(Vec<PatternEntry>),
     /// One.
     One(PatternEntry),
-    /// A list.
-    Many(Vec<PatternEntry>),
 }
 
 impl Patterns {

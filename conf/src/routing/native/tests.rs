@@ -127,7 +127,7 @@ fn rules_are_walked_from_top_to_bottom() {
         match = ["*.tmp.**", { regex = '^CRON', dialect = "python_any_case" }]
         discard = "blacklisted"
         [[relay.rule]]
-        match_not = { prefix = "a" }
+        match_not = ["a.**", "a-", "ab.**"]
         discard = "not_whitelisted"
         [[relay.rule]]
         rewrite = { prefix = "ab.", and = [{ suffix = ".no", not = true }] }
