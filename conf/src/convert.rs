@@ -16,9 +16,7 @@ use crate::model::relay::{NamesWord, Relay, Sending};
 use crate::note::Note;
 use crate::relaying::{self, Relaying};
 use crate::routing::pattern::{Dialect, Pattern};
-use crate::routing::{
-    Matcher, Names, Route, Routing, RingKey, Share, Statement, Target, Then, native,
-};
+use crate::routing::{Matcher, Names, RingKey, Route, Routing, Share, Statement, Target, Then, native};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -39,7 +37,9 @@ pub enum Error {
     #[error("what was written cannot be read again: {0}; use the files as they are, and report this")]
     Refused(String),
     /// It relays otherwise.
-    #[error("what was written relays otherwise than the files ({0}); use the files as they are, and report this")]
+    #[error(
+        "what was written relays otherwise than the files ({0}); use the files as they are, and report this"
+    )]
     Differs(&'static str),
 }
 
@@ -119,8 +119,7 @@ fn fit(relaying: &mut Relaying, notes: &mut Vec<Note>) {
             nowhere(&mut aggregation.then);
         }
     }
-    let mut settings =
-        Settings { listen: relaying.listen.clone(), ..Settings::default() };
+    let mut settings = Settings { listen: relaying.listen.clone(), ..Settings::default() };
     if let Some(sending) = relaying.sending.first() {
         settings.relay.sending = sending.clone();
     }

@@ -7,8 +7,8 @@ mod judge;
 mod relay;
 mod table;
 
-pub use judge::{Fault, Step};
 pub(crate) use judge::found;
+pub use judge::{Fault, Step};
 
 use crate::model::Settings;
 use std::fmt;

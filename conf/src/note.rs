@@ -40,7 +40,11 @@ impl Note {
             file if line.is_empty() => file,
             file => format!("{file}:{line}"),
         };
-        [file.as_str(), self.key.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+        [file.as_str(), self.key.as_str()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(": ")
     }
 }
 

@@ -51,7 +51,9 @@ pub enum Error {
         second: &'static str,
     },
     /// A file of another relay, and destinations, clusters or rules in the settings.
-    #[error("{key} is set and {own} too: how points are relayed comes from that file alone; remove one of the two")]
+    #[error(
+        "{key} is set and {own} too: how points are relayed comes from that file alone; remove one of the two"
+    )]
     BothWays {
         /// The key of the file.
         key: &'static str,
@@ -120,13 +122,7 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     let mut routing = read.routing;
     routing.own = Then::From(read.relay_step);
     let sending = vec![usual; routing.destinations.len()];
-    Ok(Relaying {
-        routing,
-        sending,
-        listen,
-        notes: read.notes,
-        files: read.files,
-    })
+    Ok(Relaying { routing, sending, listen, notes: read.notes, files: read.files })
 }
 
 /// carbon-c-relay's file. What it listens on counts, if it says so.
@@ -174,13 +170,7 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         StatisticsTarget::Clusters { .. } | StatisticsTarget::Rules => Then::FromTop,
     };
     let sending = vec![settings.relay.sending.clone(); routing.destinations.len()];
-    Ok(Relaying {
-        routing,
-        sending,
-        listen,
-        notes: read.notes,
-        files: read.files,
-    })
+    Ok(Relaying { routing, sending, listen, notes: read.notes, files: read.files })
 }
 
 /// carbon-relay-ng's file.

@@ -128,18 +128,6 @@ pub enum Protocol {
     Protobuf,
 }
 
-impl Protocol {
-    /// Its word.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Plaintext => "plaintext",
-            Self::Pickle => "pickle",
-            Self::Protobuf => "protobuf",
-        }
-    }
-}
-
 /// How points travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {

@@ -120,7 +120,12 @@ fn every_example_is_tested() {
     names.sort();
     assert_eq!(
         names,
-        ["between-carbon-relay-and-carbon-cache.toml", "one-more-destination.toml", "relay-only.toml", "rules.toml"]
+        [
+            "between-carbon-relay-and-carbon-cache.toml",
+            "one-more-destination.toml",
+            "relay-only.toml",
+            "rules.toml"
+        ]
     );
 }
 
@@ -136,7 +141,8 @@ fn what_the_page_of_rules_shows_works() {
     let shown = fenced(&page, "toml");
     assert!(shown.len() >= 5, "{}", shown.len());
     for text in shown {
-        let settings = load::text(text, Path::new("rules.md")).unwrap_or_else(|error| panic!("{error}")).settings;
+        let settings =
+            load::text(text, Path::new("rules.md")).unwrap_or_else(|error| panic!("{error}")).settings;
         relaying::read(&settings).unwrap_or_else(|error| panic!("{error}\n{text}"));
     }
 }

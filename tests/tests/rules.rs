@@ -19,7 +19,8 @@ fn skyline(arguments: &[&str], config: &Path) -> anyhow::Result<String> {
 }
 
 fn said(output: &Output) -> anyhow::Result<String> {
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     anyhow::ensure!(output.status.success(), "{:?}: {text}", output.status);
     Ok(text)
 }
@@ -46,7 +47,7 @@ fn rules_of_the_settings_are_followed_and_reloaded() -> anyhow::Result<()> {
     let rules = "[\
         { match = '*.tmp.**', discard = 'blackhole' }, \
         { rewrite = { prefix = 'old.' }, into = 'new.' }, \
-        { match = 'new.*.cpu', aggregate = [{ name = 'all.cpu', function = 'sum' }], every_seconds = 1 }, \
+        { match = 'new.*.cpu', aggregate = [{ name = 'all.cpu', function = 'sum' }], every_seconds = 1, keep_seconds = 60 }, \
         { match = ['all.**', { regex = '^new' }], send_to = 'west', stop = true }, \
         { send_to = 'east' }]";
     let setup = Setup::relay::<String>([]).with("relay.cluster", clusters).with("relay.rule", rules);

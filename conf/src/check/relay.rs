@@ -100,11 +100,7 @@ fn protocol(key: &'static str, text: &str, written: &Server, findings: &mut Find
         (2004 | 2014 | 2024, Protocol::Plaintext) => {
             let message =
                 format!("`{text}` is sent plain lines, and {} is a usual port for pickles", written.port);
-            findings.warning(
-                key,
-                message,
-                format!("write `{}:pickle` if it takes pickles", text.trim()),
-            );
+            findings.warning(key, message, format!("write `{}:pickle` if it takes pickles", text.trim()));
         }
         (2003 | 2013, Protocol::Pickle) => {
             let message =

@@ -26,12 +26,14 @@ impl Form<'_> {
         let is_in_order = order.iter().copied().eq(0..all.len());
         let listed = if is_in_order { Vec::new() } else { all.iter().map(entry).collect() };
         let mut known: HashSet<usize> = if is_in_order { HashSet::new() } else { (0..all.len()).collect() };
-        let clusters = self.routing.clusters.iter().map(|cluster| self.cluster(cluster, &mut known)).collect();
+        let clusters =
+            self.routing.clusters.iter().map(|cluster| self.cluster(cluster, &mut known)).collect();
         (listed, clusters)
     }
 
     fn cluster(&self, cluster: &Cluster, known: &mut HashSet<usize>) -> ClusterTable {
-        let members = cluster.members.iter().filter_map(|index| Some((*index, self.routing.destinations.get(*index)?)));
+        let members =
+            cluster.members.iter().filter_map(|index| Some((*index, self.routing.destinations.get(*index)?)));
         let members: Vec<(usize, &Destination)> = members.collect();
         let are_new = members.iter().all(|(index, _)| !known.contains(index));
         let is_single = |(index, destination): &(usize, &Destination)| {
@@ -116,12 +118,15 @@ fn together(cluster: &Cluster, members: &[(usize, &Destination)]) -> Option<(Clu
             Some((ClusterKind::Failover, servers(&one.endpoints)?))
         }
         (Share::AnyOf, all) => {
-            let firsts: Vec<Endpoint> = all.iter().filter_map(|(_, d)| d.endpoints.first().cloned()).collect();
+            let firsts: Vec<Endpoint> =
+                all.iter().filter_map(|(_, d)| d.endpoints.first().cloned()).collect();
             let servers = servers(&firsts)?;
             let is_so = all.len() == servers.len()
-                && all.iter().zip(servers.iter().zip(rotated(&servers))).all(|((_, d), (server, endpoints))| {
-                    d.endpoints == endpoints && d.label == format!("{}/{}", cluster.name, server.place())
-                });
+                && all.iter().zip(servers.iter().zip(rotated(&servers))).all(
+                    |((_, d), (server, endpoints))| {
+                        d.endpoints == endpoints && d.label == format!("{}/{}", cluster.name, server.place())
+                    },
+                );
             is_so.then_some((ClusterKind::AnyOf, servers))
         }
         _ => None,
@@ -131,9 +136,8 @@ fn together(cluster: &Cluster, members: &[(usize, &Destination)]) -> Option<(Clu
 /// A destination in the shortest form that says all of it.
 fn entry(destination: &Destination) -> DestinationEntry {
     let label = &destination.label;
-    let (first, others) = match destination.endpoints.split_first() {
-        Some((first, others)) => (first, others),
-        None => return DestinationEntry::Address(label.clone()),
+    let Some((first, others)) = destination.endpoints.split_first() else {
+        return DestinationEntry::Address(label.clone());
     };
     let mut table = match first {
         Endpoint::Server(server) if others.is_empty() && address::read(label).as_ref() == Ok(server) => {

@@ -33,7 +33,12 @@ fn carbon() {
                 PICKLE_RECEIVER_MAX_LENGTH = 1073741824\nMAX_QUEUE_SIZE = inf\nLINE_RECEIVER_PORT = 2013\nNONSENSE = 1\n";
     let rules = "[a]\npattern = ^a\ndestinations = h:2:pickle, h:1:a\ncontinue = yes\n\
                  [d]\ndefault = yes\ndestinations = h:1:a\n";
-    let files = [("carbon.conf", conf), ("relay-rules.conf", rules), ("blacklist.conf", "^tmp\n"), ("whitelist.conf", "a\nb\n")];
+    let files = [
+        ("carbon.conf", conf),
+        ("relay-rules.conf", rules),
+        ("blacklist.conf", "^tmp\n"),
+        ("whitelist.conf", "a\nb\n"),
+    ];
     let converted = converted(&files, |path| Files { carbon_conf: path, ..Files::default() });
     has(
         &converted,
@@ -50,7 +55,12 @@ fn carbon() {
             "mark_points = 9_223_372_036_854_775_807",
         ],
     );
-    assert!(converted.notes.iter().any(|note| note.to_string().contains("listen.max_frame_bytes: 1_073_741_824 is out")));
+    assert!(
+        converted
+            .notes
+            .iter()
+            .any(|note| note.to_string().contains("listen.max_frame_bytes: 1_073_741_824 is out"))
+    );
 }
 
 #[test]
@@ -61,7 +71,8 @@ fn a_carbon_aggregator() {
         ("aggregation-rules.conf", "<dc>.all (60) = p95 <dc>.*.<<x>>\n"),
         ("rewrite-rules.conf", "[pre]\n^a\\.(b|c)(\\d) = \\2\\g<1>0\\\\x\n[post]\n_x$ =\n"),
     ];
-    let named = |path| Files { carbon_conf: path, carbon_program: CarbonProgram::Aggregator, ..Files::default() };
+    let named =
+        |path| Files { carbon_conf: path, carbon_program: CarbonProgram::Aggregator, ..Files::default() };
     has(
         &converted(&files, named),
         &[
@@ -83,7 +94,10 @@ fn carbon_without_anything() {
     has(&converted(&[("carbon.conf", pools)], named), &["name = \"destinations (2)\"", "kind = \"lb\""]);
     let rings = "[relay]\nDESTINATIONS = h:1:a, g:1:a\nRELAY_METHOD = fast-aggregated-hashing\nDIVERSE_REPLICAS = no\n";
     let files = [("carbon.conf", rings), ("aggregation-rules.conf", "o.<x> 60 = sum i.<x>\n")];
-    has(&converted(&files, named), &["kind = \"fast-hashing\"", "hash_on = \"aggregates\"", "name = 'o.\\1'"]);
+    has(
+        &converted(&files, named),
+        &["kind = \"fast-hashing\"", "hash_on = \"aggregates\"", "name = 'o.\\1'"],
+    );
 }
 
 #[test]

@@ -5,7 +5,6 @@ use crate::model::Settings;
 use crate::model::relay::Relay;
 use crate::note::Note;
 use crate::relaying::Relaying;
-use std::fmt::Write as _;
 use toml::{Table, Value};
 
 /// Longest line before a list is written with an item a line, characters.
@@ -16,8 +15,7 @@ const SECTIONS: [&str; 3] = ["listen", "relay", "relay.sending"];
 
 /// The file: notes, sections, clusters, rules.
 pub(super) fn text(relaying: &Relaying, relay: &Relay, notes: &[Note]) -> String {
-    let settings =
-        Settings { listen: relaying.listen.clone(), relay: relay.clone(), ..Settings::default() };
+    let settings = Settings { listen: relaying.listen.clone(), relay: relay.clone(), ..Settings::default() };
     let mut out = String::new();
     for path in &relaying.files {
         comment(&mut out, &format!("Made of {}.", path.display()));
@@ -38,7 +36,7 @@ pub(super) fn text(relaying: &Relaying, relay: &Relay, notes: &[Note]) -> String
             .filter(|(key, value)| keys::default_of(key.path).as_ref() != Some(*value))
             .collect();
         if !changed.is_empty() {
-            let _ = write!(out, "\n[{section}]\n");
+            out.push_str(&format!("\n[{section}]\n"));
             for (key, value) in changed {
                 line(&mut out, key, value);
             }
@@ -47,7 +45,7 @@ pub(super) fn text(relaying: &Relaying, relay: &Relay, notes: &[Note]) -> String
     for (path, item) in [("relay.cluster", keys::of_a_cluster()), ("relay.rule", keys::of_a_rule())] {
         let tables = keys::value_of(&table, path).and_then(Value::as_array);
         for table in tables.into_iter().flatten().filter_map(Value::as_table) {
-            let _ = write!(out, "\n[[{path}]]\n");
+            out.push_str(&format!("\n[[{path}]]\n"));
             for (key, value) in members(item, table) {
                 // The usual kind of a cluster.
                 if (key.parts().1, value.as_str()) != ("kind", Some("forward")) {
@@ -74,14 +72,14 @@ fn line(out: &mut String, key: &Key, value: &Value) {
     let whole = literal(key.kind, value);
     match value {
         Value::Array(items) if name.len() + whole.chars().count() > WIDTH => {
-            let _ = write!(out, "{name} = [\n");
+            out.push_str(&format!("{name} = [\n"));
             for item in items {
-                let _ = write!(out, "  {},\n", literal(key.kind, item));
+                out.push_str(&format!("  {},\n", literal(key.kind, item)));
             }
             out.push_str("]\n");
         }
         _ => {
-            let _ = write!(out, "{name} = {whole}\n");
+            out.push_str(&format!("{name} = {whole}\n"));
         }
     }
 }
@@ -106,7 +104,7 @@ fn literal(kind: Kind, value: &Value) -> String {
 /// Comment lines; what cannot stand in a comment is left out.
 fn comment(out: &mut String, text: &str) {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let _ = write!(out, "{}\n", format!("# {text}").trim_end());
+    out.push_str(&format!("{}\n", format!("# {text}").trim_end()));
 }
 
 /// Brings numbers into the range that the settings take.
@@ -126,7 +124,8 @@ pub(super) fn into_range(settings: &mut Settings, notes: &mut Vec<Note>) {
             (Kind::Number(least, most), Value::Float(n)) => Value::Float(n.clamp(least, most)),
             _ => continue,
         };
-        let message = format!("{} is out of its range here: it is {}", keys::literal(&value), keys::literal(&fitting));
+        let message =
+            format!("{} is out of its range here: it is {}", keys::literal(&value), keys::literal(&fitting));
         notes.push(Note::new(None, key.path, message));
         set(&mut table, key.path, fitting);
         changed = true;

@@ -10,7 +10,12 @@ const LONG: u64 = u32::MAX as u64;
 pub(super) static DESTINATION: Item = Item {
     what: "a destination",
     keys: &[
-        key("relay.destinations.name", Text, "", "What clusters call it. Default: its address as it is written, or the path of its file."),
+        key(
+            "relay.destinations.name",
+            Text,
+            "",
+            "What clusters call it. Default: its address as it is written, or the path of its file.",
+        ),
         key("relay.destinations.address", Text, "", "A server: host:port[:instance][:protocol]."),
         key(
             "relay.destinations.file",
@@ -60,7 +65,12 @@ pub(super) static DESTINATION: Item = Item {
             "",
             "In place of relay.sending.when_behind.",
         ),
-        key("relay.destinations.mark_points", Whole(1, MOST), "points", "In place of relay.sending.mark_points."),
+        key(
+            "relay.destinations.mark_points",
+            Whole(1, MOST),
+            "points",
+            "In place of relay.sending.mark_points.",
+        ),
         key(
             "relay.destinations.catch_up_points_per_second",
             Whole(0, MOST),
@@ -123,9 +133,24 @@ pub(super) static CLUSTER: Item = Item {
             "",
             "How its destinations share points. forward (default) = each gets all; lb = one each, in turn; any_of = one each by a hash of the name, and the others stand in for one that cannot be reached; failover = the first that can be reached gets all. The others are rings of hashes: those of carbon-c-relay (carbon_ch, fnv1a_ch, jump_fnv1a_ch), of carbon (consistent-hashing, fast-hashing) and of carbon-relay-ng (ng-...).",
         ),
-        key("relay.cluster.destinations", List(&DESTINATION), "", "Its destinations: each as in relay.destinations, or the name of one that is defined there or in a cluster above."),
-        key("relay.cluster.replication_factor", Whole(1, 1_000), "destinations", "How many destinations a metric goes to, with a ring. Default: 1."),
-        key("relay.cluster.diverse_replicas", Switch, "", "Whether these must be on different hosts. Default: false."),
+        key(
+            "relay.cluster.destinations",
+            List(&DESTINATION),
+            "",
+            "Its destinations: each as in relay.destinations, or the name of one that is defined there or in a cluster above.",
+        ),
+        key(
+            "relay.cluster.replication_factor",
+            Whole(1, 1_000),
+            "destinations",
+            "How many destinations a metric goes to, with a ring. Default: 1.",
+        ),
+        key(
+            "relay.cluster.diverse_replicas",
+            Switch,
+            "",
+            "Whether these must be on different hosts. Default: false.",
+        ),
         key(
             "relay.cluster.hash",
             Choice(&["md5", "fnv1a", "mmh3"]),
@@ -156,7 +181,10 @@ pub(super) static CLUSTER: Item = Item {
     missing: |table| {
         let needs = [
             ("name", "the `name` is missing, for example `name = \"carbon\"`"),
-            ("destinations", "the `destinations` are missing, for example `destinations = [\"10.0.0.1:2003\"]`"),
+            (
+                "destinations",
+                "the `destinations` are missing, for example `destinations = [\"10.0.0.1:2003\"]`",
+            ),
         ];
         needs.iter().find(|(name, _)| !table.contains_key(*name)).map(|(_, message)| *message)
     },
@@ -180,9 +208,24 @@ pub(super) static RULE: Item = Item {
     what: "a rule",
     keys: &[
         key("relay.rule.name", Text, "", "What others call it: own_metrics_at, outputs_at, messages."),
-        key("relay.rule.match", OneOrList(&PATTERN), "", "Names that it is about: a pattern, or a list of which one must match. Default: all names."),
-        key("relay.rule.match_not", OneOrList(&PATTERN), "", "In place of match: it is about all names that none of these match."),
-        key("relay.rule.without_tags", Switch, "", "Whether tags are left out of what is matched (with rewrite: of what is searched, and kept). Default: false."),
+        key(
+            "relay.rule.match",
+            OneOrList(&PATTERN),
+            "",
+            "Names that it is about: a pattern, or a list of which one must match. Default: all names.",
+        ),
+        key(
+            "relay.rule.match_not",
+            OneOrList(&PATTERN),
+            "",
+            "In place of match: it is about all names that none of these match.",
+        ),
+        key(
+            "relay.rule.without_tags",
+            Switch,
+            "",
+            "Whether tags are left out of what is matched (with rewrite: of what is searched, and kept). Default: false.",
+        ),
         key("relay.rule.send_to", Names, "", "Clusters that points go to, a name or a list."),
         key(
             "relay.rule.discard",
@@ -191,19 +234,79 @@ pub(super) static RULE: Item = Item {
             "In place of send_to: points are refused here, and counted by this reason.",
         ),
         key("relay.rule.hash_key", Text, "", "A template of what rings hash instead of the name."),
-        key("relay.rule.validate", One(&PATTERN), "", "What the text `value timestamp` of a point must look like; others are not sent by this rule, or, with no send_to, dropped."),
-        key("relay.rule.validate_log", Switch, "", "Whether points that fail validate are told in the log. Default: false."),
-        key("relay.rule.rewrite", One(&PATTERN), "", "The rule renames: what is replaced, in all names that have it."),
+        key(
+            "relay.rule.validate",
+            One(&PATTERN),
+            "",
+            "What the text `value timestamp` of a point must look like; others are not sent by this rule, or, with no send_to, dropped.",
+        ),
+        key(
+            "relay.rule.validate_log",
+            Switch,
+            "",
+            "Whether points that fail validate are told in the log. Default: false.",
+        ),
+        key(
+            "relay.rule.rewrite",
+            One(&PATTERN),
+            "",
+            "The rule renames: what is replaced, in all names that have it.",
+        ),
         key("relay.rule.into", Text, "", "A template of what takes its place."),
-        key("relay.rule.every_match", Switch, "", "Whether every match in a name is replaced, or the first alone. Default: true."),
-        key("relay.rule.aggregate", List(&OUTPUT), "", "The rule aggregates: series that are made of the names that it is about."),
-        key("relay.rule.every_seconds", Whole(1, LONG), "seconds", "Length of a bucket of aggregate, which begins at a multiple of it by the points' own time."),
-        key("relay.rule.after_seconds", Whole(0, LONG), "seconds", "When a bucket is first computed, counted from its begin. Default: every_seconds."),
-        key("relay.rule.keep_seconds", Whole(0, LONG), "seconds", "How long a bucket takes late points and is computed again, counted from its begin. Default: after_seconds and every_seconds together."),
-        key("relay.rule.stamp", Choice(&["start", "middle", "end"]), "", "Which moment of a bucket its point bears. Default: start."),
-        key("relay.rule.outputs_at", Text, "", "Where aggregates go on: below = at the next rule (default), top = before the first, nowhere, or the name of a rule."),
-        key("relay.rule.outputs_to", Names, "", "Clusters that aggregates go to, past all rules, in place of outputs_at."),
-        key("relay.rule.stop", Switch, "", "Whether the rules below are not looked at for names that this one is about. Default: false; a rule that discards always stops."),
+        key(
+            "relay.rule.every_match",
+            Switch,
+            "",
+            "Whether every match in a name is replaced, or the first alone. Default: true.",
+        ),
+        key(
+            "relay.rule.aggregate",
+            List(&OUTPUT),
+            "",
+            "The rule aggregates: series that are made of the names that it is about.",
+        ),
+        key(
+            "relay.rule.every_seconds",
+            Whole(1, LONG),
+            "seconds",
+            "Length of a bucket of aggregate, which begins at a multiple of it by the points' own time.",
+        ),
+        key(
+            "relay.rule.after_seconds",
+            Whole(0, LONG),
+            "seconds",
+            "When a bucket is first computed, counted from its begin. Default: every_seconds.",
+        ),
+        key(
+            "relay.rule.keep_seconds",
+            Whole(0, LONG),
+            "seconds",
+            "How long a bucket takes late points and is computed again, counted from its begin. Default: after_seconds and every_seconds together.",
+        ),
+        key(
+            "relay.rule.stamp",
+            Choice(&["start", "middle", "end"]),
+            "",
+            "Which moment of a bucket its point bears. Default: start.",
+        ),
+        key(
+            "relay.rule.outputs_at",
+            Text,
+            "",
+            "Where aggregates go on: below = at the next rule (default), top = before the first, nowhere, or the name of a rule.",
+        ),
+        key(
+            "relay.rule.outputs_to",
+            Names,
+            "",
+            "Clusters that aggregates go to, past all rules, in place of outputs_at.",
+        ),
+        key(
+            "relay.rule.stop",
+            Switch,
+            "",
+            "Whether the rules below are not looked at for names that this one is about. Default: false; a rule that discards always stops.",
+        ),
     ],
     or_text: false,
     example: "{ match = \"servers.**\", send_to = \"carbon\" }",
@@ -218,14 +321,26 @@ static OUTPUT: Item = Item {
     what: "an aggregate",
     keys: &[
         key("relay.rule.aggregate.name", Text, "", "A template of its name."),
-        key("relay.rule.aggregate.function", Text, "", "How it is computed: sum, count, min, max, average, last, median, variance, stddev, spread (largest minus smallest), rate (change a second), quantile0.95 (interpolated, as carbon does), percentile95 (nearest rank, as carbon-c-relay does)."),
-        key("relay.rule.aggregate.whole_name", Switch, "", "Whether name is the whole name (default), or takes the place of what the pattern matched."),
+        key(
+            "relay.rule.aggregate.function",
+            Text,
+            "",
+            "How it is computed: sum, count, min, max, average, last, median, variance, stddev, spread (largest minus smallest), rate (change a second), quantile0.95 (interpolated, as carbon does), percentile95 (nearest rank, as carbon-c-relay does).",
+        ),
+        key(
+            "relay.rule.aggregate.whole_name",
+            Switch,
+            "",
+            "Whether name is the whole name (default), or takes the place of what the pattern matched.",
+        ),
     ],
     or_text: false,
     example: "{ name = 'all.\\1', function = \"sum\" }",
     missing: |table| {
         let both = table.contains_key("name") && table.contains_key("function");
-        (!both).then_some("`name` and `function` are both needed, for example `name = 'all.\\1', function = \"sum\"`")
+        (!both).then_some(
+            "`name` and `function` are both needed, for example `name = 'all.\\1', function = \"sum\"`",
+        )
     },
 };
 

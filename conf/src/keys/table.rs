@@ -2,9 +2,7 @@
 
 use super::relay::{CLUSTER, DESTINATION, RULE};
 use super::{Item, Key, Kind, Section};
-use Kind::{
-    Address, Addresses, Choice, List, Number, Path, Paths, Switch, Text, Texts, Whole,
-};
+use Kind::{Address, Addresses, Choice, List, Number, Path, Paths, Switch, Text, Texts, Whole};
 
 /// The largest number that TOML can write.
 pub(super) const MOST: u64 = i64::MAX as u64;
@@ -475,8 +473,7 @@ static TLS: Item = Item {
     or_text: false,
     example: "{ certificate = \"/etc/skyline/node.pem\" }",
     missing: |table| {
-        let message =
-            "the `certificate` is missing, for example `certificate = \"/etc/skyline/node.pem\"`";
+        let message = "the `certificate` is missing, for example `certificate = \"/etc/skyline/node.pem\"`";
         (!table.contains_key("certificate")).then_some(message)
     },
 };

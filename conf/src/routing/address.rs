@@ -64,6 +64,18 @@ impl fmt::Display for Server {
     }
 }
 
+impl Protocol {
+    /// Its word.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Pickle => "pickle",
+            Self::Protobuf => "protobuf",
+        }
+    }
+}
+
 fn protocol(word: &str) -> Option<Protocol> {
     match word {
         "plaintext" | "line" => Some(Protocol::Plaintext),

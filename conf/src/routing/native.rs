@@ -105,7 +105,8 @@ pub fn read(relay: &Relay) -> Result<Native, Error> {
     }
     compiler.rule_names();
     if relay.rule.is_empty() {
-        let to = Target::Clusters(compiler.all().into_iter().collect());
+        let all = compiler.targets(&At("relay".to_owned()), &[ALL.to_owned()]);
+        let to = Target::Clusters(all);
         let route = Route { when: Matcher::everything(), validate: None, key: None, to, stop: true };
         compiler.routing.statements.push(Statement::Route(route));
     }
@@ -236,7 +237,7 @@ impl Compiler<'_> {
         };
     }
 
-    /// Clusters that nothing sends to.
+    /// Clusters that nothing sends to, and destinations of the list that no cluster has.
     fn unused(&self) -> Vec<Note> {
         let clusters = self.relay.cluster.iter().enumerate();
         let unused = clusters.filter(|(index, _)| !self.used.contains(index));
@@ -245,6 +246,15 @@ impl Compiler<'_> {
             let advice = format!("name it in a rule: send_to = \"{}\"", cluster.name);
             Note::new(None, &at.0, "no rule sends anything to it").advise(advice)
         };
-        unused.map(note).collect()
+        let has = |index: &usize| self.routing.clusters.iter().any(|cluster| cluster.members.contains(index));
+        let listed = 0..self.relay.destinations.len();
+        let idle =
+            listed.filter(|index| !has(index)).filter_map(|index| self.routing.destinations.get(index));
+        let idle = idle.map(|destination| {
+            let message = format!("nothing is sent to `{}`: no cluster has it", destination.label);
+            Note::new(None, "relay.destinations", message)
+                .advise(format!("name it in a cluster, or all of them in a rule: send_to = \"{ALL}\""))
+        });
+        unused.map(note).chain(idle).collect()
     }
 }

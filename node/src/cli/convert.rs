@@ -60,7 +60,8 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 fn told(relaying: &Relaying, converted: &Converted, output: Option<&Path>) -> String {
     let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let routing = &relaying.routing;
-    let mut lines: Vec<String> = relaying.files.iter().map(|path| format!("read {}", path.display())).collect();
+    let mut lines: Vec<String> =
+        relaying.files.iter().map(|path| format!("read {}", path.display())).collect();
     lines.push(format!(
         "{}, {}, {}; read again, the settings relay in the same way",
         counted(routing.destinations.len(), "destination"),

@@ -6,7 +6,8 @@ use crate::crelay::syntax::{
     At, Cluster, Codec, Hash, Host, HostTls, Kind, Members, Protocol as Proto, Sharing,
 };
 use crate::routing::{
-    self, Destination, Endpoint, Packing, Protocol, Ring, RingKey, RingKind, Server, Share, Tls, Transport, rotated,
+    self, Destination, Endpoint, Packing, Protocol, Ring, RingKey, RingKind, Server, Share, Tls, Transport,
+    rotated,
 };
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;

@@ -17,7 +17,10 @@ impl Compiler<'_> {
         if table.name.is_empty() {
             self.fault(at, "its `name` is empty: rules need one");
         } else if self.clusters.contains_key(&table.name) {
-            self.fault(at, format!("a cluster `{}` is defined above: give this one another name", table.name));
+            self.fault(
+                at,
+                format!("a cluster `{}` is defined above: give this one another name", table.name),
+            );
         }
         if table.destinations.is_empty() {
             self.fault(at, "it has no destinations");

@@ -192,10 +192,10 @@ fn server(text: &str, table: &DestinationTable) -> Result<Server, String> {
         None => address::read(text),
     };
     let server = read.map_err(|what| format!("{what}; {FORM}"))?;
-    let tls = table.tls.as_ref().map(|tls| Tls {
-        ca: tls.ca.clone(),
-        identity: tls.certificate.clone().zip(tls.key.clone()),
-    });
+    let tls = table
+        .tls
+        .as_ref()
+        .map(|tls| Tls { ca: tls.ca.clone(), identity: tls.certificate.clone().zip(tls.key.clone()) });
     let transport = table.transport.unwrap_or_default().into();
     let packing = table.packing.unwrap_or_default();
     let is_packed = packing != crate::model::listen::Packing::Plain;

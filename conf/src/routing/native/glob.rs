@@ -8,7 +8,9 @@
 /// What is wrong, in a few words.
 pub fn expression(glob: &str) -> Result<String, &'static str> {
     if glob.starts_with('^') || glob.ends_with('$') || glob.contains(['\\', '|', '(', ')']) {
-        return Err("this is a glob and looks like an expression: write { regex = '...' }, or { exact = '...' }");
+        return Err(
+            "this is a glob and looks like an expression: write { regex = '...' }, or { exact = '...' }",
+        );
     }
     if glob.ends_with('.') {
         return Err("no name ends with a dot: write { prefix = '...' }, or add `**`");

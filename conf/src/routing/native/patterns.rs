@@ -13,7 +13,10 @@ impl Compiler<'_> {
     /// A pattern that stands by itself.
     pub(super) fn pattern(&mut self, at: &At, entry: &PatternEntry) -> Option<Pattern> {
         if matches!(entry, PatternEntry::Table(table) if table.not.is_some()) {
-            self.fault(at, "`not` has a meaning within `and` only: write match_not, or and = [{ ..., not = true }]");
+            self.fault(
+                at,
+                "`not` has a meaning within `and` only: write match_not, or and = [{ ..., not = true }]",
+            );
             return None;
         }
         self.any_pattern(at, entry)
@@ -21,9 +24,7 @@ impl Compiler<'_> {
 
     fn any_pattern(&mut self, at: &At, entry: &PatternEntry) -> Option<Pattern> {
         let table = match entry {
-            PatternEntry::Glob(text) => {
-                &PatternTable { glob: Some(text.clone()), ..PatternTable::default() }
-            }
+            PatternEntry::Glob(text) => &PatternTable { glob: Some(text.clone()), ..PatternTable::default() },
             PatternEntry::Table(table) => table.as_ref(),
         };
         if table.dialect.is_some() && table.regex.is_none() {
@@ -60,9 +61,7 @@ impl Compiler<'_> {
             (None, Some(glob), _) => {
                 (glob::expression(glob).map_err(|why| format!("`{glob}`: {why}"))?, Dialect::Go)
             }
-            (None, None, Some(regex)) => {
-                (regex.clone(), table.dialect.unwrap_or(self.relay.dialect).into())
-            }
+            (None, None, Some(regex)) => (regex.clone(), table.dialect.unwrap_or(self.relay.dialect).into()),
             (None, None, None) => return Err("the pattern is missing".to_owned()),
         };
         Pattern::new(&text, dialect).map_err(|bad| bad.to_string())

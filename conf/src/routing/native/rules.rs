@@ -86,7 +86,9 @@ impl Compiler<'_> {
         for (key, is_there, kinds) in keys {
             if is_there && !kinds.contains(&kind) {
                 let advice = match (key, kind) {
-                    ("match" | "match_not", Rewrite) => "write the condition as `and` in the pattern of rewrite",
+                    ("match" | "match_not", Rewrite) => {
+                        "write the condition as `and` in the pattern of rewrite"
+                    }
                     ("match_not", Aggregate) => "write match = { glob = \"*\", and = [{ ..., not = true }] }",
                     _ => "write two rules, or remove it",
                 };
@@ -132,7 +134,10 @@ impl Compiler<'_> {
         let key = rule.hash_key.as_deref().map(|text| {
             let at = at.key("hash_key");
             if when.negated {
-                self.fault(&at, "there is no pattern that a name matched, with match_not: remove one of the two");
+                self.fault(
+                    &at,
+                    "there is no pattern that a name matched, with match_not: remove one of the two",
+                );
             }
             self.template(&at, text, groups(&when))
         });
@@ -149,7 +154,10 @@ impl Compiler<'_> {
     fn rewrite(&mut self, at: &At, rule: &RuleTable) -> Option<Rewrite> {
         let from = self.pattern(&at.key("rewrite"), rule.rewrite.as_ref()?)?;
         let Some(into) = rule.into.as_deref() else {
-            self.fault(at, "`into` is missing: what takes the place of what is found, for example into = 'a.\\1'");
+            self.fault(
+                at,
+                "`into` is missing: what takes the place of what is found, for example into = 'a.\\1'",
+            );
             return None;
         };
         let to = self.template(&at.key("into"), into, from.groups());
@@ -174,13 +182,19 @@ impl Compiler<'_> {
             }
         }
         let every = rule.every_seconds.unwrap_or_else(|| {
-            self.fault(at, "`every_seconds` is missing: the length of a bucket, for example every_seconds = 60");
+            self.fault(
+                at,
+                "`every_seconds` is missing: the length of a bucket, for example every_seconds = 60",
+            );
             1
         });
         let after = rule.after_seconds.unwrap_or(every);
         let keep = rule.keep_seconds.unwrap_or_else(|| after.saturating_add(every));
         if keep < after {
-            self.fault(&at.key("keep_seconds"), format!("{keep} is less than after_seconds ({after}): make it larger"));
+            self.fault(
+                &at.key("keep_seconds"),
+                format!("{keep} is less than after_seconds ({after}): make it larger"),
+            );
         }
         let then = match (&rule.outputs_to, rule.outputs_at.as_deref()) {
             (Some(_), Some(_)) => {

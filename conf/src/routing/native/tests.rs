@@ -113,11 +113,29 @@ fn clusters_share_destinations() {
     let Share::Ring(ring) = &routing.clusters[1].share else { panic!("no ring") };
     assert_eq!((ring.kind, ring.replicas), (RingKind::RelayCarbon, 2));
     assert_eq!([&routing.clusters[2].share, &routing.clusters[4].share], [&Share::AnyOf, &Share::InTurn]);
-    let [Endpoint::Server(last), ..] = routing.destinations[8].endpoints.as_slice() else { panic!("no server") };
+    let [Endpoint::Server(last), ..] = routing.destinations[8].endpoints.as_slice() else {
+        panic!("no server")
+    };
     assert_eq!(last.instance.as_deref(), Some("pickle"));
     // None of the clusters is sent to: the implicit rule is about relay.destinations.
     assert_eq!(native.notes.len(), 5);
     assert!(native.notes[0].to_string().contains("relay.cluster `all` (line 4): no rule sends anything"));
+}
+
+#[test]
+fn what_nothing_is_sent_to_is_told() {
+    let notes = |text: &str| -> Vec<String> {
+        compiled(text).unwrap().notes.iter().map(ToString::to_string).collect()
+    };
+    let list = "[relay]\ndestinations = ['h:1']\n";
+    let rule = "[[relay.rule]]\nsend_to = 'c'\n[[relay.cluster]]\nname = 'c'\n";
+    let told = notes(&format!("{list}{rule}destinations = ['g:1']"));
+    assert!(matches!(told.as_slice(), [one] if one.contains("nothing is sent to `h:1`")), "{told:?}");
+    assert_eq!(notes(&format!("{list}{rule}destinations = ['g:1', 'h:1']")), Vec::<String>::new());
+    assert_eq!(notes(list), Vec::<String>::new());
+    let all =
+        format!("{list}[[relay.cluster]]\nname = 'destinations'\nkind = 'lb'\ndestinations = ['h:1', 'g:1']");
+    assert_eq!(notes(&all), Vec::<String>::new());
 }
 
 #[test]
@@ -216,7 +234,10 @@ fn all_that_is_wrong_is_told_with_its_place() {
 #[test]
 fn rules_that_are_refused() {
     let check = |rule: &str, expected: &str| {
-        refused(&format!("[[relay.rule]]\n{rule}\n[[relay.cluster]]\nname = 'c'\ndestinations = ['h:1']"), &[expected]);
+        refused(
+            &format!("[[relay.rule]]\n{rule}\n[[relay.cluster]]\nname = 'c'\ndestinations = ['h:1']"),
+            &[expected],
+        );
     };
     check("match = 'a'", "it does nothing: give it `send_to`");
     check("send_too = 'c'", "did you mean `send_to`?");
@@ -225,10 +246,16 @@ fn rules_that_are_refused() {
     check("discard = 'blackhole'\nstop = false", "stop: what is discarded");
     check("send_to = 'c'\nmatch = 'a'\nmatch_not = 'b'", "both there");
     check("send_to = 'c'\nmatch = '^a'", "match: `^a`: this is a glob");
-    check("send_to = 'c'\nmatch = { regexp = 'a' }", "unknown key `relay.rule.match.regexp` at line 3, column 11");
+    check(
+        "send_to = 'c'\nmatch = { regexp = 'a' }",
+        "unknown key `relay.rule.match.regexp` at line 3, column 11",
+    );
     check("send_to = 'c'\nmatch = { prefix = 'a', suffix = 'b' }", "one of `exact`");
     check("send_to = 'c'\nmatch = { prefix = 'a', not = true }", "`not` has a meaning within `and` only");
-    check("send_to = 'c'\nmatch = { prefix = 'a', dialect = 'go' }", "`dialect` has a meaning with `regex` only");
+    check(
+        "send_to = 'c'\nmatch = { prefix = 'a', dialect = 'go' }",
+        "`dialect` has a meaning with `regex` only",
+    );
     check("send_to = 'c'\nmatch = { regex = '(?=a)', dialect = 'go' }", "look-around");
     check("send_to = 'c'\nmatch = [1]", "item 1 of the list is 1");
     check("send_to = 'c'\nhash_key = '\\1'", "names group 1, and the pattern has no groups");
@@ -242,7 +269,10 @@ fn rules_that_are_refused() {
     check("aggregate = [{ name = 'x' }]\nevery_seconds = 5", "`name` and `function` are both needed");
     check("aggregate = [{ name = 'x', function = 'sum' }]\nevery_seconds = 0", "from 1 to");
     check("aggregate = [{ name = 'x', function = 'sum' }]\nevery_seconds = 9\nkeep_seconds = 8", "less than");
-    check("aggregate = [{ name = 'x', function = 'sum' }]\nevery_seconds = 9\noutputs_at = 'y'", "no rule `y`");
+    check(
+        "aggregate = [{ name = 'x', function = 'sum' }]\nevery_seconds = 9\noutputs_at = 'y'",
+        "no rule `y`",
+    );
     check("stop = true\nname = 'top'", "`top` is a word for a place");
     check("stop = true\nname = 'a'\n[[relay.rule]]\nstop = true\nname = 'a'", "rule 1 has this name too");
     check("stop = true\nline = 5", "unknown key `relay.rule.line`");
@@ -250,7 +280,8 @@ fn rules_that_are_refused() {
 
 #[test]
 fn clusters_that_are_refused() {
-    let check = |cluster: &str, expected: &str| refused(&format!("[[relay.cluster]]\n{cluster}"), &[expected]);
+    let check =
+        |cluster: &str, expected: &str| refused(&format!("[[relay.cluster]]\n{cluster}"), &[expected]);
     let of = |keys: &str| format!("name = 'c'\n{keys}");
     check("destinations = ['h:1']", "the `name` is missing");
     check("name = 'c'", "the `destinations` are missing");
@@ -262,7 +293,10 @@ fn clusters_that_are_refused() {
     check(&of("kind = 'consistent-hashing'\ndestinations = ['h:1', 'h:2']"), "equal host and instance");
     check(&of("kind = 'fnv1a_ch'\nreplication_factor = 2\ndestinations = ['h:1']"), "more than it has");
     check(&of("replication_factor = 2\ndestinations = ['h:1']"), "a meaning with a ring only");
-    check(&of("kind = 'carbon_ch'\nhash = 'md5'\ndestinations = ['h:1']"), "a meaning with consistent-hashing");
+    check(
+        &of("kind = 'carbon_ch'\nhash = 'md5'\ndestinations = ['h:1']"),
+        "a meaning with consistent-hashing",
+    );
     check(&of("destinations = [{ name = 'x' }]"), "either `address` or `file`");
     check(&of("destinations = [{ address = 'h:1', tls = { key = '/k' } }]"), "go together");
     check(&of("destinations = [{ address = 'h:1', transport = 'udp', packing = 'gzip' }]"), "datagrams");

@@ -27,13 +27,7 @@ alike!(listen::Protocol, Protocol, Plaintext = Plaintext, Pickle = Pickle, Proto
 alike!(listen::Packing, Packing, Plain = Plain, Gzip = Gzip, Lz4 = Lz4);
 alike!(destination::Transport, Transport, Tcp = Tcp, Udp = Udp);
 alike!(DialectWord, Dialect, Python = Python, PythonAnyCase = PythonAnyCase, Posix = Posix, Go = Go);
-alike!(
-    Reason,
-    Discard,
-    Blackhole = Blackhole,
-    Blacklisted = Blacklisted,
-    NotWhitelisted = NotWhitelisted
-);
+alike!(Reason, Discard, Blackhole = Blackhole, Blacklisted = Blacklisted, NotWhitelisted = NotWhitelisted);
 alike!(StampWord, Stamp, Start = Start, Middle = Middle, End = End);
 
 /// Functions that are a word alone.
@@ -72,10 +66,9 @@ pub fn function(word: &str) -> Result<Function, String> {
     let words = || FUNCTIONS.iter().map(|(word, _)| *word).chain(["quantile0.95", "percentile95"]);
     Err(match nearest::word(word, words()) {
         Some(near) => format!("there is no function `{word}`; did you mean `{near}`?"),
-        None => format!(
-            "there is no function `{word}`; there are {}",
-            words().collect::<Vec<_>>().join(", ")
-        ),
+        None => {
+            format!("there is no function `{word}`; there are {}", words().collect::<Vec<_>>().join(", "))
+        }
     })
 }
 
@@ -99,7 +92,9 @@ mod tests {
     #[test]
     fn functions() {
         let all = FUNCTIONS.iter().map(|(_, function)| *function);
-        for known in all.chain([Function::Quantile(0.999), Function::Quantile(1.0), Function::NearestRank(95)]) {
+        for known in
+            all.chain([Function::Quantile(0.999), Function::Quantile(1.0), Function::NearestRank(95)])
+        {
             assert_eq!(function(&of_function(known)), Ok(known));
         }
         let refused = |word: &str, expected: &str| {
