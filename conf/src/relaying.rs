@@ -4,10 +4,11 @@ use crate::carbon::{self, assemble, keys::Program};
 use crate::crelay::compile::{Socket, StatisticsTarget};
 use crate::model::Settings;
 use crate::model::listen::{self, Listen};
-use crate::model::relay::{CarbonProgram, DestinationEntry, Files, Sending};
-use crate::routing::{Packing, Routing, Then, native};
+use crate::model::relay::{CarbonProgram, Files, Sending};
+use crate::note::Note;
+use crate::routing::native::{self, Native};
+use crate::routing::{Packing, Routing, Then};
 use crate::{crelay, relay_ng};
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -24,24 +25,6 @@ pub struct Relaying {
     pub notes: Vec<Note>,
     /// Every file that was read besides the settings, to be looked at for changes.
     pub files: Vec<PathBuf>,
-}
-
-/// Something in a relay's file that is read and not done as it is written, or is odd; and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// File and line, or the key.
-    pub place: String,
-    /// What is so.
-    pub message: String,
-    /// What to do; empty: nothing.
-    pub advice: String,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
-        if self.advice.is_empty() { Ok(()) } else { write!(f, "; {}", self.advice) }
-    }
 }
 
 /// What is written cannot be used.
@@ -67,13 +50,15 @@ pub enum Error {
         /// Another.
         second: &'static str,
     },
-    /// A file of another relay, and destinations in the settings.
+    /// A file of another relay, and destinations, clusters or rules in the settings.
     #[error(
-        "{key} is set and relay.destinations too: destinations come from that file alone; remove one of the two"
+        "{key} is set and {own} too: how points are relayed comes from that file alone; remove one of the two"
     )]
     BothWays {
         /// The key of the file.
         key: &'static str,
+        /// The other key.
+        own: &'static str,
     },
 }
 
@@ -90,12 +75,17 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
         ("relay.files.relay_ng_conf", relay_ng_conf),
     ];
     let mut named = named.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()).map(|(key, _)| key);
-    let Some(key) = named.next() else { return native(settings) };
+    let Some(key) = named.next() else { return of_section(settings) };
     if let Some(second) = named.next() {
         return Err(Error::TwoFiles { first: key, second });
     }
-    if !relay.destinations.is_empty() {
-        return Err(Error::BothWays { key });
+    let own = [
+        ("relay.destinations", relay.destinations.is_empty()),
+        ("relay.cluster", relay.cluster.is_empty()),
+        ("relay.rule", relay.rule.is_empty()),
+    ];
+    if let Some((own, _)) = own.into_iter().find(|(_, is_empty)| !is_empty) {
+        return Err(Error::BothWays { key, own });
     }
     match key {
         "relay.files.carbon_conf" => of_carbon(settings),
@@ -124,25 +114,15 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     listen.timestamp_resolution_seconds = theirs.timestamp_resolution_seconds;
     let usual = Sending {
         when_behind: sending.when_behind,
-        mark_points: sending.mark_points,
+        // What a settings file can hold.
+        mark_points: sending.mark_points.min(i64::MAX as u64),
         points_per_frame: sending.points_per_frame,
         ..settings.relay.sending.clone()
     };
     let mut routing = read.routing;
     routing.own = Then::From(read.relay_step);
     let sending = vec![usual; routing.destinations.len()];
-    let note = |note: carbon::Note| {
-        let line = note.line.map_or_else(String::new, |line| format!(", line {line}"));
-        let place = format!("{}{line}: {}", note.file.display(), note.key);
-        Note { place, message: note.message, advice: note.advice }
-    };
-    Ok(Relaying {
-        routing,
-        sending,
-        listen,
-        notes: read.notes.into_iter().map(note).collect(),
-        files: read.files,
-    })
+    Ok(Relaying { routing, sending, listen, notes: read.notes, files: read.files })
 }
 
 /// carbon-c-relay's file. What it listens on counts, if it says so.
@@ -159,11 +139,7 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         let is_plain = listener.packing == Packing::Plain && listener.tls.is_none();
         let any =
             |ip: Option<IpAddr>, port| SocketAddr::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port);
-        let packing = match listener.packing {
-            Packing::Plain => listen::Packing::Plain,
-            Packing::Gzip => listen::Packing::Gzip,
-            Packing::Lz4 => listen::Packing::Lz4,
-        };
+        let packing = listener.packing.into();
         let tls = listener.tls.map(|tls| listen::Tls {
             certificate: tls.pem.clone(),
             key: None,
@@ -194,18 +170,7 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         StatisticsTarget::Clusters { .. } | StatisticsTarget::Rules => Then::FromTop,
     };
     let sending = vec![settings.relay.sending.clone(); routing.destinations.len()];
-    let note = |note: crelay::compile::Note| Note {
-        place: format!("{}, line {}", note.file.display(), note.line),
-        message: note.text,
-        advice: String::new(),
-    };
-    Ok(Relaying {
-        routing,
-        sending,
-        listen,
-        notes: read.notes.into_iter().map(note).collect(),
-        files: read.files,
-    })
+    Ok(Relaying { routing, sending, listen, notes: read.notes, files: read.files })
 }
 
 /// carbon-relay-ng's file.
@@ -217,51 +182,30 @@ fn of_relay_ng(settings: &Settings) -> Result<Relaying, Error> {
     listen.plaintext_udp = read.plaintext.into_iter().collect();
     listen.pickle_tcp = read.pickle.into_iter().collect();
     let sending = vec![settings.relay.sending.clone(); read.routing.destinations.len()];
-    let note = |note: relay_ng::Note| Note {
-        place: format!("{}, line {}: {}", path.display(), note.line, note.key),
-        message: note.message,
-        advice: note.advice,
-    };
-    let notes = read.notes.into_iter().map(note).collect();
-    Ok(Relaying { routing: read.routing, sending, listen, notes, files: vec![path.clone()] })
+    Ok(Relaying { routing: read.routing, sending, listen, notes: read.notes, files: vec![path.clone()] })
 }
 
 /// The `[relay]` section.
-fn native(settings: &Settings) -> Result<Relaying, Error> {
-    let relay = &settings.relay;
-    let routing = native::routing(relay)?;
-    let sending = relay.destinations.iter().map(|entry| sending_of(entry, &relay.sending)).collect();
-    Ok(Relaying { routing, sending, listen: settings.listen.clone(), notes: Vec::new(), files: Vec::new() })
-}
-
-/// How points are sent to a destination of the settings.
-fn sending_of(entry: &DestinationEntry, usual: &Sending) -> Sending {
-    let mut sending = usual.clone();
-    if let DestinationEntry::Table(table) = entry {
-        sending.when_behind = table.when_behind.unwrap_or(sending.when_behind);
-        sending.mark_points = table.mark_points.unwrap_or(sending.mark_points);
-        sending.catch_up_points_per_second =
-            table.catch_up_points_per_second.unwrap_or(sending.catch_up_points_per_second);
-    }
-    sending
+fn of_section(settings: &Settings) -> Result<Relaying, Error> {
+    let Native { routing, sending, notes } = native::read(&settings.relay)?;
+    Ok(Relaying { routing, sending, listen: settings.listen.clone(), notes, files: Vec::new() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::relay::DestinationTable;
+    use crate::model::relay::{DestinationEntry, DestinationTable};
 
     #[test]
     fn a_destination_may_have_settings_of_its_own() {
         let mut settings = Settings::default();
         let table = DestinationTable {
-            address: "b:2".to_owned(),
-            when_behind: None,
+            address: Some("b:2".to_owned()),
             mark_points: Some(7),
-            catch_up_points_per_second: None,
+            ..DestinationTable::default()
         };
         settings.relay.destinations =
-            vec![DestinationEntry::Address("a:1".to_owned()), DestinationEntry::Table(table)];
+            vec![DestinationEntry::Address("a:1".to_owned()), DestinationEntry::Table(Box::new(table))];
         let relaying = read(&settings).unwrap();
         let marks: Vec<u64> = relaying.sending.iter().map(|sending| sending.mark_points).collect();
         assert_eq!(marks, [Sending::default().mark_points, 7]);

@@ -106,6 +106,17 @@ impl Server {
     }
 }
 
+/// Stand-ins of a server of an `any_of` cluster. If it and all of them are down, its points wait.
+const STAND_INS: usize = 32;
+
+/// For each server of an `any_of` cluster its endpoints: itself, then the others from the next one on (up to 32 of
+/// them), so that the load of one that is down does not always fall on the first.
+#[must_use]
+pub fn rotated(servers: &[Server]) -> Vec<Vec<Endpoint>> {
+    let endpoints = |i| servers.iter().cycle().skip(i).take(servers.len().min(STAND_INS + 1)).cloned();
+    (0..servers.len()).map(|i| endpoints(i).map(Endpoint::Server).collect()).collect()
+}
+
 /// What is sent to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {

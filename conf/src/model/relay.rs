@@ -1,5 +1,12 @@
 //! `[relay]`: where points are forwarded to.
 
+pub mod cluster;
+pub mod destination;
+pub mod rule;
+
+use cluster::ClusterTable;
+pub use destination::{DestinationEntry, DestinationTable};
+use rule::{DialectWord, RuleTable};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -15,12 +22,47 @@ pub struct Relay {
     pub diverse_replicas: bool,
     /// The destinations.
     pub destinations: Vec<DestinationEntry>,
+    /// How names are treated before the first rule.
+    pub names: NamesWord,
+    /// With [`NamesWord::Cleaned`]: what is allowed besides letters, digits and dots.
+    pub allowed_characters: String,
+    /// Whose regular expressions `regex` are, unless a pattern says otherwise.
+    pub dialect: DialectWord,
+    /// Where the node's own metrics enter: `top`, `nowhere`, or the rule of that name.
+    pub own_metrics_at: String,
+    /// In its place: clusters.
+    pub own_metrics_to: Vec<String>,
+    /// Destinations that share points.
+    pub cluster: Vec<ClusterTable>,
+    /// What happens to names, from top to bottom; none: all go to the destinations.
+    pub rule: Vec<RuleTable>,
     /// Whether the operator's relay files are read again when they change.
     pub reload_on_change: bool,
     /// A file of another relay that says how points are relayed, instead of the keys above.
     pub files: Files,
     /// How points are sent, unless a destination says otherwise.
     pub sending: Sending,
+}
+
+/// How names are treated before the first rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamesWord {
+    /// As they were received.
+    #[default]
+    AsReceived,
+    /// Tags in normal form.
+    TagsNormalized,
+    /// carbon-c-relay's cleaning.
+    Cleaned,
+}
+
+impl Relay {
+    /// Whether destinations are named anywhere in the settings themselves.
+    #[must_use]
+    pub fn has_destinations(&self) -> bool {
+        !self.destinations.is_empty() || self.cluster.iter().any(|cluster| !cluster.destinations.is_empty())
+    }
 }
 
 /// The file of another relay; at most one is named, the others are empty.
@@ -68,30 +110,6 @@ pub enum Method {
     ConsistentHashing,
 }
 
-/// A destination: its address alone, or a table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum DestinationEntry {
-    /// `host:port[:instance][:protocol]`.
-    Address(String),
-    /// With settings of its own.
-    Table(DestinationTable),
-}
-
-/// A destination with settings of its own; each that is left out is taken from `[relay.sending]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DestinationTable {
-    /// `host:port[:instance][:protocol]`.
-    pub address: String,
-    /// See [`Sending::when_behind`].
-    pub when_behind: Option<WhenBehind>,
-    /// See [`Sending::mark_points`].
-    pub mark_points: Option<u64>,
-    /// See [`Sending::catch_up_points_per_second`].
-    pub catch_up_points_per_second: Option<u64>,
-}
-
 /// What happens while a destination is further behind than its mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -136,6 +154,13 @@ impl Default for Relay {
             replication_factor: 1,
             diverse_replicas: true,
             destinations: Vec::new(),
+            names: NamesWord::AsReceived,
+            allowed_characters: crate::crelay::clean::ALLOWED.to_owned(),
+            dialect: DialectWord::Python,
+            own_metrics_at: "top".to_owned(),
+            own_metrics_to: Vec::new(),
+            cluster: Vec::new(),
+            rule: Vec::new(),
             reload_on_change: true,
             files: Files::default(),
             sending: Sending::default(),

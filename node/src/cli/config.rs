@@ -18,7 +18,7 @@ pub(crate) struct Config {
 /// The files of another relay, which say how points are relayed.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Files of another relay")]
-struct RelayFiles {
+pub(super) struct RelayFiles {
     /// Relay as carbon's carbon.conf and the rules beside it say (relay.files.carbon_conf)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["c_relay_conf", "relay_ng_conf"])]
     carbon_conf: Option<PathBuf>,
@@ -38,7 +38,7 @@ struct RelayFiles {
 
 impl RelayFiles {
     /// Sets what is named over what the settings say.
-    fn apply(&self, files: &mut Files) {
+    pub(super) fn apply(&self, files: &mut Files) {
         if self.carbon_conf.is_none() && self.c_relay_conf.is_none() && self.relay_ng_conf.is_none() {
             return;
         }
@@ -53,7 +53,12 @@ impl RelayFiles {
 
     fn argument(&self) -> String {
         let mut out = String::new();
-        for (flag, path) in [("carbon-conf", &self.carbon_conf), ("relay-ng-conf", &self.relay_ng_conf)] {
+        let named = [
+            ("carbon-conf", &self.carbon_conf),
+            ("c-relay-conf", &self.c_relay_conf),
+            ("relay-ng-conf", &self.relay_ng_conf),
+        ];
+        for (flag, path) in named {
             if let Some(path) = path {
                 out += &format!(" --{flag} {}", path.display());
             }
@@ -135,7 +140,9 @@ mod tests {
         };
         assert_eq!(files, wanted);
         assert_eq!(config.argument(), " --carbon-conf c.conf --instance b --aggregator");
-        assert_eq!(parse(&["--relay-ng-conf", "x"]).unwrap().argument(), " --relay-ng-conf x");
+        for flag in ["--c-relay-conf", "--relay-ng-conf"] {
+            assert_eq!(parse(&[flag, "x"]).unwrap().argument(), format!(" {flag} x"));
+        }
         let mut files = Files { relay_ng_conf: "old".into(), ..Files::default() };
         parse(&[]).unwrap().relay.apply(&mut files);
         assert_eq!(files.relay_ng_conf, PathBuf::from("old"));

@@ -11,7 +11,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 fn relay(text: &str) -> Relay {
-    read_text(Path::new("r.conf"), text).unwrap_or_else(|error| panic!("{error}"))
+    let relay = read_text(Path::new("r.conf"), text).unwrap_or_else(|error| panic!("{error}"));
+    crate::convert::of_routing(&relay.routing).unwrap();
+    relay
 }
 
 fn routes(relay: &Relay) -> Vec<&routing::Route> {
