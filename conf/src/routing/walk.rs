@@ -26,7 +26,7 @@ pub enum Act<'r> {
         /// The new one.
         name: String,
     },
-    /// It is an input.
+    /// It is an input; once for each pattern by which it is one.
     Input {
         /// Which.
         statement: usize,
@@ -68,13 +68,14 @@ impl Routing {
                 }
                 Statement::Aggregate(aggregation) => {
                     let subject = aggregation.when.subject(&name);
-                    let Some(found) = aggregation.when.patterns.iter().find_map(|p| p.find(subject, 0))
-                    else {
-                        continue;
-                    };
-                    let outputs = aggregation.outputs.iter().map(|o| o.name_of(&name, &found)).collect();
-                    acts.push(Act::Input { statement, aggregation, name: name.clone(), outputs });
-                    if aggregation.stop {
+                    let counts_for_each = aggregation.for_each_pattern && !aggregation.stop;
+                    let most = if counts_for_each { usize::MAX } else { 1 };
+                    let before = acts.len();
+                    for found in aggregation.when.patterns.iter().filter_map(|p| p.find(subject, 0)).take(most) {
+                        let outputs = aggregation.outputs.iter().map(|o| o.name_of(&name, &found)).collect();
+                        acts.push(Act::Input { statement, aggregation, name: name.clone(), outputs });
+                    }
+                    if aggregation.stop && acts.len() > before {
                         break;
                     }
                 }
@@ -170,7 +171,7 @@ impl Naming {
 mod tests {
     use super::super::pattern::Dialect;
     use super::super::template::{Case, Part, Template};
-    use super::super::{Function, Matcher, Stamp, Then};
+    use super::super::{Digits, Function, Matcher, Stamp, Then};
     use super::*;
 
     fn pattern(text: &str) -> Pattern {
@@ -215,6 +216,7 @@ mod tests {
             name: Template::of(vec![group(1), Part::Text(".sum".to_owned())]),
             is_whole: false,
             function: Function::Sum,
+            digits: Digits::Fewest,
         };
         let routing = Routing {
             statements: vec![
@@ -222,6 +224,7 @@ mod tests {
                 Statement::Rewrite(rewrite("^a", vec![Part::Text("z".to_owned())], false)),
                 Statement::Aggregate(Aggregation {
                     when: Matcher::of(vec![pattern("^(z)")]),
+                    for_each_pattern: false,
                     outputs: vec![output],
                     every: 10,
                     after: 10,

@@ -2,6 +2,7 @@
 
 use super::Compiler;
 use crate::crelay::DEFAULT_PORT;
+use crate::crelay::every_address::{from_the, place};
 use crate::crelay::syntax::{
     At, Cluster, Codec, Hash, Host, HostTls, Kind, Members, Protocol as Proto, Sharing,
 };
@@ -10,9 +11,6 @@ use crate::routing::{
 };
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-
-/// Stand-ins of a member of an `any_of` cluster. If it and all of them are down, its points wait.
-const STAND_INS: usize = 32;
 
 /// Servers so far, by what tells them apart.
 pub(super) type Servers = HashMap<(String, u16, Transport, bool), Known>;
@@ -95,20 +93,12 @@ impl Compiler<'_> {
         hosts.iter().filter_map(|host| self.admit(cluster, host, use_all, false)).map(|(_, at)| at).collect()
     }
 
-    /// A destination for each server, with the others behind it (up to [`STAND_INS`]).
+    /// A destination for each server, with the others behind it (up to [`STAND_INS`](crate::crelay::every_address)).
     fn any_of(&mut self, cluster: &str, hosts: &[At<Host>], use_all: bool) -> Vec<usize> {
         let servers = self.alone(cluster, hosts, use_all);
-        let count = servers.len();
-        let mut members = Vec::with_capacity(count);
+        let mut members = Vec::with_capacity(servers.len());
         for (i, server) in servers.iter().enumerate() {
-            let endpoints = servers
-                .iter()
-                .cycle()
-                .skip(i)
-                .take(count.min(STAND_INS + 1))
-                .cloned()
-                .map(Endpoint::Server)
-                .collect();
+            let endpoints = from_the(i, &servers);
             members.push(self.destination(format!("{cluster}/{}", place(server)), endpoints));
         }
         members
@@ -246,11 +236,6 @@ impl Compiler<'_> {
     }
 }
 
-/// `host:port`, IPv6 in brackets.
-fn place(server: &Server) -> String {
-    crate::crelay::Address { host: server.host.clone(), port: Some(server.port) }.to_string()
-}
-
 /// `host:port`, and `=instance` if there is one.
 fn label(server: &Server) -> String {
     match &server.instance {
@@ -261,7 +246,7 @@ fn label(server: &Server) -> String {
 
 /// Gives destinations of the same label (datagrams and streams to one address, with `useall` and without)
 /// different ones, whatever their order.
-pub(super) fn tell_apart(destinations: &mut [Destination]) {
+pub(in crate::crelay) fn tell_apart(destinations: &mut [Destination]) {
     let mut seen = HashSet::new();
     let twice: HashSet<String> =
         destinations.iter().filter(|d| !seen.insert(d.label.clone())).map(|d| d.label.clone()).collect();
