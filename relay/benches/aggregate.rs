@@ -3,7 +3,9 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use skyline_conf::routing::pattern::{Dialect, Pattern};
 use skyline_conf::routing::template::{Case, Part, Template};
-use skyline_conf::routing::{Aggregation, Digits, Function, Matcher, Output, Routing, Stamp, Statement, Then};
+use skyline_conf::routing::{
+    Aggregation, Digits, Function, Matcher, Output, Routing, Stamp, Statement, Then,
+};
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
 use skyline_relay::aggregate::{Bench, Limits};
 use std::sync::Arc;

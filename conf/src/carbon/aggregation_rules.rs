@@ -55,7 +55,12 @@ impl Rule {
         Aggregation {
             when: Matcher::of(vec![self.naming.from.clone()]),
             for_each_pattern: false,
-            outputs: vec![Output { name: self.naming.to.clone(), is_whole: true, function: self.function, digits: Digits::Fewest }],
+            outputs: vec![Output {
+                name: self.naming.to.clone(),
+                is_whole: true,
+                function: self.function,
+                digits: Digits::Fewest,
+            }],
             every: self.seconds,
             after,
             keep: self.seconds.saturating_mul(intervals).saturating_add(self.seconds).max(after),

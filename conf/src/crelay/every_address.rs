@@ -154,10 +154,7 @@ mod tests {
                 "c/one:2003: one:2003 10.0.0.1:2003 [::1]:2003",
             ]
         );
-        assert_eq!(
-            expanded("cluster c failover useall one two;"),
-            ["c: one:2003 10.0.0.1:2003 [::1]:2003"]
-        );
+        assert_eq!(expanded("cluster c failover useall one two;"), ["c: one:2003 10.0.0.1:2003 [::1]:2003"]);
         assert_eq!(expanded("cluster c forward two;"), ["two:2003: two:2003"]);
         assert_eq!(
             expanded("cluster c forward useall two; cluster d forward useall two;").len(),

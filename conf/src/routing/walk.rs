@@ -71,8 +71,11 @@ impl Routing {
                     let counts_for_each = aggregation.for_each_pattern && !aggregation.stop;
                     let most = if counts_for_each { usize::MAX } else { 1 };
                     let before = acts.len();
-                    for found in aggregation.when.patterns.iter().filter_map(|p| p.find(subject, 0)).take(most) {
-                        let outputs = aggregation.outputs.iter().map(|o| o.name_of(&name, &found)).collect();
+                    let found =
+                        aggregation.when.patterns.iter().filter_map(|p| Some((p, p.find(subject, 0)?)));
+                    for (pattern, found) in found.take(most) {
+                        let named = |output: &Output| output.name_of(&name, pattern, &found);
+                        let outputs = aggregation.outputs.iter().map(named).collect();
                         acts.push(Act::Input { statement, aggregation, name: name.clone(), outputs });
                     }
                     if aggregation.stop && acts.len() > before {
@@ -145,10 +148,11 @@ fn next<'n>(
 }
 
 impl Output {
-    /// The name of the series for an input.
-    fn name_of(&self, input: &str, found: &Match<'_>) -> String {
+    /// The name of the series for an input, and what `pattern` has found in it.
+    fn name_of(&self, input: &str, pattern: &Pattern, found: &Match<'_>) -> String {
         let mut out = String::new();
-        let (start, end) = if self.is_whole { (0, input.len()) } else { found.range() };
+        let is_whole = self.is_whole || pattern.groups() == 0;
+        let (start, end) = if is_whole { (0, input.len()) } else { found.range() };
         out.push_str(input.get(..start).unwrap_or_default());
         self.name.expand(|group| found.group(group), &mut out);
         out.push_str(input.get(end..).unwrap_or_default());

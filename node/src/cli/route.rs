@@ -1,8 +1,8 @@
 //! `skyline route`: where metrics go, and why.
 
 use super::output::say;
-use serde::Serialize;
 use crate::reload;
+use serde::Serialize;
 use skyline_conf::routing::walk::Act;
 use skyline_conf::routing::{Discard, Route, Routing, Target};
 use skyline_relay::route::Choices;

@@ -184,13 +184,7 @@ const fn enters(then: &Then) -> bool {
 
 impl Known {
     /// `is_loop`: whether a series would be made of itself.
-    fn add(
-        &mut self,
-        rule: usize,
-        outputs: Vec<String>,
-        is_loop: impl Fn(&str) -> bool,
-        seed: &RandomState,
-    ) {
+    fn add(&mut self, rule: usize, outputs: Vec<String>, is_loop: impl Fn(&str) -> bool, seed: &RandomState) {
         let mut targets = Vec::with_capacity(outputs.len());
         for (output, series) in (0..=u16::MAX).zip(outputs) {
             if name::for_line(series.as_bytes()).is_err() {
@@ -270,7 +264,7 @@ mod tests {
         let mut sent = all(&[("^a$", "b"), ("^b$", "a")], &Then::Clusters(vec![0]));
         assert_eq!(found(&mut sent, "a", true), (vec!["0 0:b".to_owned()], 0, 0));
         // Each makes a longer name, which is an input again.
-        let mut grows = aggregation("^x", &[("x.", Sum)], Then::FromTop);
+        let mut grows = aggregation("^(x)", &[("x.", Sum)], Then::FromTop);
         grows.outputs[0].is_whole = false;
         let mut grows = inputs(vec![Statement::Aggregate(grows)]);
         assert_eq!(found(&mut grows, "x", false), (vec!["0 0:x.".to_owned()], 0, 0));

@@ -87,7 +87,8 @@ impl Own {
         let (algorithm, key) = der::key(parts.key).ok_or(CertificateError::BadEncoding)?;
         let of_scheme = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
         // In TLS 1.2 a scheme does not say the curve: all of it are tried, as far as they are for such a key.
-        let fits = of_scheme.flat_map(|(_, all)| *all).filter(|a| a.public_key_alg_id().as_ref() == algorithm);
+        let fits =
+            of_scheme.flat_map(|(_, all)| *all).filter(|a| a.public_key_alg_id().as_ref() == algorithm);
         for candidate in fits {
             if candidate.verify_signature(key, message, signed.signature()).is_ok() {
                 return Ok(HandshakeSignatureValid::assertion());
@@ -233,7 +234,10 @@ mod tests {
         let begin = u64::try_from(der::parts(&first_version()).unwrap().not_before).unwrap();
         assert_eq!(judge(first_version(), begin), Ok(()));
         assert_eq!(judge(first_version(), begin - 1), Err(CertificateError::NotValidYet.into()));
-        assert_eq!(judge(first_version(), begin + 36_500 * 86_400 + 1), Err(CertificateError::Expired.into()));
+        assert_eq!(
+            judge(first_version(), begin + 36_500 * 86_400 + 1),
+            Err(CertificateError::Expired.into())
+        );
     }
 
     #[test]

@@ -102,7 +102,8 @@ fn config(settings: &Tls) -> io::Result<Arc<ServerConfig>> {
     let builder = match &settings.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let trust = certificate::client_trust(certificate::authorities(path, files::certificates)?, &provider);
+            let trust =
+                certificate::client_trust(certificate::authorities(path, files::certificates)?, &provider);
             builder.with_client_cert_verifier(trust.map_err(|error| unusable(path, &error))?)
         }
     };

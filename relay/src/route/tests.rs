@@ -5,8 +5,8 @@ use skyline_conf::model::relay::{DestinationEntry, Method};
 use skyline_conf::routing::pattern::{Dialect, Pattern};
 use skyline_conf::routing::template::Template;
 use skyline_conf::routing::{
-    Aggregation, Cluster, Destination, Digits, Discard, Endpoint, Function, Output, Rewrite, Route, Server, Share,
-    Stamp, Validate,
+    Aggregation, Cluster, Destination, Digits, Discard, Endpoint, Function, Output, Rewrite, Route, Server,
+    Share, Stamp, Validate,
 };
 use skyline_core::batch::{BatchBuilder, Source};
 use skyline_core::reject::Reject;
@@ -280,7 +280,12 @@ fn inputs_of_aggregates_go_to_the_aggregator() {
     let aggregation = Aggregation {
         when: matching("^in"),
         for_each_pattern: false,
-        outputs: vec![Output { name: Template::text("sum"), is_whole: true, function: Function::Sum, digits: Digits::Fewest }],
+        outputs: vec![Output {
+            name: Template::text("sum"),
+            is_whole: true,
+            function: Function::Sum,
+            digits: Digits::Fewest,
+        }],
         every: 60,
         after: 60,
         keep: 300,

@@ -62,11 +62,15 @@ impl Relays {
     /// # Errors
     ///
     /// When it does not start, with its last words.
-    pub fn start(&mut self, program: Program, statements: &str, trusted: Option<&Path>) -> anyhow::Result<()> {
+    pub fn start(
+        &mut self,
+        program: Program,
+        statements: &str,
+        trusted: Option<&Path>,
+    ) -> anyhow::Result<()> {
         let folder = self.folder.path();
         let number = self.running.len();
-        let (file, socket) =
-            (folder.join(format!("{number}.conf")), folder.join(format!("{number}.sock")));
+        let (file, socket) = (folder.join(format!("{number}.conf")), folder.join(format!("{number}.sock")));
         let head = format!(
             "listen type linemode {} proto unix ;\ncluster default file {} ;\n",
             socket.display(),

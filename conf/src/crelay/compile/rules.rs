@@ -6,7 +6,9 @@ use crate::crelay::syntax::{
 };
 use crate::crelay::template;
 use crate::routing::pattern::{Dialect, Pattern};
-use crate::routing::{self, Aggregation, Digits, Discard, Matcher, Output, Route, Statement, Target, Then, Validate};
+use crate::routing::{
+    self, Aggregation, Digits, Discard, Matcher, Output, Route, Statement, Target, Then, Validate,
+};
 
 impl Compiler<'_> {
     pub(super) fn matching(&mut self, at: Position, matching: &Match) {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::crelay::read_text;
 use crate::routing::pattern::Pattern;
+use crate::routing::walk::Act;
 use crate::routing::{
     self, Discard, Endpoint, Packing, Ring, RingKey, RingKind, Share, Stamp, Target, Then, Transport,
 };
@@ -211,6 +212,21 @@ fn listeners_and_statistics() {
     assert_eq!(Statistics::default().prefix_of("web1.example.org"), "carbon.relays.web1_example_org");
     assert_eq!(self::relay("send statistics to blackhole;").statistics.to, StatisticsTarget::Blackhole);
     assert_eq!(self::relay("").statistics, Statistics::default());
+}
+
+#[test]
+fn names_of_aggregates() {
+    let compute = "every 1 seconds expire after 2 seconds compute sum write to";
+    let relay = relay(&format!(
+        "aggregate ^a\\.b b {compute} all;\naggregate (b) c {compute} x\\1;\naggregate b c {compute} s stop;"
+    ));
+    let mut made = Vec::new();
+    for act in relay.routing.walk(0, "a.b.c") {
+        if let Act::Input { statement, outputs, .. } = act {
+            made.push(format!("{statement} {}", outputs.join(" ")));
+        }
+    }
+    assert_eq!(made, ["0 all", "0 all", "1 a.xb.c", "1 x", "2 s"]);
 }
 
 #[test]
