@@ -7,10 +7,10 @@ use crate::model::listen::{self, Listen};
 use crate::model::relay::{CarbonProgram, Files, Sending};
 use crate::note::Note;
 use crate::routing::native::{self, Native};
-use crate::routing::{Packing, Routing, Then};
+use crate::routing::{Endpoint, Names, Packing, Routing, Server, Then};
 use crate::{crelay, relay_ng};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// What listeners, router and destinations are made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +94,17 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
     }
 }
 
+impl Relaying {
+    /// Makes every address of hosts that are meant so a destination of its own. `resolve`: the addresses of a host.
+    pub fn take_every_address(&mut self, resolve: impl FnMut(&Server) -> Vec<IpAddr>) {
+        let usual = self.sending.first().cloned();
+        crelay::every_address::expand(&mut self.routing, resolve);
+        if let Some(usual) = usual {
+            self.sending.resize(self.routing.destinations.len(), usual);
+        }
+    }
+}
+
 /// carbon's files. What they say of listeners and sending counts; the rest is that of the settings.
 fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     let Files { carbon_conf, carbon_program, carbon_instance, .. } = &settings.relay.files;
@@ -127,23 +138,29 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
 
 /// carbon-c-relay's file. What it listens on counts, if it says so.
 fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
-    let read = crelay::read(&settings.relay.files.c_relay_conf)?;
+    let Files { c_relay_conf, c_relay_ca, c_relay_characters, .. } = &settings.relay.files;
+    let read = crelay::read(c_relay_conf)?;
+    let trusted = (!c_relay_ca.as_os_str().is_empty()).then(|| c_relay_ca.clone());
     let mut listen = settings.listen.clone();
-    if !read.listeners.is_empty() {
+    let mut listeners = read.listeners;
+    if listeners.is_empty() && listens_as_usual(&listen) {
+        listeners = vec![crelay::compile::Listener::usual()];
+    }
+    if !listeners.is_empty() {
         listen.plaintext_tcp.clear();
         listen.plaintext_udp.clear();
         listen.plaintext_unix.clear();
         listen.pickle_tcp.clear();
     }
-    for listener in read.listeners {
+    let all: IpAddr = if has_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    for listener in listeners {
         let is_plain = listener.packing == Packing::Plain && listener.tls.is_none();
-        let any =
-            |ip: Option<IpAddr>, port| SocketAddr::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port);
+        let any = |ip: Option<IpAddr>, port| SocketAddr::new(ip.unwrap_or(all), port);
         let packing = listener.packing.into();
         let tls = listener.tls.map(|tls| listen::Tls {
             certificate: tls.pem.clone(),
             key: None,
-            client_ca: tls.mutual.then(|| tls.pem.clone()),
+            client_ca: tls.mutual.then(|| trusted.clone().unwrap_or_else(|| tls.pem.clone())),
             min_version: if tls.only_1_3 { listen::TlsVersion::V13 } else { listen::TlsVersion::V12 },
         });
         let stream = |address, unix| listen::Stream {
@@ -164,6 +181,12 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         }
     }
     let mut routing = read.routing;
+    routing.names = Names::Cleaned { allowed: c_relay_characters.clone() };
+    for endpoint in routing.destinations.iter_mut().flat_map(|destination| &mut destination.endpoints) {
+        if let Endpoint::Server(Server { tls: Some(tls), .. }) = endpoint {
+            tls.ca.clone_from(&trusted);
+        }
+    }
     routing.own = match read.statistics.to {
         StatisticsTarget::Clusters { clusters, rules_too: false } => Then::Clusters(clusters),
         StatisticsTarget::Blackhole => Then::Clusters(Vec::new()),
@@ -171,6 +194,21 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
     };
     let sending = vec![settings.relay.sending.clone(); routing.destinations.len()];
     Ok(Relaying { routing, sending, listen, notes: read.notes, files: read.files })
+}
+
+/// Whether nobody has said where lines come in.
+fn listens_as_usual(listen: &Listen) -> bool {
+    let usual = Listen::default();
+    listen.plaintext_tcp == usual.plaintext_tcp
+        && listen.plaintext_udp == usual.plaintext_udp
+        && listen.plaintext_unix == usual.plaintext_unix
+        && listen.pickle_tcp == usual.pickle_tcp
+        && listen.stream == usual.stream
+}
+
+/// Whether this machine knows IPv6: then one socket takes both families.
+fn has_ipv6() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
 }
 
 /// carbon-relay-ng's file.

@@ -98,6 +98,7 @@ pub(crate) struct Node {
     plane: Arc<Plane>,
     destinations: Arc<Destinations>,
     listeners: TaskTracker,
+    aggregates: TaskTracker,
     senders: TaskTracker,
     reload: reload::Door,
     recorder: Option<tokio::task::JoinHandle<()>>,
@@ -109,6 +110,7 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, Default)]
 struct Tokens {
     listeners: CancellationToken,
+    aggregates: CancellationToken,
     intake: CancellationToken,
     windows: CancellationToken,
     destinations: CancellationToken,
@@ -160,8 +162,10 @@ impl Node {
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let intake = Intake::open(journal.clone(), router, intake_options(&settings, &clock))?;
+        let aggregates = TaskTracker::new();
+        let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
-            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&senders, &stop))?);
+            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
         let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {
             name,
@@ -201,6 +205,7 @@ impl Node {
             plane,
             destinations,
             listeners,
+            aggregates,
             senders,
             reload,
             recorder,
@@ -262,6 +267,12 @@ impl Node {
         let share = Duration::from_secs_f64(self.settings.node.shutdown_seconds * 0.3);
         if tokio::time::timeout(share, self.listeners.wait()).await.is_err() {
             tracing::warn!("some connections did not end in time");
+        }
+        // What is due now goes out with the rest.
+        self.tokens.aggregates.cancel();
+        self.aggregates.close();
+        if tokio::time::timeout(share, self.aggregates.wait()).await.is_err() {
+            tracing::warn!("aggregates that are due were not computed in time; the next start does it");
         }
         self.tokens.intake.cancel();
         // Windows and destinations read what is left, side by side.

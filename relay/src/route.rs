@@ -18,7 +18,7 @@ use skyline_conf::routing::native;
 use skyline_conf::routing::walk::Act;
 use skyline_conf::routing::{Matcher, Names as NameForm, Routing, Statement, Target, Then};
 use skyline_core::batch::{Batch, Listener, Origin, RouteSet, Routes};
-use skyline_core::reject::RejectCounts;
+use skyline_core::reject::{Reject, RejectCounts};
 use skyline_journal::Journal;
 use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
@@ -202,6 +202,11 @@ impl Router {
                 cluster.choose(&entry, None, 0, &mut chosen);
             }
             return Plan::Same(self.targets().set(&chosen, false));
+        }
+        let is_nameless = matches!(self.routing.names, NameForm::Cleaned { .. })
+            && skyline_conf::routing::without_tags(&entry).is_empty();
+        if is_nameless {
+            return Plan::Refused(Reject::Name);
         }
         plan::plan(name, &entry, &self.acts(&door.then, &entry), self.targets())
     }

@@ -129,7 +129,7 @@ fn c_relay() {
             "dialect = \"posix\"",
             "plaintext_tcp = []",
             "plaintext_unix = [\"/run/x.sock\"]",
-            "stream = [{ address = \"0.0.0.0:3003\", protocol = \"plaintext\", packing = \"gzip\" }]",
+            ":3003\", protocol = \"plaintext\", packing = \"gzip\" }]",
             "relay.conf:7: `dynamic` has no effect",
             "{ name = \"10.0.0.1:2003=a\", address = \"10.0.0.1:2003:a\" }",
             "transport = \"udp\"",

@@ -26,7 +26,7 @@ pub enum Act<'r> {
         /// The new one.
         name: String,
     },
-    /// It is an input.
+    /// It is an input; once for each pattern by which it is one.
     Input {
         /// Which.
         statement: usize,
@@ -68,13 +68,17 @@ impl Routing {
                 }
                 Statement::Aggregate(aggregation) => {
                     let subject = aggregation.when.subject(&name);
-                    let Some(found) = aggregation.when.patterns.iter().find_map(|p| p.find(subject, 0))
-                    else {
-                        continue;
-                    };
-                    let outputs = aggregation.outputs.iter().map(|o| o.name_of(&name, &found)).collect();
-                    acts.push(Act::Input { statement, aggregation, name: name.clone(), outputs });
-                    if aggregation.stop {
+                    let counts_for_each = aggregation.for_each_pattern && !aggregation.stop;
+                    let most = if counts_for_each { usize::MAX } else { 1 };
+                    let before = acts.len();
+                    let found =
+                        aggregation.when.patterns.iter().filter_map(|p| Some((p, p.find(subject, 0)?)));
+                    for (pattern, found) in found.take(most) {
+                        let named = |output: &Output| output.name_of(&name, pattern, &found);
+                        let outputs = aggregation.outputs.iter().map(named).collect();
+                        acts.push(Act::Input { statement, aggregation, name: name.clone(), outputs });
+                    }
+                    if aggregation.stop && acts.len() > before {
                         break;
                     }
                 }
@@ -144,10 +148,11 @@ fn next<'n>(
 }
 
 impl Output {
-    /// The name of the series for an input.
-    fn name_of(&self, input: &str, found: &Match<'_>) -> String {
+    /// The name of the series for an input, and what `pattern` has found in it.
+    fn name_of(&self, input: &str, pattern: &Pattern, found: &Match<'_>) -> String {
         let mut out = String::new();
-        let (start, end) = if self.is_whole { (0, input.len()) } else { found.range() };
+        let is_whole = self.is_whole || pattern.groups() == 0;
+        let (start, end) = if is_whole { (0, input.len()) } else { found.range() };
         out.push_str(input.get(..start).unwrap_or_default());
         self.name.expand(|group| found.group(group), &mut out);
         out.push_str(input.get(end..).unwrap_or_default());
@@ -170,7 +175,7 @@ impl Naming {
 mod tests {
     use super::super::pattern::Dialect;
     use super::super::template::{Case, Part, Template};
-    use super::super::{Function, Matcher, Stamp, Then};
+    use super::super::{Digits, Function, Matcher, Stamp, Then};
     use super::*;
 
     fn pattern(text: &str) -> Pattern {
@@ -215,6 +220,7 @@ mod tests {
             name: Template::of(vec![group(1), Part::Text(".sum".to_owned())]),
             is_whole: false,
             function: Function::Sum,
+            digits: Digits::Fewest,
         };
         let routing = Routing {
             statements: vec![
@@ -222,6 +228,7 @@ mod tests {
                 Statement::Rewrite(rewrite("^a", vec![Part::Text("z".to_owned())], false)),
                 Statement::Aggregate(Aggregation {
                     when: Matcher::of(vec![pattern("^(z)")]),
+                    for_each_pattern: false,
                     outputs: vec![output],
                     every: 10,
                     after: 10,

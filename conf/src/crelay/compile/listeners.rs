@@ -25,6 +25,17 @@ pub struct Listener {
     pub sockets: Vec<Socket>,
 }
 
+impl Listener {
+    /// What is listened on where no `listen` is written: streams and datagrams, and a Unix socket.
+    #[must_use]
+    pub fn usual() -> Self {
+        let unix = PathBuf::from(format!("/tmp/.s.carbon-c-relay.{DEFAULT_PORT}"));
+        let sockets =
+            vec![Socket::Tcp(None, DEFAULT_PORT), Socket::Udp(None, DEFAULT_PORT), Socket::Unix(unix)];
+        Self { packing: Packing::Plain, tls: None, sockets }
+    }
+}
+
 /// TLS of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerTls {
