@@ -3,7 +3,7 @@
 use super::*;
 use crate::crelay::read_text;
 use crate::routing::pattern::Pattern;
-use crate::routing::walk::Act;
+use crate::Act;
 use crate::routing::{
     self, Discard, Endpoint, Packing, Ring, RingKey, RingKind, Share, Stamp, Target, Then, Transport,
 };
@@ -141,10 +141,10 @@ fn rewrites_and_aggregates() {
          aggregate q every 1 seconds expire after 2 seconds timestamp at start of bucket compute sum write to s;",
     );
     let acts = |name: &str| -> Vec<String> {
-        let told = |act: routing::walk::Act<'_>| match act {
-            routing::walk::Act::Renamed { name, .. } => name,
-            routing::walk::Act::Input { outputs, .. } => outputs.join(" "),
-            routing::walk::Act::Route { name, .. } => format!("> {name}"),
+        let told = |act: Act<'_>| match act {
+            Act::Renamed { name, .. } => name,
+            Act::Input { outputs, .. } => outputs.join(" "),
+            Act::Route { name, .. } => format!("> {name}"),
         };
         relay.routing.walk(0, name).into_iter().map(told).collect()
     };
