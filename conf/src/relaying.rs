@@ -250,6 +250,49 @@ mod tests {
         assert_eq!(relaying.routing.destinations.len(), 2);
     }
 
+    /// What a file of carbon-c-relay becomes with these settings.
+    fn of_c_relay(text: &str, change: impl FnOnce(&mut Settings)) -> Relaying {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.relay.files.c_relay_conf = folder.path().join("relay.conf");
+        std::fs::write(&settings.relay.files.c_relay_conf, text).unwrap();
+        change(&mut settings);
+        read(&settings).unwrap()
+    }
+
+    #[test]
+    fn where_carbon_c_relay_listens_when_it_is_not_told() {
+        let usual = of_c_relay("match * send to blackhole;", |_| ()).listen;
+        let ports = |all: &[SocketAddr]| all.iter().map(SocketAddr::port).collect::<Vec<_>>();
+        assert_eq!((ports(&usual.plaintext_tcp), ports(&usual.plaintext_udp)), (vec![2003], vec![2003]));
+        assert_eq!(usual.plaintext_unix, [PathBuf::from("/tmp/.s.carbon-c-relay.2003")]);
+        assert_eq!(usual.pickle_tcp, []);
+        let own = of_c_relay("match * send to blackhole;", |settings| {
+            settings.listen.plaintext_tcp = vec![SocketAddr::from(([127, 0, 0, 1], 5))];
+        });
+        assert_eq!((ports(&own.listen.plaintext_tcp), own.listen.plaintext_unix), (vec![5], Vec::new()));
+        let told = of_c_relay("listen type linemode /s proto unix;", |_| ()).listen;
+        assert_eq!((told.plaintext_tcp, told.plaintext_unix), (Vec::new(), vec![PathBuf::from("/s")]));
+    }
+
+    #[test]
+    fn what_carbon_c_relay_was_told_on_its_command_line() {
+        let text = "listen type linemode transport plain mtls /p.pem 1 proto tcp; cluster c forward h transport plain ssl;";
+        let check = |ca: &str, servers: Option<&str>, clients: &str| {
+            let relaying = of_c_relay(text, |settings| {
+                settings.relay.files.c_relay_ca = ca.into();
+                settings.relay.files.c_relay_characters = "-".to_owned();
+            });
+            let Endpoint::Server(server) = &relaying.routing.destinations[0].endpoints[0] else { panic!() };
+            assert_eq!(server.tls.as_ref().unwrap().ca, servers.map(PathBuf::from));
+            let listener = relaying.listen.stream[0].tls.as_ref().unwrap();
+            assert_eq!(listener.client_ca, Some(PathBuf::from(clients)));
+            assert_eq!(relaying.routing.names, Names::Cleaned { allowed: "-".to_owned() });
+        };
+        check("", None, "/p.pem");
+        check("/ca.pem", Some("/ca.pem"), "/ca.pem");
+    }
+
     #[test]
     fn one_way_of_saying_it() {
         let check = |change: &dyn Fn(&mut Settings), expected: &str| {

@@ -312,7 +312,7 @@ pub struct Route {
     pub when: Matcher,
     /// What the text `value timestamp` of a point must look like.
     pub validate: Option<Validate>,
-    /// What rings hash instead of the name: the part that the pattern matched, replaced by this.
+    /// What rings hash instead of the name: the name with the part that the pattern matched replaced by this.
     pub key: Option<Template>,
     /// Where to.
     pub to: Target,

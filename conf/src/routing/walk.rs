@@ -89,13 +89,19 @@ impl Routing {
 }
 
 impl Route {
-    /// What rings hash instead of the name, if the statement says so.
+    /// What rings hash instead of the name, if the statement says so: the name with what was matched replaced. An
+    /// expression without groups does not tell carbon-c-relay what it has matched: the text then stands before the
+    /// name.
     fn key_of(&self, name: &str) -> Option<String> {
         let template = self.key.as_ref()?;
         let subject = self.when.subject(name);
-        let found = self.when.patterns.iter().find_map(|pattern| pattern.find(subject, 0))?;
+        let find = |pattern: &'_ Pattern| Some((pattern.is_literal(), pattern.find(subject, 0)?));
+        let (is_literal, found) = self.when.patterns.iter().find_map(find)?;
+        let (start, end) = if is_literal || found.groups() > 0 { found.range() } else { (0, 0) };
         let mut key = String::new();
+        key.push_str(subject.get(..start).unwrap_or_default());
         template.expand(|group| found.group(group), &mut key);
+        key.push_str(subject.get(end..).unwrap_or_default());
         Some(key)
     }
 
@@ -209,6 +215,26 @@ mod tests {
         );
         check("no", x(), true, "abc", "abc");
         check("é", x(), true, "aéé", "axx");
+    }
+
+    #[test]
+    fn keys_of_rings() {
+        let check = |when: &str, expected: &str| {
+            let pattern = Pattern::new(when, Dialect::Posix).unwrap();
+            let pattern = if when == "*" { Pattern::everything() } else { pattern };
+            let key = Template::of(vec![Part::Text("k".to_owned()), group(1)]);
+            let to = Target::Clusters(vec![0]);
+            let when = Matcher { without_tags: true, ..Matcher::of(vec![pattern]) };
+            let route = Route { when, validate: None, key: Some(key), to, stop: false };
+            assert_eq!(route.key_of("apps.a1.req;t=1").as_deref(), Some(expected));
+        };
+        check("^apps\\.(.)", "ka1.req");
+        check("p(p)s\\.", "akpa1.req");
+        check("^apps", "k.a1.req");
+        check("\\.req$", "apps.a1k");
+        check("^apps\\.a1\\.req$", "k");
+        check("^apps\\..*", "kapps.a1.req");
+        check("*", "kapps.a1.req");
     }
 
     #[test]

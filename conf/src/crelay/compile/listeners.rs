@@ -200,6 +200,9 @@ impl Compiler<'_> {
                 self.fault(written.at, "no version of TLS is left: the node speaks tls1.2 and tls1.3");
             }
             only_1_2 = at_most == newest - 1;
+            if only_1_2 {
+                self.note(written.at, "`protomax tls1.2` has no effect: who can speaks tls1.3");
+            }
         }
         for list in [&tls.ciphers, &tls.suites].into_iter().flatten() {
             self.note(list.at, "lists of ciphers have no effect: only ciphers that are safe are spoken");
