@@ -262,7 +262,7 @@ impl Health {
             .iter()
             .map(|d| {
                 json!({
-                    "destination": d.address, "endpoint": d.endpoint, "leaving": d.leaving, "protocol": d.protocol, "connected": d.connected,
+                    "destination": d.address, "endpoint": d.endpoint, "leaving": d.leaving, "held": d.held, "protocol": d.protocol, "connected": d.connected,
                     "since": d.since, "last_error": d.last_error, "routed": d.routed,
                     "delivered": d.delivered, "waiting": d.waiting, "shed": d.shed, "lost": d.lost, "repeats": d.repeats,
                 })

@@ -153,8 +153,9 @@ impl Node {
         let flow = Flow::default();
         let senders = TaskTracker::new();
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
+        let pairs = swap::pairs(&relaying);
         let destinations =
-            Destinations::start(swap::pairs(&relaying), &journal, &flow, &clock, &senders, &stop)?;
+            Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
         let router = swap::router(&relaying, &journal);
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;

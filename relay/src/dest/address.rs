@@ -74,7 +74,7 @@ impl Address {
     ///
     /// # Errors
     /// [`BadAddress`] says what is wrong.
-    pub(super) fn parse_identity(text: &str) -> Result<Self, BadAddress> {
+    fn parse_identity(text: &str) -> Result<Self, BadAddress> {
         let bad = |what| BadAddress { text: text.to_owned(), what };
         let trimmed = text.trim();
         let (host, rest) = match trimmed.strip_prefix('[') {
