@@ -246,6 +246,15 @@ impl Node {
         http::get(self.ports.status, path)
     }
 
+    /// Asks its status listener to do something.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub fn post(&self, path: &str) -> anyhow::Result<Answer> {
+        http::ask("POST", self.ports.status, path)
+    }
+
     /// `/-/status`.
     ///
     /// # Errors

@@ -137,10 +137,7 @@ mod tests {
     use skyline_conf::routing::Server;
 
     fn way(port: u16) -> Way {
-        Way {
-            endpoints: vec![Endpoint::Server(Server::plain("h", port, None))],
-            sending: Sending::default(),
-        }
+        Way { endpoints: vec![Endpoint::Server(Server::plain("h", port, None))], sending: Sending::default() }
     }
 
     fn of(readers: &[(&str, u16)]) -> Vec<(String, Way)> {

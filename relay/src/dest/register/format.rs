@@ -175,10 +175,7 @@ fn path(rest: &mut Rest<'_>) -> Option<PathBuf> {
 }
 
 /// `None` within: 0 stands there.
-fn option<'b, T>(
-    rest: &mut Rest<'b>,
-    read: impl FnOnce(&mut Rest<'b>) -> Option<T>,
-) -> Option<Option<T>> {
+fn option<'b, T>(rest: &mut Rest<'b>, read: impl FnOnce(&mut Rest<'b>) -> Option<T>) -> Option<Option<T>> {
     if flag(rest)? { read(rest).map(Some) } else { Some(None) }
 }
 

@@ -284,7 +284,9 @@ pub(super) fn numbers(bytes: &[u8]) -> Vec<u64> {
 pub(super) fn pickled(bytes: &[u8]) -> Vec<u64> {
     let (mut rest, mut all) = (bytes, Vec::new());
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let Some((frame, after)) = after.split_at_checked(u32::from_be_bytes(*length) as usize) else { break };
+        let Some((frame, after)) = after.split_at_checked(u32::from_be_bytes(*length) as usize) else {
+            break;
+        };
         let options = serde_pickle::DeOptions::new();
         let points: Vec<(String, (i64, f64))> = serde_pickle::from_slice(frame, options).unwrap();
         assert!(points.iter().all(|(name, (ts, _))| name.starts_with("servers.") && *ts == 1_700_000_000));
