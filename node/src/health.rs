@@ -263,7 +263,7 @@ impl Health {
             .iter()
             .map(|d| {
                 json!({
-                    "destination": d.address, "endpoint": d.endpoint, "leaving": d.leaving, "held": d.held, "protocol": d.protocol, "connected": d.connected,
+                    "destination": d.address, "endpoint": d.endpoint, "leaving": d.leaving, "held": d.held, "protocol": d.protocol, "connected": d.connected, "pausing": d.pausing,
                     "since": d.since, "last_error": d.last_error, "routed": d.routed,
                     "delivered": d.delivered, "waiting": d.waiting, "shed": d.shed, "lost": d.lost, "repeats": d.repeats,
                 })

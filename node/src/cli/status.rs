@@ -163,9 +163,10 @@ fn write_destinations(out: &mut String, rows: &[Value]) -> std::fmt::Result {
         } else {
             format!("{leaving}down: {}", text(row, "last_error"))
         };
+        let pausing = if is("pausing") { "; listeners pause for it" } else { "" };
         writeln!(
             out,
-            "  {:<24} {:>12} {:>12} {:>12} {:>6} {:>8}  {state}",
+            "  {:<24} {:>12} {:>12} {:>12} {:>6} {:>8}  {state}{pausing}",
             text(row, "destination"),
             number(row.get("routed")),
             number(row.get("delivered")),
@@ -278,7 +279,7 @@ mod tests {
                  "reasons": {}},
             ],
             "destinations": [
-                {"destination": "10.0.0.2:2004:pickle", "connected": true, "routed": 9, "delivered": 8,
+                {"destination": "10.0.0.2:2004:pickle", "connected": true, "pausing": true, "routed": 9, "delivered": 8,
                  "waiting": 1, "shed": 0, "lost": 3, "repeats": 2},
                 {"destination": "a:1", "connected": false, "leaving": true, "routed": 2, "delivered": 0,
                  "waiting": 2, "shed": 0, "lost": 0, "repeats": 0, "last_error": "refused"},
@@ -302,7 +303,7 @@ mod tests {
              journal        1,500 points so far; 3.0 MiB on disk of 1.0 MiB\n\
              \n\
              out                              routed    delivered      waiting   shed  repeats  state\n  \
-               10.0.0.2:2004:pickle                9            8            1      0        2  connected\n  \
+               10.0.0.2:2004:pickle                9            8            1      0        2  connected; listeners pause for it\n  \
                ! damage of the journal took 3 points before they were read\n  \
                a:1                                 2            0            2      0        0  not in the settings any more, down: refused\n  \
                b:1                                 2            0            2      0        0  HELD: how?\n\

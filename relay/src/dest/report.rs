@@ -22,7 +22,9 @@ pub struct DestinationStatus {
     pub protocol: &'static str,
     /// Whether a connection is open.
     pub connected: bool,
-    /// Since when that is so, seconds.
+    /// Whether listeners pause because of it (`when_behind = "block"`).
+    pub pausing: bool,
+    /// Since when it is connected or not, seconds.
     pub since: f64,
     /// What went wrong last.
     pub last_error: Option<String>,
@@ -77,6 +79,7 @@ impl Destinations {
                 held: is_held,
                 protocol: status.protocol(),
                 connected: status.is_up.load(Relaxed),
+                pausing: status.is_pausing.load(Relaxed),
                 since,
                 last_error,
                 routed: ledger.routed,
