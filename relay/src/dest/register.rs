@@ -92,7 +92,8 @@ impl Register {
     /// Enters ways in place of those that the same destinations had. Writes the file if that changes it.
     ///
     /// # Errors
-    /// [`Error::Register`] when it cannot be written; `unwritten` says what holds then.
+    /// [`Error::Register`] when it cannot be written; `unwritten` says what holds then. What is no change is never
+    /// refused.
     pub(super) fn enter(
         &mut self,
         new: impl IntoIterator<Item = (String, Way)>,
@@ -126,6 +127,9 @@ impl Register {
         }
         if outcome.is_ok() || unwritten == Unwritten::GoOn {
             self.ways = ways;
+        } else if ways == self.ways {
+            // It was told when it could not be written the first time.
+            return Ok(());
         }
         outcome.map_err(|source| Error::Register { path: self.path.clone(), source })
     }
@@ -199,6 +203,8 @@ mod tests {
         assert_eq!(register.way("a"), None);
         register.enter(of(&[("a", 1)]), Unwritten::GoOn).unwrap_err();
         assert_eq!(register.way("a"), Some(&way(1)));
+        register.enter(of(&[("a", 1)]), Unwritten::Refuse).expect("no change");
+        register.enter(of(&[("a", 2)]), Unwritten::Refuse).unwrap_err();
         std::fs::create_dir(&state).unwrap();
         register.enter(of(&[("b", 2)]), Unwritten::Refuse).unwrap();
         let (register, _) = Register::open(&state, &known(&["a", "b"]));
