@@ -216,3 +216,30 @@ fn with_block_rules_and_copies_everybody_gets_everything_in_the_end() -> anyhow:
     assert_eq!(metrics.sum("skyline_relay_refused_points_total", &[]), 0.0);
     Ok(())
 }
+
+#[test]
+fn settings_that_cannot_be_written_down_are_refused_as_a_whole() -> anyhow::Result<()> {
+    let disk = SmallDisk::mount()?;
+    let (first, second) = (Sink::start(Protocol::Lines)?, Sink::start(Protocol::Pickle)?);
+    let mut node = setup(&disk, first.destination()).start()?;
+    disk.fill(0)?;
+    node.set("relay.destinations", format!("{:?}", [first.destination(), second.destination()]))?;
+    let answer = node.post("/-/reload")?;
+    anyhow::ensure!(
+        answer.status == 409 && answer.text().contains("No space left"),
+        "{} {}",
+        answer.status,
+        answer.text()
+    );
+    assert_eq!(node.status()?.destinations().len(), 1);
+    node.process.must_run()?;
+    disk.empty()?;
+    node.reload()?;
+    let sent = send(&node, 50_000)?;
+    for sink in [&first, &second] {
+        sink.has(sent.sent, Duration::from_secs(20))?;
+        sink.is_exactly(&sent.digest)?;
+    }
+    node.balanced()?;
+    Ok(())
+}
