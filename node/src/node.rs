@@ -78,14 +78,15 @@ fn aggregator(
     clock: &Clock,
     state_dir: &Path,
     (tasks, stop): (&TaskTracker, &Stop),
-) -> anyhow::Result<Aggregator> {
+) -> anyhow::Result<Aggregator<swap::Aggregates>> {
     let options = AggregateOptions {
         state_dir: state_dir.to_owned(),
         clock: clock.clone(),
         limits: AggregateLimits::default(),
     };
     let routing = Arc::new(relaying.routing.clone());
-    Ok(Aggregator::start(options, routing, journal, swap::Aggregates(intake.clone()), tasks, stop)?)
+    let submit = swap::Aggregates { intake: intake.clone(), router: intake.router() };
+    Ok(Aggregator::start(options, routing, journal, submit, tasks, stop)?)
 }
 
 /// A running node.
@@ -155,8 +156,8 @@ impl Node {
         let flow = Flow::default();
         let senders = TaskTracker::new();
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
-        let destinations =
-            Destinations::start(swap::pairs(&relaying), &journal, &flow, &clock, &senders, &stop)?;
+        let pairs = swap::pairs(&relaying);
+        let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
         let router = swap::router(&relaying, &journal);
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;

@@ -172,7 +172,7 @@ fn rules_are_walked_from_top_to_bottom() {
     check("a.tmp.x", "Blacklisted");
     check("cron.x", "Blacklisted");
     check("b.x", "NotWhitelisted");
-    check("ab.X.cpu.0", ">a.X.cpu.0 +all.cpu.0,all.cpu95.0 [ring,all]#x");
+    check("ab.X.cpu.0", ">a.X.cpu.0 +all.cpu.0,all.cpu95.0 [ring,all]#x.cpu.0");
     check("ab.no", "[destinations]");
     check("a-", "[destinations]");
     let Statement::Aggregate(Aggregation { every, after, keep, stamp, then, outputs, .. }) =
