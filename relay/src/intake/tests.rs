@@ -135,7 +135,7 @@ async fn a_full_journal_makes_streams_wait_and_sheds_datagrams() {
     while intake.submit(batch(Listener::PlaintextUdp, 1_000)).await.is_some() {}
     let stop = CancellationToken::new();
     stop.cancel();
-    assert!(intake.submit_until(batch(Listener::PlaintextTcp, 1_000), &stop).await.is_none());
+    assert!(intake.submit_from(batch(Listener::PlaintextTcp, 1_000), &[], &stop).await.is_none());
     assert_eq!(account(&intake, Listener::PlaintextTcp), (2_000, 1_000, 1_000));
     assert!(intake.close().unwrap());
 }
