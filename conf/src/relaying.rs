@@ -1,10 +1,11 @@
 //! How points are relayed, wherever that is written: in the settings, or in the files of another relay.
 
+use crate::carbon::assemble::OwnMetrics as CarbonMetrics;
 use crate::carbon::{self, assemble, keys::Program};
-use crate::crelay::compile::{Socket, StatisticsTarget};
+use crate::crelay::compile::{Socket, Statistics, StatisticsTarget};
 use crate::model::Settings;
 use crate::model::listen::{self, Listen};
-use crate::model::relay::{CarbonProgram, DestinationEntry, Files, Sending};
+use crate::model::relay::{CarbonProgram, DestinationEntry, Files, SelfMetrics, Sending, WhenBehind};
 use crate::routing::{Packing, Routing, Then, native};
 use crate::{crelay, relay_ng};
 use std::fmt;
@@ -20,10 +21,59 @@ pub struct Relaying {
     pub sending: Vec<Sending>,
     /// Where points come in.
     pub listen: Listen,
+    /// The relay's own metrics under the names of another relay's; `None`: there are none.
+    pub own_metrics: Option<OwnMetrics>,
+    /// A member of a ring that is down for so many seconds has its part of the names go to the others until it
+    /// is back; `None`: its points wait for it.
+    pub detour_seconds: Option<f64>,
     /// What is read and not done as it is written, or is odd.
     pub notes: Vec<Note>,
     /// Every file that was read besides the settings, to be looked at for changes.
     pub files: Vec<PathBuf>,
+}
+
+/// Whose names a relay's own metrics have, and how often they are sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OwnMetrics {
+    /// carbon's.
+    Carbon(CarbonMetrics),
+    /// carbon-c-relay's.
+    CRelay(Statistics),
+}
+
+impl OwnMetrics {
+    /// Seconds from one sending to the next; `None`: they are not sent.
+    #[must_use]
+    pub fn every_seconds(&self) -> Option<f64> {
+        match self {
+            Self::Carbon(carbon) => carbon.every_seconds,
+            Self::CRelay(Statistics { to: StatisticsTarget::Blackhole, .. }) => None,
+            Self::CRelay(statistics) => Some(f64::from(statistics.every)),
+        }
+    }
+
+    /// Those that the settings ask for, where the file of a relay says `of_file`.
+    fn wanted(settings: &Settings, of_file: Option<Self>) -> Option<Self> {
+        let Files { carbon_program, carbon_instance, .. } = &settings.relay.files;
+        let wanted = match (settings.relay.self_metrics, of_file) {
+            (SelfMetrics::None, _) => None,
+            (SelfMetrics::Auto, of_file)
+            | (SelfMetrics::Carbon, of_file @ Some(Self::Carbon(_)))
+            | (SelfMetrics::CarbonCRelay, of_file @ Some(Self::CRelay(_))) => of_file,
+            (SelfMetrics::Carbon, _) => {
+                Some(Self::Carbon(CarbonMetrics::usual(program(*carbon_program), carbon_instance)))
+            }
+            (SelfMetrics::CarbonCRelay, _) => Some(Self::CRelay(Statistics::default())),
+        };
+        wanted.filter(|own| own.every_seconds().is_some())
+    }
+}
+
+const fn program(program: CarbonProgram) -> Program {
+    match program {
+        CarbonProgram::Relay => Program::Relay,
+        CarbonProgram::Aggregator => Program::Aggregator,
+    }
 }
 
 /// Something in a relay's file that is read and not done as it is written, or is odd; and what to do.
@@ -107,11 +157,12 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
 /// carbon's files. What they say of listeners and sending counts; the rest is that of the settings.
 fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     let Files { carbon_conf, carbon_program, carbon_instance, .. } = &settings.relay.files;
-    let program = match carbon_program {
-        CarbonProgram::Relay => Program::Relay,
-        CarbonProgram::Aggregator => Program::Aggregator,
-    };
-    let read = assemble::read(carbon_conf, program, carbon_instance, &assemble::Overrides::default())?;
+    let read = assemble::read(
+        carbon_conf,
+        program(*carbon_program),
+        carbon_instance,
+        &assemble::Overrides::default(),
+    )?;
     let mut listen = settings.listen.clone();
     let (theirs, sending) = (read.listening, read.sending);
     listen.plaintext_tcp = theirs.line_tcp.into_iter().collect();
@@ -122,15 +173,23 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     listen.max_connections = theirs.max_connections.unwrap_or(listen.max_connections);
     listen.idle_seconds = theirs.idle_seconds.unwrap_or(0.0);
     listen.timestamp_resolution_seconds = theirs.timestamp_resolution_seconds;
+    listen.keepalive = theirs.keepalive;
+    let when_behind = match settings.relay.sending.when_behind {
+        // No file asks for it: whoever runs the node does.
+        WhenBehind::Block => WhenBehind::Block,
+        WhenBehind::Spool | WhenBehind::Shed => sending.when_behind,
+    };
     let usual = Sending {
-        when_behind: sending.when_behind,
+        when_behind,
+        resume_share: sending.low_share,
+        keepalive: theirs.keepalive,
         mark_points: sending.mark_points,
         points_per_frame: sending.points_per_frame,
         ..settings.relay.sending.clone()
     };
     let mut routing = read.routing;
     routing.own = Then::From(read.relay_step);
-    let sending = vec![usual; routing.destinations.len()];
+    let all = vec![usual; routing.destinations.len()];
     let note = |note: carbon::Note| {
         let line = note.line.map_or_else(String::new, |line| format!(", line {line}"));
         let place = format!("{}{line}: {}", note.file.display(), note.key);
@@ -138,8 +197,10 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     };
     Ok(Relaying {
         routing,
-        sending,
+        sending: all,
         listen,
+        own_metrics: OwnMetrics::wanted(settings, Some(OwnMetrics::Carbon(read.own_metrics))),
+        detour_seconds: sending.detour_seconds,
         notes: read.notes.into_iter().map(note).collect(),
         files: read.files,
     })
@@ -188,6 +249,7 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         }
     }
     let mut routing = read.routing;
+    let own_metrics = OwnMetrics::wanted(settings, Some(OwnMetrics::CRelay(read.statistics.clone())));
     routing.own = match read.statistics.to {
         StatisticsTarget::Clusters { clusters, rules_too: false } => Then::Clusters(clusters),
         StatisticsTarget::Blackhole => Then::Clusters(Vec::new()),
@@ -203,6 +265,8 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         routing,
         sending,
         listen,
+        own_metrics,
+        detour_seconds: None,
         notes: read.notes.into_iter().map(note).collect(),
         files: read.files,
     })
@@ -223,7 +287,15 @@ fn of_relay_ng(settings: &Settings) -> Result<Relaying, Error> {
         advice: note.advice,
     };
     let notes = read.notes.into_iter().map(note).collect();
-    Ok(Relaying { routing: read.routing, sending, listen, notes, files: vec![path.clone()] })
+    Ok(Relaying {
+        routing: read.routing,
+        sending,
+        listen,
+        own_metrics: OwnMetrics::wanted(settings, None),
+        detour_seconds: None,
+        notes,
+        files: vec![path.clone()],
+    })
 }
 
 /// The `[relay]` section.
@@ -231,7 +303,15 @@ fn native(settings: &Settings) -> Result<Relaying, Error> {
     let relay = &settings.relay;
     let routing = native::routing(relay)?;
     let sending = relay.destinations.iter().map(|entry| sending_of(entry, &relay.sending)).collect();
-    Ok(Relaying { routing, sending, listen: settings.listen.clone(), notes: Vec::new(), files: Vec::new() })
+    Ok(Relaying {
+        routing,
+        sending,
+        listen: settings.listen.clone(),
+        own_metrics: OwnMetrics::wanted(settings, None),
+        detour_seconds: None,
+        notes: Vec::new(),
+        files: Vec::new(),
+    })
 }
 
 /// How points are sent to a destination of the settings.
@@ -266,6 +346,31 @@ mod tests {
         let marks: Vec<u64> = relaying.sending.iter().map(|sending| sending.mark_points).collect();
         assert_eq!(marks, [Sending::default().mark_points, 7]);
         assert_eq!(relaying.routing.destinations.len(), 2);
+    }
+
+    #[test]
+    fn whose_names_own_metrics_have() {
+        let carbon = |every| Some(OwnMetrics::Carbon(CarbonMetrics { every_seconds: every, ..usual() }));
+        fn usual() -> CarbonMetrics {
+            CarbonMetrics::usual(Program::Relay, "a")
+        }
+        let c_relay = || Some(OwnMetrics::CRelay(Statistics { every: 5, ..Statistics::default() }));
+        let check = |asked, of_file, expected: Option<OwnMetrics>| {
+            let mut settings = Settings::default();
+            settings.relay.self_metrics = asked;
+            assert_eq!(OwnMetrics::wanted(&settings, of_file), expected, "{asked:?}");
+        };
+        check(SelfMetrics::Auto, None, None);
+        check(SelfMetrics::Auto, carbon(Some(5.0)), carbon(Some(5.0)));
+        check(SelfMetrics::Auto, carbon(None), None);
+        check(SelfMetrics::Auto, c_relay(), c_relay());
+        check(SelfMetrics::None, c_relay(), None);
+        check(SelfMetrics::Carbon, None, Some(OwnMetrics::Carbon(usual())));
+        check(SelfMetrics::Carbon, carbon(Some(5.0)), carbon(Some(5.0)));
+        check(SelfMetrics::Carbon, c_relay(), Some(OwnMetrics::Carbon(usual())));
+        check(SelfMetrics::CarbonCRelay, carbon(None), Some(OwnMetrics::CRelay(Statistics::default())));
+        let nowhere = Statistics { to: StatisticsTarget::Blackhole, ..Statistics::default() };
+        check(SelfMetrics::Auto, Some(OwnMetrics::CRelay(nowhere)), None);
     }
 
     #[test]

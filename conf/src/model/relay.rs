@@ -1,5 +1,6 @@
 //! `[relay]`: where points are forwarded to.
 
+use super::keepalive::Keepalive;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -17,6 +18,12 @@ pub struct Relay {
     pub destinations: Vec<DestinationEntry>,
     /// Whether the operator's relay files are read again when they change.
     pub reload_on_change: bool,
+    /// Under whose names the relay tells of itself, besides the node's own.
+    pub self_metrics: SelfMetrics,
+    /// A point that another sender brought less than so many seconds ago is refused; 0: none is.
+    pub deduplicate_seconds: u32,
+    /// Points that are remembered for that at most.
+    pub deduplicate_points: u32,
     /// A file of another relay that says how points are relayed, instead of the keys above.
     pub files: Files,
     /// How points are sent, unless a destination says otherwise.
@@ -56,6 +63,20 @@ pub enum CarbonProgram {
     Relay,
     /// carbon-aggregator.
     Aggregator,
+}
+
+/// Under whose names a relay tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelfMetrics {
+    /// Those of the program whose file is read, as that file says; without such a file none.
+    Auto,
+    /// Nobody's.
+    None,
+    /// carbon's.
+    Carbon,
+    /// carbon-c-relay's.
+    CarbonCRelay,
 }
 
 /// How destinations are chosen for a metric.
@@ -112,6 +133,8 @@ pub struct Sending {
     pub when_behind: WhenBehind,
     /// How far behind is "behind", points.
     pub mark_points: u64,
+    /// Share of the mark below which listeners go on, with `block`.
+    pub resume_share: f64,
     /// Points a second at most while catching up from the log's files; 0: no limit.
     pub catch_up_points_per_second: u64,
     /// After a broken connection, how far back the sender goes at most, bytes: what the socket
@@ -127,6 +150,8 @@ pub struct Sending {
     pub retry_min_seconds: f64,
     /// Longest pause between attempts, seconds.
     pub retry_max_seconds: f64,
+    /// When a connection on which nothing moves is probed.
+    pub keepalive: Keepalive,
 }
 
 impl Default for Relay {
@@ -137,6 +162,9 @@ impl Default for Relay {
             diverse_replicas: true,
             destinations: Vec::new(),
             reload_on_change: true,
+            self_metrics: SelfMetrics::Auto,
+            deduplicate_seconds: 0,
+            deduplicate_points: 1_000_000,
             files: Files::default(),
             sending: Sending::default(),
         }
@@ -160,6 +188,7 @@ impl Default for Sending {
         Self {
             when_behind: WhenBehind::Spool,
             mark_points: 1_000_000,
+            resume_share: 0.8,
             catch_up_points_per_second: 1_000_000,
             resend_bytes: 8 << 20,
             points_per_frame: 500,
@@ -167,6 +196,7 @@ impl Default for Sending {
             stall_seconds: 60.0,
             retry_min_seconds: 0.2,
             retry_max_seconds: 5.0,
+            keepalive: Keepalive::default(),
         }
     }
 }

@@ -273,8 +273,11 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         let point = (0_u8..6, 0_u8..2, 0_u8..2);
         let feeds = prop::collection::vec((0_u8..3, prop::collection::vec(point, 1..6)), 1..3);
-        (0_u8..9, feeds, prop::bool::weighted(0.9))
-            .prop_map(|(pause, feeds, is_logged)| Step { pause, feeds, is_logged })
+        (0_u8..9, feeds, prop::bool::weighted(0.9)).prop_map(|(pause, feeds, is_logged)| Step {
+            pause,
+            feeds,
+            is_logged,
+        })
     }
 
     /// The plain model: all points that were taken, looked through one by one.

@@ -180,9 +180,8 @@ impl Senders {
     pub(super) fn list(&self) -> Vec<SenderStatus> {
         let copies: Vec<(Key, Counts, bool)> = {
             let known = self.known();
-            let copy = |(key, sender): (&Key, &Arc<Sender>)| {
-                (*key, sender.counts(), Arc::strong_count(sender) > 1)
-            };
+            let copy =
+                |(key, sender): (&Key, &Arc<Sender>)| (*key, sender.counts(), Arc::strong_count(sender) > 1);
             known.iter().map(copy).collect()
         };
         let status = |sender: String, listener, counts: Counts, connected| SenderStatus {

@@ -83,8 +83,7 @@ impl Receiver {
         let listener = self.way.load().listener;
         let source = Source { listener, origin: Origin::Live };
         let now = self.shared.intake.clock().now();
-        let mut out = BatchBuilder::new(source, now)
-            .resolution(settings.timestamp_resolution_seconds);
+        let mut out = BatchBuilder::new(source, now).resolution(settings.timestamp_resolution_seconds);
         let (mut datagrams, mut bytes) = (0, 0);
         self.feeds.clear();
         while datagrams < BURST_DATAGRAMS && bytes < BURST_BYTES {
