@@ -4,9 +4,10 @@ use crate::assemble::{
     PlaneParts, forget_old_threads, intake_options, journal_options, node_name, start_plane,
 };
 use crate::cli::Config;
+use crate::detour::Detour;
 use crate::health::{self, Health};
 use crate::http::Http;
-use crate::own_metrics;
+use crate::own_metrics::{self, Named};
 use crate::plane::Plane;
 use crate::{record, reload, swap};
 use anyhow::Context as _;
@@ -156,10 +157,12 @@ impl Node {
         let destinations =
             Destinations::start(swap::pairs(&relaying), &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
-        let router = swap::router(&relaying, &journal);
+        let router = swap::router(&relaying.routing, &journal);
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let intake = Intake::open(journal.clone(), router, intake_options(&settings, &clock))?;
+        intake.deduplicate(settings.relay.deduplicate_seconds, settings.relay.deduplicate_points);
+        let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal));
         let aggregator =
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&senders, &stop))?);
         let reloads = Arc::new(reload::Counters::default());
@@ -174,6 +177,8 @@ impl Node {
             listening: bound.addresses(),
             aggregator: Arc::clone(&aggregator),
             reloads: Arc::clone(&reloads),
+            detour,
+            named: Named::of(&relaying),
         }));
         let (reload, wishes) = reload::door();
         http.serve(&health, &plane, reload.clone(), &tokens.http);
@@ -187,7 +192,6 @@ impl Node {
                 destinations: Arc::clone(&destinations),
                 aggregator,
                 intake: intake.clone(),
-                journal: journal.clone(),
                 health: Arc::clone(&health),
             };
             let reloads = reload::Reloads::new(config, settings.clone(), &relaying, reloads);
@@ -231,9 +235,11 @@ impl Node {
             async move {
                 while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
                     health.check_ledger();
+                    health.look_at_destinations();
                 }
             }
         });
+        self.senders.spawn(own_metrics::send_named(Arc::clone(&health), stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {
             self.senders.spawn(own_metrics::send(health, seconds, stop.clone()));

@@ -9,11 +9,22 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A screenful.
+    Page,
+    /// All, as JSON.
+    Json,
+    /// The newest points that were refused.
+    Bad,
+}
+
 /// Prints the status; `true` if the node is ready and its ledger adds up.
 pub(super) async fn status(
     config: &super::Config,
     address: Option<SocketAddr>,
-    json: bool,
+    form: Form,
 ) -> anyhow::Result<bool> {
     let address = match address {
         Some(address) => address,
@@ -23,10 +34,10 @@ pub(super) async fn status(
         }
     };
     let status = ask(address).await?;
-    if json {
-        say!("{}", serde_json::to_string_pretty(&status)?)?;
-    } else {
-        say!("{}", text_of(&status).trim_end())?;
+    match form {
+        Form::Json => say!("{}", serde_json::to_string_pretty(&status)?)?,
+        Form::Page => say!("{}", text_of(&status).trim_end())?,
+        Form::Bad => say!("{}", bad_points(&status))?,
     }
     let is = |path: &str| status.pointer(path).and_then(Value::as_bool) == Some(true);
     Ok(is("/ready") && is("/ledger_balanced"))
@@ -124,6 +135,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
         )?;
         writeln!(out, "{}", reasons(row.get("reasons")))?;
     }
+    write_senders(out, rows(status, "/senders"))?;
     let journal = |key: &str| status.pointer(&format!("/journal/{key}"));
     writeln!(
         out,
@@ -142,6 +154,38 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
     match rows(status, "/bad_points").last() {
         Some(last) => writeln!(out, "last refused   {}", refusal(last)),
         None => Ok(()),
+    }
+}
+
+/// Who sends most.
+fn write_senders(out: &mut String, rows: &[Value]) -> std::fmt::Result {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\nsenders            points   bad points  last seen             from (those with most points)"
+    )?;
+    for row in rows {
+        writeln!(
+            out,
+            "  {:>22} {:>12}  {:<20}  {} {}{}",
+            number(row.get("points")),
+            number(row.get("bad_points")),
+            time(row.get("last_seen")),
+            text(row, "sender"),
+            text(row, "listener"),
+            if row.get("connected").and_then(Value::as_bool) == Some(true) { "" } else { " (gone)" },
+        )?;
+    }
+    Ok(())
+}
+
+/// The newest refused points, a line each.
+fn bad_points(status: &Value) -> String {
+    match rows(status, "/bad_points") {
+        [] => "no point was refused since the start".to_owned(),
+        rows => rows.iter().map(refusal).collect::<Vec<_>>().join("\n"),
     }
 }
 
@@ -169,9 +213,30 @@ fn write_destinations(out: &mut String, rows: &[Value]) -> std::fmt::Result {
             number(row.get("shed")),
             number(row.get("repeats")),
         )?;
+        write_pace(out, row)?;
         write_lost(out, row)?;
     }
     Ok(())
+}
+
+/// How fast a destination takes its points, if it is known, and how far behind it is, if it is.
+fn write_pace(out: &mut String, row: &Value) -> std::fmt::Result {
+    let is_some = |key: &str| row.get(key).and_then(Value::as_f64).is_some_and(|n| n > 0.0);
+    let mut parts = Vec::new();
+    let mut add = |key: &str, shown: String| {
+        if is_some(key) {
+            parts.push(shown);
+        }
+    };
+    let rate = row.get("points_per_second").and_then(Value::as_f64).unwrap_or(0.0).round();
+    add("points_per_second", format!("{} points/s", number(Some(&Value::from(rate)))));
+    add("lag_seconds", format!("{} s behind", number(row.get("lag_seconds"))));
+    add("spool_bytes", format!("{} of the journal kept for it", mebibytes(row.get("spool_bytes"))));
+    add("reconnects", format!("{} reconnects", number(row.get("reconnects"))));
+    if row.get("detoured").and_then(Value::as_bool) == Some(true) {
+        parts.push("new points go to the others of its ring".to_owned());
+    }
+    if parts.is_empty() { Ok(()) } else { writeln!(out, "    {}", parts.join(", ")) }
 }
 
 /// What damage of the journal took before a reader had it.
@@ -226,10 +291,15 @@ fn write_windows(out: &mut String, status: &Value) -> std::fmt::Result {
     writeln!(out)
 }
 
+/// A moment, in whole seconds.
+fn time(seconds: Option<&Value>) -> String {
+    let seconds = seconds.and_then(Value::as_f64).unwrap_or(0.0);
+    Timestamp::from_second(seconds as i64).map_or_else(|_| "?".to_owned(), |t| t.to_string())
+}
+
 /// Where, when and why a point was refused, and what it was.
 fn refusal(row: &Value) -> String {
-    let seconds = row.get("time").and_then(Value::as_f64).unwrap_or(0.0);
-    let time = Timestamp::from_second(seconds as i64).map_or_else(|_| "?".to_owned(), |t| t.to_string());
+    let time = time(row.get("time"));
     let (why, listener, peer) = (text(row, "reason"), text(row, "listener"), text(row, "peer"));
     format!("{time} by {listener} from {peer}: {why}: {}", text(row, "text"))
 }

@@ -47,6 +47,7 @@ struct Slot {
 pub(super) struct Listed {
     pub(super) reader: String,
     pub(super) status: Arc<Status>,
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) is_leaving: bool,
 }
 
@@ -80,6 +81,7 @@ impl Running {
         let of = |slot: &Slot| Listed {
             reader: slot.reader.clone(),
             status: Arc::clone(&slot.status),
+            endpoints: slot.orders.borrow().endpoints.clone(),
             is_leaving: slot.orders.borrow().leaving.is_some(),
         };
         self.slots().iter().map(of).collect()
