@@ -7,7 +7,7 @@ use crate::cli::Config;
 use crate::detour::Detour;
 use crate::health::{self, Health};
 use crate::http::Http;
-use crate::own_metrics::{self, Named};
+use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
 use crate::{record, reload, swap};
 use anyhow::Context as _;
@@ -180,6 +180,7 @@ impl Node {
             detour,
             named: Named::of(&relaying),
         }));
+        let nothing_yet = Snapshot::take(&health);
         let (reload, wishes) = reload::door();
         http.serve(&health, &plane, reload.clone(), &tokens.http);
         let listeners = TaskTracker::new();
@@ -212,7 +213,7 @@ impl Node {
             tokens,
             settings,
         };
-        node.start_housekeeping();
+        node.start_housekeeping(nothing_yet);
         for (what, addresses) in [("api", &node.http.api), ("status", &node.http.status)] {
             for address in addresses {
                 tracing::info!(listener = what, %address, "listening");
@@ -223,7 +224,7 @@ impl Node {
     }
 
     /// The listeners' ledger, the check of all ledgers, own metrics, and the age limit of the record.
-    fn start_housekeeping(&self) {
+    fn start_housekeeping(&self, nothing_yet: Snapshot) {
         let stop = self.tokens.intake.clone();
         let (intake, health) = (self.intake.clone(), Arc::clone(&self.health));
         self.senders.spawn({
@@ -239,7 +240,7 @@ impl Node {
                 }
             }
         });
-        self.senders.spawn(own_metrics::send_named(Arc::clone(&health), stop.clone()));
+        self.senders.spawn(own_metrics::send_named(Arc::clone(&health), nothing_yet, stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {
             self.senders.spawn(own_metrics::send(health, seconds, stop.clone()));

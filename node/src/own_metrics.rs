@@ -5,11 +5,12 @@ mod c_relay;
 mod carbon;
 mod snapshot;
 
+pub(crate) use snapshot::Snapshot;
+
 use crate::health::Health;
 use skyline_conf::relaying::{OwnMetrics, Relaying};
 use skyline_conf::routing::Statement;
 use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
-use snapshot::Snapshot;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -39,12 +40,12 @@ pub(crate) async fn send(health: Arc<Health>, seconds: u32, stop: CancellationTo
     }
 }
 
-/// Sends the metrics of the relay that this node stands for, as often as that says, until `stop`.
-pub(crate) async fn send_named(health: Arc<Health>, stop: CancellationToken) {
+/// Sends the metrics of the relay that this node stands for, as often as that says, until `stop`. `before`: as it
+/// was when nothing had come in yet.
+pub(crate) async fn send_named(health: Arc<Health>, mut before: Snapshot, stop: CancellationToken) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     seconds.tick().await;
-    let mut before = Snapshot::take(&health);
     let mut ticks = 0_u32;
     while stop.run_until_cancelled(seconds.tick()).await.is_some() {
         ticks = ticks.saturating_add(1);

@@ -345,7 +345,12 @@ mod tests {
             ],
             "destinations": [
                 {"destination": "10.0.0.2:2004:pickle", "connected": true, "routed": 9, "delivered": 8,
-                 "waiting": 1, "shed": 0, "lost": 3, "repeats": 2},
+                 "waiting": 1, "shed": 0, "lost": 3, "repeats": 2, "points_per_second": 1234.4,
+                 "lag_seconds": 2.5, "spool_bytes": 1_048_576, "reconnects": 0},
+            ],
+            "senders": [
+                {"sender": "10.0.0.9", "listener": "pickle_tcp", "points": 7, "bad_points": 2, "bytes": 99,
+                 "last_seen": 1_700_000_000.5, "connected": false},
             ],
             "window": {"metrics": 3, "stored": 4, "refused": 1, "reasons": {"too_old": 1}, "waiting": 0,
                        "judged": 0, "anomalies": 0, "p50_ms": null, "p99_ms": null,
@@ -361,10 +366,14 @@ mod tests {
                pickle_tcp                7            5            2  127.0.0.1:2004 (bad_value 2)\n  \
                plaintext_udp             1            1            0  (closed)\n\
              \n\
+             senders            points   bad points  last seen             from (those with most points)\n  \
+               \u{20}                    7            2  2023-11-14T22:13:20Z  10.0.0.9 pickle_tcp (gone)\n\
+             \n\
              journal        1,500 points so far; 3.0 MiB on disk of 1.0 MiB\n\
              \n\
              out                              routed    delivered      waiting   shed  repeats  state\n  \
                10.0.0.2:2004:pickle                9            8            1      0        2  connected\n  \
+               \u{20} 1,234 points/s, 2.50 s behind, 1.0 MiB of the journal kept for it\n  \
                ! damage of the journal took 3 points before they were read\n\
              \n\
              window         3 metrics, 4 points stored, 1 refused (too_old 1), 0 waiting\n\
@@ -373,6 +382,11 @@ mod tests {
              ledger         adds up\n\
              last refused   2023-11-14T22:13:20Z by pickle_tcp from 10.0.0.9:1: bad_value: a b c\n"
         );
+        assert_eq!(
+            bad_points(&status),
+            "2023-11-14T22:13:20Z by pickle_tcp from 10.0.0.9:1: bad_value: a b c"
+        );
+        assert!(bad_points(&Value::Null).starts_with("no point was refused"));
     }
 
     #[tokio::test]
