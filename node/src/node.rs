@@ -22,6 +22,7 @@ use skyline_relay::dest::{Destinations, Stop};
 use skyline_relay::flow::Flow;
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::{Context as ListenContext, Listeners};
+use skyline_relay::route::Router;
 use skyline_sql::{Options as StoreOptions, Store};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,13 @@ fn windows(
     };
     let (plane, recorder) = start_plane(parts)?;
     Ok((plane, Some(recorder)))
+}
+
+/// The intake, as settings want it.
+fn intake(settings: &Settings, journal: &Journal, router: Router, clock: &Clock) -> anyhow::Result<Intake> {
+    let intake = Intake::open(journal.clone(), router, intake_options(settings, clock))?;
+    intake.deduplicate(settings.relay.deduplicate_seconds, settings.relay.deduplicate_points);
+    Ok(intake)
 }
 
 /// Starts the aggregator.
@@ -160,8 +168,7 @@ impl Node {
         let router = swap::router(&relaying.routing, &journal);
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
-        let intake = Intake::open(journal.clone(), router, intake_options(&settings, &clock))?;
-        intake.deduplicate(settings.relay.deduplicate_seconds, settings.relay.deduplicate_points);
+        let intake = intake(&settings, &journal, router, &clock)?;
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal));
         let aggregator =
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&senders, &stop))?);

@@ -10,6 +10,7 @@ mod duplicates;
 mod ledger;
 mod refusal;
 mod senders;
+mod traffic;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use senders::SenderStatus;
 
 pub(crate) use duplicates::Feeds;
 pub(crate) use senders::Sender;
+pub(crate) use traffic::Traffic;
 
 use crate::gather;
 use crate::route::{Routed, Router};
@@ -32,12 +34,12 @@ use skyline_conf::model::listen::WhenFull;
 use skyline_conf::routing::Then;
 use skyline_core::batch::{Batch, Listener, Origin};
 use skyline_core::clock::Clock;
-use skyline_core::figure::{Figure, Kind};
+use skyline_core::figure::Figure;
 use skyline_core::reject::{Reject, RejectCounts};
 use skyline_journal::{Error as JournalError, Journal};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -81,18 +83,6 @@ struct Inner {
     traffic: Traffic,
     /// Batches that wait for room in the journal.
     waiting: AtomicU32,
-}
-
-/// Counters of the sockets; listeners write them, figures show them.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub(crate) open: AtomicU64,
-    pub(crate) accepted: AtomicU64,
-    pub(crate) limit_hits: AtomicU64,
-    pub(crate) idle_closed: AtomicU64,
-    pub(crate) accept_errors: AtomicU64,
-    pub(crate) paused_millis: AtomicU64,
-    pub(crate) drops: crate::listen::KernelDrops,
 }
 
 impl Intake {
@@ -359,8 +349,7 @@ impl Intake {
     /// Connections of senders: open ones, and all since the start.
     #[must_use]
     pub fn connections(&self) -> (u64, u64) {
-        let traffic = &self.0.traffic;
-        (traffic.open.load(Relaxed), traffic.accepted.load(Relaxed))
+        self.0.traffic.connections()
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
@@ -411,16 +400,7 @@ impl Intake {
 
     /// What the intake and the listeners report.
     pub fn figures(&self, out: &mut Vec<Figure>) {
-        for line in self.ledgers() {
-            let label = |figure: Figure| figure.label("listener", line.listener.label());
-            out.push(label(Figure::counter("skyline_relay_received_points_total", RECEIVED, line.received)));
-            out.push(label(Figure::counter("skyline_relay_copied_points_total", COPIED, line.copied)));
-            out.push(label(Figure::counter("skyline_relay_logged_points_total", LOGGED, line.logged)));
-            for (why, points) in line.refused.iter() {
-                let figure = Figure::counter("skyline_relay_refused_points_total", REFUSED, points);
-                out.push(label(figure).label("reason", why.label()));
-            }
-        }
+        self.0.account.figures(out);
         self.0.traffic.figures(out);
         self.0.senders.figures(out);
         out.push(Figure::gauge(
@@ -428,49 +408,6 @@ impl Intake {
             "Batches that wait for room in the journal.",
             f64::from(self.waiting()),
         ));
-    }
-}
-
-const RECEIVED: &str = "Points received: logged, refused, or on their way into the journal.";
-const COPIED: &str = "Points added because routing sends one on under several names.";
-const LOGGED: &str = "Points logged in the journal.";
-const REFUSED: &str = "Points (lines, items, frames) that were not taken, by reason.";
-
-impl Traffic {
-    fn figures(&self, out: &mut Vec<Figure>) {
-        let get = |counter: &AtomicU64| counter.load(Relaxed);
-        let counter = Figure::counter;
-        out.push(Figure::gauge(
-            "skyline_relay_connections",
-            "Open connections of senders.",
-            get(&self.open) as f64,
-        ));
-        out.extend([
-            counter("skyline_relay_connections_total", "Connections accepted.", get(&self.accepted)),
-            counter(
-                "skyline_relay_connection_limit_hits_total",
-                "Times that accepting stopped at listen.max_connections.",
-                get(&self.limit_hits),
-            ),
-            counter(
-                "skyline_relay_connections_idle_closed_total",
-                "Connections closed after listen.idle_seconds.",
-                get(&self.idle_closed),
-            ),
-            counter(
-                "skyline_relay_accept_errors_total",
-                "Connections that could not be accepted.",
-                get(&self.accept_errors),
-            ),
-        ]);
-        out.push(Figure {
-            name: "skyline_relay_paused_seconds_total",
-            help: "Time during which listeners did not read because a destination or the journal was full.",
-            kind: Kind::Counter,
-            labels: Vec::new(),
-            value: get(&self.paused_millis) as f64 / 1000.0,
-        });
-        self.drops.figures(out);
     }
 }
 

@@ -261,12 +261,14 @@ mod tests {
         assert_eq!(left(&duplicates, batch(&[(1, 1, 1)], 1.0), &[(1, 7)]).0, "");
     }
 
+    type Points = Vec<(u8, u8, u8)>;
+
     /// One step of a test.
     #[derive(Debug, Clone)]
     struct Step {
         /// Seconds since the one before.
         pause: u8,
-        feeds: Vec<(u8, Vec<(u8, u8, u8)>)>,
+        feeds: Vec<(u8, Points)>,
         is_logged: bool,
     }
 
