@@ -10,7 +10,6 @@
 pub mod aggregation_rules;
 pub mod assemble;
 pub mod conf;
-pub mod destination;
 pub mod ini;
 pub mod keys;
 pub mod lists;
@@ -20,7 +19,7 @@ pub mod rewrite_rules;
 pub mod storage_schemas;
 pub mod tags;
 
-use std::fmt;
+use crate::note::{Note, shortened};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -66,58 +65,6 @@ impl Fault {
     pub(crate) fn new(line: usize, text: &str, why: impl Into<String>) -> Self {
         Self { line, text: shortened(text), why: why.into() }
     }
-}
-
-/// Something that is accepted but does not do what its author may expect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// The file; empty as long as only its text is known.
-    pub file: PathBuf,
-    /// Counted from 1; `None`: it is not in the file, its default is what the note is about.
-    pub line: Option<usize>,
-    /// The key, or what else it is about.
-    pub key: String,
-    /// What becomes of it.
-    pub message: String,
-    /// What to do; empty: nothing has to be done.
-    pub advice: String,
-}
-
-impl Note {
-    pub(crate) fn new(line: impl Into<Option<usize>>, key: &str, message: impl Into<String>) -> Self {
-        let (line, key, message) = (line.into(), shortened(key), message.into());
-        Self { file: PathBuf::new(), line, key, message, advice: String::new() }
-    }
-
-    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.advice = advice.into();
-        self
-    }
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.file.as_os_str().is_empty() {
-            write!(f, "{}, ", self.file.display())?;
-        }
-        if let Some(line) = self.line {
-            write!(f, "line {line}, ")?;
-        }
-        write!(f, "{}: {}", self.key, self.message)?;
-        if !self.advice.is_empty() {
-            write!(f, "; {}", self.advice)?;
-        }
-        Ok(())
-    }
-}
-
-/// The first hundred characters.
-fn shortened(text: &str) -> String {
-    let mut short: String = text.chars().take(100).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 /// The text of a file.
@@ -203,12 +150,5 @@ mod tests {
         check(None, "CONF_DIR");
         check(Some(b"\xff"), "UTF-8");
         check(Some(&vec![b'x'; LONGEST as usize + 1]), "is it the right one");
-    }
-
-    #[test]
-    fn notes_are_one_line() {
-        let note = Note::new(3, "K", "does nothing").advise("remove it");
-        assert_eq!(note.to_string(), "line 3, K: does nothing; remove it");
-        assert_eq!(Note::new(None, "K", "does nothing").to_string(), "K: does nothing");
     }
 }

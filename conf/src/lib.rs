@@ -10,11 +10,13 @@
 
 pub mod carbon;
 pub mod check;
+pub mod convert;
 pub mod crelay;
 pub mod keys;
 pub mod load;
 pub mod model;
 mod nearest;
+pub mod note;
 pub mod reference;
 pub mod relay_ng;
 pub mod relaying;

@@ -3,6 +3,7 @@
 
 mod check;
 mod config;
+mod convert;
 mod demo;
 mod http;
 mod output;
@@ -68,6 +69,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write settings of this node that relay as another relay's files do
+    ///
+    /// What is read there and does nothing here, or something else, is printed and stands in the settings as
+    /// comments, with file and line.
+    Convert {
+        #[command(flatten)]
+        options: convert::Options,
+    },
     /// Show what a running node does: points in and out, ledger, windows, anomalies
     Status {
         #[command(flatten)]
@@ -123,6 +132,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Route { config, metrics, json } => {
             route::route(&config, &metrics, json).map(|()| ExitCode::SUCCESS)
         }
+        Command::Convert { options } => convert::convert(&options).map(|()| ExitCode::SUCCESS),
         Command::Status { config, address, json, bad } => {
             let form = match (json, bad) {
                 (true, _) => status::Form::Json,

@@ -107,6 +107,7 @@ pub(crate) struct Node {
     plane: Arc<Plane>,
     destinations: Arc<Destinations>,
     listeners: TaskTracker,
+    aggregates: TaskTracker,
     senders: TaskTracker,
     reload: reload::Door,
     recorder: Option<tokio::task::JoinHandle<()>>,
@@ -118,6 +119,7 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, Default)]
 struct Tokens {
     listeners: CancellationToken,
+    aggregates: CancellationToken,
     intake: CancellationToken,
     windows: CancellationToken,
     destinations: CancellationToken,
@@ -170,8 +172,10 @@ impl Node {
         let plane = Arc::new(plane);
         let intake = intake(&settings, &journal, router, &clock)?;
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal));
+        let aggregates = TaskTracker::new();
+        let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
-            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&senders, &stop))?);
+            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
         let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {
             name,
@@ -213,6 +217,7 @@ impl Node {
             plane,
             destinations,
             listeners,
+            aggregates,
             senders,
             reload,
             recorder,
@@ -276,6 +281,12 @@ impl Node {
         let share = Duration::from_secs_f64(self.settings.node.shutdown_seconds * 0.3);
         if tokio::time::timeout(share, self.listeners.wait()).await.is_err() {
             tracing::warn!("some connections did not end in time");
+        }
+        // What is due now goes out with the rest.
+        self.tokens.aggregates.cancel();
+        self.aggregates.close();
+        if tokio::time::timeout(share, self.aggregates.wait()).await.is_err() {
+            tracing::warn!("aggregates that are due were not computed in time; the next start does it");
         }
         self.tokens.intake.cancel();
         // Windows and destinations read what is left, side by side.

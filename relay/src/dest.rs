@@ -1,12 +1,11 @@
 //! Destinations: for each a task of its own that reads the journal and sends.
 //!
-//! A destination that is down or slow stands still in the journal and hurts no other. [`address`] is
-//! how one is written, `identity` what it is called, `sender` its task from connection to
+//! A destination that is down or slow stands still in the journal and hurts no other. `identity` is
+//! what it is called, `sender` its task from connection to
 //! connection, `connection` one of them, `acks` the account of what is proved to have arrived there,
 //! `running` all of them, and how they are replaced while they run.
 
 mod acks;
-pub mod address;
 mod connect;
 mod connection;
 mod feed;
@@ -30,12 +29,11 @@ mod unacked;
 mod tests;
 
 use crate::flow::Flow;
-use address::{Address, BadAddress};
 pub use identity::reader_of;
 pub use report::{DestinationStatus, Left};
 use running::Running;
-use skyline_conf::model::relay::{DestinationEntry, Relay, Sending};
-use skyline_conf::routing::{Destination, Endpoint};
+use skyline_conf::model::relay::Sending;
+use skyline_conf::routing::Destination;
 use skyline_core::clock::Clock;
 use skyline_journal::{Journal, Ledger, Scope};
 use std::sync::Arc;
@@ -45,54 +43,12 @@ use tokio_util::task::TaskTracker;
 /// Destinations cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// One cannot be read.
-    #[error("relay.destinations: {0}")]
-    Address(#[from] BadAddress),
     /// One is given twice.
     #[error("relay.destinations: `{0}` is given twice: remove one, or give them instances")]
     Twice(String),
     /// The journal does not give a reader.
     #[error(transparent)]
     Journal(#[from] skyline_journal::Error),
-}
-
-/// The destinations of the settings, each with its own way of sending.
-///
-/// # Errors
-/// [`Error::Address`], [`Error::Twice`].
-pub fn parse(relay: &Relay) -> Result<Vec<(Destination, Sending)>, Error> {
-    let destination = |address: Address| Destination {
-        label: address.to_string(),
-        endpoints: vec![Endpoint::Server(address.into())],
-    };
-    Ok(addresses(relay)?.into_iter().map(|(address, sending)| (destination(address), sending)).collect())
-}
-
-/// The addresses of the destinations of the settings, each with its own way of sending.
-///
-/// # Errors
-/// [`Error::Address`], [`Error::Twice`].
-pub fn addresses(relay: &Relay) -> Result<Vec<(Address, Sending)>, Error> {
-    let mut all: Vec<(Address, Sending)> = Vec::new();
-    for entry in &relay.destinations {
-        let mut sending = relay.sending.clone();
-        let text = match entry {
-            DestinationEntry::Address(text) => text,
-            DestinationEntry::Table(table) => {
-                sending.when_behind = table.when_behind.unwrap_or(sending.when_behind);
-                sending.mark_points = table.mark_points.unwrap_or(sending.mark_points);
-                sending.catch_up_points_per_second =
-                    table.catch_up_points_per_second.unwrap_or(sending.catch_up_points_per_second);
-                &table.address
-            }
-        };
-        let address = Address::parse(text)?;
-        if all.iter().any(|(other, _)| other.reader() == address.reader()) {
-            return Err(Error::Twice(address.to_string()));
-        }
-        all.push((address, sending));
-    }
-    Ok(all)
 }
 
 /// All destinations, running.

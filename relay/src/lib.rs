@@ -6,6 +6,7 @@
 //! peer can hold.
 
 pub mod aggregate;
+mod certificate;
 pub mod codec;
 pub mod dest;
 pub mod flow;

@@ -1,6 +1,13 @@
 //! `[relay]`: where points are forwarded to.
 
+pub mod cluster;
+pub mod destination;
+pub mod rule;
+
 use super::keepalive::Keepalive;
+use cluster::ClusterTable;
+pub use destination::{DestinationEntry, DestinationTable};
+use rule::{DialectWord, RuleTable};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -16,6 +23,23 @@ pub struct Relay {
     pub diverse_replicas: bool,
     /// The destinations.
     pub destinations: Vec<DestinationEntry>,
+    /// How names are treated before the first rule.
+    pub names: NamesWord,
+    /// With [`NamesWord::Cleaned`]: what is allowed besides letters, digits and dots.
+    pub allowed_characters: String,
+    /// Whose regular expressions `regex` are, unless a pattern says otherwise.
+    pub dialect: DialectWord,
+    /// Where the node's own metrics enter: `top`, `nowhere`, or the rule of that name.
+    pub own_metrics_at: String,
+    /// In its place: clusters.
+    pub own_metrics_to: Vec<String>,
+    /// Destinations that share points.
+    pub cluster: Vec<ClusterTable>,
+    /// What happens to names, from top to bottom; none: all go to the destinations.
+    pub rule: Vec<RuleTable>,
+    /// A member of a ring that is down for so many seconds has new points of its names go to the others until it
+    /// is back; 0: they wait for it.
+    pub detour_seconds: f64,
     /// Whether the operator's relay files are read again when they change.
     pub reload_on_change: bool,
     /// Under whose names the relay tells of itself, besides the node's own.
@@ -30,6 +54,27 @@ pub struct Relay {
     pub sending: Sending,
 }
 
+/// How names are treated before the first rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamesWord {
+    /// As they were received.
+    #[default]
+    AsReceived,
+    /// Tags in normal form.
+    TagsNormalized,
+    /// carbon-c-relay's cleaning.
+    Cleaned,
+}
+
+impl Relay {
+    /// Whether destinations are named anywhere in the settings themselves.
+    #[must_use]
+    pub fn has_destinations(&self) -> bool {
+        !self.destinations.is_empty() || self.cluster.iter().any(|cluster| !cluster.destinations.is_empty())
+    }
+}
+
 /// The file of another relay; at most one is named, the others are empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,6 +87,10 @@ pub struct Files {
     pub carbon_instance: String,
     /// A file in carbon-c-relay's language.
     pub c_relay_conf: PathBuf,
+    /// carbon-c-relay's `-C`: a file, or a folder of files, of the authorities that its peers are checked with.
+    pub c_relay_ca: PathBuf,
+    /// carbon-c-relay's `-c`: characters of names besides letters, digits and dots.
+    pub c_relay_characters: String,
     /// carbon-relay-ng's TOML.
     pub relay_ng_conf: PathBuf,
 }
@@ -87,30 +136,6 @@ pub enum Method {
     Constant,
     /// carbon's hash ring (`carbon_ch`) on the name.
     ConsistentHashing,
-}
-
-/// A destination: its address alone, or a table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum DestinationEntry {
-    /// `host:port[:instance][:protocol]`.
-    Address(String),
-    /// With settings of its own.
-    Table(DestinationTable),
-}
-
-/// A destination with settings of its own; each that is left out is taken from `[relay.sending]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DestinationTable {
-    /// `host:port[:instance][:protocol]`.
-    pub address: String,
-    /// See [`Sending::when_behind`].
-    pub when_behind: Option<WhenBehind>,
-    /// See [`Sending::mark_points`].
-    pub mark_points: Option<u64>,
-    /// See [`Sending::catch_up_points_per_second`].
-    pub catch_up_points_per_second: Option<u64>,
 }
 
 /// What happens while a destination is further behind than its mark.
@@ -161,6 +186,14 @@ impl Default for Relay {
             replication_factor: 1,
             diverse_replicas: true,
             destinations: Vec::new(),
+            names: NamesWord::AsReceived,
+            allowed_characters: crate::crelay::clean::ALLOWED.to_owned(),
+            dialect: DialectWord::Python,
+            own_metrics_at: "top".to_owned(),
+            own_metrics_to: Vec::new(),
+            cluster: Vec::new(),
+            rule: Vec::new(),
+            detour_seconds: 0.0,
             reload_on_change: true,
             self_metrics: SelfMetrics::Auto,
             deduplicate_seconds: 0,
@@ -178,6 +211,8 @@ impl Default for Files {
             carbon_program: CarbonProgram::Relay,
             carbon_instance: "a".to_owned(),
             c_relay_conf: PathBuf::new(),
+            c_relay_ca: PathBuf::new(),
+            c_relay_characters: crate::crelay::clean::ALLOWED.to_owned(),
             relay_ng_conf: PathBuf::new(),
         }
     }

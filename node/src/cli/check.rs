@@ -162,12 +162,13 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
     read(config.config.as_deref(), &loaded, report);
     let Some(relaying) = relay_files(&loaded.settings, report) else { return Ok(false) };
     // Ports are those of the relay files, if there are any.
-    let settings = &Settings { listen: relaying.listen, ..loaded.settings };
+    let Relaying { routing, listen, .. } = relaying;
+    let settings = &Settings { listen, ..loaded.settings };
     disk::check(settings, &Clock::system(), report);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let running = runtime.block_on(async {
         let running = ports::check(settings, report).await;
-        peers::check(settings, report).await;
+        peers::check(settings, &routing, report).await;
         running
     });
     // A name server that does not answer must not hold up the end.
@@ -179,6 +180,15 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
 fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
     let relaying = match relaying::read(settings) {
         Ok(relaying) => relaying,
+        Err(relaying::Error::Native(error)) => {
+            // What the checks of the settings have named is not named again.
+            let is_named = |key: &str| report.lines.iter().any(|l| l.level == Level::Problem && l.key == key);
+            let faults: Vec<_> = error.faults.into_iter().filter(|fault| !is_named(&fault.place)).collect();
+            for fault in faults {
+                report.problem(&fault.place, fault.message.as_str(), "");
+            }
+            return None;
+        }
         Err(error) => {
             report.problem("relay", error.to_string(), "");
             return None;
@@ -194,7 +204,7 @@ fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
         );
     }
     for note in &relaying.notes {
-        report.warning(&note.place, note.message.as_str(), note.advice.as_str());
+        report.warning(&note.place(), note.message.as_str(), note.advice.as_str());
     }
     Some(relaying)
 }

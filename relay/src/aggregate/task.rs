@@ -4,10 +4,11 @@ use super::figures::Counts;
 use super::machine::{Due, Machine, Made};
 use super::{Options, Submit, state};
 use crate::dest::{Stop, source};
-use skyline_conf::routing::{Routing, Then};
+use skyline_conf::routing::{Digits, Routing, Then};
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
 use skyline_core::clock::Clock;
 use skyline_core::file;
+use skyline_core::line;
 use skyline_core::reject::Reject;
 use skyline_journal::{Delivery, Durability, Journal, Mine, Reader};
 use state::Found;
@@ -351,8 +352,12 @@ impl<S: Submit> Task<S> {
 fn batch(made: &[Made], now: f64, counts: &mut Counts) -> Option<Batch> {
     let mut builder = BatchBuilder::new(SOURCE, now);
     builder.reserve(made.len() * 64);
-    for Made { name, ts, value, .. } in made {
-        match builder.point(name.as_bytes(), *ts, *value) {
+    for Made { name, ts, value, digits, .. } in made {
+        let write = |text: &mut Vec<u8>| match digits {
+            Digits::Fewest => line::write_number(*value, text),
+            Digits::Six => line::write_six_digits(*value, text),
+        };
+        match builder.point_as(name.as_bytes(), *ts, *value, write) {
             Ok(()) => {}
             Err(Reject::NanValue) => counts.no_value += 1,
             Err(_) => counts.bad_names += 1,

@@ -3,8 +3,7 @@
 //! The reader's name is what a position is saved under, so it must outlive changes of everything but the
 //! place that points go to.
 
-use super::address::Address;
-use skyline_conf::routing::{Destination, Endpoint, Server, Transport};
+use skyline_conf::routing::{Destination, Endpoint, Server, Transport, address};
 use skyline_core::shard::name_hash;
 
 /// How names of destinations' readers begin.
@@ -44,17 +43,15 @@ pub(super) fn recall(reader: &str) -> Option<Destination> {
         Some(rest) => (rest, Transport::Udp),
         None => (text, Transport::Tcp),
     };
-    // Not `Address::parse`: a last part that is the word of a protocol is a protocol there, and part of the
-    // instance here.
-    let address = Address::parse_identity(text).ok()?;
-    let server = Server { transport, ..address.into() };
+    // A last part that is the word of a protocol belongs to the instance here.
+    let server = Server { transport, ..address::without_protocol(text).ok()? };
     Some(Destination { label: text.to_owned(), endpoints: vec![Endpoint::Server(server)] })
 }
 
 /// A server as it is written: `host:port[:instance]`, with `udp:` before it where that is how it is sent to.
 pub(super) fn shown(server: &Server) -> String {
     let udp = if server.transport == Transport::Udp { UDP } else { "" };
-    format!("{udp}{}", Address::from(server))
+    format!("{udp}{server}")
 }
 
 /// An endpoint as it is written.

@@ -1,6 +1,5 @@
 //! What is known of a destination from outside its task, and when its troubles are logged.
 
-use super::address::label;
 use super::outgoing::Sent;
 use skyline_conf::routing::Protocol;
 use skyline_core::clock::Clock;
@@ -80,7 +79,7 @@ impl Told {
 impl Status {
     /// Of the destination that is called `name`, to whose first endpoint `protocol` is sent.
     pub(super) fn new(name: &str, protocol: Protocol, clock: Clock) -> Self {
-        let state = State { since: clock.now(), protocol: label(protocol), ..State::default() };
+        let state = State { since: clock.now(), protocol: protocol.label(), ..State::default() };
         Self {
             name: name.to_owned(),
             clock,
@@ -121,7 +120,7 @@ impl Status {
         }
         state.is_told = false;
         state.endpoint = endpoint;
-        state.protocol = label(protocol);
+        state.protocol = protocol.label();
     }
 
     /// The connection has ended in order.

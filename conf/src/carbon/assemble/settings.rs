@@ -133,7 +133,7 @@ pub(super) fn sending(conf: &Conf) -> Result<Sending, Fault> {
         return Err(conf.fault("QUEUE_LOW_WATERMARK_PCT", "a share from 0 to 1 is expected"));
     }
     let retries = conf.whole("DYNAMIC_ROUTER_MAX_RETRIES", 0..=1_000_000)?.unwrap_or_default();
-    let detour_seconds = conf.flag("DYNAMIC_ROUTER").then(|| time_of(retries));
+    let detour_seconds = conf.flag("DYNAMIC_ROUTER").then(|| time_of(retries).max(1.0));
     Ok(Sending {
         protocol,
         tls,

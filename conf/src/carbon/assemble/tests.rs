@@ -13,7 +13,9 @@ fn relay_of(program: Program, files: &[(&str, &str)]) -> Result<CarbonRelay, Str
         std::fs::write(dir.path().join(name), text).unwrap();
     }
     let read = read(&dir.path().join("carbon.conf"), program, "a", &Overrides::default());
-    read.map_err(|error| error.to_string())
+    let read = read.map_err(|error| error.to_string())?;
+    crate::convert::of_routing(&read.routing).unwrap();
+    Ok(read)
 }
 
 /// What happens to a name, one word for each act.
@@ -56,7 +58,7 @@ fn a_relay_with_rules_and_lists() {
     assert_eq!((relay.relay_step, relay.files.len()), (2, 4));
     let notes: Vec<_> = relay.notes.iter().map(ToString::to_string).collect();
     let has = |part: &str| notes.iter().any(|note| note.contains(part));
-    assert!(has("`gone:1` is not in DESTINATIONS") && has("blacklist.conf, line 2, ("), "{notes:?}");
+    assert!(has("`gone:1` is not in DESTINATIONS") && has("blacklist.conf:2: ("), "{notes:?}");
 }
 
 #[test]
@@ -208,7 +210,7 @@ fn what_is_refused_names_file_and_line() {
     check(relay, "RELAY_METHOD = fast-aggregated-hashing\n", "", "aggregation-rules.conf, line 1: `junk`");
     check(Program::Aggregator, "", "", "aggregation-rules.conf, line 1: `junk`");
     check(relay, "[relay:a]\nDESTINATIONS = h:1,\n", "", "line 4: `h:1, `: DESTINATIONS: ``: the port");
-    check(relay, "[relay:a]\nDESTINATIONS = :1\n", "", "the host is missing");
+    check(relay, "[relay:a]\nDESTINATIONS = :1\n", "", "the host is empty");
     let twice = "[relay:a]\nRELAY_METHOD = fast-hashing\nDESTINATIONS = h:1,h:2\n";
     check(relay, twice, "", "equal host and instance");
     check(relay, "DESTINATION_PROTOCOL = udp\n", "", "pickle, line and protobuf");

@@ -1,9 +1,10 @@
 //! A journal with destinations, points with numbers, and peers that behave as they are told.
 
-use super::super::{DestinationStatus, Destinations, Stop, parse, reader_of};
+use super::super::{DestinationStatus, Destinations, Stop, reader_of};
 use crate::flow::Flow;
 use crate::route::Router;
 use skyline_conf::model::relay::{DestinationEntry, Relay, Sending};
+use skyline_conf::routing::native::{self, Native};
 use skyline_conf::routing::{Destination, Endpoint, Server};
 use skyline_core::batch::{BatchBuilder, Listener, Origin, RouteSet, Routes, Source};
 use skyline_core::clock::Clock;
@@ -75,7 +76,8 @@ pub(super) struct Rig {
 impl Rig {
     /// Opens the journal in `dir`, which keeps next to nothing in memory, and starts.
     pub(super) fn start(dir: &Path, relay: &Relay) -> Self {
-        Self::open(dir, relay, parse(relay).unwrap())
+        let Native { routing, sending, .. } = native::read(relay).unwrap();
+        Self::open(dir, relay, routing.destinations.into_iter().zip(sending).collect())
     }
 
     /// The same with these destinations, each of which gets all points.

@@ -1,0 +1,193 @@
+//! Files of other relays, converted; that the text relays in the same way the converter itself looks at.
+
+use super::*;
+use crate::model::relay::{CarbonProgram, Files};
+
+/// The text that files become; the first is the one that is named.
+#[track_caller]
+fn converted(files: &[(&str, &str)], named: impl Fn(std::path::PathBuf) -> Files) -> Converted {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    let mut settings = Settings::default();
+    settings.relay.files = named(dir.path().join(files[0].0));
+    let read = relaying::read(&settings).unwrap_or_else(|error| panic!("{error}"));
+    convert(&read).unwrap_or_else(|error| {
+        let (mut read, mut notes) = (read.clone(), Vec::new());
+        fit(&mut read, &mut notes);
+        panic!("{error}\n{}", write::text(&read, &relay(&read), &notes))
+    })
+}
+
+#[track_caller]
+fn has(converted: &Converted, expected: &[&str]) {
+    for expected in expected {
+        assert!(converted.text.contains(expected), "{expected}\nis not in\n{}", converted.text);
+    }
+}
+
+#[test]
+fn carbon() {
+    let conf = "[relay]\nDESTINATIONS = h:1:a, h:2:pickle, g:1\nRELAY_METHOD = rules\nUSE_WHITELIST = yes\n\
+                PICKLE_RECEIVER_MAX_LENGTH = 1073741824\nMAX_QUEUE_SIZE = inf\nLINE_RECEIVER_PORT = 2013\nNONSENSE = 1\n";
+    let rules = "[a]\npattern = ^a\ndestinations = h:2:pickle, h:1:a\ncontinue = yes\n\
+                 [d]\ndefault = yes\ndestinations = h:1:a\n";
+    let files = [
+        ("carbon.conf", conf),
+        ("relay-rules.conf", rules),
+        ("blacklist.conf", "^tmp\n"),
+        ("whitelist.conf", "a\nb\n"),
+    ];
+    let converted = converted(&files, |path| Files { carbon_conf: path, ..Files::default() });
+    has(
+        &converted,
+        &[
+            "carbon.conf:8: NONSENSE: ",
+            "plaintext_tcp = [\"0.0.0.0:2013\"]",
+            "max_frame_bytes = 67_108_864",
+            "{ address = \"h:2:pickle\", protocol = \"pickle\" }",
+            "match = { regex = \"^tmp\" }\ndiscard = \"blacklisted\"\n",
+            "match_not = [{ regex = \"a\" }, { regex = \"b\" }]\ndiscard = \"not_whitelisted\"\n",
+            "[[relay.rule]]\nname = \"rule-3\"\nmatch = { regex = \"^a\", dialect = \"python_any_case\" }\nsend_to = \"a\"\n",
+            "send_to = \"d\"\nstop = true\n",
+            "own_metrics_at = \"rule-3\"",
+            "mark_points = 9_223_372_036_854_775_807",
+        ],
+    );
+    assert!(
+        converted
+            .notes
+            .iter()
+            .any(|note| note.to_string().contains("listen.max_frame_bytes: 1_073_741_824 is out"))
+    );
+}
+
+#[test]
+fn a_carbon_aggregator() {
+    let conf = "[aggregator]\nDESTINATIONS = h:1:a, h:2:b\nREPLICATION_FACTOR = 9\nROUTER_HASH_TYPE = fnv1a_ch\nFORWARD_ALL = no\n";
+    let files = [
+        ("carbon.conf", conf),
+        ("aggregation-rules.conf", "<dc>.all (60) = p95 <dc>.*.<<x>>\n"),
+        ("rewrite-rules.conf", "[pre]\n^a\\.(b|c)(\\d) = \\2\\g<1>0\\\\x\n[post]\n_x$ =\n"),
+    ];
+    let named =
+        |path| Files { carbon_conf: path, carbon_program: CarbonProgram::Aggregator, ..Files::default() };
+    has(
+        &converted(&files, named),
+        &[
+            "kind = \"consistent-hashing\"\n",
+            "hash = \"fnv1a\"\n",
+            "replication_factor = 2\n",
+            "into = '\\2\\g{1}0\\\\x'\n",
+            "aggregate = [{ name = '\\1.all', function = \"quantile0.95\" }]\nevery_seconds = 60\n",
+            "outputs_at = \"rule-5\"\n",
+        ],
+    );
+}
+
+#[test]
+fn carbon_without_anything() {
+    let named = |path| Files { carbon_conf: path, ..Files::default() };
+    converted(&[("carbon.conf", "[relay]\nRELAY_METHOD = constant\n")], named);
+    let pools = "[relay]\nRELAY_METHOD = constant\nDESTINATIONS = h:1:a, g:1, h:1:b\nDESTINATIONS_POOL_REPLICAS = True\n";
+    has(&converted(&[("carbon.conf", pools)], named), &["name = \"destinations (2)\"", "kind = \"lb\""]);
+    let rings = "[relay]\nDESTINATIONS = h:1:a, g:1:a\nRELAY_METHOD = fast-aggregated-hashing\nDIVERSE_REPLICAS = no\n";
+    let files = [("carbon.conf", rings), ("aggregation-rules.conf", "o.<x> 60 = sum i.<x>\n")];
+    has(
+        &converted(&files, named),
+        &["kind = \"fast-hashing\"", "hash_on = \"aggregates\"", "name = 'o.\\1'"],
+    );
+}
+
+#[test]
+fn c_relay() {
+    let text = r#"
+        listen type linemode 2003 proto udp /run/x.sock proto unix;
+        listen type linemode transport gzip 3003 proto tcp;
+        cluster one forward 10.0.0.1:2003=a 10.0.0.2 proto udp [::1]:5 transport lz4 ssl;
+        cluster any any_of a:1 b:2 c:3;
+        cluster fail failover x:1 y:2;
+        cluster ring fnv1a_ch replication 2 dynamic 10.0.0.1:2003=a q:1 r:1;
+        cluster use forward useall many.example:2003;
+        cluster log file /var/log/points;
+        match ^a ^b validate ^[0-9] else log send to one stop;
+        match * route using \_1.\.0 send to ring any;
+        match dead send to blackhole;
+        rewrite ^c\.(.+) into \1.\\c;
+        aggregate ^s\.([^.]+) every 10 seconds expire after 35 seconds timestamp at start of bucket
+            compute percentile95 write to p.\1 compute variance write to v.\1 send to log stop;
+        match * send to fail use log stop;
+        send statistics to one stop;
+    "#;
+    let named = |path| Files { c_relay_conf: path, ..Files::default() };
+    let converted = converted(&[("relay.conf", text)], named);
+    has(
+        &converted,
+        &[
+            "names = \"cleaned\"",
+            "dialect = \"posix\"",
+            "plaintext_tcp = []",
+            "plaintext_unix = [\"/run/x.sock\"]",
+            ":3003\", protocol = \"plaintext\", packing = \"gzip\" }]",
+            "relay.conf:7: `dynamic` has no effect",
+            "{ name = \"10.0.0.1:2003=a\", address = \"10.0.0.1:2003:a\" }",
+            "transport = \"udp\"",
+            "packing = \"lz4\", tls = {}",
+            "kind = \"any_of\"\ndestinations = [\"a:1\", \"b:2\", \"c:3\"]\n",
+            "kind = \"failover\"\ndestinations = [\"x:1\", \"y:2\"]\n",
+            "kind = \"fnv1a_ch\"\ndestinations = [\"10.0.0.1:2003=a\", \"q:1\", \"r:1\"]\nreplication_factor = 2\n",
+            "every_address = true",
+            "validate = { regex = \"^[0-9]\" }\nvalidate_log = true\nstop = true\n",
+            "discard = \"blackhole\"",
+            "whole_name = false",
+            "outputs_to = \"log\"",
+            "own_metrics_to = [\"one\"]",
+        ],
+    );
+}
+
+#[test]
+fn relay_ng() {
+    let text = r#"
+        listen_addr = "0.0.0.0:2103"
+        blocklist = ["prefix bad.", "notRegex ^[a-z]"]
+        [[rewriter]]
+        old = "/a\\.(b)/"
+        new = "$1"
+        not = "x"
+        max = -1
+        [[aggregation]]
+        function = "percentiles"
+        prefix = "s."
+        regex = "^s\\.(.*)"
+        format = "p.$1"
+        interval = 10
+        wait = 25
+        [[route]]
+        key = "all"
+        type = "sendAllMatch"
+        destinations = ["h:1 pickle=true", "h:2: prefix=a notSub=b", "h:3 regex=c"]
+        [[route]]
+        key = "first"
+        type = "sendFirstMatch"
+        prefix = "z"
+        destinations = ["h:3 sub=q notRegex=w", "h:2: prefix=b", "h:4"]
+        [[route]]
+        key = "ring"
+        type = "consistentHashing-v2"
+        destinations = ["h:1:x", "g:1"]
+    "#;
+    let named = |path| Files { relay_ng_conf: path, ..Files::default() };
+    has(
+        &converted(&[("ng.toml", text)], named),
+        &[
+            "dialect = \"go\"",
+            "plaintext_udp = [\"0.0.0.0:2103\"]",
+            "not = true",
+            "function = \"percentile95\"",
+            "kind = \"ng-consistent-hashing-v2\"",
+            "{ name = \"h:2:\", address = \"h:2\" }",
+        ],
+    );
+}
