@@ -14,7 +14,7 @@ use crate::model::Settings;
 use crate::model::relay::rule::DialectWord;
 use crate::model::relay::{NamesWord, Relay, Sending};
 use crate::note::Note;
-use crate::relaying::{self, Relaying};
+use crate::relaying::{self, OwnMetrics, Relaying};
 use crate::routing::pattern::{Dialect, Pattern};
 use crate::routing::{Matcher, Names, RingKey, Route, Routing, Share, Statement, Target, Then, native};
 use std::collections::HashSet;
@@ -67,7 +67,15 @@ pub fn convert(relaying: &Relaying) -> Result<Converted, Error> {
 pub fn of_routing(routing: &Routing) -> Result<Converted, Error> {
     let Settings { listen, relay: Relay { sending, .. }, .. } = Settings::default();
     let sending = vec![sending; routing.destinations.len()];
-    convert(&Relaying { routing: routing.clone(), sending, listen, notes: Vec::new(), files: Vec::new() })
+    convert(&Relaying {
+        routing: routing.clone(),
+        sending,
+        listen,
+        own_metrics: None,
+        detour_seconds: None,
+        notes: Vec::new(),
+        files: Vec::new(),
+    })
 }
 
 /// In what a text relays otherwise.
@@ -84,6 +92,8 @@ fn difference(relaying: &Relaying, text: &str) -> Result<Option<&'static str>, E
         ("own metrics", a.own == b.own),
         ("sending", relaying.sending == again.sending),
         ("listeners", relaying.listen == again.listen),
+        ("whose names own metrics have", relaying.own_metrics == again.own_metrics),
+        ("rings with a member that is down", relaying.detour_seconds == again.detour_seconds),
     ];
     Ok(equal.into_iter().find(|(_, is_equal)| !is_equal).map(|(what, _)| what))
 }
@@ -106,6 +116,15 @@ fn fit(relaying: &mut Relaying, notes: &mut Vec<Note>) {
         // Without rules all would go to all destinations.
         let (when, to) = (Matcher::everything(), Target::Clusters(Vec::new()));
         routing.statements.push(Statement::Route(Route { when, validate: None, key: None, to, stop: false }));
+    }
+    if let Some(own) = &mut relaying.own_metrics {
+        if !own.is_usual() {
+            let message = "how often the relay's own metrics are sent, and what their names begin with, has no key \
+                           in the settings: they are sent once a minute under the usual names";
+            let note = Note::new(None, "relay.self_metrics", message);
+            notes.push(note.advise("run with the file itself to have them as it says"));
+        }
+        *own = own.usual();
     }
     let end = routing.statements.len();
     let nowhere = |then: &mut Then| {
@@ -155,6 +174,9 @@ fn relay(relaying: &Relaying) -> Relay {
         own_metrics_to,
         cluster,
         rule: form.rules(),
+        self_metrics: relaying.own_metrics.as_ref().map_or(default.self_metrics, OwnMetrics::word),
+        detour_seconds: relaying.detour_seconds.unwrap_or_default(),
+        files: relaying.own_metrics.as_ref().map(OwnMetrics::files).unwrap_or_default(),
         sending: relaying.sending.first().cloned().unwrap_or_else(Sending::default),
         ..Relay::default()
     }

@@ -1,10 +1,14 @@
 //! How points are relayed, wherever that is written: in the settings, or in the files of another relay.
 
-use crate::carbon::{self, assemble, keys::Program};
+mod own;
+
+pub use own::OwnMetrics;
+
+use crate::carbon::{self, assemble};
 use crate::crelay::compile::{Socket, StatisticsTarget};
 use crate::model::Settings;
 use crate::model::listen::{self, Listen};
-use crate::model::relay::{CarbonProgram, Files, Sending};
+use crate::model::relay::{Files, Sending, WhenBehind};
 use crate::note::Note;
 use crate::routing::native::{self, Native};
 use crate::routing::{Endpoint, Names, Packing, Routing, Server, Then};
@@ -21,6 +25,11 @@ pub struct Relaying {
     pub sending: Vec<Sending>,
     /// Where points come in.
     pub listen: Listen,
+    /// The relay's own metrics under the names of another relay's; `None`: there are none.
+    pub own_metrics: Option<OwnMetrics>,
+    /// A member of a ring that is down for so many seconds has its part of the names go to the others until it
+    /// is back; `None`: its points wait for it.
+    pub detour_seconds: Option<f64>,
     /// What is read and not done as it is written, or is odd.
     pub notes: Vec<Note>,
     /// Every file that was read besides the settings, to be looked at for changes.
@@ -108,11 +117,12 @@ impl Relaying {
 /// carbon's files. What they say of listeners and sending counts; the rest is that of the settings.
 fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     let Files { carbon_conf, carbon_program, carbon_instance, .. } = &settings.relay.files;
-    let program = match carbon_program {
-        CarbonProgram::Relay => Program::Relay,
-        CarbonProgram::Aggregator => Program::Aggregator,
-    };
-    let read = assemble::read(carbon_conf, program, carbon_instance, &assemble::Overrides::default())?;
+    let read = assemble::read(
+        carbon_conf,
+        (*carbon_program).into(),
+        carbon_instance,
+        &assemble::Overrides::default(),
+    )?;
     let mut listen = settings.listen.clone();
     let (theirs, sending) = (read.listening, read.sending);
     listen.plaintext_tcp = theirs.line_tcp.into_iter().collect();
@@ -123,8 +133,16 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     listen.max_connections = theirs.max_connections.unwrap_or(listen.max_connections);
     listen.idle_seconds = theirs.idle_seconds.unwrap_or(0.0);
     listen.timestamp_resolution_seconds = theirs.timestamp_resolution_seconds;
+    listen.keepalive = theirs.keepalive;
+    let when_behind = match settings.relay.sending.when_behind {
+        // No file asks for it: whoever runs the node does.
+        WhenBehind::Block => WhenBehind::Block,
+        WhenBehind::Spool | WhenBehind::Shed => sending.when_behind,
+    };
     let usual = Sending {
-        when_behind: sending.when_behind,
+        when_behind,
+        resume_share: sending.low_share,
+        keepalive: theirs.keepalive,
         // What a settings file can hold.
         mark_points: sending.mark_points.min(i64::MAX as u64),
         points_per_frame: sending.points_per_frame,
@@ -132,8 +150,15 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     };
     let mut routing = read.routing;
     routing.own = Then::From(read.relay_step);
-    let sending = vec![usual; routing.destinations.len()];
-    Ok(Relaying { routing, sending, listen, notes: read.notes, files: read.files })
+    Ok(Relaying {
+        sending: vec![usual; routing.destinations.len()],
+        routing,
+        listen,
+        own_metrics: OwnMetrics::wanted(settings, Some(OwnMetrics::Carbon(read.own_metrics))),
+        detour_seconds: sending.detour_seconds.or_else(|| native_detour(settings)),
+        notes: read.notes,
+        files: read.files,
+    })
 }
 
 /// carbon-c-relay's file. What it listens on counts, if it says so.
@@ -181,6 +206,7 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         }
     }
     let mut routing = read.routing;
+    let own_metrics = OwnMetrics::wanted(settings, Some(OwnMetrics::CRelay(read.statistics.clone())));
     routing.names = Names::Cleaned { allowed: c_relay_characters.clone() };
     for endpoint in routing.destinations.iter_mut().flat_map(|destination| &mut destination.endpoints) {
         if let Endpoint::Server(Server { tls: Some(tls), .. }) = endpoint {
@@ -193,7 +219,15 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         StatisticsTarget::Clusters { .. } | StatisticsTarget::Rules => Then::FromTop,
     };
     let sending = vec![settings.relay.sending.clone(); routing.destinations.len()];
-    Ok(Relaying { routing, sending, listen, notes: read.notes, files: read.files })
+    Ok(Relaying {
+        routing,
+        sending,
+        listen,
+        own_metrics,
+        detour_seconds: native_detour(settings),
+        notes: read.notes,
+        files: read.files,
+    })
 }
 
 /// Whether nobody has said where lines come in.
@@ -220,13 +254,34 @@ fn of_relay_ng(settings: &Settings) -> Result<Relaying, Error> {
     listen.plaintext_udp = read.plaintext.into_iter().collect();
     listen.pickle_tcp = read.pickle.into_iter().collect();
     let sending = vec![settings.relay.sending.clone(); read.routing.destinations.len()];
-    Ok(Relaying { routing: read.routing, sending, listen, notes: read.notes, files: vec![path.clone()] })
+    Ok(Relaying {
+        routing: read.routing,
+        sending,
+        listen,
+        own_metrics: OwnMetrics::wanted(settings, None),
+        detour_seconds: native_detour(settings),
+        notes: read.notes,
+        files: vec![path.clone()],
+    })
+}
+
+/// What the settings say of rings with a member that is down.
+fn native_detour(settings: &Settings) -> Option<f64> {
+    Some(settings.relay.detour_seconds).filter(|seconds| *seconds > 0.0)
 }
 
 /// The `[relay]` section.
 fn of_section(settings: &Settings) -> Result<Relaying, Error> {
     let Native { routing, sending, notes } = native::read(&settings.relay)?;
-    Ok(Relaying { routing, sending, listen: settings.listen.clone(), notes, files: Vec::new() })
+    Ok(Relaying {
+        routing,
+        sending,
+        listen: settings.listen.clone(),
+        own_metrics: OwnMetrics::wanted(settings, None),
+        detour_seconds: native_detour(settings),
+        notes,
+        files: Vec::new(),
+    })
 }
 
 #[cfg(test)]

@@ -87,6 +87,9 @@ enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Print the newest points that were refused instead, with sender and reason
+        #[arg(long, conflicts_with = "json")]
+        bad: bool,
     },
     /// Send 24 hours of minute data that end in an anomaly, and report where it arrived
     ///
@@ -130,8 +133,13 @@ pub(crate) fn main() -> ExitCode {
             route::route(&config, &metrics, json).map(|()| ExitCode::SUCCESS)
         }
         Command::Convert { options } => convert::convert(&options).map(|()| ExitCode::SUCCESS),
-        Command::Status { config, address, json } => {
-            block_on(status::status(&config, address, json)).map(exit_of)
+        Command::Status { config, address, json, bad } => {
+            let form = match (json, bad) {
+                (true, _) => status::Form::Json,
+                (false, true) => status::Form::Bad,
+                (false, false) => status::Form::Page,
+            };
+            block_on(status::status(&config, address, form)).map(exit_of)
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
         Command::Demo { action, options } => match action {

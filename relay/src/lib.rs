@@ -13,6 +13,7 @@ pub mod dest;
 pub mod flow;
 pub mod gather;
 pub mod intake;
+mod keepalive;
 pub mod listen;
 pub mod ring;
 pub mod route;

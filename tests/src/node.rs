@@ -25,6 +25,8 @@ pub struct Setup {
     destinations: Vec<String>,
     /// Dotted keys of the settings file, with their values as TOML writes them.
     settings: BTreeMap<String, String>,
+    /// Files beside it, by name.
+    files: BTreeMap<String, String>,
 }
 
 impl Setup {
@@ -38,7 +40,8 @@ impl Setup {
             ("window.enabled", "false"),
             ("relay.sending.retry_max_seconds", "0.5"),
         ];
-        Self { destinations, settings: settings.map(|(k, v)| (k.to_owned(), v.to_owned())).into() }
+        let settings = settings.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        Self { destinations, settings, files: BTreeMap::new() }
     }
 
     /// A node that keeps windows and judges, without destinations.
@@ -58,6 +61,13 @@ impl Setup {
     #[must_use]
     pub fn without(mut self, key: &str) -> Self {
         self.settings.remove(key);
+        self
+    }
+
+    /// Puts a file into the node's folder, which is where it starts. `@PLAINTEXT@` and `@PICKLE@` in it become its ports.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.insert(name.to_owned(), text.to_owned());
         self
     }
 
@@ -87,6 +97,11 @@ impl Setup {
         let ports = Ports::default();
         let config = folder.path().join("skyline.toml");
         std::fs::write(&config, self.toml(folder.path(), &ports))?;
+        for (name, text) in &self.files {
+            let text = text.replace("@PLAINTEXT@", &ports.plaintext.port().to_string());
+            let text = text.replace("@PICKLE@", &ports.pickle.port().to_string());
+            std::fs::write(folder.path().join(name), text)?;
+        }
         let process = launch(&config, folder.path())?;
         let mut node = Node { folder, ports, process };
         node.wait_until_ready()?;

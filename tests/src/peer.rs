@@ -17,7 +17,11 @@ use std::time::Duration;
 const START: Duration = Duration::from_secs(15);
 
 /// Waits until `process` listens on `address`.
-fn listens(process: &mut Process, address: SocketAddr) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// When it ends or does not listen in time, with its last words.
+pub fn listens(process: &mut Process, address: SocketAddr) -> anyhow::Result<()> {
     let outcome = eventually(START, &format!("a peer listens on {address}"), || {
         if let Err(error) = process.must_run() {
             return Some(Err(error));

@@ -11,7 +11,7 @@ mod settings;
 mod tests;
 
 pub use super::keys::Program;
-pub use settings::{Keepalive, Listening, OwnMetrics, RatioReset, Sending};
+pub use settings::{Listening, OwnMetrics, Sending};
 
 use super::conf::Conf;
 use super::{Error, Fault, Note, aggregation_rules, lists, rewrite_rules, text_of};

@@ -11,7 +11,8 @@ use toml::{Table, Value};
 const WIDTH: usize = 100;
 
 /// Sections that are written, in this order; keys that have their defaults are left out.
-const SECTIONS: [&str; 3] = ["listen", "relay", "relay.sending"];
+const SECTIONS: [&str; 6] =
+    ["listen", "listen.keepalive", "relay", "relay.files", "relay.sending", "relay.sending.keepalive"];
 
 /// The file: notes, sections, clusters, rules.
 pub(super) fn text(relaying: &Relaying, relay: &Relay, notes: &[Note]) -> String {

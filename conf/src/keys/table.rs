@@ -20,6 +20,7 @@ pub(super) const fn key(path: &'static str, kind: Kind, unit: &'static str, text
 pub(super) const SECTIONS: &[Section] = &[
     section("node", "The process: where its state is, how it stops and logs."),
     section("listen", "Where points come in. An empty list switches a kind of listener off."),
+    section("listen.keepalive", "Noticing senders that have gone without a word."),
     section("journal", "The log that every point goes through before anything else sees it."),
     section("relay", "Where points are forwarded to."),
     section(
@@ -27,6 +28,7 @@ pub(super) const SECTIONS: &[Section] = &[
         "The file of another relay that says how points are relayed, instead of method and destinations above. One at most.",
     ),
     section("relay.sending", "How points are sent, unless a destination says otherwise."),
+    section("relay.sending.keepalive", "Noticing destinations that have gone without a word."),
     section("window", "The rolling window of each metric."),
     section(
         "detect",
@@ -150,6 +152,19 @@ pub(super) const KEYS: &[Key] = &[
         "UDP listeners, when the journal cannot take a batch: as when_full. With block the system drops what its buffer does not hold.",
     ),
     key(
+        "listen.keepalive.idle_seconds",
+        Whole(0, 32_767),
+        "seconds",
+        "A TCP connection of a sender on which nothing moves for so long is probed. 0: it is not.",
+    ),
+    key("listen.keepalive.interval_seconds", Whole(1, 32_767), "seconds", "Time between probes."),
+    key(
+        "listen.keepalive.probes",
+        Whole(1, 127),
+        "probes",
+        "The connection is given up when so many in a row are not answered.",
+    ),
+    key(
         "journal.max_bytes",
         Whole(1 << 20, MOST),
         "bytes",
@@ -252,6 +267,30 @@ pub(super) const KEYS: &[Key] = &[
         "Clusters that the node's own metrics go to, past all rules, in place of own_metrics_at.",
     ),
     key(
+        "relay.detour_seconds",
+        Number(0.0, 86_400.0),
+        "seconds",
+        "A member of a ring (or of those that share points otherwise) that is down for so long has new points of its names go to the others until it is back; what was routed to it before waits for it. 0: they wait too. carbon.conf's DYNAMIC_ROUTER counts instead, if it is on.",
+    ),
+    key(
+        "relay.self_metrics",
+        Choice(&["auto", "none", "carbon", "carbon_c_relay"]),
+        "",
+        "Under whose names the relay tells of itself, besides node.self_metrics_seconds: carbon = carbon.relays.<host>-<instance>.*; carbon_c_relay = carbon.relays.<host>.*; auto = those of the program whose file relay.files names, at the interval of that file; none = nobody's.",
+    ),
+    key(
+        "relay.deduplicate_seconds",
+        Whole(0, 86_400),
+        "seconds",
+        "A point is refused as a duplicate if another sender (another IP address) brought the same name, time and value less than so long ago: for two feeds that bring the same. What one sender repeats goes on. 0: nothing is looked at.",
+    ),
+    key(
+        "relay.deduplicate_points",
+        Whole(1_000, 100_000_000),
+        "points",
+        "Newest points that are remembered for that, at most: those of deduplicate_seconds, or duplicates go on. About 50 bytes of memory each.",
+    ),
+    key(
         "relay.reload_on_change",
         Switch,
         "",
@@ -298,13 +337,19 @@ pub(super) const KEYS: &[Key] = &[
         "relay.sending.when_behind",
         Choice(&["spool", "block", "shed"]),
         "",
-        "While a destination is further behind than its mark: spool = its points stay in the journal; block = listeners pause until it is below 0.8 of the mark; shed = it skips its oldest points, counted.",
+        "While a destination is further behind than its mark: spool = its points stay in the journal; block = listeners pause until it is below resume_share of the mark; shed = it skips its oldest points, counted.",
     ),
     key(
         "relay.sending.mark_points",
         Whole(1, MOST),
         "points",
         "How far behind a destination may be before when_behind applies.",
+    ),
+    key(
+        "relay.sending.resume_share",
+        Number(0.0, 1.0),
+        "",
+        "With when_behind = \"block\": share of the mark below which listeners go on.",
     ),
     key(
         "relay.sending.catch_up_points_per_second",
@@ -337,6 +382,19 @@ pub(super) const KEYS: &[Key] = &[
         Number(0.01, 3_600.0),
         "seconds",
         "Longest pause between attempts.",
+    ),
+    key(
+        "relay.sending.keepalive.idle_seconds",
+        Whole(0, 32_767),
+        "seconds",
+        "A TCP connection to a destination on which nothing moves for so long is probed. 0: it is not.",
+    ),
+    key("relay.sending.keepalive.interval_seconds", Whole(1, 32_767), "seconds", "Time between probes."),
+    key(
+        "relay.sending.keepalive.probes",
+        Whole(1, 127),
+        "probes",
+        "The connection is given up when so many in a row are not answered.",
     ),
     key(
         "window.enabled",

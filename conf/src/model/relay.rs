@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod destination;
 pub mod rule;
 
+use super::keepalive::Keepalive;
 use cluster::ClusterTable;
 pub use destination::{DestinationEntry, DestinationTable};
 use rule::{DialectWord, RuleTable};
@@ -36,8 +37,17 @@ pub struct Relay {
     pub cluster: Vec<ClusterTable>,
     /// What happens to names, from top to bottom; none: all go to the destinations.
     pub rule: Vec<RuleTable>,
+    /// A member of a ring that is down for so many seconds has new points of its names go to the others until it
+    /// is back; 0: they wait for it.
+    pub detour_seconds: f64,
     /// Whether the operator's relay files are read again when they change.
     pub reload_on_change: bool,
+    /// Under whose names the relay tells of itself, besides the node's own.
+    pub self_metrics: SelfMetrics,
+    /// A point that another sender brought less than so many seconds ago is refused; 0: none is.
+    pub deduplicate_seconds: u32,
+    /// Points that are remembered for that at most.
+    pub deduplicate_points: u32,
     /// A file of another relay that says how points are relayed, instead of the keys above.
     pub files: Files,
     /// How points are sent, unless a destination says otherwise.
@@ -104,6 +114,20 @@ pub enum CarbonProgram {
     Aggregator,
 }
 
+/// Under whose names a relay tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelfMetrics {
+    /// Those of the program whose file is read, as that file says; without such a file none.
+    Auto,
+    /// Nobody's.
+    None,
+    /// carbon's.
+    Carbon,
+    /// carbon-c-relay's.
+    CarbonCRelay,
+}
+
 /// How destinations are chosen for a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -134,6 +158,8 @@ pub struct Sending {
     pub when_behind: WhenBehind,
     /// How far behind is "behind", points.
     pub mark_points: u64,
+    /// Share of the mark below which listeners go on, with `block`.
+    pub resume_share: f64,
     /// Points a second at most while catching up from the log's files; 0: no limit.
     pub catch_up_points_per_second: u64,
     /// After a broken connection, how far back the sender goes at most, bytes: what the socket
@@ -149,6 +175,8 @@ pub struct Sending {
     pub retry_min_seconds: f64,
     /// Longest pause between attempts, seconds.
     pub retry_max_seconds: f64,
+    /// When a connection on which nothing moves is probed.
+    pub keepalive: Keepalive,
 }
 
 impl Default for Relay {
@@ -165,7 +193,11 @@ impl Default for Relay {
             own_metrics_to: Vec::new(),
             cluster: Vec::new(),
             rule: Vec::new(),
+            detour_seconds: 0.0,
             reload_on_change: true,
+            self_metrics: SelfMetrics::Auto,
+            deduplicate_seconds: 0,
+            deduplicate_points: 1_000_000,
             files: Files::default(),
             sending: Sending::default(),
         }
@@ -191,6 +223,7 @@ impl Default for Sending {
         Self {
             when_behind: WhenBehind::Spool,
             mark_points: 1_000_000,
+            resume_share: 0.8,
             catch_up_points_per_second: 1_000_000,
             resend_bytes: 8 << 20,
             points_per_frame: 500,
@@ -198,6 +231,7 @@ impl Default for Sending {
             stall_seconds: 60.0,
             retry_min_seconds: 0.2,
             retry_max_seconds: 5.0,
+            keepalive: Keepalive::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::status::Status;
 use super::{Error, Stop, identity};
 use crate::flow::Flow;
 use skyline_conf::model::relay::Sending;
-use skyline_conf::routing::Destination;
+use skyline_conf::routing::{Destination, Endpoint};
 use skyline_core::clock::Clock;
 use skyline_journal::{Journal, Reader, Scope};
 use std::panic::resume_unwind;
@@ -55,6 +55,7 @@ struct Slot {
 pub(super) struct Listed {
     pub(super) reader: String,
     pub(super) status: Arc<Status>,
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) is_leaving: bool,
     /// Whether how it is sent to is not known.
     pub(super) is_held: bool,
@@ -101,6 +102,7 @@ impl Running {
         let of = |slot: &Slot| Listed {
             reader: slot.reader.clone(),
             status: Arc::clone(&slot.status),
+            endpoints: slot.orders.borrow().endpoints.clone(),
             is_leaving: slot.orders.borrow().leaving.is_some(),
             is_held: slot.orders.borrow().is_held(),
         };

@@ -18,6 +18,7 @@ use super::sink::Sinking;
 use super::skipped::Skipped;
 use super::status::Status;
 use super::turn::{Found, Turn};
+use crate::keepalive;
 use skyline_conf::model::relay::Sending;
 use skyline_conf::routing::Endpoint;
 use skyline_journal::{Journal, Reader};
@@ -207,6 +208,9 @@ impl Sender {
             self.current.endpoints.get(index).map(identity::endpoint).unwrap_or_default(),
             link.protocol(),
         );
+        if let Link::Stream(stream) = &link {
+            keepalive::set(&stream.socket, &self.sending().keepalive);
+        }
         let began = Instant::now();
         let turn = Turn::new(self, index);
         let (reader, end, found) = match link {

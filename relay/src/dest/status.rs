@@ -7,6 +7,7 @@ use skyline_journal::Ledger;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Seconds between two log lines about the same trouble.
 const LOG_EVERY: f64 = 60.0;
@@ -32,6 +33,12 @@ pub(super) struct Status {
     pub(super) reconnects: AtomicU64,
     /// Connections that could not be made, broke, stalled, or were closed by the peer.
     pub(super) errors: AtomicU64,
+    /// Points that were skipped because it was behind its mark.
+    pub(super) skipped: AtomicU64,
+    /// Times that listeners paused because of it.
+    pub(super) pauses: AtomicU64,
+    /// Time spent in writes, ns.
+    pub(super) writing: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -87,6 +94,9 @@ impl Status {
             repeats: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+            pauses: AtomicU64::new(0),
+            writing: AtomicU64::new(0),
             state: Mutex::new(state),
         }
     }
@@ -158,6 +168,11 @@ impl Status {
         self.packed(sent);
     }
 
+    /// A write took so long.
+    pub(super) fn spent(&self, time: Duration) {
+        self.writing.fetch_add(time.as_nanos() as u64, Relaxed);
+    }
+
     /// Points went into what packs or encrypts.
     pub(super) fn packed(&self, sent: Sent) {
         self.sent.fetch_add(sent.points, Relaxed);
@@ -165,6 +180,7 @@ impl Status {
     }
 
     pub(super) fn shed(&self, points: u64) {
+        self.skipped.fetch_add(points, Relaxed);
         if points > 0
             && let Some(points) = self.state().shed.add(points, self.clock.now())
         {
@@ -178,6 +194,7 @@ impl Status {
 
     pub(super) fn paused(&self, waiting: u64) {
         self.is_pausing.store(true, Relaxed);
+        self.pauses.fetch_add(1, Relaxed);
         tracing::warn!(destination = self.name, waiting, "behind its mark: listeners pause");
     }
 

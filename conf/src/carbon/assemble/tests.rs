@@ -1,6 +1,7 @@
 //! Folders of files, read whole: statements, settings, notes and refusals.
 
 use super::*;
+use crate::model::keepalive::Keepalive;
 use crate::model::relay::WhenBehind;
 use crate::routing::walk::Act;
 use crate::routing::{CarbonHash, Protocol, RingKey, RingKind, Share};
@@ -151,19 +152,22 @@ fn settings() {
     let conf = "[relay]\nRELAY_METHOD = constant\nDESTINATIONS = h:1\nLINE_RECEIVER_PORT = 2013\n\
                 LINE_RECEIVER_INTERFACE = ::1\nPICKLE_RECEIVER_PORT = 0\nENABLE_UDP_LISTENER = on\n\
                 PROTOBUF_RECEIVER_PORT = 2005\nMAX_RECEIVER_CONNECTIONS = 7\nMETRIC_CLIENT_IDLE_TIMEOUT = 60\n\
-                TCP_KEEPALIVE = no\nUSE_FLOW_CONTROL = no\nMAX_QUEUE_SIZE = inf\nUSE_RATIO_RESET = yes\n\
+                TCP_KEEPALIVE = no\nUSE_FLOW_CONTROL = no\nMAX_QUEUE_SIZE = inf\nDYNAMIC_ROUTER = yes\nQUEUE_LOW_WATERMARK_PCT = 0.5\n\
                 DESTINATION_PROTOCOL = line\nDESTINATION_TRANSPORT = ssl\nDESTINATION_SSL_CA = /ca.pem\n\
                 CARBON_METRIC_INTERVAL = 0\n";
     let relay = relay_of(Program::Relay, &[("carbon.conf", conf)]).unwrap();
     let listening = &relay.listening;
     assert_eq!(listening.line_tcp, Some("[::1]:2013".parse().unwrap()));
     assert_eq!(listening.line_udp, Some("0.0.0.0:2003".parse().unwrap()));
-    assert_eq!((listening.pickle_tcp, listening.keepalive), (None, None));
+    assert_eq!(listening.pickle_tcp, None);
+    assert_eq!(listening.keepalive, Keepalive { idle_seconds: 0, interval_seconds: 30, probes: 2 });
     assert_eq!(listening.protobuf_tcp, Some("0.0.0.0:2005".parse().unwrap()));
     assert_eq!((listening.max_connections, listening.idle_seconds), (Some(7), Some(60.0)));
     let sending = &relay.sending;
     assert_eq!((sending.when_behind, sending.mark_points), (WhenBehind::Shed, u64::MAX));
-    assert_eq!((sending.protocol, sending.reset.unwrap().min_points), (Protocol::Plaintext, 1_000));
+    assert_eq!((sending.protocol, sending.low_share), (Protocol::Plaintext, 0.5));
+    // Five attempts: after the pauses of 1, 2.7, 5 and 5 seconds.
+    assert_eq!(sending.detour_seconds.map(|seconds| seconds.round()), Some(14.0));
     assert_eq!(sending.tls.as_ref().unwrap().ca, Some(PathBuf::from("/ca.pem")));
     assert_eq!((relay.own_metrics.prefix.as_str(), relay.own_metrics.every_seconds), ("carbon.relays", None));
 }

@@ -7,7 +7,9 @@
 //! u64 catch_up            points a second
 //! u64 resend              bytes
 //! u32 frame               points a pickle frame
+//! f64 resume              share of the mark
 //! f64 connect, stall, retry_min, retry_max     seconds
+//! u32 keep-alive: idle, interval    seconds; u32 probes
 //! u32 endpoints, for each a u8 and what it stands for
 //!   0 a server:
 //!     u32 length, host    UTF-8
@@ -29,6 +31,7 @@
 
 use super::{Way, Ways};
 use crate::bytes::Rest;
+use skyline_conf::model::keepalive::Keepalive;
 use skyline_conf::model::relay::{Sending, WhenBehind};
 use skyline_conf::routing::{Endpoint, Packing, Protocol, Server, Tls, Transport};
 use std::ffi::OsStr;
@@ -107,13 +110,18 @@ fn put_sending(out: &mut Vec<u8>, sending: &Sending) {
         stall_seconds,
         retry_min_seconds,
         retry_max_seconds,
+        resume_share,
+        keepalive: Keepalive { idle_seconds, interval_seconds, probes },
     } = sending;
     put_one_of(out, &BEHIND, when_behind);
     for number in [mark_points, catch_up_points_per_second, resend_bytes] {
         out.extend_from_slice(&number.to_le_bytes());
     }
     out.extend_from_slice(&points_per_frame.to_le_bytes());
-    for number in [connect_seconds, stall_seconds, retry_min_seconds, retry_max_seconds] {
+    for number in [resume_share, connect_seconds, stall_seconds, retry_min_seconds, retry_max_seconds] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    for number in [idle_seconds, interval_seconds, probes] {
         out.extend_from_slice(&number.to_le_bytes());
     }
 }
@@ -198,10 +206,16 @@ fn sending(rest: &mut Rest<'_>) -> Option<Sending> {
         catch_up_points_per_second: rest.u64()?,
         resend_bytes: rest.u64()?,
         points_per_frame: rest.u32()?,
+        resume_share: rest.f64()?,
         connect_seconds: rest.f64()?,
         stall_seconds: rest.f64()?,
         retry_min_seconds: rest.f64()?,
         retry_max_seconds: rest.f64()?,
+        keepalive: Keepalive {
+            idle_seconds: rest.u32()?,
+            interval_seconds: rest.u32()?,
+            probes: rest.u32()?,
+        },
     })
 }
 
@@ -253,6 +267,8 @@ mod tests {
             stall_seconds: 0.2,
             retry_min_seconds: 0.3,
             retry_max_seconds: f64::INFINITY,
+            resume_share: 0.5,
+            keepalive: Keepalive { idle_seconds: 5, interval_seconds: 6, probes: 7 },
         };
         let all = others.into_iter().map(Endpoint::Server).collect();
         let way = |endpoints, when_behind| Way { endpoints, sending: sending(when_behind) };
