@@ -3,7 +3,7 @@
 
 use skyline_tests::node::{Node, Setup, replace};
 use skyline_tests::peer::sink::{Protocol, Sink, destination};
-use skyline_tests::{eventually_true, load, port};
+use skyline_tests::{eventually_true, load, now, port, size};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -102,4 +102,49 @@ fn points_are_held_when_the_form_is_lost() -> anyhow::Result<()> {
     node.set("relay.destinations", format!("[{:?}]", stays.destination()))?;
     node.reload()?;
     is_seen_off(&mut node, &gone, &digest)
+}
+
+#[test]
+fn coming_and_going_and_being_killed_costs_no_point() -> anyhow::Result<()> {
+    let rounds = size(8, 100);
+    let (stays, other) = (Sink::start(Protocol::Lines)?, port::free());
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("relay.conf");
+    let alone = format!("cluster stays forward {};\nmatch * send to stays;\n", stays.address());
+    let both = format!("{alone}cluster other forward {other} transport gzip;\nmatch * send to other;\n");
+    replace(&file, &both)?;
+    let mut node =
+        Setup::relay::<String>([]).with("relay.files.c_relay_conf", format!("{file:?}")).start()?;
+    let last = now();
+    for round in 0..rounds {
+        replace(&file, if round % 2 == 0 { &both } else { &alone })?;
+        // Settings change while the node runs, or while it is dead.
+        if round % 3 == 0 {
+            node.process.kill()?;
+            node.restart()?;
+        } else {
+            node.reload()?;
+        }
+        let name = format!("round-{round}");
+        load::bytes(node.plaintext(), load::lines(&name, 500, 1, last))?;
+        eventually_true(SOON, "what stays gets all", || stays.series(&name).len() == 500)?;
+        if round % 4 == 1 {
+            node.process.kill()?;
+            node.restart()?;
+        }
+    }
+    replace(&file, alone)?;
+    node.reload()?;
+    node.process.kill()?;
+    node.restart()?;
+    let other = Sink::start_at(other, Protocol::Gzip)?;
+    let port = other.address().port();
+    eventually_true(SOON, "it is gone", || node.status().is_ok_and(|s| s.destination(port).is_err()))?;
+    let mut expected: Vec<String> = (0..rounds).step_by(2).map(|round| format!("round-{round}")).collect();
+    expected.sort();
+    anyhow::ensure!(other.names() == expected, "{:?} came, not {expected:?}", other.names());
+    anyhow::ensure!(other.distinct() == 500 * expected.len() as u64, "{} points came", other.distinct());
+    anyhow::ensure!(other.malformed() == 0, "something cannot be read");
+    node.balanced()?;
+    Ok(())
 }

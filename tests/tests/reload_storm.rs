@@ -177,7 +177,7 @@ impl Changes<'_> {
     fn change(&mut self, number: u64) -> anyhow::Result<()> {
         self.settle()?;
         let now_in_force = *self.versions.last().context("a version")?;
-        let by_itself = number % size(10, 100) == 4;
+        let by_itself = number % size(20, 100) == 4;
         let outcome = if number % 7 == 3 {
             let before = self.refused()?;
             replace(&self.file, BAD[number as usize % BAD.len()])?;
@@ -270,7 +270,7 @@ fn aggregates(sinks: &[Sink], sent: &[Sent]) -> anyhow::Result<()> {
 
 #[test]
 fn a_storm_of_reloads_under_load_moves_points_and_loses_none() -> anyhow::Result<()> {
-    let changes = size(24, 1_000);
+    let changes = size(40, 1_000);
     let folder = tempfile::tempdir()?;
     let sinks: Vec<Sink> = (0..4).map(|_| Sink::start(Protocol::Lines)).collect::<anyhow::Result<_>>()?;
     let file_path = folder.path().join("relay.conf");

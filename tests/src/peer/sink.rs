@@ -378,7 +378,6 @@ fn frames(held: &[u8], unpickler: &mut Unpickler, memory: &mut Memory, shared: &
 mod tests {
     use super::*;
     use crate::load;
-    use std::io::Write as _;
 
     const SOON: Duration = Duration::from_secs(10);
 
@@ -405,6 +404,23 @@ mod tests {
             assert!(sink.is_exactly(&part.digest).is_err());
             assert_eq!((sink.names().len(), sink.connections()), (500, 8));
         }
+    }
+
+    #[test]
+    fn packed_lines_are_read_as_they_come() {
+        let sink = Sink::start(Protocol::Gzip).unwrap();
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut stream = load::connect(sink.address()).unwrap();
+        for point in 1..=3 {
+            writeln!(packer, "a {point} {}", 60 * point).unwrap();
+            packer.flush().unwrap();
+            stream.write_all(&std::mem::take(packer.get_mut())).unwrap();
+            sink.has(point, SOON).unwrap();
+        }
+        assert_eq!((sink.received(), sink.malformed()), (3, 0));
+        load::bytes(sink.address(), "not.packed 4 240\n").unwrap();
+        eventually_true(SOON, "what is not packed is noticed", || sink.malformed() > 0).unwrap();
+        assert_eq!(sink.received(), 3);
     }
 
     #[test]
