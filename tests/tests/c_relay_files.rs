@@ -4,7 +4,6 @@ use anyhow::{Context as _, ensure};
 use skyline_tests::peer::relay_file::Program::{CRelay, Node};
 use skyline_tests::peer::relay_file::{Program, Relays, outcome};
 use skyline_tests::{node, now, port};
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -99,9 +98,8 @@ fn large() -> (String, String) {
     let mut sent = "foo.bar 1 2\n".to_owned();
     let mut expected = String::new();
     for i in 1..=1_500 {
-        // Writing to a string does not fail.
-        let _ = writeln!(sent, "large.foo.bar.{i} 1 349830001");
-        let _ = writeln!(expected, "through-large.foo.bar.{i} 1 349830001");
+        sent += &format!("large.foo.bar.{i} 1 349830001\n");
+        expected += &format!("through-large.foo.bar.{i} 1 349830001\n");
     }
     (sent, expected)
 }
@@ -248,7 +246,7 @@ fn computed(program: Program, statements: &str, lines: usize) -> anyhow::Result<
     let second = now();
     let mut payload = String::new();
     for value in ["0.5", "2", "4", "10.25"] {
-        let _ = writeln!(payload, "in.a.x {value} {second}\nin.b.x 3 {}", second + 1);
+        payload += &format!("in.a.x {value} {second}\nin.b.x 3 {}\n", second + 1);
     }
     // Long gone.
     payload += "in.a.x 100 349830000\n";
@@ -281,7 +279,7 @@ fn aggregates() -> anyhow::Result<()> {
         "variance",
         "stddev",
     ] {
-        let _ = writeln!(statements, " compute {function} write to all.{function}");
+        statements += &format!(" compute {function} write to all.{function}\n");
     }
     statements += "send to default;\n";
     // Of the first name by both expressions, of the second by one.
@@ -311,7 +309,7 @@ fn names_of_aggregates() -> anyhow::Result<()> {
         ("^in\\.(.)", "\\1.one"),
         ("^(in)\\.(.)\\.(.)$", "two.\\3.\\^2"),
     ] {
-        let _ = writeln!(statements, "aggregate {pattern} {compute} {to};");
+        statements += &format!("aggregate {pattern} {compute} {to};\n");
     }
     // Aggregates enter at the top, and these are no inputs again.
     statements += "match ^in send to blackhole;\nmatch * send to default;\n";

@@ -1,9 +1,9 @@
 //! What configurations become, and what is wrong with them.
 
 use super::*;
-use crate::routing::walk::Act;
 use crate::crelay::read_text;
 use crate::routing::pattern::Pattern;
+use crate::routing::walk::Act;
 use crate::routing::{
     self, Discard, Endpoint, Packing, Ring, RingKey, RingKind, Share, Stamp, Target, Then, Transport,
 };
