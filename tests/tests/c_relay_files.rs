@@ -266,7 +266,7 @@ fn computed(program: Program, statements: &str, lines: usize) -> anyhow::Result<
 #[test]
 fn aggregates() -> anyhow::Result<()> {
     let mut statements =
-        "aggregate ^in\\.([^.]+)\\. \\.a\\.x$ every 1 seconds expire after 3 seconds\n".to_owned();
+        "aggregate ^in\\.([^.]+)\\. ^(in).a.x$ every 1 seconds expire after 3 seconds\n".to_owned();
     for function in [
         "sum",
         "count",
@@ -299,15 +299,15 @@ fn aggregates() -> anyhow::Result<()> {
 
 #[test]
 fn names_of_aggregates() -> anyhow::Result<()> {
-    // Without groups the text is the whole name; with some it takes the place of what was matched.
+    // The text takes the place of what was matched.
     let compute = "every 1 seconds expire after 2 seconds compute sum write to";
     let mut statements = String::new();
     for (pattern, to) in [
-        ("^in\\.a", "plain"),
-        ("a\\.x$", "end"),
-        ("n...x", "expression"),
+        ("^in\\.a\\.x$", "exact"),
+        ("^in\\..*", "all"),
         ("^in\\.(.)", "\\1.one"),
         ("^(in)\\.(.)\\.(.)$", "two.\\3.\\^2"),
+        ("^(in)\\.a\\.", "three"),
     ] {
         statements += &format!("aggregate {pattern} {compute} {to};\n");
     }
@@ -316,7 +316,7 @@ fn names_of_aggregates() -> anyhow::Result<()> {
     let made = |program| -> anyhow::Result<Vec<String>> {
         let second = now();
         let payload = format!("in.a.x 1 {second}\nin.a.y.z 2 {second}\n");
-        let written = outcome(program, &statements, &payload, 6)?;
+        let written = outcome(program, &statements, &payload, 7)?;
         let mut points: Vec<String> =
             written.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect();
         points.sort();
@@ -325,9 +325,10 @@ fn names_of_aggregates() -> anyhow::Result<()> {
     let expected = [
         "a.one.x 1.000000",
         "a.one.y.z 2.000000",
-        "end 1.000000",
-        "expression 1.000000",
-        "plain 3.000000",
+        "all 3.000000",
+        "exact 1.000000",
+        "threex 1.000000",
+        "threey.z 2.000000",
         "two.x.A 1.000000",
     ];
     assert_eq!(made(Node)?, expected);
