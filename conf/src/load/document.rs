@@ -90,8 +90,11 @@ impl Document<'_> {
     /// Tells each table of a list in which line it stands, for messages about it.
     fn add_lines(&self, value: &Spanned<DeValue<'_>>, good: &mut Value) {
         let (DeValue::Array(items), Value::Array(tables)) = (value.get_ref(), good) else { return };
+        // There may be thousands: lines are not counted anew for each.
+        let ends: Vec<usize> = self.text.match_indices('\n').map(|(at, _)| at).collect();
         for (item, table) in items.iter().zip(tables) {
-            if let (Value::Table(table), Place::File { line, .. }) = (table, self.place(&item.span())) {
+            if let Value::Table(table) = table {
+                let line = ends.partition_point(|end| *end < item.span().start) + 1;
                 table.insert("line".to_owned(), Value::Integer(i64::try_from(line).unwrap_or(i64::MAX)));
             }
         }
