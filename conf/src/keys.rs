@@ -343,7 +343,7 @@ mod tests {
             ..ClusterTable::default()
         };
         same_keys(of_a_cluster(), &cluster);
-        let output = OutputTable { whole_name: Some(true), ..OutputTable::default() };
+        let output = OutputTable { whole_name: Some(true), six_digits: Some(true), ..OutputTable::default() };
         same_keys(item_of(of_a_rule(), "aggregate"), &output);
         let one = || Some(PatternEntry::Glob("*".to_owned()));
         let names = || Some(Names::One("x".to_owned()));
@@ -364,6 +364,7 @@ mod tests {
             every_seconds: Some(1),
             after_seconds: Some(1),
             keep_seconds: Some(1),
+            each_pattern: Some(true),
             stamp: Some(StampWord::End),
             outputs_at: text(),
             outputs_to: names(),

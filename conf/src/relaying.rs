@@ -7,10 +7,10 @@ use crate::model::listen::{self, Listen};
 use crate::model::relay::{CarbonProgram, Files, Sending};
 use crate::note::Note;
 use crate::routing::native::{self, Native};
-use crate::routing::{Packing, Routing, Then};
+use crate::routing::{Endpoint, Names, Packing, Routing, Server, Then};
 use crate::{crelay, relay_ng};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// What listeners, router and destinations are made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +94,17 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
     }
 }
 
+impl Relaying {
+    /// Makes every address of hosts that are meant so a destination of its own. `resolve`: the addresses of a host.
+    pub fn take_every_address(&mut self, resolve: impl FnMut(&Server) -> Vec<IpAddr>) {
+        let usual = self.sending.first().cloned();
+        crelay::every_address::expand(&mut self.routing, resolve);
+        if let Some(usual) = usual {
+            self.sending.resize(self.routing.destinations.len(), usual);
+        }
+    }
+}
+
 /// carbon's files. What they say of listeners and sending counts; the rest is that of the settings.
 fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     let Files { carbon_conf, carbon_program, carbon_instance, .. } = &settings.relay.files;
@@ -127,23 +138,29 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
 
 /// carbon-c-relay's file. What it listens on counts, if it says so.
 fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
-    let read = crelay::read(&settings.relay.files.c_relay_conf)?;
+    let Files { c_relay_conf, c_relay_ca, c_relay_characters, .. } = &settings.relay.files;
+    let read = crelay::read(c_relay_conf)?;
+    let trusted = (!c_relay_ca.as_os_str().is_empty()).then(|| c_relay_ca.clone());
     let mut listen = settings.listen.clone();
-    if !read.listeners.is_empty() {
+    let mut listeners = read.listeners;
+    if listeners.is_empty() && listens_as_usual(&listen) {
+        listeners = vec![crelay::compile::Listener::usual()];
+    }
+    if !listeners.is_empty() {
         listen.plaintext_tcp.clear();
         listen.plaintext_udp.clear();
         listen.plaintext_unix.clear();
         listen.pickle_tcp.clear();
     }
-    for listener in read.listeners {
+    let all: IpAddr = if has_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    for listener in listeners {
         let is_plain = listener.packing == Packing::Plain && listener.tls.is_none();
-        let any =
-            |ip: Option<IpAddr>, port| SocketAddr::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port);
+        let any = |ip: Option<IpAddr>, port| SocketAddr::new(ip.unwrap_or(all), port);
         let packing = listener.packing.into();
         let tls = listener.tls.map(|tls| listen::Tls {
             certificate: tls.pem.clone(),
             key: None,
-            client_ca: tls.mutual.then(|| tls.pem.clone()),
+            client_ca: tls.mutual.then(|| trusted.clone().unwrap_or_else(|| tls.pem.clone())),
             min_version: if tls.only_1_3 { listen::TlsVersion::V13 } else { listen::TlsVersion::V12 },
         });
         let stream = |address, unix| listen::Stream {
@@ -164,6 +181,12 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         }
     }
     let mut routing = read.routing;
+    routing.names = Names::Cleaned { allowed: c_relay_characters.clone() };
+    for endpoint in routing.destinations.iter_mut().flat_map(|destination| &mut destination.endpoints) {
+        if let Endpoint::Server(Server { tls: Some(tls), .. }) = endpoint {
+            tls.ca.clone_from(&trusted);
+        }
+    }
     routing.own = match read.statistics.to {
         StatisticsTarget::Clusters { clusters, rules_too: false } => Then::Clusters(clusters),
         StatisticsTarget::Blackhole => Then::Clusters(Vec::new()),
@@ -171,6 +194,21 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
     };
     let sending = vec![settings.relay.sending.clone(); routing.destinations.len()];
     Ok(Relaying { routing, sending, listen, notes: read.notes, files: read.files })
+}
+
+/// Whether nobody has said where lines come in.
+fn listens_as_usual(listen: &Listen) -> bool {
+    let usual = Listen::default();
+    listen.plaintext_tcp == usual.plaintext_tcp
+        && listen.plaintext_udp == usual.plaintext_udp
+        && listen.plaintext_unix == usual.plaintext_unix
+        && listen.pickle_tcp == usual.pickle_tcp
+        && listen.stream == usual.stream
+}
+
+/// Whether this machine knows IPv6: then one socket takes both families.
+fn has_ipv6() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
 }
 
 /// carbon-relay-ng's file.
@@ -210,6 +248,49 @@ mod tests {
         let marks: Vec<u64> = relaying.sending.iter().map(|sending| sending.mark_points).collect();
         assert_eq!(marks, [Sending::default().mark_points, 7]);
         assert_eq!(relaying.routing.destinations.len(), 2);
+    }
+
+    /// What a file of carbon-c-relay becomes with these settings.
+    fn of_c_relay(text: &str, change: impl FnOnce(&mut Settings)) -> Relaying {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.relay.files.c_relay_conf = folder.path().join("relay.conf");
+        std::fs::write(&settings.relay.files.c_relay_conf, text).unwrap();
+        change(&mut settings);
+        read(&settings).unwrap()
+    }
+
+    #[test]
+    fn where_carbon_c_relay_listens_when_it_is_not_told() {
+        let usual = of_c_relay("match * send to blackhole;", |_| ()).listen;
+        let ports = |all: &[SocketAddr]| all.iter().map(SocketAddr::port).collect::<Vec<_>>();
+        assert_eq!((ports(&usual.plaintext_tcp), ports(&usual.plaintext_udp)), (vec![2003], vec![2003]));
+        assert_eq!(usual.plaintext_unix, [PathBuf::from("/tmp/.s.carbon-c-relay.2003")]);
+        assert_eq!(usual.pickle_tcp, []);
+        let own = of_c_relay("match * send to blackhole;", |settings| {
+            settings.listen.plaintext_tcp = vec![SocketAddr::from(([127, 0, 0, 1], 5))];
+        });
+        assert_eq!((ports(&own.listen.plaintext_tcp), own.listen.plaintext_unix), (vec![5], Vec::new()));
+        let told = of_c_relay("listen type linemode /s proto unix;", |_| ()).listen;
+        assert_eq!((told.plaintext_tcp, told.plaintext_unix), (Vec::new(), vec![PathBuf::from("/s")]));
+    }
+
+    #[test]
+    fn what_carbon_c_relay_was_told_on_its_command_line() {
+        let text = "listen type linemode transport plain mtls /p.pem 1 proto tcp; cluster c forward h transport plain ssl;";
+        let check = |ca: &str, servers: Option<&str>, clients: &str| {
+            let relaying = of_c_relay(text, |settings| {
+                settings.relay.files.c_relay_ca = ca.into();
+                settings.relay.files.c_relay_characters = "-".to_owned();
+            });
+            let Endpoint::Server(server) = &relaying.routing.destinations[0].endpoints[0] else { panic!() };
+            assert_eq!(server.tls.as_ref().unwrap().ca, servers.map(PathBuf::from));
+            let listener = relaying.listen.stream[0].tls.as_ref().unwrap();
+            assert_eq!(listener.client_ca, Some(PathBuf::from(clients)));
+            assert_eq!(relaying.routing.names, Names::Cleaned { allowed: "-".to_owned() });
+        };
+        check("", None, "/p.pem");
+        check("/ca.pem", Some("/ca.pem"), "/ca.pem");
     }
 
     #[test]

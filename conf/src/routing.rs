@@ -312,7 +312,7 @@ pub struct Route {
     pub when: Matcher,
     /// What the text `value timestamp` of a point must look like.
     pub validate: Option<Validate>,
-    /// What rings hash instead of the name: the part that the pattern matched, replaced by this.
+    /// What rings hash instead of the name: the name with the part that the pattern matched replaced by this.
     pub key: Option<Template>,
     /// Where to.
     pub to: Target,
@@ -367,6 +367,9 @@ pub struct Rewrite {
 pub struct Aggregation {
     /// Its inputs.
     pub when: Matcher,
+    /// Whether a name counts for each pattern that it matches (carbon-c-relay), or for the first alone. With `stop`
+    /// for the first.
+    pub for_each_pattern: bool,
     /// What is computed of them.
     pub outputs: Vec<Output>,
     /// Length of a bucket, seconds; at least 1. A bucket begins at a multiple of it.
@@ -389,11 +392,23 @@ pub struct Aggregation {
 pub struct Output {
     /// Its name.
     pub name: Template,
-    /// Whether that is the whole name; else it takes the place of what the pattern matched, and what is
-    /// around that stays (carbon-c-relay).
+    /// Whether that is the whole name; else only where the pattern has no groups, and with groups it takes the place of
+    /// what the pattern matched, and what is around that stays (carbon-c-relay).
     pub is_whole: bool,
     /// How it is computed.
     pub function: Function,
+    /// How its values are written.
+    pub digits: Digits,
+}
+
+/// How values are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Digits {
+    /// In as few as read back as the same number.
+    #[default]
+    Fewest,
+    /// With six behind the point (carbon-c-relay), where they read back as the same number; else in the fewest.
+    Six,
 }
 
 /// How a bucket becomes one value.

@@ -335,6 +335,20 @@ impl BatchBuilder {
     /// The reason for which it is not taken: [`name::for_line`], NaN, a time that is not finite, a line of
     /// more than [`name::MAX_LINE_BYTES`].
     pub fn point(&mut self, name: &[u8], ts: f64, value: f64) -> Result<(), Reject> {
+        self.point_as(name, ts, value, |text| line::write_number(value, text))
+    }
+
+    /// The same; `write` writes `value` as the line shall have it.
+    ///
+    /// # Errors
+    /// As [`Self::point`].
+    pub fn point_as(
+        &mut self,
+        name: &[u8],
+        ts: f64,
+        value: f64,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Reject> {
         name::for_line(name)?;
         if value.is_nan() {
             return Err(Reject::NanValue);
@@ -346,7 +360,7 @@ impl BatchBuilder {
         let offset = self.text.len();
         self.text.extend_from_slice(name);
         self.text.push(b' ');
-        line::write_number(value, &mut self.text);
+        write(&mut self.text);
         self.text.push(b' ');
         line::write_number(ts, &mut self.text);
         self.close(offset, name, ts, value, 0)

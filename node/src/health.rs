@@ -3,6 +3,7 @@
 
 use crate::plane::Plane;
 use crate::reload::Counters;
+use crate::swap::Aggregates;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use skyline_core::batch::Listener;
@@ -35,7 +36,7 @@ pub(crate) struct Health {
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
-    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) draining: AtomicBool,
     last_round: Mutex<Vec<Round>>,
@@ -61,7 +62,7 @@ pub(crate) struct Parts {
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
     pub(crate) listening: Vec<(Listener, Address)>,
-    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
 }
 
@@ -262,7 +263,7 @@ impl Health {
             .iter()
             .map(|d| {
                 json!({
-                    "destination": d.address, "endpoint": d.endpoint, "leaving": d.leaving, "protocol": d.protocol, "connected": d.connected,
+                    "destination": d.address, "endpoint": d.endpoint, "leaving": d.leaving, "held": d.held, "protocol": d.protocol, "connected": d.connected, "pausing": d.pausing,
                     "since": d.since, "last_error": d.last_error, "routed": d.routed,
                     "delivered": d.delivered, "waiting": d.waiting, "shed": d.shed, "lost": d.lost, "repeats": d.repeats,
                 })

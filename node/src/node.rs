@@ -78,14 +78,15 @@ fn aggregator(
     clock: &Clock,
     state_dir: &Path,
     (tasks, stop): (&TaskTracker, &Stop),
-) -> anyhow::Result<Aggregator> {
+) -> anyhow::Result<Aggregator<swap::Aggregates>> {
     let options = AggregateOptions {
         state_dir: state_dir.to_owned(),
         clock: clock.clone(),
         limits: AggregateLimits::default(),
     };
     let routing = Arc::new(relaying.routing.clone());
-    Ok(Aggregator::start(options, routing, journal, swap::Aggregates(intake.clone()), tasks, stop)?)
+    let submit = swap::Aggregates { intake: intake.clone(), router: intake.router() };
+    Ok(Aggregator::start(options, routing, journal, submit, tasks, stop)?)
 }
 
 /// A running node.
@@ -98,6 +99,7 @@ pub(crate) struct Node {
     plane: Arc<Plane>,
     destinations: Arc<Destinations>,
     listeners: TaskTracker,
+    aggregates: TaskTracker,
     senders: TaskTracker,
     reload: reload::Door,
     recorder: Option<tokio::task::JoinHandle<()>>,
@@ -109,6 +111,7 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, Default)]
 struct Tokens {
     listeners: CancellationToken,
+    aggregates: CancellationToken,
     intake: CancellationToken,
     windows: CancellationToken,
     destinations: CancellationToken,
@@ -153,15 +156,17 @@ impl Node {
         let flow = Flow::default();
         let senders = TaskTracker::new();
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
-        let destinations =
-            Destinations::start(swap::pairs(&relaying), &journal, &flow, &clock, &senders, &stop)?;
+        let pairs = swap::pairs(&relaying);
+        let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
         let router = swap::router(&relaying, &journal);
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let intake = Intake::open(journal.clone(), router, intake_options(&settings, &clock))?;
+        let aggregates = TaskTracker::new();
+        let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
-            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&senders, &stop))?);
+            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
         let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {
             name,
@@ -201,6 +206,7 @@ impl Node {
             plane,
             destinations,
             listeners,
+            aggregates,
             senders,
             reload,
             recorder,
@@ -262,6 +268,12 @@ impl Node {
         let share = Duration::from_secs_f64(self.settings.node.shutdown_seconds * 0.3);
         if tokio::time::timeout(share, self.listeners.wait()).await.is_err() {
             tracing::warn!("some connections did not end in time");
+        }
+        // What is due now goes out with the rest.
+        self.tokens.aggregates.cancel();
+        self.aggregates.close();
+        if tokio::time::timeout(share, self.aggregates.wait()).await.is_err() {
+            tracing::warn!("aggregates that are due were not computed in time; the next start does it");
         }
         self.tokens.intake.cancel();
         // Windows and destinations read what is left, side by side.

@@ -26,12 +26,16 @@ pub(crate) fn router(relaying: &Relaying, journal: &Journal) -> Router {
     Router::new(relaying.routing.clone(), readers, journal)
 }
 
-/// The intake as the aggregator sees it.
-pub(crate) struct Aggregates(pub(crate) Intake);
+/// The intake as the aggregator sees it, with the router of the routing that it works by.
+#[derive(Debug)]
+pub(crate) struct Aggregates {
+    pub(crate) intake: Intake,
+    pub(crate) router: Arc<Router>,
+}
 
 impl Submit for Aggregates {
     async fn submit(&self, batch: Batch, then: &Then) -> bool {
-        self.0.submit_made(batch, then).await
+        self.intake.submit_made(batch, &self.router, then).await
     }
 }
 
@@ -40,7 +44,7 @@ pub(crate) struct Parts {
     pub(crate) listening: Running,
     pub(crate) in_force: Relaying,
     pub(crate) destinations: Arc<Destinations>,
-    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) intake: Intake,
     pub(crate) journal: Journal,
     pub(crate) health: Arc<Health>,
@@ -60,8 +64,10 @@ impl Swap for Parts {
             self.listening.replace(&self.in_force.listen)?;
             return Err(error);
         }
-        self.aggregator.replace(Arc::new(new.routing.clone()));
-        let old = self.intake.replace_router(router(new, &self.journal));
+        let router = Arc::new(router(new, &self.journal));
+        let submit = Aggregates { intake: self.intake.clone(), router: Arc::clone(&router) };
+        self.aggregator.replace(Arc::new(new.routing.clone()), submit);
+        let old = self.intake.replace_router(router);
         Intake::settled(old).await;
         self.replace(pairs(new)).await?;
         self.destinations.reopen();

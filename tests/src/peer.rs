@@ -3,6 +3,7 @@
 pub mod c_relay;
 pub mod carbon_cache;
 pub mod carbon_relay;
+pub mod relay_file;
 pub mod sink;
 pub mod whisper;
 

@@ -7,7 +7,7 @@ use crate::model::relay::rule::{
 };
 use crate::routing::native::{NOWHERE, TOP, words};
 use crate::routing::pattern::Pattern;
-use crate::routing::{Aggregation, Matcher, Rewrite, Route, Stamp, Statement, Target, Then};
+use crate::routing::{Aggregation, Digits, Matcher, Rewrite, Route, Stamp, Statement, Target, Then};
 
 /// What a rule is called that others name.
 pub(super) fn name(index: usize) -> String {
@@ -81,11 +81,13 @@ impl Form<'_> {
     }
 
     fn aggregation(&self, index: usize, aggregation: &Aggregation) -> RuleTable {
-        let Aggregation { when, outputs, every, after, keep, stamp, then, stop } = aggregation;
+        let Aggregation { when, for_each_pattern, outputs, every, after, keep, stamp, then, stop } =
+            aggregation;
         let outputs = outputs.iter().map(|output| OutputTable {
             name: template::write(&output.name),
             function: words::of_function(output.function),
             whole_name: (!output.is_whole).then_some(false),
+            six_digits: (output.digits == Digits::Six).then_some(true),
         });
         let (outputs_at, outputs_to) = match then {
             Then::From(next) if *next == index + 1 => (None, None),
@@ -96,6 +98,7 @@ impl Form<'_> {
         };
         RuleTable {
             aggregate: Some(outputs.collect()),
+            each_pattern: for_each_pattern.then_some(true),
             every_seconds: Some(*every),
             after_seconds: (after != every).then_some(*after),
             keep_seconds: (*keep != after.saturating_add(*every)).then_some(*keep),

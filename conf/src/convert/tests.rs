@@ -6,8 +6,8 @@ use crate::model::relay::{CarbonProgram, Files};
 use crate::routing::pattern::Condition;
 use crate::routing::template::Template;
 use crate::routing::{
-    Aggregation, CarbonHash, Cluster, Destination, Endpoint, Function, Output, Protocol, Rewrite, Ring,
-    RingKind, Server, Stamp, Tls, Validate,
+    Aggregation, CarbonHash, Cluster, Destination, Digits, Endpoint, Function, Output, Protocol, Rewrite,
+    Ring, RingKind, Server, Stamp, Tls, Validate,
 };
 use proptest::prelude::*;
 
@@ -137,7 +137,7 @@ fn c_relay() {
             "dialect = \"posix\"",
             "plaintext_tcp = []",
             "plaintext_unix = [\"/run/x.sock\"]",
-            "stream = [{ address = \"0.0.0.0:3003\", protocol = \"plaintext\", packing = \"gzip\" }]",
+            ":3003\", protocol = \"plaintext\", packing = \"gzip\" }]",
             "relay.conf:7: `dynamic` has no effect",
             "{ name = \"10.0.0.1:2003=a\", address = \"10.0.0.1:2003:a\" }",
             "transport = \"udp\"",
@@ -245,12 +245,14 @@ fn of_words(words: &[String], flags: u8) -> Routing {
         to: Target::Clusters(if flag(6) { vec![1, 0] } else { vec![] }),
         stop: flag(0),
     };
-    let output =
-        Output { name: Template::text(word(3)), is_whole: flag(5), function: Function::Quantile(0.25) };
+    let digits = if flag(4) { Digits::Six } else { Digits::Fewest };
+    let (name, function) = (Template::text(word(3)), Function::Quantile(0.25));
+    let output = Output { name, is_whole: flag(5), function, digits };
     let then = [Then::FromTop, Then::From(1), Then::From(2), Then::Clusters(vec![1])];
     let then = |i: usize| then[(usize::from(flags) >> i) % 4].clone();
     let aggregation = Aggregation {
         when: Matcher { negated: false, ..when },
+        for_each_pattern: flag(7),
         outputs: vec![output.clone(), Output { function: Function::NearestRank(9), ..output }],
         every: 60,
         after: if flag(1) { 61 } else { 60 },

@@ -3,14 +3,14 @@
 //! What the routing model says otherwise than the language:
 //!
 //! - each expression of a `match` is a statement of its own, as that relay tries them;
-//! - an `aggregate` is one statement whatever its expressions, since its buckets are shared by all of them. A name that
-//!   matches two of them counts once there, by the first; in that relay it counts twice;
+//! - an `aggregate` is one statement whatever its expressions, since its buckets are shared by all of them; a name
+//!   counts for each expression that it matches;
 //! - a `failover` cluster is one destination with all servers as its endpoints; each member of an `any_of` cluster
 //!   has the other servers as stand-ins, from the next one on, so that the load of one that is down does not
 //!   always fall on the first;
 //! - a bucket is computed once, when it expires; that relay adds up to 10 seconds or an interval by chance.
 
-mod clusters;
+pub(super) mod clusters;
 mod listeners;
 mod rules;
 

@@ -233,7 +233,12 @@ pub(super) static RULE: Item = Item {
             "",
             "In place of send_to: points are refused here, and counted by this reason.",
         ),
-        key("relay.rule.hash_key", Text, "", "A template of what rings hash instead of the name."),
+        key(
+            "relay.rule.hash_key",
+            Text,
+            "",
+            "A template of what takes the place of what the pattern matched, in what rings hash instead of the name.",
+        ),
         key(
             "relay.rule.validate",
             One(&PATTERN),
@@ -284,6 +289,12 @@ pub(super) static RULE: Item = Item {
             "How long a bucket takes late points and is computed again, counted from its begin. Default: after_seconds and every_seconds together.",
         ),
         key(
+            "relay.rule.each_pattern",
+            Switch,
+            "",
+            "With aggregate: whether a name counts once for each pattern that it matches, as in carbon-c-relay. Default: false; with stop always for the first alone.",
+        ),
+        key(
             "relay.rule.stamp",
             Choice(&["start", "middle", "end"]),
             "",
@@ -332,6 +343,12 @@ static OUTPUT: Item = Item {
             Switch,
             "",
             "Whether name is the whole name (default), or takes the place of what the pattern matched.",
+        ),
+        key(
+            "relay.rule.aggregate.six_digits",
+            Switch,
+            "",
+            "Whether its values are written with six digits behind the point, as carbon-c-relay does, or in as few as they need (default).",
         ),
     ],
     or_text: false,

@@ -281,6 +281,18 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "A file in carbon-c-relay's language. Its listen statements, if it has any, count instead of [listen]. Empty: none.",
     ),
+    key(
+        "relay.files.c_relay_ca",
+        Path,
+        "",
+        "carbon-c-relay's -C: a PEM file, or a folder of them, of the authorities that servers are checked with, and clients of listeners with mtls. A certificate that is in it itself is trusted. Empty: servers with those of the system (or of the variable SSL_CERT_FILE), clients with the file that the listener names.",
+    ),
+    key(
+        "relay.files.c_relay_characters",
+        Text,
+        "",
+        "carbon-c-relay's -c: the characters of names besides letters, digits and dots. Others become _.",
+    ),
     key("relay.files.relay_ng_conf", Path, "", "carbon-relay-ng's TOML. Empty: none."),
     key(
         "relay.sending.when_behind",

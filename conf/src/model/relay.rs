@@ -77,6 +77,10 @@ pub struct Files {
     pub carbon_instance: String,
     /// A file in carbon-c-relay's language.
     pub c_relay_conf: PathBuf,
+    /// carbon-c-relay's `-C`: a file, or a folder of files, of the authorities that its peers are checked with.
+    pub c_relay_ca: PathBuf,
+    /// carbon-c-relay's `-c`: characters of names besides letters, digits and dots.
+    pub c_relay_characters: String,
     /// carbon-relay-ng's TOML.
     pub relay_ng_conf: PathBuf,
 }
@@ -175,6 +179,8 @@ impl Default for Files {
             carbon_program: CarbonProgram::Relay,
             carbon_instance: "a".to_owned(),
             c_relay_conf: PathBuf::new(),
+            c_relay_ca: PathBuf::new(),
+            c_relay_characters: crate::crelay::clean::ALLOWED.to_owned(),
             relay_ng_conf: PathBuf::new(),
         }
     }

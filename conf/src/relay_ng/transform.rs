@@ -5,7 +5,7 @@ use super::section::{Aggregation, Rewriter};
 use crate::nearest;
 use crate::routing::pattern::{Condition, Dialect, Pattern};
 use crate::routing::template::{Part, Template};
-use crate::routing::{self, Function, Matcher, Output, Stamp, Then};
+use crate::routing::{self, Digits, Function, Matcher, Output, Stamp, Then};
 
 /// Functions by name. `percentiles` are more than one.
 const FUNCTIONS: [(&str, Function); 9] = [
@@ -123,10 +123,11 @@ pub(super) fn aggregate(given: &Aggregation, then: Then, log: &mut Log<'_>) -> O
     let after = (wait / every + 1) * every;
     let outputs = functions.into_iter().map(|(end, function)| {
         let parts = name.parts().iter().cloned().chain([Part::Text(end)]).collect();
-        Output { name: Template::of(parts), is_whole: true, function }
+        Output { name: Template::of(parts), is_whole: true, function, digits: Digits::Fewest }
     });
     Some(routing::Aggregation {
         when: Matcher::of(vec![pattern]),
+        for_each_pattern: false,
         outputs: outputs.collect(),
         every,
         after,

@@ -26,7 +26,7 @@ pub enum Act<'r> {
         /// The new one.
         name: String,
     },
-    /// It is an input.
+    /// It is an input; once for each pattern by which it is one.
     Input {
         /// Which.
         statement: usize,
@@ -68,13 +68,17 @@ impl Routing {
                 }
                 Statement::Aggregate(aggregation) => {
                     let subject = aggregation.when.subject(&name);
-                    let Some(found) = aggregation.when.patterns.iter().find_map(|p| p.find(subject, 0))
-                    else {
-                        continue;
-                    };
-                    let outputs = aggregation.outputs.iter().map(|o| o.name_of(&name, &found)).collect();
-                    acts.push(Act::Input { statement, aggregation, name: name.clone(), outputs });
-                    if aggregation.stop {
+                    let counts_for_each = aggregation.for_each_pattern && !aggregation.stop;
+                    let most = if counts_for_each { usize::MAX } else { 1 };
+                    let before = acts.len();
+                    let found =
+                        aggregation.when.patterns.iter().filter_map(|p| Some((p, p.find(subject, 0)?)));
+                    for (pattern, found) in found.take(most) {
+                        let named = |output: &Output| output.name_of(&name, pattern, &found);
+                        let outputs = aggregation.outputs.iter().map(named).collect();
+                        acts.push(Act::Input { statement, aggregation, name: name.clone(), outputs });
+                    }
+                    if aggregation.stop && acts.len() > before {
                         break;
                     }
                 }
@@ -85,13 +89,19 @@ impl Routing {
 }
 
 impl Route {
-    /// What rings hash instead of the name, if the statement says so.
+    /// What rings hash instead of the name, if the statement says so: the name with what was matched replaced. An
+    /// expression without groups does not tell carbon-c-relay what it has matched: the text then stands before the
+    /// name.
     fn key_of(&self, name: &str) -> Option<String> {
         let template = self.key.as_ref()?;
         let subject = self.when.subject(name);
-        let found = self.when.patterns.iter().find_map(|pattern| pattern.find(subject, 0))?;
+        let find = |pattern: &'_ Pattern| Some((pattern.is_literal(), pattern.find(subject, 0)?));
+        let (is_literal, found) = self.when.patterns.iter().find_map(find)?;
+        let (start, end) = if is_literal || found.groups() > 0 { found.range() } else { (0, 0) };
         let mut key = String::new();
+        key.push_str(subject.get(..start).unwrap_or_default());
         template.expand(|group| found.group(group), &mut key);
+        key.push_str(subject.get(end..).unwrap_or_default());
         Some(key)
     }
 
@@ -144,10 +154,11 @@ fn next<'n>(
 }
 
 impl Output {
-    /// The name of the series for an input.
-    fn name_of(&self, input: &str, found: &Match<'_>) -> String {
+    /// The name of the series for an input, and what `pattern` has found in it.
+    fn name_of(&self, input: &str, pattern: &Pattern, found: &Match<'_>) -> String {
         let mut out = String::new();
-        let (start, end) = if self.is_whole { (0, input.len()) } else { found.range() };
+        let is_whole = self.is_whole || pattern.groups() == 0;
+        let (start, end) = if is_whole { (0, input.len()) } else { found.range() };
         out.push_str(input.get(..start).unwrap_or_default());
         self.name.expand(|group| found.group(group), &mut out);
         out.push_str(input.get(end..).unwrap_or_default());
@@ -170,7 +181,7 @@ impl Naming {
 mod tests {
     use super::super::pattern::Dialect;
     use super::super::template::{Part, Template};
-    use super::super::{Function, Matcher, Stamp, Then};
+    use super::super::{Digits, Function, Matcher, Stamp, Then};
     use super::*;
 
     fn pattern(text: &str) -> Pattern {
@@ -203,6 +214,26 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_rings() {
+        let check = |when: &str, expected: &str| {
+            let pattern = Pattern::new(when, Dialect::Posix).unwrap();
+            let pattern = if when == "*" { Pattern::everything() } else { pattern };
+            let key = Template::of(vec![Part::Text("k".to_owned()), Part::group(1)]);
+            let to = Target::Clusters(vec![0]);
+            let when = Matcher { without_tags: true, ..Matcher::of(vec![pattern]) };
+            let route = Route { when, validate: None, key: Some(key), to, stop: false };
+            assert_eq!(route.key_of("apps.a1.req;t=1").as_deref(), Some(expected));
+        };
+        check("^apps\\.(.)", "ka1.req");
+        check("p(p)s\\.", "akpa1.req");
+        check("^apps", "k.a1.req");
+        check("\\.req$", "apps.a1k");
+        check("^apps\\.a1\\.req$", "k");
+        check("^apps\\..*", "kapps.a1.req");
+        check("*", "kapps.a1.req");
+    }
+
+    #[test]
     fn a_walk() {
         let route = |when: Matcher, clusters: Vec<usize>, stop| {
             Statement::Route(Route { when, validate: None, key: None, to: Target::Clusters(clusters), stop })
@@ -211,6 +242,7 @@ mod tests {
             name: Template::of(vec![Part::group(1), Part::Text(".sum".to_owned())]),
             is_whole: false,
             function: Function::Sum,
+            digits: Digits::Fewest,
         };
         let routing = Routing {
             statements: vec![
@@ -218,6 +250,7 @@ mod tests {
                 Statement::Rewrite(rewrite("^a", vec![Part::Text("z".to_owned())], false)),
                 Statement::Aggregate(Aggregation {
                     when: Matcher::of(vec![pattern("^(z)")]),
+                    for_each_pattern: false,
                     outputs: vec![output],
                     every: 10,
                     after: 10,

@@ -244,7 +244,7 @@ fn label(server: &Server) -> String {
 
 /// Gives destinations of the same label (datagrams and streams to one address, with `useall` and without)
 /// different ones, whatever their order.
-pub(super) fn tell_apart(destinations: &mut [Destination]) {
+pub(in crate::crelay) fn tell_apart(destinations: &mut [Destination]) {
     let mut seen = HashSet::new();
     let twice: HashSet<String> =
         destinations.iter().filter(|d| !seen.insert(d.label.clone())).map(|d| d.label.clone()).collect();

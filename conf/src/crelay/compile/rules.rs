@@ -6,7 +6,9 @@ use crate::crelay::syntax::{
 };
 use crate::crelay::template;
 use crate::routing::pattern::{Dialect, Pattern};
-use crate::routing::{self, Aggregation, Discard, Matcher, Output, Route, Statement, Target, Then, Validate};
+use crate::routing::{
+    self, Aggregation, Digits, Discard, Matcher, Output, Route, Statement, Target, Then, Validate,
+};
 
 impl Compiler<'_> {
     pub(super) fn matching(&mut self, at: Position, matching: &Match) {
@@ -67,10 +69,12 @@ impl Compiler<'_> {
             name: template::read(&compute.to.value, groups),
             is_whole: false,
             function: function(compute.function),
+            digits: if compute.function == Function::Count { Digits::Fewest } else { Digits::Six },
         };
         // One for all expressions: their inputs share the buckets of a result.
         self.push(Statement::Aggregate(Aggregation {
             when: only(patterns),
+            for_each_pattern: true,
             outputs: aggregate.computes.iter().map(output).collect(),
             every: every.value,
             after: expire.value,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::crelay::read_text;
 use crate::routing::pattern::Pattern;
+use crate::routing::walk::Act;
 use crate::routing::{
     self, Discard, Endpoint, Packing, Ring, RingKey, RingKind, Share, Stamp, Target, Then, Transport,
 };
@@ -142,17 +143,17 @@ fn rewrites_and_aggregates() {
          aggregate q every 1 seconds expire after 2 seconds timestamp at start of bucket compute sum write to s;",
     );
     let acts = |name: &str| -> Vec<String> {
-        let told = |act: routing::walk::Act<'_>| match act {
-            routing::walk::Act::Renamed { name, .. } => name,
-            routing::walk::Act::Input { outputs, .. } => outputs.join(" "),
-            routing::walk::Act::Route { name, .. } => format!("> {name}"),
+        let told = |act: Act<'_>| match act {
+            Act::Renamed { name, .. } => name,
+            Act::Input { outputs, .. } => outputs.join(" "),
+            Act::Route { name, .. } => format!("> {name}"),
         };
         relay.routing.walk(0, name).into_iter().map(told).collect()
     };
     assert_eq!(acts("s.x.y;s.=1"), ["n.x.y.;s.=1"]);
     assert_eq!(acts("x.yz;t=q"), ["m.yz;t=q pz;t=q"]);
-    assert_eq!(acts("y.z"), ["m..z p.z"]);
-    assert_eq!(acts("aqb;q=q"), ["asb;q=q"]);
+    assert_eq!(acts("y.z"), ["m. p"]);
+    assert_eq!(acts("aqb;q=q"), ["s"]);
     let aggregates: Vec<&routing::Aggregation> = relay
         .routing
         .statements
@@ -213,6 +214,21 @@ fn listeners_and_statistics() {
     assert_eq!(Statistics::default().prefix_of("web1.example.org"), "carbon.relays.web1_example_org");
     assert_eq!(self::relay("send statistics to blackhole;").statistics.to, StatisticsTarget::Blackhole);
     assert_eq!(self::relay("").statistics, Statistics::default());
+}
+
+#[test]
+fn names_of_aggregates() {
+    let compute = "every 1 seconds expire after 2 seconds compute sum write to";
+    let relay = relay(&format!(
+        "aggregate ^a\\.b b {compute} all;\naggregate (b) c {compute} x\\1;\naggregate b c {compute} s stop;"
+    ));
+    let mut made = Vec::new();
+    for act in relay.routing.walk(0, "a.b.c") {
+        if let Act::Input { statement, outputs, .. } = act {
+            made.push(format!("{statement} {}", outputs.join(" ")));
+        }
+    }
+    assert_eq!(made, ["0 all", "0 all", "1 a.xb.c", "1 x", "2 s"]);
 }
 
 #[test]

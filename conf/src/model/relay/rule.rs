@@ -39,6 +39,8 @@ pub struct RuleTable {
     pub after_seconds: Option<u32>,
     /// How long it takes late points, seconds after its begin.
     pub keep_seconds: Option<u32>,
+    /// With `aggregate`: whether a name counts for each pattern that it matches.
+    pub each_pattern: Option<bool>,
     /// Which moment of a bucket its points bear.
     pub stamp: Option<StampWord>,
     /// Where the points of aggregates go on: `below`, `top`, `nowhere`, or at the rule of that name.
@@ -171,6 +173,8 @@ pub struct OutputTable {
     pub function: String,
     /// Whether that is the whole name, or takes the place of what the pattern matched.
     pub whole_name: Option<bool>,
+    /// Whether its values are written with six digits behind the point.
+    pub six_digits: Option<bool>,
 }
 
 /// Which moment of a bucket its points bear.

@@ -3,7 +3,7 @@
 use super::{At, BELOW, Compiler, NOWHERE, TOP, words};
 use crate::model::relay::rule::{Names, RuleTable};
 use crate::routing::{
-    Aggregation, Discard, Matcher, Output, Rewrite, Route, Statement, Target, Then, Validate,
+    Aggregation, Digits, Discard, Matcher, Output, Rewrite, Route, Statement, Target, Then, Validate,
 };
 
 /// What a rule does.
@@ -63,7 +63,7 @@ impl Compiler<'_> {
     /// Keys that belong to a rule that does something else.
     fn only_its_keys(&mut self, at: &At, kind: Kind, rule: &RuleTable) {
         use Kind::{Aggregate, Rewrite, Route};
-        let keys: [(&str, bool, &[Kind]); 18] = [
+        let keys: [(&str, bool, &[Kind]); 19] = [
             ("match", rule.when.is_some(), &[Route, Aggregate]),
             ("match_not", rule.match_not.is_some(), &[Route]),
             ("send_to", rule.send_to.is_some(), &[Route]),
@@ -75,6 +75,7 @@ impl Compiler<'_> {
             ("into", rule.into.is_some(), &[Rewrite]),
             ("every_match", rule.every_match.is_some(), &[Rewrite]),
             ("aggregate", rule.aggregate.is_some(), &[Aggregate]),
+            ("each_pattern", rule.each_pattern.is_some(), &[Aggregate]),
             ("every_seconds", rule.every_seconds.is_some(), &[Aggregate]),
             ("after_seconds", rule.after_seconds.is_some(), &[Aggregate]),
             ("keep_seconds", rule.keep_seconds.is_some(), &[Aggregate]),
@@ -176,7 +177,9 @@ impl Compiler<'_> {
             let name = self.template(&of_aggregate, &output.name, groups(&when));
             match words::function(&output.function) {
                 Ok(function) => {
-                    outputs.push(Output { name, is_whole: output.whole_name.unwrap_or(true), function });
+                    let digits = if output.six_digits == Some(true) { Digits::Six } else { Digits::Fewest };
+                    let is_whole = output.whole_name.unwrap_or(true);
+                    outputs.push(Output { name, is_whole, function, digits });
                 }
                 Err(why) => self.fault(&of_aggregate, why),
             }
@@ -205,7 +208,9 @@ impl Compiler<'_> {
             (None, word) => self.then(&at.key("outputs_at"), word.unwrap_or(BELOW), Some(index + 1)),
         };
         let stamp = rule.stamp.unwrap_or_default().into();
-        Aggregation { when, outputs, every, after, keep, stamp, then, stop: rule.stop.unwrap_or_default() }
+        let stop = rule.stop.unwrap_or_default();
+        let for_each_pattern = rule.each_pattern.unwrap_or_default();
+        Aggregation { when, for_each_pattern, outputs, every, after, keep, stamp, then, stop }
     }
 
     fn outputs(&mut self, at: &At, names: &Names) -> Vec<usize> {
