@@ -175,16 +175,12 @@ impl Naming {
 #[cfg(test)]
 mod tests {
     use super::super::pattern::Dialect;
-    use super::super::template::{Case, Part, Template};
+    use super::super::template::{Part, Template};
     use super::super::{Digits, Function, Matcher, Stamp, Then};
     use super::*;
 
     fn pattern(text: &str) -> Pattern {
         Pattern::new(text, Dialect::Python).unwrap()
-    }
-
-    fn group(index: usize) -> Part {
-        Part::Group { index, case: Case::Keep, dots_to_underscores: false }
     }
 
     fn rewrite(from: &str, to: Vec<Part>, every: bool) -> Rewrite {
@@ -203,7 +199,7 @@ mod tests {
         check("$", x(), true, "ab;t=1", "abx;t=1");
         check(
             "(\\w+)\\.(\\w+)",
-            vec![group(2), Part::Text(".".to_owned()), group(1)],
+            vec![Part::group(2), Part::Text(".".to_owned()), Part::group(1)],
             true,
             "a.b.c.d",
             "b.a.d.c",
@@ -217,7 +213,7 @@ mod tests {
         let check = |when: &str, expected: &str| {
             let pattern = Pattern::new(when, Dialect::Posix).unwrap();
             let pattern = if when == "*" { Pattern::everything() } else { pattern };
-            let key = Template::of(vec![Part::Text("k".to_owned()), group(1)]);
+            let key = Template::of(vec![Part::Text("k".to_owned()), Part::group(1)]);
             let to = Target::Clusters(vec![0]);
             let when = Matcher { without_tags: true, ..Matcher::of(vec![pattern]) };
             let route = Route { when, validate: None, key: Some(key), to, stop: false };
@@ -238,7 +234,7 @@ mod tests {
             Statement::Route(Route { when, validate: None, key: None, to: Target::Clusters(clusters), stop })
         };
         let output = Output {
-            name: Template::of(vec![group(1), Part::Text(".sum".to_owned())]),
+            name: Template::of(vec![Part::group(1), Part::Text(".sum".to_owned())]),
             is_whole: false,
             function: Function::Sum,
             digits: Digits::Fewest,

@@ -261,6 +261,7 @@ fn rules_that_are_refused() {
     check("send_to = 'c'\nhash_key = '\\1'", "names group 1, and the pattern has no groups");
     check("send_to = 'c'\nhash_key = 'x'\nmatch_not = 'a'", "no pattern that a name matched");
     check("send_to = 'c'\nvalidate_log = true", "there is no `validate`");
+    check("send_to = 'c'\neach_pattern = true", "each_pattern: it has no part in a rule that sends");
     check("send_to = 'c'\ninto = 'x'", "into: it has no part in a rule that sends");
     check("rewrite = 'a.*'", "`into` is missing");
     check("rewrite = 'a.*'\ninto = '\\2'", "names group 2, and the pattern has 1");
