@@ -11,6 +11,7 @@
 pub mod carbon;
 pub mod check;
 pub mod crelay;
+pub mod fuzz;
 pub mod keys;
 pub mod load;
 pub mod model;

@@ -27,6 +27,10 @@ use std::path::{Path, PathBuf};
 /// A file may be so long, bytes.
 const LONGEST: u64 = 16 << 20;
 
+/// Sections of a file.
+pub(crate) const SECTIONS: [&str; 7] =
+    ["init", "route", "rewriter", "aggregation", "amqp", "kafka", "instrumentation"];
+
 /// So many faults are told; after the first few dozen the rest is noise.
 const MOST_FAULTS: usize = 50;
 

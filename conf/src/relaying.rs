@@ -1,5 +1,9 @@
 //! How points are relayed, wherever that is written: in the settings, or in the files of another relay.
 
+mod language;
+
+pub use language::Language;
+
 use crate::carbon::{self, assemble, keys::Program};
 use crate::crelay::compile::{Socket, StatisticsTarget};
 use crate::model::Settings;

@@ -7,6 +7,7 @@ mod demo;
 mod http;
 mod output;
 mod reload;
+mod ring;
 mod route;
 mod run;
 mod seed;
@@ -68,6 +69,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Compare two relay files: which metrics a change moves
+    Ring {
+        #[command(subcommand)]
+        action: ring::Action,
+    },
     /// Show what a running node does: points in and out, ledger, windows, anomalies
     Status {
         #[command(flatten)]
@@ -120,6 +126,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Route { config, metrics, json } => {
             route::route(&config, &metrics, json).map(|()| ExitCode::SUCCESS)
         }
+        Command::Ring { action } => ring::act(&action).map(|()| ExitCode::SUCCESS),
         Command::Status { config, address, json } => {
             block_on(status::status(&config, address, json)).map(exit_of)
         }
