@@ -4,12 +4,25 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 4] = ["line", "pickle", "protobuf", "recover"];
+pub(crate) const TARGETS: [&str; 12] = [
+    "line",
+    "pickle",
+    "protobuf",
+    "gzip",
+    "lz4",
+    "recover",
+    "carbon_conf",
+    "carbon_rules",
+    "c_relay",
+    "relay_ng",
+    "pattern",
+    "replacement",
+];
 
 /// What is fuzzed, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// line, pickle, protobuf or recover (default: all by turns)
+    /// Default: all by turns
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(TARGETS))]
     target: Option<String>,
     /// Seconds for each target

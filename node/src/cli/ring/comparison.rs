@@ -215,7 +215,8 @@ impl Comparison {
         both("metrics that are inputs of aggregates, which are not followed", self.inputs)?;
         let width = self.destinations.iter().map(|share| share.label().chars().count()).max().unwrap_or(0);
         say!("")?;
-        say!("{:<width$}  {:>9}  {:>7}  {:>9}  {:>7}", "destination", "old", "", "new", "", width = width.max(11))?;
+        let width = width.max("destination".len());
+        say!("{:<width$}  {:>9}  {:>7}  {:>9}", "destination", "old", "", "new")?;
         for share in &self.destinations {
             let half = |is_there: bool, count: u64| {
                 if is_there {
@@ -226,7 +227,7 @@ impl Comparison {
             };
             let (old, new) =
                 (half(share.old.is_some(), share.metrics.old), half(share.new.is_some(), share.metrics.new));
-            let line = format!("{:<width$}  {old}  {new}", share.label(), width = width.max(11));
+            let line = format!("{:<width$}  {old}  {new}", share.label());
             say!("{}", line.trim_end())?;
         }
         say!("")
