@@ -107,9 +107,16 @@ fn feed(line: SocketAddr, pickled: SocketAddr, start: i64) -> anyhow::Result<u64
     Ok(450)
 }
 
+/// Whether both are the same points. Sums are exact in the node; Python's may be off in the last digit.
+fn equal(a: &[(i64, f64)], b: &[(i64, f64)]) -> bool {
+    let close = |a: f64, b: f64| (a - b).abs() <= 1e-14 * a.abs();
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && close(a.1, b.1))
+}
+
 fn same(real: &[Arrived], ours: &[Arrived]) -> anyhow::Result<()> {
     for (i, (real, ours)) in real.iter().zip(ours).enumerate() {
-        let differs = real.iter().find(|(name, points)| ours.get(*name) != Some(points));
+        let differs =
+            real.iter().find(|(name, points)| !ours.get(*name).is_some_and(|ours| equal(points, ours)));
         if let Some((name, points)) = differs {
             anyhow::bail!("destination {i}, {name}: {points:?} before, {:?} now", ours.get(name));
         }
@@ -138,6 +145,8 @@ fn carbon_relay() -> anyhow::Result<()> {
     let mut relay = as_packaged::carbon("carbon-relay", &conf, line)?;
     let count = 2 * feed(line, pickled, start)?;
     let real = settled(&before, count)?;
+    beside(&conf, &before, start + 1_000)?;
+    relay.must_run()?;
     relay.signal(libc::SIGTERM);
     relay.wait(LIMIT)?;
     drop(before);
@@ -146,6 +155,12 @@ fn carbon_relay() -> anyhow::Result<()> {
     let flags = ["--carbon-conf", &*file, "--instance", "a"];
     let told = skyline(&[&["check"], &flags[..]].concat())?;
     ensure!(told.contains("2 destinations, 1 statements"), "{told}");
+    let moves = folder.path().join("moves.tsv");
+    let names = folder.path().join("names");
+    std::fs::write(&names, "servers.web1.cpu.user\n")?;
+    let [list, names] = [&moves, &names].map(|path| path.to_string_lossy());
+    let told = skyline(&["ring", "diff", &file, &file, "--names", &names, "--list", &list])?;
+    ensure!(told.contains("0 of 1 metrics move"), "{told}");
     let told = skyline(&[&["route"], &flags[..], &["servers.web1.cpu.user"]].concat())?;
     ensure!(told.contains(&format!("goes to 2 destinations: {first}:a, {second}:b")), "{told}");
     let after = [first, second].map(|at| Sink::start_at(at, Protocol::Pickle));
@@ -158,9 +173,26 @@ fn carbon_relay() -> anyhow::Result<()> {
 
     // And back.
     let mut relay = as_packaged::carbon("carbon-relay", &conf, line)?;
-    feed(line, pickled, start + 1_000)?;
+    feed(line, pickled, start + 2_000)?;
     settled(&after, 2 * count)?;
     relay.must_run()
+}
+
+/// A node with an instance of its own beside the relay that runs: what goes through it comes to the same places.
+fn beside(conf: &Path, destinations: &[Sink], start: i64) -> anyhow::Result<()> {
+    let (line, pickled) = (port::free(), port::free());
+    let ports = [("LINE", line), ("PICKLE", pickled)];
+    let keys: String =
+        ports.iter().map(|(what, at)| format!("{what}_RECEIVER_PORT = {}\n", at.port())).collect();
+    let text = std::fs::read_to_string(conf)?;
+    std::fs::write(conf, format!("{text}\n[relay:try]\n{keys}"))?;
+    let node = Setup::in_place(&["--carbon-conf", &conf.to_string_lossy(), "--instance", "try"], line).start()?;
+    let there: u64 = destinations.iter().map(Sink::distinct).sum();
+    let count = 2 * feed(line, pickled, start)?;
+    eventually_true(LIMIT, "points of both", || {
+        destinations.iter().map(Sink::distinct).sum::<u64>() >= there + count
+    })?;
+    stop(node)
 }
 
 /// The aggregator's rules need some seconds to give something: what the packaged example describes, a bucket every
@@ -337,7 +369,7 @@ destinations = ['{} prefix=prod. flush=1000 reconn=10000 spool=false pickle=fals
     same(&[expected.into_iter().collect(), [("prod.logger".to_owned(), point(3.0))].into()], &ours)
 }
 
-/// `Path` is what the unit names: a folder of the system, which no test writes to.
+/// As the packages install them: nothing is changed, and nothing is started.
 #[test]
 fn packages_files_are_understood() -> anyhow::Result<()> {
     ensure!(Path::new("/etc/carbon/carbon.conf").exists(), "graphite-carbon is not installed");
