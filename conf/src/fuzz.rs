@@ -229,6 +229,35 @@ mod tests {
         }
     }
 
+    /// What goes deep or grows, and what a fuzzer needs long to come upon.
+    #[test]
+    fn deep_and_long() {
+        let deep = |open: &str, middle: &str, close: &str, times: usize| {
+            format!("{}{middle}{}", open.repeat(times), close.repeat(times))
+        };
+        for times in [50, 300, 10_000] {
+            let few = times.min(500);
+            for text in [
+                deep("(", "a", ")", times),
+                deep("(?=", "a", ")", times),
+                deep("(?:a|", "\\1", ")*", times),
+                deep("[", "a", "]", times),
+                deep("a = [", "1", "]", times),
+                deep("a = {b = ", "1", "}", times),
+                deep("a.", "b = 1", "", few),
+                deep("[[route]]\n", "", "", few),
+                deep("%(a)s", "", "", times),
+                format!("[relay]\na = {}\n", "%(a)s".repeat(times)),
+                format!("cluster a forward {};", "h ".repeat(times)),
+                format!("match {} send to blackhole;", "a ".repeat(times)),
+                format!("(?=a){}\n{}", "(a*)*".repeat(few / 5), "a".repeat(few)),
+                format!("{}{{9}}{{9}}{{9}}{{9}}{{9}}{{9}}", deep("(", "a", ")", few / 5)),
+            ] {
+                TARGETS.iter().for_each(|target| target(text.as_bytes()));
+            }
+        }
+    }
+
     /// The seeds, which are files as they are in use.
     #[test]
     fn seeds() {

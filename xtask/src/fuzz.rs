@@ -54,3 +54,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     }
     Ok(good)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_is_whole() {
+        let folder = cargo::root().join("fuzz");
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        for target in TARGETS {
+            assert!(folder.join(format!("fuzz_targets/{target}.rs")).is_file(), "{target}");
+            assert!(folder.join("seeds").join(target).is_dir(), "{target}");
+            assert!(manifest.contains(&format!("name = \"{target}\"\n")), "{target}");
+        }
+        assert_eq!(std::fs::read_dir(folder.join("fuzz_targets")).unwrap().count(), TARGETS.len());
+    }
+}

@@ -155,3 +155,22 @@ fn drives(drive: &Path, seconds: u64, tally: &mut Tally) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn every_target_is_driven_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let drive = folder.path().join("drive");
+        let script = "#!/bin/sh\n[ $1 = lz4 ] && exit 1\n[ $3 = 7 ] && echo '1 passed, 0 failed'\n";
+        std::fs::write(&drive, script).unwrap();
+        std::fs::set_permissions(&drive, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut tally = Tally::default();
+        drives(&drive, 7, &mut tally).unwrap();
+        assert_eq!(tally.line(), format!("{} passed, 1 failed", fuzz::TARGETS.len() - 1));
+        assert_eq!(tally.failures(), ["drive: lz4"]);
+    }
+}
