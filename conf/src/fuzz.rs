@@ -5,7 +5,9 @@
 use crate::carbon::conf::Conf;
 use crate::carbon::ini::Ini;
 use crate::carbon::keys::Program;
-use crate::carbon::{aggregation_rules, lists, relay_rules, replacement, rewrite_rules, storage_schemas, tags};
+use crate::carbon::{
+    aggregation_rules, lists, relay_rules, replacement, rewrite_rules, storage_schemas, tags,
+};
 use crate::crelay::include::{Source, Whole};
 use crate::crelay::syntax::Statement;
 use crate::crelay::{self, clean};
@@ -16,6 +18,7 @@ use crate::routing::template::{LONGEST, Template};
 use crate::routing::walk::Act;
 use crate::routing::{Rewrite, Routing, without_tags};
 use std::borrow::Cow;
+use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 /// Names that are tried on what was accepted.
@@ -27,7 +30,7 @@ const DIALECTS: [Dialect; 4] = [Dialect::Python, Dialect::PythonAnyCase, Dialect
 /// carbon.conf: as an INI, and as the settings of each program.
 pub fn carbon_conf(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let _: Option<Language> = Language::of_text(&text);
+    black_box(Language::of_text(&text));
     let ini = Ini::read(&text);
     for program in [Program::Relay, Program::Aggregator, Program::Cache] {
         match Conf::read(&text, program, "a") {
@@ -65,8 +68,8 @@ pub fn carbon_rules(bytes: &[u8]) {
         Ok(rules) => {
             for rule in &rules {
                 for name in NAMES {
-                    let _: Option<String> = rule.naming.apply(name);
-                    let _: bool = rule.own_output().is_match(name);
+                    black_box(rule.naming.apply(name));
+                    black_box(rule.own_output().is_match(name));
                 }
             }
         }
@@ -75,14 +78,17 @@ pub fn carbon_rules(bytes: &[u8]) {
     let (patterns, notes) = lists::read(&text);
     notes.iter().for_each(told);
     for pattern in &patterns {
-        let _: bool = pattern.is_match(NAMES[1]);
+        black_box(pattern.is_match(NAMES[1]));
     }
     let first = text.lines().next().unwrap_or_default();
-    let _: Result<_, &str> = storage_schemas::Retention::read(first);
+    black_box(storage_schemas::Retention::read(first));
     // What is in normal form stays so; a name before `{`, as in carbon, may have what reads as tags afterwards.
     let normal = tags::normalize(first);
     let again = normal.as_deref().and_then(tags::normalize);
-    assert!(normal.is_none() || normal == again || first.ends_with("\"}"), "{first:?}: {normal:?}, {again:?}");
+    assert!(
+        normal.is_none() || normal == again || first.ends_with("\"}"),
+        "{first:?}: {normal:?}, {again:?}"
+    );
 }
 
 /// carbon-c-relay's language: what is printed reads as an equal tree, and what compiles routes names. Nothing is

@@ -27,9 +27,7 @@ fn arrived(sink: &Sink) -> Arrived {
 
 /// What both have sent to their destinations; `count`: different points that must come in all.
 fn settled(sinks: &[Sink], count: u64) -> anyhow::Result<Vec<Arrived>> {
-    let points = || -> u64 {
-        sinks.iter().flat_map(arrived).map(|(_, points)| points.len() as u64).sum()
-    };
+    let points = || -> u64 { sinks.iter().flat_map(arrived).map(|(_, points)| points.len() as u64).sum() };
     eventually_true(LIMIT, &format!("{count} points at the destinations"), || points() >= count)
         .with_context(|| format!("{} came", points()))?;
     for sink in sinks {
@@ -137,7 +135,10 @@ fn carbon_relay() -> anyhow::Result<()> {
     let conf = carbon_conf(&folder, [(2013, line), (2014, pickled)], &destinations)?;
     let rules = changed(
         packaged("/usr/share/doc/graphite-carbon/examples/relay-rules.conf.example")?,
-        &[("\ndestinations = 127.0.0.1:2004:a, 127.0.0.1:2104:b", format!("\ndestinations = {destinations}"))],
+        &[(
+            "\ndestinations = 127.0.0.1:2004:a, 127.0.0.1:2104:b",
+            format!("\ndestinations = {destinations}"),
+        )],
     )?;
     std::fs::write(folder.path().join("relay-rules.conf"), rules)?;
 
@@ -186,7 +187,8 @@ fn beside(conf: &Path, destinations: &[Sink], start: i64) -> anyhow::Result<()> 
         ports.iter().map(|(what, at)| format!("{what}_RECEIVER_PORT = {}\n", at.port())).collect();
     let text = std::fs::read_to_string(conf)?;
     std::fs::write(conf, format!("{text}\n[relay:try]\n{keys}"))?;
-    let node = Setup::in_place(&["--carbon-conf", &conf.to_string_lossy(), "--instance", "try"], line).start()?;
+    let node =
+        Setup::in_place(&["--carbon-conf", &conf.to_string_lossy(), "--instance", "try"], line).start()?;
     let there: u64 = destinations.iter().map(Sink::distinct).sum();
     let count = 2 * feed(line, pickled, start)?;
     eventually_true(LIMIT, "points of both", || {

@@ -147,7 +147,9 @@ fn next(diff: &Diff, compared: &Compared) -> anyhow::Result<()> {
     }
     let program = program();
     if let Source::Sample { .. } = source {
-        return say!("next: {program} ring diff {old} {to}{flags} --names FILE, with the names of your metrics");
+        return say!(
+            "next: {program} ring diff {old} {to}{flags} --names FILE, with the names of your metrics"
+        );
     }
     match &diff.list {
         Some(list) if comparison.moved > 0 => {
@@ -155,7 +157,9 @@ fn next(diff: &Diff, compared: &Compared) -> anyhow::Result<()> {
         }
         None if comparison.moved > 0 => {
             let names = diff.names.as_ref().map_or_else(String::new, |names| names.display().to_string());
-            say!("next: {program} ring diff {old} {to}{flags} --names {names} --list moves.tsv names each of them")
+            say!(
+                "next: {program} ring diff {old} {to}{flags} --names {names} --list moves.tsv names each of them"
+            )
         }
         _ => say!("next: {program} check{}{flags}", new.argument()),
     }

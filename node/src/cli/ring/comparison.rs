@@ -121,7 +121,13 @@ impl Comparison {
     }
 
     /// Counts what becomes of a metric.
-    pub(super) fn take<'p>(&mut self, name: &str, old: Journey, new: Journey, places: &'p Places) -> Kind<'p> {
+    pub(super) fn take<'p>(
+        &mut self,
+        name: &str,
+        old: Journey,
+        new: Journey,
+        places: &'p Places,
+    ) -> Kind<'p> {
         self.metrics += 1;
         self.inputs.old += u64::from(old.is_input);
         self.inputs.new += u64::from(new.is_input);

@@ -86,9 +86,10 @@ impl Places {
             let free = |pair: &[Option<usize>], i: usize| !pair.contains(&Some(i));
             for (i, one) in ours.iter().enumerate().filter(|(_, one)| **one != Identity::Nothing) {
                 let like = |other: &Identity<'_>| is_same(one, other);
-                let mut found = theirs.iter().enumerate().filter(|(j, other)| {
-                    pair.get(*j).is_some_and(Option::is_none) && like(other)
-                });
+                let mut found = theirs
+                    .iter()
+                    .enumerate()
+                    .filter(|(j, other)| pair.get(*j).is_some_and(Option::is_none) && like(other));
                 let (Some((j, _)), None) = (found.next(), found.next()) else { continue };
                 // Another of the old file may be meant as well.
                 let rivals = ours.iter().enumerate().filter(|(k, other)| free(&pair, *k) && like(other));

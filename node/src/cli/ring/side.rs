@@ -64,12 +64,7 @@ fn recognised(path: &Path) -> anyhow::Result<Language> {
     })
 }
 
-fn settings(
-    language: Language,
-    path: PathBuf,
-    instance: &str,
-    aggregator: bool,
-) -> anyhow::Result<Settings> {
+fn settings(language: Language, path: PathBuf, instance: &str, aggregator: bool) -> anyhow::Result<Settings> {
     let mut settings = Settings::default();
     let files = &mut settings.relay.files;
     match language {

@@ -3,7 +3,8 @@
 use super::*;
 use std::path::Path;
 
-const OLD: &str = "[relay]\nRELAY_METHOD = consistent-hashing\nDESTINATIONS = h1:2004:a, h2:2004:b, h3:2004:c\n";
+const OLD: &str =
+    "[relay]\nRELAY_METHOD = consistent-hashing\nDESTINATIONS = h1:2004:a, h2:2004:b, h3:2004:c\n";
 const NEW: &str =
     "[relay]\nRELAY_METHOD = consistent-hashing\nDESTINATIONS = h1:2004:a, h2:2004:b, h3:2004:c, h4:2004:d\n";
 
