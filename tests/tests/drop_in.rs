@@ -384,3 +384,25 @@ fn packages_files_are_understood() -> anyhow::Result<()> {
     ensure!(told.contains("/etc/carbon-c-relay.conf: 0 destinations, 0 statements"), "{told}");
     Ok(())
 }
+
+#[test]
+fn the_unit_is_understood_by_systemd() -> anyhow::Result<()> {
+    let unit =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/skyline.service"))?;
+    let binary = node::binary()?.canonicalize()?;
+    ensure!(
+        unit.contains("ExecStart=/usr/bin/skyline run ")
+            && unit.contains("ExecReload=/usr/bin/skyline reload ")
+    );
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("skyline.service");
+    std::fs::write(&file, unit.replace("/usr/bin/skyline", &binary.to_string_lossy()))?;
+    let mut command = Command::new("systemd-analyze");
+    let output = match command.args(["verify", "--man=no"]).arg(&file).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        output => output?,
+    };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success() && !said.contains("skyline.service"), "{said}");
+    Ok(())
+}

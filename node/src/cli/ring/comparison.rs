@@ -4,6 +4,7 @@ use super::super::output::say;
 use super::places::Places;
 use serde::Serialize;
 use skyline_relay::route::Journey;
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 /// Names that are shown for each move.
@@ -195,7 +196,7 @@ impl Comparison {
             share.share_new = share.metrics.new as f64 / all;
         }
         self.at.clear();
-        self.moves.sort_by(|a, b| b.metrics.cmp(&a.metrics));
+        self.moves.sort_by_key(|flow| Reverse(flow.metrics));
     }
 
     pub(super) fn print(&self) -> anyhow::Result<()> {
