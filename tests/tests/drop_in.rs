@@ -214,6 +214,16 @@ fn inputs(start: i64) -> String {
     lines + &format!("prod.other.x 1 {start}\n")
 }
 
+/// Waits for the sums of both buckets over all of their inputs: one over some of them may come before.
+fn summed(sink: &Sink) -> anyhow::Result<()> {
+    let sums = || {
+        let series = sink.series("prod.applications.apache.all.requests");
+        series.into_values().map(|(value, _)| value).collect::<Vec<_>>()
+    };
+    eventually_true(LIMIT, "sums of both buckets", || sums() == [190.0, 590.0])
+        .with_context(|| format!("there were {:?}", sums()))
+}
+
 #[test]
 fn carbon_aggregator() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -225,10 +235,11 @@ fn carbon_aggregator() -> anyhow::Result<()> {
     // 81 inputs that are passed on, and three aggregates in each of two buckets.
     let count = 81 + 6;
 
-    // Buckets begin at even seconds; what is sent again replaces what came before.
-    let start = (now() - 4) / 2 * 2;
     let mut aggregator = as_packaged::carbon("carbon-aggregator", &conf, line)?;
+    // Buckets begin at even seconds.
+    let start = (now() - 4) / 2 * 2;
     load::bytes(line, inputs(start))?;
+    summed(&before[0])?;
     let real = settled(&before, count)?;
     aggregator.signal(libc::SIGTERM);
     aggregator.wait(LIMIT)?;
@@ -242,6 +253,7 @@ fn carbon_aggregator() -> anyhow::Result<()> {
     let node = Setup::in_place(&flags, line).start()?;
     let again = (now() - 4) / 2 * 2;
     load::bytes(line, inputs(again))?;
+    summed(&after[0])?;
     let ours = settled(&after, count)?;
     stop(node)?;
     // The same, as much later as it was sent later.
