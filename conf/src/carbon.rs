@@ -14,7 +14,7 @@ pub mod ini;
 pub mod keys;
 pub mod lists;
 pub mod relay_rules;
-mod replacement;
+pub(crate) mod replacement;
 pub mod rewrite_rules;
 pub mod storage_schemas;
 pub mod tags;

@@ -13,6 +13,7 @@ pub mod carbon;
 pub mod check;
 pub mod convert;
 pub mod crelay;
+pub mod fuzz;
 pub mod keys;
 pub mod load;
 pub mod model;

@@ -25,6 +25,10 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+/// Sections of a file.
+pub(crate) const SECTIONS: [&str; 7] =
+    ["init", "route", "rewriter", "aggregation", "amqp", "kafka", "instrumentation"];
+
 /// So many faults are told; after the first few dozen the rest is noise.
 const MOST_FAULTS: usize = 50;
 

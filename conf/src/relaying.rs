@@ -1,7 +1,9 @@
 //! How points are relayed, wherever that is written: in the settings, or in the files of another relay.
 
+mod language;
 mod own;
 
+pub use language::Language;
 pub use own::OwnMetrics;
 
 use crate::carbon::{self, assemble};

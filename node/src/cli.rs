@@ -8,6 +8,7 @@ mod demo;
 mod http;
 mod output;
 mod reload;
+mod ring;
 mod route;
 mod run;
 mod seed;
@@ -77,6 +78,11 @@ enum Command {
         #[command(flatten)]
         options: convert::Options,
     },
+    /// Compare two relay files: which metrics a change moves
+    Ring {
+        #[command(subcommand)]
+        action: ring::Action,
+    },
     /// Show what a running node does: points in and out, ledger, windows, anomalies
     Status {
         #[command(flatten)]
@@ -133,6 +139,7 @@ pub(crate) fn main() -> ExitCode {
             route::route(&config, &metrics, json).map(|()| ExitCode::SUCCESS)
         }
         Command::Convert { options } => convert::convert(&options).map(|()| ExitCode::SUCCESS),
+        Command::Ring { action } => ring::act(&action).map(|()| ExitCode::SUCCESS),
         Command::Status { config, address, json, bad } => {
             let form = match (json, bad) {
                 (true, _) => status::Form::Json,

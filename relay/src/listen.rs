@@ -10,6 +10,7 @@ mod bind;
 mod connection;
 mod descriptors;
 mod drops;
+pub mod fuzz;
 mod layers;
 mod link;
 mod places;

@@ -5,14 +5,16 @@
 //! names go to the same destinations. A point that goes on under several names becomes several samples.
 
 mod apply;
+mod choices;
 mod names;
 mod plan;
 mod share;
 
+pub use choices::{Arrival, Choices, Journey};
+
 use crate::dest;
 use names::Names;
 use plan::{Plan, Targets};
-use share::Members;
 use skyline_conf::model::relay::Relay;
 use skyline_conf::routing::native;
 use skyline_conf::routing::walk::Act;
@@ -211,43 +213,6 @@ impl Router {
     }
 }
 
-/// What a routing chooses for names, without a journal: for who wants to know where metrics go.
-#[derive(Debug)]
-pub struct Choices {
-    names: NameForm,
-    clusters: Vec<Members>,
-}
-
-impl Choices {
-    /// The choices of `routing`.
-    #[must_use]
-    pub fn new(routing: &Routing) -> Self {
-        let clusters = routing.clusters.iter().map(|c| Members::new(c, &routing.destinations)).collect();
-        Self { names: routing.names.clone(), clusters }
-    }
-
-    /// The name with which the walk of a name that is received begins.
-    #[must_use]
-    pub fn on_entry<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        match &self.names {
-            NameForm::AsReceived => Cow::Borrowed(name),
-            NameForm::TagsNormalized => tags_normalized(name),
-            NameForm::Cleaned { allowed } => cleaned(name, allowed),
-        }
-    }
-
-    /// The destinations of a name in a cluster, first choice first: indexes into [`Routing::destinations`]. Of
-    /// members that take turns, the first. `key`: what is hashed instead of the name.
-    #[must_use]
-    pub fn choose(&self, cluster: usize, name: &str, key: Option<&str>) -> Vec<usize> {
-        let mut chosen = Vec::new();
-        if let Some(members) = self.clusters.get(cluster) {
-            members.choose(name, key, 0, &mut chosen);
-        }
-        chosen
-    }
-}
-
 impl Router {
     /// Says that a point does not look as its rule wants it; once a second at most.
     fn tell_invalid(&self, name: &str, point: &str, pattern: &str) {
@@ -265,16 +230,6 @@ impl Routed {
         let listener = batch.source.listener;
         Self { batch: Some(batch), listener, refused: RejectCounts::default(), copies: 0 }
     }
-}
-
-fn tags_normalized(name: &str) -> Cow<'_, str> {
-    skyline_conf::carbon::tags::normalize(name).map_or(Cow::Borrowed(name), Cow::Owned)
-}
-
-fn cleaned<'n>(name: &'n str, allowed: &str) -> Cow<'n, str> {
-    let mut out = String::with_capacity(name.len());
-    skyline_conf::crelay::clean::clean_name(name, allowed, &mut out);
-    if out == name { Cow::Borrowed(name) } else { Cow::Owned(out) }
 }
 
 #[cfg(test)]

@@ -27,6 +27,10 @@ pub struct Setup {
     settings: BTreeMap<String, String>,
     /// Files beside it, by name.
     files: BTreeMap<String, String>,
+    /// Further arguments of `skyline run`.
+    arguments: Vec<String>,
+    /// Where lines go in, if those arguments say so.
+    plaintext: Option<SocketAddr>,
 }
 
 impl Setup {
@@ -41,7 +45,15 @@ impl Setup {
             ("relay.sending.retry_max_seconds", "0.5"),
         ];
         let settings = settings.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        Self { destinations, settings, files: BTreeMap::new() }
+        Self { destinations, settings, files: BTreeMap::new(), arguments: Vec::new(), plaintext: None }
+    }
+
+    /// In the place of another relay, by `skyline run` with these arguments; `plaintext`: where that relay takes
+    /// lines.
+    #[must_use]
+    pub fn in_place(arguments: &[&str], plaintext: SocketAddr) -> Self {
+        let arguments = arguments.iter().map(|&text| text.to_owned()).collect();
+        Self { arguments, plaintext: Some(plaintext), ..Self::relay::<String>([]) }
     }
 
     /// A node that keeps windows and judges, without destinations.
@@ -94,7 +106,8 @@ impl Setup {
     /// When it does not become ready; the end of its log is in the message.
     pub fn start(&self) -> anyhow::Result<Node> {
         let folder = tempfile::Builder::new().prefix("skyline-test-").tempdir()?;
-        let ports = Ports::default();
+        let mut ports = Ports::default();
+        ports.plaintext = self.plaintext.unwrap_or(ports.plaintext);
         let config = folder.path().join("skyline.toml");
         std::fs::write(&config, self.toml(folder.path(), &ports))?;
         for (name, text) in &self.files {
@@ -102,8 +115,8 @@ impl Setup {
             let text = text.replace("@PICKLE@", &ports.pickle.port().to_string());
             std::fs::write(folder.path().join(name), text)?;
         }
-        let process = launch(&config, folder.path())?;
-        let mut node = Node { folder, ports, process };
+        let process = launch(&config, folder.path(), &self.arguments)?;
+        let mut node = Node { folder, ports, arguments: self.arguments.clone(), process };
         node.wait_until_ready()?;
         Ok(node)
     }
@@ -123,9 +136,9 @@ impl Default for Ports {
     }
 }
 
-fn launch(config: &Path, folder: &Path) -> anyhow::Result<Process> {
+fn launch(config: &Path, folder: &Path, arguments: &[String]) -> anyhow::Result<Process> {
     let mut command = Command::new(binary()?);
-    command.arg("run").arg("--config").arg(config).current_dir(folder);
+    command.arg("run").arg("--config").arg(config).args(arguments).current_dir(folder);
     Process::start(&mut command, &folder.join("node.log"))
 }
 
@@ -134,6 +147,7 @@ fn launch(config: &Path, folder: &Path) -> anyhow::Result<Process> {
 pub struct Node {
     folder: TempDir,
     ports: Ports,
+    arguments: Vec<String>,
     /// The process; see there for its signals, memory and log.
     pub process: Process,
 }
@@ -238,7 +252,7 @@ impl Node {
     /// When it still runs or cannot be started.
     pub fn relaunch(&mut self) -> anyhow::Result<()> {
         anyhow::ensure!(self.process.exited().is_some(), "the node still runs");
-        self.process = launch(&self.config(), self.folder.path())?;
+        self.process = launch(&self.config(), self.folder.path(), &self.arguments)?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Programs that the node talks to: Debian's own, and a sink that misbehaves on request.
 
+pub mod as_packaged;
 pub mod c_relay;
 pub mod carbon_cache;
 pub mod carbon_relay;

@@ -4,12 +4,25 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 4] = ["line", "pickle", "protobuf", "recover"];
+pub(crate) const TARGETS: [&str; 12] = [
+    "line",
+    "pickle",
+    "protobuf",
+    "gzip",
+    "lz4",
+    "recover",
+    "carbon_conf",
+    "carbon_rules",
+    "c_relay",
+    "relay_ng",
+    "pattern",
+    "replacement",
+];
 
 /// What is fuzzed, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// line, pickle, protobuf or recover (default: all by turns)
+    /// Default: all by turns
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(TARGETS))]
     target: Option<String>,
     /// Seconds for each target
@@ -40,4 +53,21 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         good &= cargo::run(&mut command)?;
     }
     Ok(good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_is_whole() {
+        let folder = cargo::root().join("fuzz");
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        for target in TARGETS {
+            assert!(folder.join(format!("fuzz_targets/{target}.rs")).is_file(), "{target}");
+            assert!(folder.join("seeds").join(target).is_dir(), "{target}");
+            assert!(manifest.contains(&format!("name = \"{target}\"\n")), "{target}");
+        }
+        assert_eq!(std::fs::read_dir(folder.join("fuzz_targets")).unwrap().count(), TARGETS.len());
+    }
 }

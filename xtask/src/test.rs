@@ -5,8 +5,11 @@ mod tally;
 
 use crate::{cargo, fuzz};
 use clap::Args;
-use std::path::PathBuf;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread::ScopedJoinHandle;
 use tally::{Summary, Tally};
 
 /// Case files of the shared folder, with the name by which the conformance program knows them.
@@ -30,8 +33,8 @@ pub(crate) struct Options {
     /// Full sizes: a million points through an outage, a hundred kills
     #[arg(long)]
     long: bool,
-    /// Seconds for the drive of each decoder; 0: none
-    #[arg(long, value_name = "N", default_value_t = 30, env = "SKYLINE_FUZZ_SECONDS")]
+    /// Seconds for the drive of each decoder and reader of files, one for each processor at a time; 0: none
+    #[arg(long, value_name = "N", default_value_t = 20, env = "SKYLINE_FUZZ_SECONDS")]
     fuzz_seconds: u64,
     /// Only tests whose name contains this; then neither cases nor drives are run
     filter: Option<String>,
@@ -122,11 +125,52 @@ fn cases_and_drives(options: &Options, tally: &mut Tally) -> anyhow::Result<()> 
         }
     }
     if options.fuzz_seconds > 0 {
-        for target in fuzz::TARGETS {
-            let mut command = cargo::program(bin.join("drive"));
-            command.args([target, "--seconds", &options.fuzz_seconds.to_string()]);
-            tally.add(&format!("drive: {target}"), tally::watch(&mut command, tally::plain)?);
+        drives(&bin.join("drive"), options.fuzz_seconds, tally)?;
+    }
+    Ok(())
+}
+
+/// Drives all targets, one for each processor at a time.
+fn drives(drive: &Path, seconds: u64, tally: &mut Tally) -> anyhow::Result<()> {
+    let left = Mutex::new(fuzz::TARGETS.iter());
+    let next = || left.lock().ok().and_then(|mut left| left.next());
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some(target) = next() {
+            let mut command = cargo::program(drive);
+            command.args([target, "--seconds", &seconds.to_string()]);
+            done.push((target, tally::watch(&mut command, tally::plain)?));
+        }
+        anyhow::Ok(done)
+    };
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        running.into_iter().map(ScopedJoinHandle::join).collect()
+    });
+    for one in all {
+        for (target, summary) in one.map_err(|_| anyhow::anyhow!("a drive ended early"))?? {
+            tally.add(&format!("drive: {target}"), summary);
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn every_target_is_driven_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let drive = folder.path().join("drive");
+        let script = "#!/bin/sh\n[ $1 = lz4 ] && exit 1\n[ $3 = 7 ] && echo '1 passed, 0 failed'\n";
+        std::fs::write(&drive, script).unwrap();
+        std::fs::set_permissions(&drive, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut tally = Tally::default();
+        drives(&drive, 7, &mut tally).unwrap();
+        assert_eq!(tally.line(), format!("{} passed, 1 failed", fuzz::TARGETS.len() - 1));
+        assert_eq!(tally.failures(), ["drive: lz4"]);
+    }
 }

@@ -10,7 +10,7 @@ use std::str::Chars;
 ///
 /// # Errors
 /// What is wrong, in a few words.
-pub(super) fn read(text: &str, pattern: &Pattern) -> Result<Template, String> {
+pub(crate) fn read(text: &str, pattern: &Pattern) -> Result<Template, String> {
     let mut reader =
         Reader { chars: text.chars().peekable(), pattern, parts: Vec::new(), text: String::new() };
     while let Some(c) = reader.chars.next() {

@@ -1,5 +1,9 @@
 //! What a match becomes: literal text, and groups of the pattern.
 
+/// A text that has become longer than this is not carried on, bytes: no name of a line is as long, and rules that each
+/// double a name would fill the memory.
+pub const LONGEST: usize = 64 << 10;
+
 /// Text with groups of a match put in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template {
@@ -76,9 +80,13 @@ impl Template {
         self.parts.iter().filter_map(index).max()
     }
 
-    /// Writes the template to `out`; `group` gives the text of a group, if it took part in the match.
+    /// Writes the template to `out`, up to the part that takes it beyond [`LONGEST`]; `group` gives the text of a
+    /// group, if it took part in the match.
     pub fn expand<'g>(&self, group: impl Fn(usize) -> Option<&'g str>, out: &mut String) {
         for part in &self.parts {
+            if out.len() > LONGEST {
+                return;
+            }
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Group { index, case, dots_to_underscores } => {
@@ -113,6 +121,19 @@ mod tests {
         check(vec![group(0, Case::Lower, true), group(1, Case::Lower, false)], "ab_cb");
         check(vec![group(0, Case::Upper, false), group(7, Case::Keep, false)], "AB.C");
         check(vec![], "");
+    }
+
+    #[test]
+    fn no_text_grows_without_end() {
+        let twice = Part::Group { index: 0, case: Case::Keep, dots_to_underscores: false };
+        let template = Template::of(vec![twice.clone(), twice]);
+        let mut text = "ab".to_owned();
+        for _ in 0..100 {
+            let mut out = String::new();
+            template.expand(|_| Some(&text), &mut out);
+            text = out;
+        }
+        assert!((LONGEST..=4 * LONGEST).contains(&text.len()), "{}", text.len());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What happens to one name: the walk down the statements.
 
 use super::pattern::{Match, Pattern};
+use super::template::LONGEST;
 use super::{Aggregation, Discard, Naming, Output, Rewrite, Route, Routing, Statement, Target, without_tags};
 use std::borrow::Cow;
 
@@ -112,7 +113,7 @@ impl Route {
 }
 
 impl Rewrite {
-    /// The name after the statement; borrowed if there was no match.
+    /// The name after the statement; borrowed if there was no match. One that grows beyond [`LONGEST`] ends there.
     #[must_use]
     pub fn apply<'n>(&self, name: &'n str) -> Cow<'n, str> {
         let subject = if self.without_tags { without_tags(name) } else { name };
@@ -125,6 +126,9 @@ impl Rewrite {
             out.push_str(subject.get(done..start).unwrap_or_default());
             self.to.expand(|group| matched.group(group), &mut out);
             done = end;
+            if out.len() > LONGEST {
+                return Cow::Owned(out);
+            }
             found =
                 if self.every { next(&self.from, subject, &mut done, start == end, &mut out) } else { None };
         }

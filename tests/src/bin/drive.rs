@@ -1,7 +1,7 @@
 //! `drive`: runs a fuzz target on mutated seeds for some seconds. Needs nothing but an ordinary compiler;
 //! `cargo xtask fuzz` searches deeper.
 //!
-//! Prints its random seed, which repeats the run, and the input on which a target panics.
+//! Prints its random seed, which repeats the run, and the input on which a target panics or takes too long.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a person at a terminal")]
 
 use clap::Parser;
@@ -16,11 +16,19 @@ use std::time::{Duration, Instant};
 type Target = fn(&[u8]);
 
 /// What is driven: a name, which is also the name of its folder of seeds.
-const TARGETS: [(&str, Target); 4] = [
+const TARGETS: [(&str, Target); 12] = [
     ("line", skyline_relay::codec::fuzz::line),
     ("pickle", skyline_relay::codec::fuzz::pickle),
     ("protobuf", skyline_relay::codec::fuzz::protobuf),
+    ("gzip", skyline_relay::listen::fuzz::gzip),
+    ("lz4", skyline_relay::listen::fuzz::lz4),
     ("recover", skyline_journal::fuzz::fuzz_recover),
+    ("carbon_conf", skyline_conf::fuzz::carbon_conf),
+    ("carbon_rules", skyline_conf::fuzz::carbon_rules),
+    ("c_relay", skyline_conf::fuzz::c_relay),
+    ("relay_ng", skyline_conf::fuzz::relay_ng),
+    ("pattern", skyline_conf::fuzz::pattern),
+    ("replacement", skyline_conf::fuzz::replacement),
 ];
 
 /// No input grows beyond this.
@@ -29,8 +37,11 @@ const LONGEST: usize = 4096;
 /// Mutated inputs that are kept to be mutated again.
 const KEPT: usize = 256;
 
-/// Bytes that decoders look for.
-const TOKENS: [&[u8]; 20] = [
+/// A target that needs longer for one input has lost its way.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes that decoders and the readers of files look for.
+const TOKENS: [&[u8]; 48] = [
     b"\n",
     b"\r\n",
     b" ",
@@ -51,12 +62,40 @@ const TOKENS: [&[u8]; 20] = [
     b"h\x01",
     b"X\x05\x00\x00\x00",
     b"\x8c\x05",
+    b"[relay]\n",
+    b"[[route]]\n",
+    b" = ",
+    b"%(a)s",
+    b";\n",
+    b"\"",
+    b"'",
+    b"cluster a forward h:1",
+    b"match ",
+    b" send to ",
+    b" stop",
+    b"rewrite ",
+    b" into ",
+    b"aggregate ",
+    b"(?=",
+    b"(?<!a)",
+    b"(?P<a>",
+    b"[^",
+    b"[[:alpha:]]",
+    b"{2,3}",
+    b"*?",
+    b"\\1",
+    b"\\g<a>",
+    b"${1}",
+    b"<<a>>",
+    b"\xc3\xa9",
+    b"\x1f\x8b\x08\x00",
+    b"\x04\x22\x4d\x18",
 ];
 
 /// Drive the decoders with mutated seeds.
 #[derive(Debug, Parser)]
 struct Options {
-    /// line, pickle, protobuf or recover (default: each in turn)
+    /// Default: each in turn
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(TARGETS.map(|(name, _)| name)))]
     target: Option<String>,
     /// Seconds for each target
@@ -121,18 +160,22 @@ fn drive(name: &str, target: Target, options: &Options) -> anyhow::Result<bool> 
             slot.clone_from(&input);
         }
     }
-    println!("{name}: {runs} inputs, no panic");
+    println!("{name}: {runs} inputs, no panic, none took longer than {} s", PATIENCE.as_secs());
     Ok(true)
 }
 
-/// Runs the target; a panic is reported with its input.
+/// Runs the target; a panic, or an input that takes too long, is reported with its input.
 fn stands(name: &str, target: Target, input: &[u8]) -> anyhow::Result<bool> {
-    if catch_unwind(AssertUnwindSafe(|| target(input))).is_ok() {
+    let start = Instant::now();
+    let is_good = catch_unwind(AssertUnwindSafe(|| target(input))).is_ok();
+    let took = start.elapsed();
+    if is_good && took < PATIENCE {
         return Ok(true);
     }
+    let what = if is_good { format!("took {:.1} s", took.as_secs_f64()) } else { "panicked".to_owned() };
     let path = std::env::temp_dir().join(format!("skyline-{name}-panic-{}", std::process::id()));
     std::fs::write(&path, input)?;
-    println!("{name}: panicked on {} bytes: {}", input.len(), input.escape_ascii());
+    println!("{name}: {what} on {} bytes: {}", input.len(), input.escape_ascii());
     println!("{name}: the input is in {}", path.display());
     Ok(false)
 }
