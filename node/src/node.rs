@@ -226,13 +226,17 @@ impl Node {
             settings,
         };
         node.start_housekeeping(nothing_yet);
-        for (what, addresses) in [("api", &node.http.api), ("status", &node.http.status)] {
+        node.tell_started();
+        Ok(node)
+    }
+
+    fn tell_started(&self) {
+        for (what, addresses) in [("api", &self.http.api), ("status", &self.http.status)] {
             for address in addresses {
                 tracing::info!(listener = what, %address, "listening");
             }
         }
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), name = node.health.name, "started");
-        Ok(node)
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), name = self.health.name, "started");
     }
 
     /// The listeners' ledger, the check of all ledgers, own metrics, and the age limit of the record.
