@@ -19,12 +19,10 @@ pub mod rewrite_rules;
 pub mod storage_schemas;
 pub mod tags;
 
+use crate::bounded;
 use crate::note::{Note, shortened};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-
-/// A file may be so long, bytes. The largest sets of rules seen have some ten thousand lines.
-const LONGEST: u64 = 16 << 20;
 
 /// One of carbon's files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,19 +72,12 @@ pub(crate) fn text_of(path: &Path) -> Result<String, Error> {
             ErrorKind::NotFound => "check the path, and CONF_DIR",
             ErrorKind::PermissionDenied => "let the user that runs the node read it",
             ErrorKind::InvalidData => "write it in UTF-8",
+            ErrorKind::FileTooLarge => "is it the right one?",
             _ => "check the path",
         };
         Error::Unreadable { path: path.to_owned(), source, advice }
     };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let length = file.take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if length as u64 > LONGEST {
-        let why = format!("the file is longer than {LONGEST} bytes: is it the right one?");
-        let fault = Fault::new(1, text.lines().next().unwrap_or_default(), why);
-        return Err(Error::Faulty { path: path.to_owned(), fault });
-    }
-    Ok(text)
+    bounded::read(path).map_err(unreadable)
 }
 
 /// The lines of a text as Python reads them from a file, with their numbers: LF, CR LF and CR end a line.
@@ -120,6 +111,7 @@ pub(crate) fn flag(text: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounded::LONGEST;
 
     #[test]
     fn lines_end_as_in_python() {

@@ -127,15 +127,16 @@ fn fit(relaying: &mut Relaying, notes: &mut Vec<Note>) {
         *own = own.usual();
     }
     let end = routing.statements.len();
-    let nowhere = |then: &mut Then| {
-        if matches!(then, Then::From(index) if *index >= end) {
-            *then = Then::Clusters(Vec::new());
-        }
+    let are_received = routing.names == Names::AsReceived;
+    let simplest = |then: &mut Then| match then {
+        Then::From(index) if *index >= end => *then = Then::Clusters(Vec::new()),
+        Then::From(0) if are_received => *then = Then::FromTop,
+        _ => {}
     };
-    nowhere(&mut routing.own);
+    simplest(&mut routing.own);
     for statement in &mut routing.statements {
         if let Statement::Aggregate(aggregation) = statement {
-            nowhere(&mut aggregation.then);
+            simplest(&mut aggregation.then);
         }
     }
     let mut settings = Settings { listen: relaying.listen.clone(), ..Settings::default() };

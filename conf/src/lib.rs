@@ -8,6 +8,7 @@
 //! Invariants: a key that is not in the table does not exist; an empty file means the defaults; whatever
 //! is wrong is said with its key, its place and what would be right, all at once.
 
+mod bounded;
 pub mod carbon;
 pub mod check;
 pub mod convert;

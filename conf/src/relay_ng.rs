@@ -17,15 +17,13 @@ mod global;
 mod section;
 mod transform;
 
+use crate::bounded;
 use crate::note::Note;
 use crate::routing::Routing;
 use document::Log;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-
-/// A file may be so long, bytes.
-const LONGEST: u64 = 16 << 20;
 
 /// So many faults are told; after the first few dozen the rest is noise.
 const MOST_FAULTS: usize = 50;
@@ -104,12 +102,7 @@ pub fn load(path: &Path) -> Result<RelayNg, Error> {
         };
         Error::Unreadable { path: path.to_owned(), source, advice }
     };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > LONGEST {
-        return Err(unreadable(ErrorKind::FileTooLarge.into()));
-    }
+    let text = bounded::read(path).map_err(unreadable)?;
     read(&text, path)
 }
 

@@ -392,8 +392,8 @@ pub struct Aggregation {
 pub struct Output {
     /// Its name.
     pub name: Template,
-    /// Whether that is the whole name; else only where the pattern has no groups, and with groups it takes the place of
-    /// what the pattern matched, and what is around that stays (carbon-c-relay).
+    /// Whether that is the whole name; else it takes the place of what the pattern matched, and what is
+    /// around that stays (carbon-c-relay).
     pub is_whole: bool,
     /// How it is computed.
     pub function: Function,

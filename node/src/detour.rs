@@ -2,10 +2,11 @@
 //! `DYNAMIC_ROUTER`). What was routed to it before stays in the journal until it is back: nothing is lost, and
 //! nothing is sent twice.
 
-use crate::swap;
+use crate::swap::{self, Aggregates};
 use skyline_conf::relaying::Relaying;
 use skyline_conf::routing::{Routing, Share};
 use skyline_journal::Journal;
+use skyline_relay::aggregate::Aggregator;
 use skyline_relay::dest::{DestinationStatus, reader_of};
 use skyline_relay::intake::Intake;
 use skyline_relay::route::Router;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Detour {
     intake: Intake,
     journal: Journal,
+    aggregator: Arc<Aggregator<Aggregates>>,
     state: Mutex<State>,
 }
 
@@ -25,32 +27,49 @@ struct State {
     relaying: Relaying,
     /// Names of readers.
     out: BTreeSet<String>,
+    /// Those before the one in force that may still be at work.
+    before: Vec<Arc<Router>>,
 }
 
 impl Detour {
     /// Everybody is in, and the intake routes by `relaying`.
-    pub(crate) fn new(relaying: Relaying, intake: &Intake, journal: &Journal) -> Self {
-        let state = State { relaying, out: BTreeSet::new() };
-        Self { intake: intake.clone(), journal: journal.clone(), state: Mutex::new(state) }
+    pub(crate) fn new(
+        relaying: Relaying,
+        intake: &Intake,
+        journal: &Journal,
+        aggregator: &Arc<Aggregator<Aggregates>>,
+    ) -> Self {
+        Self {
+            intake: intake.clone(),
+            journal: journal.clone(),
+            aggregator: Arc::clone(aggregator),
+            state: Mutex::new(State { relaying, out: BTreeSet::new(), before: Vec::new() }),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Routes by `new` from now on, without whom is out and still there; the router before.
-    pub(crate) fn replace(&self, new: &Relaying) -> Arc<Router> {
+    /// Routes by `new` from now on, without whom is out and still there; the routers before that may still be at
+    /// work.
+    pub(crate) fn replace(&self, new: &Relaying) -> Vec<Arc<Router>> {
         let mut state = self.state();
         state.relaying = new.clone();
         if new.detour_seconds.is_none() {
             state.out.clear();
         }
-        self.route(&state)
+        self.route(&mut state);
+        std::mem::take(&mut state.before)
     }
 
-    fn route(&self, state: &State) -> Arc<Router> {
+    fn route(&self, state: &mut State) {
         let routing = around(&state.relaying.routing, &state.out);
-        self.intake.replace_router(swap::router(&routing, &self.journal))
+        let router = Arc::new(swap::router(&routing, &self.journal));
+        let submit = Aggregates { intake: self.intake.clone(), router: Arc::clone(&router) };
+        self.aggregator.replace(Arc::new(routing), submit);
+        state.before.retain(|router| Arc::strong_count(router) > 1);
+        state.before.push(self.intake.replace_router(router));
     }
 
     /// Leaves out whom has been down for too long at `now`, and takes in whom is back.
@@ -69,7 +88,7 @@ impl Detour {
             tracing::info!(reader, "back: its names are its own again");
         }
         state.out = out;
-        drop(self.route(&state));
+        self.route(&mut state);
     }
 
     /// Whether a destination is left out.

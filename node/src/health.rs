@@ -8,6 +8,7 @@ use crate::own_metrics::Named;
 use crate::plane::Plane;
 use crate::process::Process;
 use crate::reload::Counters;
+use crate::swap::Aggregates;
 use crate::watch::Watch;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ pub(crate) struct Health {
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
-    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: ArcSwap<Named>,
@@ -73,7 +74,7 @@ pub(crate) struct Parts {
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
     pub(crate) listening: Vec<(Listener, Address)>,
-    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: Named,

@@ -95,14 +95,15 @@ fn aggregator(
     clock: &Clock,
     state_dir: &Path,
     (tasks, stop): (&TaskTracker, &Stop),
-) -> anyhow::Result<Aggregator> {
+) -> anyhow::Result<Aggregator<swap::Aggregates>> {
     let options = AggregateOptions {
         state_dir: state_dir.to_owned(),
         clock: clock.clone(),
         limits: AggregateLimits::default(),
     };
     let routing = Arc::new(relaying.routing.clone());
-    Ok(Aggregator::start(options, routing, journal, swap::Aggregates(intake.clone()), tasks, stop)?)
+    let submit = swap::Aggregates { intake: intake.clone(), router: intake.router() };
+    Ok(Aggregator::start(options, routing, journal, submit, tasks, stop)?)
 }
 
 /// A running node.
@@ -171,16 +172,17 @@ impl Node {
         let senders = TaskTracker::new();
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
         let pairs = swap::pairs(&relaying);
-        let destinations = Arc::new(Destinations::start(pairs, &journal, &flow, &clock, &senders, &stop)?);
+        let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
+        let destinations = Arc::new(destinations);
         let router = swap::router(&relaying.routing, &journal);
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let intake = intake(&settings, &journal, router, &clock)?;
-        let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal));
         let aggregates = TaskTracker::new();
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
+        let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {
             name,
@@ -191,7 +193,7 @@ impl Node {
             plane: Arc::clone(&plane),
             store: store.clone(),
             listening: bound.addresses(),
-            aggregator: Arc::clone(&aggregator),
+            aggregator,
             reloads: Arc::clone(&reloads),
             detour,
             named: Named::of(&relaying),
@@ -207,7 +209,6 @@ impl Node {
                 listening,
                 in_force: relaying.clone(),
                 destinations: Arc::clone(&destinations),
-                aggregator,
                 intake: intake.clone(),
                 health: Arc::clone(&health),
             };

@@ -9,7 +9,7 @@ use skyline_conf::relaying::Relaying;
 use skyline_conf::routing::{Destination, Routing, Then};
 use skyline_core::batch::Batch;
 use skyline_journal::Journal;
-use skyline_relay::aggregate::{Aggregator, Submit};
+use skyline_relay::aggregate::Submit;
 use skyline_relay::dest::{Destinations, reader_of};
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::Running;
@@ -27,12 +27,16 @@ pub(crate) fn router(routing: &Routing, journal: &Journal) -> Router {
     Router::new(routing.clone(), readers, journal)
 }
 
-/// The intake as the aggregator sees it.
-pub(crate) struct Aggregates(pub(crate) Intake);
+/// The intake as the aggregator sees it, with the router of the routing that it works by.
+#[derive(Debug)]
+pub(crate) struct Aggregates {
+    pub(crate) intake: Intake,
+    pub(crate) router: Arc<Router>,
+}
 
 impl Submit for Aggregates {
     async fn submit(&self, batch: Batch, then: &Then) -> bool {
-        self.0.submit_made(batch, then).await
+        self.intake.submit_made(batch, &self.router, then).await
     }
 }
 
@@ -41,7 +45,6 @@ pub(crate) struct Parts {
     pub(crate) listening: Running,
     pub(crate) in_force: Relaying,
     pub(crate) destinations: Arc<Destinations>,
-    pub(crate) aggregator: Arc<Aggregator>,
     pub(crate) intake: Intake,
     pub(crate) health: Arc<Health>,
 }
@@ -60,9 +63,9 @@ impl Swap for Parts {
             self.listening.replace(&self.in_force.listen)?;
             return Err(error);
         }
-        self.aggregator.replace(Arc::new(new.routing.clone()));
-        let old = self.health.detour.replace(new);
-        Intake::settled(old).await;
+        for old in self.health.detour.replace(new) {
+            Intake::settled(old).await;
+        }
         self.replace(pairs(new)).await?;
         self.destinations.reopen();
         self.intake.deduplicate(settings.relay.deduplicate_seconds, settings.relay.deduplicate_points);

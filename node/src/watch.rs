@@ -103,6 +103,8 @@ pub(crate) mod tests {
             endpoints: vec![Endpoint::Server(Server::plain(host, 1, None))],
             endpoint: None,
             leaving: false,
+            held: false,
+            pausing: false,
             protocol: "plaintext",
             connected,
             since: 0.0,

@@ -108,8 +108,8 @@ impl Intake {
 
     /// Routes batches by `router` from now on; batches in the journal keep their routes. The one before: see
     /// [`Self::settled`].
-    pub fn replace_router(&self, router: Router) -> Arc<Router> {
-        self.0.router.swap(Arc::new(router))
+    pub fn replace_router(&self, router: Arc<Router>) -> Arc<Router> {
+        self.0.router.swap(router)
     }
 
     /// From now on a point that another sender has brought less than `seconds` ago is refused; 0: none is. The
@@ -123,7 +123,7 @@ impl Intake {
         }
     }
 
-    /// Resolves once everything that a replaced router has routed is in the journal.
+    /// Resolves once everything that a replaced router has routed is in the journal, and nobody has it any more.
     pub async fn settled(router: Arc<Router>) {
         while Arc::strong_count(&router) > 1 {
             tokio::time::sleep(SETTLE).await;
@@ -161,13 +161,13 @@ impl Intake {
         self.log(batch, feeds, Some(stop)).await
     }
 
-    /// The same for points that the node has made and that come in by `then` instead of from the top. Waits for room a
+    /// The same for points that the node has made and that come in by `then` instead of from the top, which is a way of
+    /// `router`'s routing: another may have the same and mean other clusters. Waits for room a
     /// moment at most: who makes points of what is in the journal may be who keeps it full. False if they could
     /// not be logged; they are counted as refused then.
-    pub async fn submit_made(&self, batch: Batch, then: &Then) -> bool {
+    pub async fn submit_made(&self, batch: Batch, router: &Router, then: &Then) -> bool {
         let inner = &*self.0;
         inner.account.received(batch.source.listener, batch.len() as u64);
-        let router = inner.router.load_full();
         let routed = router.enter(then, batch);
         let is_wanted = routed.batch.is_some();
         self.append(routed, None, Some(Instant::now() + STOP_WAIT)).await.is_some() || !is_wanted

@@ -6,6 +6,7 @@
 //! peer can hold.
 
 pub mod aggregate;
+mod bytes;
 mod certificate;
 pub mod codec;
 pub mod dest;

@@ -166,8 +166,7 @@ impl Router {
         }
     }
 
-    /// Routes a batch that comes in by `then`. One that this routing does not know (it was changed meanwhile)
-    /// is from the top.
+    /// Routes a batch that comes in by `then`, from the top if this routing does not know that way.
     pub fn enter(&self, then: &Then, batch: Batch) -> Routed {
         let known = self.doors.iter().find(|door| door.then == *then).or_else(|| self.doors.first());
         let Some(door) = known else { return Routed::whole(batch, Routes::All(RouteSet(0))) };

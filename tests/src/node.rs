@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -169,6 +169,43 @@ impl Node {
         self.folder().join("skyline.toml")
     }
 
+    /// Changes one key of the settings file, which has it already; `value` as TOML writes it.
+    ///
+    /// # Errors
+    ///
+    /// When the file has no such key, or cannot be written.
+    pub fn set(&self, key: &str, value: impl ToString) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.config())?;
+        let begin = format!("{key} = ");
+        anyhow::ensure!(text.lines().any(|line| line.starts_with(&begin)), "the settings have no {key}");
+        let line = |line: &str| match line.starts_with(&begin) {
+            true => format!("{begin}{}\n", value.to_string()),
+            false => format!("{line}\n"),
+        };
+        replace(&self.config(), text.lines().map(line).collect::<String>())
+    }
+
+    /// Runs `skyline COMMAND` with its settings.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be run.
+    pub fn command(&self, command: &str) -> anyhow::Result<Output> {
+        let mut program = Command::new(binary()?);
+        Ok(program.arg(command).arg("--config").arg(self.config()).output()?)
+    }
+
+    /// `skyline reload`.
+    ///
+    /// # Errors
+    ///
+    /// When the settings are refused; says why.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let output = self.command("reload")?;
+        anyhow::ensure!(output.status.success(), "reload: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
     fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let status = self.ports.status;
         let outcome = eventually(START, "the node is ready", || {
@@ -222,6 +259,15 @@ impl Node {
     /// When it does not answer.
     pub fn ask(&self, path: &str) -> anyhow::Result<Answer> {
         http::get(self.ports.status, path)
+    }
+
+    /// Asks its status listener to do something.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub fn post(&self, path: &str) -> anyhow::Result<Answer> {
+        http::ask("POST", self.ports.status, path)
     }
 
     /// `/-/status`.
@@ -302,6 +348,15 @@ impl Node {
         anyhow::ensure!(answer.status == 200, "anomalies: {} {}", answer.status, answer.text());
         Ok(answer.json()?.get("anomalies").and_then(Value::as_array).cloned().unwrap_or_default())
     }
+}
+
+/// Puts `content` in the place of a file, as a whole: who reads it finds the old content or the new.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    Ok(skyline_core::file::replace(path, content.as_ref(), false)?)
 }
 
 fn pair(point: &Value) -> Option<(f64, f64)> {

@@ -96,6 +96,26 @@ fn a_key_of_its_own() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_packed_unix_socket() -> anyhow::Result<()> {
+    let mut relays = Relays::new()?;
+    let socket = relays.folder().join("packed.sock");
+    let statements = format!(
+        "listen type linemode transport gzip {} proto unix;\nmatch * send to default;\n",
+        socket.display()
+    );
+    relays.start(Node, &statements, None)?;
+    let plain: String = (1..=1_500).map(|i| format!("foo.bar.{i} 1 349830001\n")).collect();
+    let file = relays.folder().join("payload");
+    std::fs::write(&file, &plain)?;
+    ensure!(std::process::Command::new("gzip").arg(&file).status()?.success());
+    let packed = std::fs::read(relays.folder().join("payload.gz"))?;
+    std::io::Write::write_all(&mut std::os::unix::net::UnixStream::connect(&socket)?, &packed)?;
+    relays.have_written(1_500)?;
+    assert_eq!(relays.stop()?.1, plain);
+    Ok(())
+}
+
+#[test]
 fn several_files_and_several_receptors() -> anyhow::Result<()> {
     let mut relays = Relays::new()?;
     let (tcp, udp) = (port::free(), port::free());

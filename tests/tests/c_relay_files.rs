@@ -4,7 +4,6 @@ use anyhow::{Context as _, ensure};
 use skyline_tests::peer::relay_file::Program::{CRelay, Node};
 use skyline_tests::peer::relay_file::{Program, Relays, outcome};
 use skyline_tests::{node, now, port};
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -99,9 +98,8 @@ fn large() -> (String, String) {
     let mut sent = "foo.bar 1 2\n".to_owned();
     let mut expected = String::new();
     for i in 1..=1_500 {
-        // Writing to a string does not fail.
-        let _ = writeln!(sent, "large.foo.bar.{i} 1 349830001");
-        let _ = writeln!(expected, "through-large.foo.bar.{i} 1 349830001");
+        sent += &format!("large.foo.bar.{i} 1 349830001\n");
+        expected += &format!("through-large.foo.bar.{i} 1 349830001\n");
     }
     (sent, expected)
 }
@@ -248,7 +246,7 @@ fn computed(program: Program, statements: &str, lines: usize) -> anyhow::Result<
     let second = now();
     let mut payload = String::new();
     for value in ["0.5", "2", "4", "10.25"] {
-        let _ = writeln!(payload, "in.a.x {value} {second}\nin.b.x 3 {}", second + 1);
+        payload += &format!("in.a.x {value} {second}\nin.b.x 3 {}\n", second + 1);
     }
     // Long gone.
     payload += "in.a.x 100 349830000\n";
@@ -268,7 +266,7 @@ fn computed(program: Program, statements: &str, lines: usize) -> anyhow::Result<
 #[test]
 fn aggregates() -> anyhow::Result<()> {
     let mut statements =
-        "aggregate ^in\\.([^.]+)\\. \\.a\\.x$ every 1 seconds expire after 3 seconds\n".to_owned();
+        "aggregate ^in\\.([^.]+)\\. ^(in).a.x$ every 1 seconds expire after 3 seconds\n".to_owned();
     for function in [
         "sum",
         "count",
@@ -281,7 +279,7 @@ fn aggregates() -> anyhow::Result<()> {
         "variance",
         "stddev",
     ] {
-        let _ = writeln!(statements, " compute {function} write to all.{function}");
+        statements += &format!(" compute {function} write to all.{function}\n");
     }
     statements += "send to default;\n";
     // Of the first name by both expressions, of the second by one.
@@ -301,24 +299,24 @@ fn aggregates() -> anyhow::Result<()> {
 
 #[test]
 fn names_of_aggregates() -> anyhow::Result<()> {
-    // Without groups the text is the whole name; with some it takes the place of what was matched.
+    // The text takes the place of what was matched.
     let compute = "every 1 seconds expire after 2 seconds compute sum write to";
     let mut statements = String::new();
     for (pattern, to) in [
-        ("^in\\.a", "plain"),
-        ("a\\.x$", "end"),
-        ("n...x", "expression"),
+        ("^in\\.a\\.x$", "exact"),
+        ("^in\\..*", "all"),
         ("^in\\.(.)", "\\1.one"),
         ("^(in)\\.(.)\\.(.)$", "two.\\3.\\^2"),
+        ("^(in)\\.a\\.", "three"),
     ] {
-        let _ = writeln!(statements, "aggregate {pattern} {compute} {to};");
+        statements += &format!("aggregate {pattern} {compute} {to};\n");
     }
     // Aggregates enter at the top, and these are no inputs again.
     statements += "match ^in send to blackhole;\nmatch * send to default;\n";
     let made = |program| -> anyhow::Result<Vec<String>> {
         let second = now();
         let payload = format!("in.a.x 1 {second}\nin.a.y.z 2 {second}\n");
-        let written = outcome(program, &statements, &payload, 6)?;
+        let written = outcome(program, &statements, &payload, 7)?;
         let mut points: Vec<String> =
             written.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect();
         points.sort();
@@ -327,9 +325,10 @@ fn names_of_aggregates() -> anyhow::Result<()> {
     let expected = [
         "a.one.x 1.000000",
         "a.one.y.z 2.000000",
-        "end 1.000000",
-        "expression 1.000000",
-        "plain 3.000000",
+        "all 3.000000",
+        "exact 1.000000",
+        "threex 1.000000",
+        "threey.z 2.000000",
         "two.x.A 1.000000",
     ];
     assert_eq!(made(Node)?, expected);

@@ -142,7 +142,7 @@ fn as_carbon_c_relay() -> anyhow::Result<()> {
     }
     conf += "rewrite ^apps\\.([a-z]+)\\. into services.\\^1.;\n\
              match ^servers\\.(dc1|web) route using \\1 send to c9;\nmatch ^db\\. route using x send to c10;\n\
-             match cpu$ route using y send to c11;\nmatch ^a\\.[a-z]+ route using z send to c10;\n\
+             match cpu$ route using y send to c11;\nmatch ^(a)\\.[a-z]+ route using z send to c10;\n\
              match ^servers\\. send to c0 c4;\nmatch count$ p99 send to c7 stop;\n\
              match * send to c1 c2 c3;\nmatch \\.db\\. send to blackhole;\nmatch * send to c5 c6;\nmatch web send to c8 stop;\n";
     let folder = tempfile::tempdir()?;

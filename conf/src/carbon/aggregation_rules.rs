@@ -3,7 +3,7 @@
 use super::rewrite_rules::split;
 use super::{Fault, lines};
 use crate::routing::pattern::{Dialect, Pattern};
-use crate::routing::template::{Case, Part, Template};
+use crate::routing::template::{Part, Template};
 use crate::routing::{Aggregation, Digits, Function, Matcher, Naming, Output, Stamp, Then};
 
 /// The methods, with their words.
@@ -114,7 +114,7 @@ fn rule(line: usize, text: &str) -> Result<Rule, String> {
                     format!("the output has a field <{field}> that the input does not have: it would never be made")
                 })?;
                 name.push_str(&format!("(?P={field})"));
-                parts.push(Part::Group { index, case: Case::Keep, dots_to_underscores: false });
+                parts.push(Part::group(index));
             }
         }
     }

@@ -1,7 +1,15 @@
 //! Files of other relays, converted; that the text relays in the same way the converter itself looks at.
 
 use super::*;
+use crate::crelay::template;
 use crate::model::relay::{CarbonProgram, Files};
+use crate::routing::pattern::Condition;
+use crate::routing::template::Template;
+use crate::routing::{
+    Aggregation, CarbonHash, Cluster, Destination, Digits, Endpoint, Function, Output, Protocol, Rewrite,
+    Ring, RingKind, Server, Stamp, Tls, Validate,
+};
+use proptest::prelude::*;
 
 /// The text that files become; the first is the one that is named.
 #[track_caller]
@@ -215,4 +223,96 @@ fn relay_ng() {
             "{ name = \"h:2:\", address = \"h:2\" }",
         ],
     );
+}
+
+/// A routing with `words` wherever the model has a text.
+fn of_words(words: &[String], flags: u8) -> Routing {
+    let word = |i: usize| words[i % words.len()].as_str();
+    let flag = |bit: u8| flags >> bit & 1 == 1;
+    let pattern = |i: usize| {
+        let dialect = if flag(0) { Dialect::Go } else { Dialect::Python };
+        let pattern = Pattern::new(&format!("({})", regex::escape(word(i))), dialect).unwrap();
+        if !flag(1) {
+            return pattern;
+        }
+        let other = if flag(2) { Pattern::everything() } else { pattern.clone() };
+        pattern.on_condition(vec![Condition { pattern: other, is_wanted: flag(3) }])
+    };
+    let server = |i: usize| Server {
+        protocol: if flag(0) { Protocol::Pickle } else { Protocol::Plaintext },
+        tls: flag(4).then(|| Tls { ca: Some(word(i).into()), identity: None }),
+        ..Server::plain(format!("h{i}"), 2003, flag(5).then(|| format!("{}x", word(i))))
+    };
+    let destination = |i: usize| Destination {
+        label: format!("{}{i}", word(i)),
+        endpoints: match i {
+            3 => vec![Endpoint::File(format!("/{}", word(i)).into())],
+            2 => vec![Endpoint::Server(server(i)), Endpoint::Server(server(7))],
+            _ => vec![Endpoint::Server(server(i))],
+        },
+    };
+    let ring = Ring {
+        kind: if flag(6) { RingKind::CarbonFast(CarbonHash::Md5) } else { RingKind::RelayJump },
+        replicas: 2,
+        diverse: flag(1),
+        key: RingKey::Aggregates(vec![crate::routing::Naming {
+            from: pattern(1),
+            to: Template::text(word(2)),
+        }]),
+    };
+    let cluster = |i: usize, share, members| Cluster { name: format!("{i}{}", word(i)), share, members };
+    let when =
+        Matcher { negated: flag(7), without_tags: flag(2), ..Matcher::of(vec![pattern(0), pattern(1)]) };
+    let route = Route {
+        validate: flag(3).then(|| Validate { pattern: pattern(2), log: flag(4) }),
+        key: (!when.negated).then(|| template::read(&format!("{}\\1{}", word(1), word(2)), 1)),
+        when: when.clone(),
+        to: Target::Clusters(if flag(6) { vec![1, 0] } else { vec![] }),
+        stop: flag(0),
+    };
+    let digits = if flag(4) { Digits::Six } else { Digits::Fewest };
+    let (name, function) = (Template::text(word(3)), Function::Quantile(0.25));
+    let output = Output { name, is_whole: flag(5), function, digits };
+    let then = [Then::FromTop, Then::From(1), Then::From(2), Then::Clusters(vec![1])];
+    let then = |i: usize| then[(usize::from(flags) >> i) % 4].clone();
+    let aggregation = Aggregation {
+        when: Matcher { negated: false, ..when },
+        for_each_pattern: flag(7),
+        outputs: vec![output.clone(), Output { function: Function::NearestRank(9), ..output }],
+        every: 60,
+        after: if flag(1) { 61 } else { 60 },
+        keep: if flag(2) { 121 } else { 300 },
+        stamp: Stamp::End,
+        then: then(1),
+        stop: flag(4),
+    };
+    let rewrite =
+        Rewrite { from: pattern(3), to: Template::text(word(0)), every: flag(5), without_tags: flag(6) };
+    Routing {
+        destinations: (0..4).map(destination).collect(),
+        clusters: vec![
+            cluster(0, Share::Ring(ring), if flag(3) { vec![0, 1] } else { vec![1, 0] }),
+            cluster(1, if flag(4) { Share::InTurn } else { Share::All }, vec![2, 3, 0]),
+            cluster(2, if flag(5) { Share::AnyOf } else { Share::All }, vec![2]),
+        ],
+        statements: vec![
+            Statement::Route(route),
+            Statement::Aggregate(aggregation),
+            Statement::Rewrite(rewrite),
+        ],
+        names: Names::Cleaned { allowed: word(1).to_owned() },
+        own: then(3),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_may_stand_anywhere(
+        words in proptest::collection::vec("([ -~]|[\n\t\u{7f}é\"'\\\\]){1,6}", 1..5),
+        flags: u8,
+    ) {
+        let routing = of_words(&words, flags);
+        let converted = of_routing(&routing);
+        prop_assert!(converted.is_ok(), "{:?}\n{routing:#?}", converted);
+    }
 }

@@ -229,7 +229,10 @@ fn table(item: &Item, table: &Table) -> Vec<Fault> {
             }
         }
     }
-    faults.extend((item.missing)(table).map(Fault::of));
+    // What is misspelt would be missed as well.
+    if !faults.iter().any(|fault| fault.is_unknown) {
+        faults.extend((item.missing)(table).map(Fault::of));
+    }
     faults
 }
 

@@ -233,7 +233,12 @@ pub(super) static RULE: Item = Item {
             "",
             "In place of send_to: points are refused here, and counted by this reason.",
         ),
-        key("relay.rule.hash_key", Text, "", "A template of what rings hash instead of the name."),
+        key(
+            "relay.rule.hash_key",
+            Text,
+            "",
+            "A template of what takes the place of what the pattern matched, in what rings hash instead of the name.",
+        ),
         key(
             "relay.rule.validate",
             One(&PATTERN),

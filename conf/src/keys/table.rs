@@ -25,7 +25,7 @@ pub(super) const SECTIONS: &[Section] = &[
     section("relay", "Where points are forwarded to."),
     section(
         "relay.files",
-        "The file of another relay that says how points are relayed, instead of method and destinations above. One at most.",
+        "The file of another relay that says how points are relayed, instead of all of the above. One at most.",
     ),
     section("relay.sending", "How points are sent, unless a destination says otherwise."),
     section("relay.sending.keepalive", "Noticing destinations that have gone without a word."),

@@ -1,7 +1,7 @@
 //! The file: every key that it sets, with its place.
 
 use super::{Gathered, Place, Problem};
-use crate::keys::{self, Fault, Key, Step};
+use crate::keys::{self, Fault, Key, Kind, Step};
 use crate::nearest;
 use std::ops::Range;
 use std::path::Path;
@@ -90,8 +90,11 @@ impl Document<'_> {
     /// Tells each table of a list in which line it stands, for messages about it.
     fn add_lines(&self, value: &Spanned<DeValue<'_>>, good: &mut Value) {
         let (DeValue::Array(items), Value::Array(tables)) = (value.get_ref(), good) else { return };
+        // There may be thousands: lines are not counted anew for each.
+        let ends: Vec<usize> = self.text.match_indices('\n').map(|(at, _)| at).collect();
         for (item, table) in items.iter().zip(tables) {
-            if let (Value::Table(table), Place::File { line, .. }) = (table, self.place(&item.span())) {
+            if let Value::Table(table) = table {
+                let line = ends.partition_point(|end| *end < item.span().start) + 1;
                 table.insert("line".to_owned(), Value::Integer(i64::try_from(line).unwrap_or(i64::MAX)));
             }
         }
@@ -104,7 +107,12 @@ impl Document<'_> {
             (true, None, None) => ("unknown section", sections()),
             (_, Some(near), _) => ("unknown key", format!("did you mean `{near}`?")),
             (false, None, _) => {
-                ("unknown key", keys_of(path.rsplit_once('.').map_or("", |(section, _)| section)))
+                let (section, name) = path.rsplit_once('.').unwrap_or(("", &path));
+                let message = match list_with(section, name) {
+                    Some(list) => format!("it belongs into a table of `[[{list}]]`"),
+                    None => keys_of(section),
+                };
+                ("unknown key", message)
             }
         };
         Problem { fault, key: path, place: self.place(span), message }
@@ -168,6 +176,16 @@ fn span_of(value: &Spanned<DeValue<'_>>, path: &[Step]) -> Range<usize> {
 pub(super) fn sections() -> String {
     let names: Vec<&str> = keys::sections().iter().map(|section| section.name).collect();
     format!("the sections are {}", names.join(", "))
+}
+
+/// The list of the section whose tables have a key of that name.
+fn list_with(section: &str, name: &str) -> Option<&'static str> {
+    let has = |key: &&Key| match key.kind {
+        Kind::List(item) => key.parts().0 == section && item.keys.iter().any(|key| key.parts().1 == name),
+        _ => false,
+    };
+    // Rules have the most keys, and come last.
+    keys::all().iter().rev().find(has).map(|key| key.path)
 }
 
 pub(super) fn keys_of(section: &str) -> String {

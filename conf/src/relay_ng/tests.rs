@@ -1,6 +1,7 @@
 //! Whole files: what they become, and what is said of them.
 
 use super::*;
+use crate::bounded::LONGEST;
 use crate::routing::walk::Act;
 use crate::routing::{
     Discard, Endpoint, Function, Protocol, RingKind, Share, Stamp, Statement, Target, Then,

@@ -4,7 +4,7 @@ use super::document::Log;
 use super::section::{Aggregation, Rewriter};
 use crate::nearest;
 use crate::routing::pattern::{Condition, Dialect, Pattern};
-use crate::routing::template::{Case, Part, Template};
+use crate::routing::template::{Part, Template};
 use crate::routing::{self, Digits, Function, Matcher, Output, Stamp, Then};
 
 /// Functions by name. `percentiles` are more than one.
@@ -177,11 +177,7 @@ fn template(text: &str, pattern: &Pattern) -> Result<Template, String> {
         let behind = if braced.is_some() { behind.strip_prefix('}') } else { Some(behind) };
         match behind {
             Some(behind) if !name.is_empty() => {
-                parts.push(Part::Group {
-                    index: group(name, pattern)?,
-                    case: Case::Keep,
-                    dots_to_underscores: false,
-                });
+                parts.push(Part::group(group(name, pattern)?));
                 rest = behind;
             }
             // Not a group: Go leaves the dollar as it is.

@@ -130,24 +130,6 @@ impl Pattern {
         }
     }
 
-    /// Whether it is text alone, perhaps bound to the begin (`^`) or the end (`$`) of a name.
-    #[must_use]
-    pub fn is_literal(&self) -> bool {
-        let text = self.text.strip_prefix('^').unwrap_or(&self.text);
-        let text = text.strip_suffix('$').unwrap_or(text);
-        let mut chars = text.chars();
-        while let Some(c) = chars.next() {
-            let is_good = match c {
-                '\\' => chars.next().is_some_and(|escaped| !escaped.is_alphanumeric()),
-                c => !".[](){}*+?|^$".contains(c),
-            };
-            if !is_good {
-                return false;
-            }
-        }
-        true
-    }
-
     /// Number of its groups, the whole match not counted.
     #[must_use]
     pub fn groups(&self) -> usize {
@@ -223,12 +205,6 @@ impl<'n> Match<'n> {
     #[must_use]
     pub fn range(&self) -> (usize, usize) {
         self.groups.first().copied().flatten().unwrap_or_default()
-    }
-
-    /// Number of the pattern's groups, the whole match not counted.
-    #[must_use]
-    pub const fn groups(&self) -> usize {
-        self.groups.len().saturating_sub(1)
     }
 
     /// What a group matched; `None` if it took no part, or does not exist.

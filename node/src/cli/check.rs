@@ -194,10 +194,13 @@ fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
             return None;
         }
     };
+    let Routing { destinations, statements, .. } = &relaying.routing;
+    let (destinations, statements) = (destinations.len(), statements.len());
+    if !settings.relay.rule.is_empty() {
+        report.ok("relay.rule", format!("{statements} rules, {destinations} destinations"));
+    }
     if !relaying.files.is_empty() {
         let files: Vec<String> = relaying.files.iter().map(|path| path.display().to_string()).collect();
-        let Routing { destinations, statements, .. } = &relaying.routing;
-        let (destinations, statements) = (destinations.len(), statements.len());
         report.ok(
             "relay.files",
             format!("{}: {destinations} destinations, {statements} statements", files.join(", ")),

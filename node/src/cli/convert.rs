@@ -34,7 +34,7 @@ pub(super) fn convert(options: &Options) -> anyhow::Result<()> {
     let said = told(&relaying, &converted, options.output.as_deref());
     match &options.output {
         None => {
-            say!("{}", converted.text)?;
+            say!("{}", converted.text.trim_end())?;
             eprintln!("{said}");
         }
         Some(path) => {

@@ -198,14 +198,19 @@ fn write_destinations(out: &mut String, rows: &[Value]) -> std::fmt::Result {
         "\nout                              routed    delivered      waiting   shed  repeats  state"
     )?;
     for row in rows {
-        let state = if row.get("connected").and_then(Value::as_bool) == Some(true) {
-            "connected".to_owned()
+        let is = |key: &str| row.get(key).and_then(Value::as_bool) == Some(true);
+        let leaving = if is("leaving") { "not in the settings any more, " } else { "" };
+        let state = if is("connected") {
+            format!("{leaving}connected")
+        } else if is("held") {
+            format!("HELD: {}", text(row, "last_error"))
         } else {
-            format!("down: {}", text(row, "last_error"))
+            format!("{leaving}down: {}", text(row, "last_error"))
         };
+        let pausing = if is("pausing") { "; listeners pause for it" } else { "" };
         writeln!(
             out,
-            "  {:<24} {:>12} {:>12} {:>12} {:>6} {:>8}  {state}",
+            "  {:<24} {:>12} {:>12} {:>12} {:>6} {:>8}  {state}{pausing}",
             text(row, "destination"),
             number(row.get("routed")),
             number(row.get("delivered")),
@@ -344,9 +349,13 @@ mod tests {
                  "reasons": {}},
             ],
             "destinations": [
-                {"destination": "10.0.0.2:2004:pickle", "connected": true, "routed": 9, "delivered": 8,
+                {"destination": "10.0.0.2:2004:pickle", "connected": true, "pausing": true, "routed": 9, "delivered": 8,
                  "waiting": 1, "shed": 0, "lost": 3, "repeats": 2, "points_per_second": 1234.4,
                  "lag_seconds": 2.5, "spool_bytes": 1_048_576, "reconnects": 0},
+                {"destination": "a:1", "connected": false, "leaving": true, "routed": 2, "delivered": 0,
+                 "waiting": 2, "shed": 0, "lost": 0, "repeats": 0, "last_error": "refused"},
+                {"destination": "b:1", "connected": false, "leaving": true, "held": true, "routed": 2,
+                 "delivered": 0, "waiting": 2, "shed": 0, "lost": 0, "repeats": 0, "last_error": "how?"},
             ],
             "senders": [
                 {"sender": "10.0.0.9", "listener": "pickle_tcp", "points": 7, "bad_points": 2, "bytes": 99,
@@ -372,9 +381,11 @@ mod tests {
              journal        1,500 points so far; 3.0 MiB on disk of 1.0 MiB\n\
              \n\
              out                              routed    delivered      waiting   shed  repeats  state\n  \
-               10.0.0.2:2004:pickle                9            8            1      0        2  connected\n  \
-               \u{20} 1,234 points/s, 2.50 s behind, 1.0 MiB of the journal kept for it\n  \
-               ! damage of the journal took 3 points before they were read\n\
+              10.0.0.2:2004:pickle                9            8            1      0        2  connected; listeners pause for it\n  \
+              \u{20} 1,234 points/s, 2.50 s behind, 1.0 MiB of the journal kept for it\n  \
+              ! damage of the journal took 3 points before they were read\n  \
+              a:1                                 2            0            2      0        0  not in the settings any more, down: refused\n  \
+              b:1                                 2            0            2      0        0  HELD: how?\n\
              \n\
              window         3 metrics, 4 points stored, 1 refused (too_old 1), 0 waiting\n\
              verdicts       0 judged since start, 0 anomalous\n               \

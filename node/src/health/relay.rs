@@ -17,8 +17,8 @@ impl Health {
         let all = self.destinations.status();
         let row = |d: &skyline_relay::dest::DestinationStatus| {
             json!({
-                "destination": d.address, "endpoint": d.endpoint, "leaving": d.leaving, "protocol": d.protocol,
-                "connected": d.connected, "since": d.since, "last_error": d.last_error,
+                "destination": d.address, "endpoint": d.endpoint, "leaving": d.leaving, "held": d.held,
+                "protocol": d.protocol, "connected": d.connected, "pausing": d.pausing, "since": d.since, "last_error": d.last_error,
                 "detoured": self.detour.is_out(&d.reader),
                 "routed": d.routed, "delivered": d.delivered, "waiting": d.waiting, "shed": d.shed, "lost": d.lost,
                 "points_per_second": self.watch.rate(&d.reader), "lag_seconds": d.lag_seconds,

@@ -2,9 +2,9 @@
 
 use super::figures::Counts;
 use super::machine::{Due, Machine, Made};
-use super::{Options, Submit, state};
+use super::{Options, Submit, Work, state};
 use crate::dest::{Stop, source};
-use skyline_conf::routing::{Digits, Routing, Then};
+use skyline_conf::routing::{Digits, Then};
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
 use skyline_core::clock::Clock;
 use skyline_core::file;
@@ -37,7 +37,7 @@ pub(super) struct Task<S> {
     journal: Journal,
     /// Lent to a thread while files are read.
     reader: Option<Reader>,
-    submit: S,
+    submit: Arc<S>,
     clock: Clock,
     file: PathBuf,
     /// All before is in the machine.
@@ -69,7 +69,7 @@ impl<S: Submit> Task<S> {
         mut machine: Machine,
         journal: Journal,
         mut reader: Reader,
-        submit: S,
+        submit: Arc<S>,
         counts: Arc<Mutex<Counts>>,
     ) -> Self {
         let path = state::path(&options.state_dir);
@@ -149,15 +149,15 @@ impl<S: Submit> Task<S> {
     }
 
     /// Runs until the node stops: then reads to the end of the journal, as long as it may, and saves.
-    pub(super) async fn run(mut self, mut changes: watch::Receiver<Arc<Routing>>, stop: Stop) {
+    pub(super) async fn run(mut self, mut changes: watch::Receiver<Work<S>>, stop: Stop) {
         loop {
             tokio::task::consume_budget().await;
             if stop.abort.is_cancelled() {
                 break;
             }
             if changes.has_changed().unwrap_or(false) {
-                let routing = changes.borrow_and_update().clone();
-                self.replace(routing).await;
+                let work = changes.borrow_and_update().clone();
+                self.replace(work).await;
             }
             let turn = self.turn().await;
             if self.is_save_due() {
@@ -185,7 +185,7 @@ impl<S: Submit> Task<S> {
     }
 
     /// Resolves when there is something to read, at the next full second, or when the routing has changed.
-    async fn something_to_do(&self, changes: &mut watch::Receiver<Arc<Routing>>) {
+    async fn something_to_do(&self, changes: &mut watch::Receiver<Work<S>>) {
         let Some(reader) = &self.reader else { return };
         let now = self.clock.now();
         let to_the_second = Duration::from_secs_f64((now.floor() + 1.0 - now).clamp(0.001, 1.0));
@@ -285,9 +285,10 @@ impl<S: Submit> Task<S> {
     }
 
     /// Goes on by another routing.
-    pub(super) async fn replace(&mut self, routing: Arc<Routing>) {
-        let due = self.machine.replace(routing);
+    async fn replace(&mut self, work: Work<S>) {
+        let due = self.machine.replace(work.routing);
         self.send(due).await;
+        self.submit = work.submit;
     }
 
     async fn send(&mut self, all: Vec<Due>) {

@@ -3,7 +3,7 @@
 //! The reader's name is what a position is saved under, so it must outlive changes of everything but the
 //! place that points go to.
 
-use skyline_conf::routing::{Destination, Endpoint, Server, Transport, address};
+use skyline_conf::routing::{Destination, Endpoint, Server, Transport};
 use skyline_core::shard::name_hash;
 
 /// How names of destinations' readers begin.
@@ -34,18 +34,6 @@ pub fn reader_of(destination: &Destination) -> String {
 /// What people call the destination of a reader: its name without the prefix.
 pub(super) fn name(reader: &str) -> &str {
     reader.strip_prefix(READER_PREFIX).unwrap_or(reader)
-}
-
-/// The one plain server that a reader's name tells of; `None`: its name is a label.
-pub(super) fn recall(reader: &str) -> Option<Destination> {
-    let text = reader.strip_prefix(READER_PREFIX)?;
-    let (text, transport) = match text.strip_prefix(UDP) {
-        Some(rest) => (rest, Transport::Udp),
-        None => (text, Transport::Tcp),
-    };
-    // A last part that is the word of a protocol belongs to the instance here.
-    let server = Server { transport, ..address::without_protocol(text).ok()? };
-    Some(Destination { label: text.to_owned(), endpoints: vec![Endpoint::Server(server)] })
 }
 
 /// A server as it is written: `host:port[:instance]`, with `udp:` before it where that is how it is sent to.
@@ -85,20 +73,5 @@ mod tests {
         let two = Destination { endpoints: vec![Endpoint::Server(server()); 2], label: "é".repeat(1000) };
         assert!(reader_of(&two).len() < 1000 && reader_of(&two).starts_with("dest:éé"));
         assert_ne!(reader_of(&two), reader_of(&Destination { label: "é".repeat(1001), ..two.clone() }));
-    }
-
-    #[test]
-    fn a_plain_server_is_recalled_from_its_readers_name() {
-        for server in [
-            Server::plain("h", 1, None),
-            Server::plain("::1", 2003, Some(String::new())),
-            Server::plain("h", 1, Some("a:b:pickle".into())),
-            Server { transport: Transport::Udp, ..Server::plain("10.0.0.1", 2003, None) },
-        ] {
-            let name = reader_of(&one("x", server.clone()));
-            assert_eq!(recall(&name).map(|d| d.endpoints), Some(vec![Endpoint::Server(server)]), "{name}");
-        }
-        assert_eq!(recall("dest:/var/log/points"), None);
-        assert_eq!(recall("window-0"), None);
     }
 }

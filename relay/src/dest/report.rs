@@ -21,11 +21,15 @@ pub struct DestinationStatus {
     pub endpoint: Option<String>,
     /// Whether it is no longer configured, and what waited for it is still being sent.
     pub leaving: bool,
-    /// `plaintext`, `pickle` or `protobuf`.
+    /// Whether its points are held because how it was sent to is not known: the register was lost.
+    pub held: bool,
+    /// `plaintext`, `pickle` or `protobuf`; `unknown` while its points are held.
     pub protocol: &'static str,
     /// Whether a connection is open.
     pub connected: bool,
-    /// Since when that is so, seconds.
+    /// Whether listeners pause because of it (`when_behind = "block"`).
+    pub pausing: bool,
+    /// Since when it is connected or not, seconds.
     pub since: f64,
     /// What went wrong last.
     pub last_error: Option<String>,
@@ -90,7 +94,7 @@ impl Destinations {
     /// How each is doing.
     #[must_use]
     pub fn status(&self) -> Vec<DestinationStatus> {
-        let of = |(Listed { status, is_leaving, reader, endpoints }, ledger): (Listed, Ledger)| {
+        let of = |(Listed { status, is_leaving, is_held, reader, endpoints }, ledger): (Listed, Ledger)| {
             let (since, last_error) = status.since();
             DestinationStatus {
                 address: status.name().to_owned(),
@@ -98,8 +102,10 @@ impl Destinations {
                 endpoints,
                 endpoint: status.endpoint(),
                 leaving: is_leaving,
+                held: is_held,
                 protocol: status.protocol(),
                 connected: status.is_up.load(Relaxed),
+                pausing: status.is_pausing.load(Relaxed),
                 since,
                 last_error,
                 routed: ledger.routed,
@@ -136,7 +142,9 @@ impl Destinations {
 
     /// What the destinations report. The journal reports the account of each reader.
     pub fn figures(&self, out: &mut Vec<Figure>) {
-        for (Listed { status, .. }, ledger) in self.accounts() {
+        let errors = self.0.register_errors.load(Relaxed);
+        out.push(Figure::counter("skyline_destinations_register_errors_total", REGISTER_ERRORS, errors));
+        for (Listed { status, is_held, .. }, ledger) in self.accounts() {
             let mut add = |figure: Figure| out.push(figure.label("destination", status.name().to_owned()));
             for (name, help, value) in [
                 (
@@ -148,6 +156,11 @@ impl Destinations {
                     "skyline_destination_pausing",
                     "1 while listeners pause because of it (when_behind = \"block\").",
                     f64::from(status.is_pausing.load(Relaxed)),
+                ),
+                (
+                    "skyline_destination_held",
+                    "1 while its points are held because how it was sent to is not known.",
+                    f64::from(is_held),
                 ),
                 ("skyline_destination_lag_points", "Points that wait for it.", ledger.waiting as f64),
                 ("skyline_destination_lag_seconds", "Age of its oldest waiting point.", ledger.lag_seconds),
@@ -194,5 +207,7 @@ impl Destinations {
 const SENT: &str = "Points written to it since start, repeats included.";
 const REPEATS: &str =
     "Points written to it a second time since start, because it might not have read the first.";
+const REGISTER_ERRORS: &str = "Times since start that the file that tells how destinations are sent to was missing, \
+                               damaged or could not be written.";
 const ERRORS: &str =
     "Connections since start that could not be made, broke, stalled, or were closed by the peer.";

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Seconds between two log lines about the same trouble.
 const LOG_EVERY: f64 = 60.0;
+/// What is told of a destination whose points are held.
+const HELD: &str = "how it was sent to is not known: its points are held; name it in the settings again";
 
 /// Written by the task, read by figures and status.
 #[derive(Debug)]
@@ -77,9 +79,10 @@ impl Told {
 }
 
 impl Status {
-    /// Of the destination that is called `name`, to whose first endpoint `protocol` is sent.
-    pub(super) fn new(name: &str, protocol: Protocol, clock: Clock) -> Self {
-        let state = State { since: clock.now(), protocol: protocol.label(), ..State::default() };
+    /// Of the destination that is called `name`, to whose first endpoint `protocol` is sent, if that is known.
+    pub(super) fn new(name: &str, protocol: Option<Protocol>, clock: Clock) -> Self {
+        let protocol = protocol.map_or("unknown", Protocol::label);
+        let state = State { since: clock.now(), protocol, ..State::default() };
         Self {
             name: name.to_owned(),
             clock,
@@ -121,6 +124,11 @@ impl Status {
         state.is_told = false;
         state.endpoint = endpoint;
         state.protocol = protocol.label();
+    }
+
+    /// Nothing is sent, because it is not known how.
+    pub(super) fn held(&self) {
+        self.state().last_error = Some(HELD.to_owned());
     }
 
     /// The connection has ended in order.
@@ -245,7 +253,7 @@ mod tests {
     #[test]
     fn since_is_when_it_changed() {
         let clock = Clock::at(10.0);
-        let status = Status::new("h:1", Protocol::Plaintext, clock.clone());
+        let status = Status::new("h:1", Some(Protocol::Plaintext), clock.clone());
         let check = |clock: &Clock, at, act: &dyn Fn(), expected| {
             clock.set(at);
             act();

@@ -57,7 +57,7 @@ impl Relays {
         self.folder.path()
     }
 
-    /// Starts one more, and waits until its socket takes connections. `trusted`: the certificates that it trusts.
+    /// Starts one more, and waits until it takes connections. `trusted`: the certificates that it trusts.
     ///
     /// # Errors
     ///
@@ -101,7 +101,12 @@ impl Relays {
             if let Err(error) = process.must_run() {
                 return Some(Err(error));
             }
-            UnixStream::connect(&socket).is_ok().then_some(Ok(()))
+            // Who connects to carbon-c-relay before it has started all of itself may stop it for good.
+            let is_ready = match program {
+                Program::Node => UnixStream::connect(&socket).is_ok(),
+                Program::CRelay => process.log().contains("startup sequence complete"),
+            };
+            is_ready.then_some(Ok(()))
         });
         outcome.and_then(|inner| inner).with_context(|| process.last_words())?;
         self.running.push(process);

@@ -64,6 +64,7 @@ impl Compiler<'_> {
         if let (Some(SendTo::Blackhole), Some(at)) = (&aggregate.send_to, aggregate.patterns.first()) {
             self.note(at.at, "what this aggregate computes is thrown away: it sends to `blackhole`");
         }
+        self.tell_of_rests(&aggregate.patterns, &patterns);
         let groups = patterns.iter().map(Pattern::groups).max().unwrap_or_default();
         let output = |compute: &Compute| Output {
             name: template::read(&compute.to.value, groups),
@@ -87,6 +88,27 @@ impl Compiler<'_> {
             then,
             stop: aggregate.stop,
         }));
+    }
+
+    /// Builds of that relay without PCRE2 name aggregates otherwise where an expression has no groups.
+    fn tell_of_rests(&mut self, written: &[At<String>], patterns: &[Pattern]) {
+        if written.len() != patterns.len() {
+            return;
+        }
+        for (At { at, value: text }, pattern) in written.iter().zip(patterns) {
+            let is_whole = text.starts_with('^') && (text.ends_with('$') || text.ends_with(".*"));
+            if pattern.groups() == 0 && !is_whole {
+                let shown: String = text.chars().take(LONGEST_NAME).collect();
+                self.note(
+                    *at,
+                    format!(
+                        "`{shown}` has no groups: what it does not match stays in the aggregate's name, as in \
+                         carbon-c-relay 3.9; builds without PCRE2 (Debian's 3.7.3) leave it out: for one name in both, \
+                         let it match the whole name, from `^` to `.*`"
+                    ),
+                );
+            }
+        }
     }
 
     fn push(&mut self, statement: Statement) {

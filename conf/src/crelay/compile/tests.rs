@@ -152,8 +152,8 @@ fn rewrites_and_aggregates() {
     };
     assert_eq!(acts("s.x.y;s.=1"), ["n.x.y.;s.=1"]);
     assert_eq!(acts("x.yz;t=q"), ["m.yz;t=q pz;t=q"]);
-    assert_eq!(acts("y.z"), ["m. p"]);
-    assert_eq!(acts("aqb;q=q"), ["s"]);
+    assert_eq!(acts("y.z"), ["m..z p.z"]);
+    assert_eq!(acts("aqb;q=q"), ["asb;q=q"]);
     let aggregates: Vec<&routing::Aggregation> = relay
         .routing
         .statements
@@ -228,7 +228,7 @@ fn names_of_aggregates() {
             made.push(format!("{statement} {}", outputs.join(" ")));
         }
     }
-    assert_eq!(made, ["0 all", "0 all", "1 a.xb.c", "1 x", "2 s"]);
+    assert_eq!(made, ["0 all.c", "0 a.all.c", "1 a.xb.c", "1 a.b.x", "2 a.s.c"]);
 }
 
 #[test]
@@ -242,9 +242,13 @@ fn notes() {
     check("match a route using x send to blackhole;", "`route using` has no effect");
     check("listen type linemode transport plain ssl /p ciphers A 1 proto tcp;", "lists of ciphers");
     check(
-        "aggregate a every 1 seconds expire after 2 seconds compute sum write to b send to blackhole;",
+        "aggregate ^a$ every 1 seconds expire after 2 seconds compute sum write to b send to blackhole;",
         "thrown away",
     );
+    for part in ["a", "^a", "a$", "^a[b]"] {
+        let text = "every 1 seconds expire after 2 seconds compute sum write to b;";
+        check(&format!("aggregate {part} ^a$ ^a.*$ ^b.* (c) {text}"), &format!("`{part}` has no groups"));
+    }
     check("include /nonexistent/*.conf;", "no file matches `/nonexistent/*.conf`");
 }
 

@@ -60,9 +60,9 @@ impl Compiler<'_> {
     /// The destination of a cluster: one that is there, or a new one.
     pub(super) fn member(&mut self, at: &At, entry: &DestinationEntry) -> Option<usize> {
         if let DestinationEntry::Address(text) = entry
-            && let Some(known) = self.destinations.get(text.trim())
+            && let Some(known) = self.known(text)
         {
-            return Some(*known);
+            return Some(known);
         }
         let read = self.read(at, entry)?;
         let Some(index) = self.alike(&read) else { return self.add(at, read) };
@@ -76,6 +76,11 @@ impl Compiler<'_> {
             self.fault(at, message);
         }
         Some(index)
+    }
+
+    /// The destination of that name.
+    fn known(&self, name: &str) -> Option<usize> {
+        self.destinations.get(name).or_else(|| self.destinations.get(name.trim())).copied()
     }
 
     /// Adds a destination; its name must be new.
@@ -139,9 +144,8 @@ impl Compiler<'_> {
         let mut endpoints = vec![first];
         for entry in table.stand_ins.iter().flatten() {
             match entry {
-                DestinationEntry::Address(name) if self.destinations.contains_key(name.trim()) => {
-                    let known = self.destinations.get(name.trim()).copied();
-                    let known = known.and_then(|index| self.routing.destinations.get(index));
+                DestinationEntry::Address(name) if self.known(name).is_some() => {
+                    let known = self.known(name).and_then(|index| self.routing.destinations.get(index));
                     endpoints.extend(known.into_iter().flat_map(|known| known.endpoints.iter().cloned()));
                 }
                 entry => endpoints.extend(self.read(&at.key("stand_ins"), entry)?.endpoints),

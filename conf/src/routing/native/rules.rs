@@ -63,7 +63,7 @@ impl Compiler<'_> {
     /// Keys that belong to a rule that does something else.
     fn only_its_keys(&mut self, at: &At, kind: Kind, rule: &RuleTable) {
         use Kind::{Aggregate, Rewrite, Route};
-        let keys: [(&str, bool, &[Kind]); 18] = [
+        let keys: [(&str, bool, &[Kind]); 19] = [
             ("match", rule.when.is_some(), &[Route, Aggregate]),
             ("match_not", rule.match_not.is_some(), &[Route]),
             ("send_to", rule.send_to.is_some(), &[Route]),
@@ -75,6 +75,7 @@ impl Compiler<'_> {
             ("into", rule.into.is_some(), &[Rewrite]),
             ("every_match", rule.every_match.is_some(), &[Rewrite]),
             ("aggregate", rule.aggregate.is_some(), &[Aggregate]),
+            ("each_pattern", rule.each_pattern.is_some(), &[Aggregate]),
             ("every_seconds", rule.every_seconds.is_some(), &[Aggregate]),
             ("after_seconds", rule.after_seconds.is_some(), &[Aggregate]),
             ("keep_seconds", rule.keep_seconds.is_some(), &[Aggregate]),

@@ -172,7 +172,7 @@ fn rules_are_walked_from_top_to_bottom() {
     check("a.tmp.x", "Blacklisted");
     check("cron.x", "Blacklisted");
     check("b.x", "NotWhitelisted");
-    check("ab.X.cpu.0", ">a.X.cpu.0 +all.cpu.0,all.cpu95.0 [ring,all]#x");
+    check("ab.X.cpu.0", ">a.X.cpu.0 +all.cpu.0,all.cpu95.0 [ring,all]#x.cpu.0");
     check("ab.no", "[destinations]");
     check("a-", "[destinations]");
     let Statement::Aggregate(Aggregation { every, after, keep, stamp, then, outputs, .. }) =
@@ -261,6 +261,7 @@ fn rules_that_are_refused() {
     check("send_to = 'c'\nhash_key = '\\1'", "names group 1, and the pattern has no groups");
     check("send_to = 'c'\nhash_key = 'x'\nmatch_not = 'a'", "no pattern that a name matched");
     check("send_to = 'c'\nvalidate_log = true", "there is no `validate`");
+    check("send_to = 'c'\neach_pattern = true", "each_pattern: it has no part in a rule that sends");
     check("send_to = 'c'\ninto = 'x'", "into: it has no part in a rule that sends");
     check("rewrite = 'a.*'", "`into` is missing");
     check("rewrite = 'a.*'\ninto = '\\2'", "names group 2, and the pattern has 1");
