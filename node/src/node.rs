@@ -72,6 +72,14 @@ fn windows(
     Ok((plane, Some(recorder)))
 }
 
+/// Opens the journal and says what was found.
+fn open_journal(settings: &Settings) -> anyhow::Result<Journal> {
+    let (journal, recovered) = Journal::open(journal_options(settings))?;
+    let Recovered { start, end, torn_bytes, lost_points, skipped_bytes } = recovered;
+    tracing::info!(start, end, torn_bytes, lost_points, skipped_bytes, "journal open");
+    Ok(journal)
+}
+
 /// The intake, as settings want it.
 fn intake(settings: &Settings, journal: &Journal, router: Router, clock: &Clock) -> anyhow::Result<Intake> {
     let intake = Intake::open(journal.clone(), router, intake_options(settings, clock))?;
@@ -159,9 +167,7 @@ impl Node {
         let state_dir = state_dir(&settings)?;
         let sync = settings.journal.durability == Durability::Machine;
         let store = record::open(&settings, StoreOptions { sync, clock: clock.clone() }).await?;
-        let (journal, recovered) = Journal::open(journal_options(&settings))?;
-        let Recovered { start, end, torn_bytes, lost_points, skipped_bytes } = recovered;
-        tracing::info!(start, end, torn_bytes, lost_points, skipped_bytes, "journal open");
+        let journal = open_journal(&settings)?;
         let flow = Flow::default();
         let senders = TaskTracker::new();
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };

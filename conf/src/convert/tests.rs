@@ -72,6 +72,31 @@ fn carbon() {
 }
 
 #[test]
+fn carbon_that_tells_of_itself() {
+    let conf = "[relay]\nDESTINATIONS = h:1:a, g:1:b\nRELAY_METHOD = consistent-hashing\nDYNAMIC_ROUTER = yes\n\
+                DYNAMIC_ROUTER_MAX_RETRIES = 3\nTCP_KEEPALIVE = no\nQUEUE_LOW_WATERMARK_PCT = 0.5\n";
+    let of = |more: &str| {
+        let named = |path| Files { carbon_conf: path, carbon_instance: "b".to_owned(), ..Files::default() };
+        converted(&[("carbon.conf", &format!("{conf}{more}"))], named)
+    };
+    let usual = of("");
+    has(
+        &usual,
+        &[
+            "self_metrics = \"carbon\"\n",
+            "[relay.files]\ncarbon_instance = \"b\"\n",
+            "detour_seconds = 3.718",
+            "[listen.keepalive]\nidle_seconds = 0\n",
+            "[relay.sending.keepalive]\nidle_seconds = 0\n",
+            "resume_share = 0.5\n",
+        ],
+    );
+    let told = |converted: &Converted| converted.text.contains("relay.self_metrics: how often");
+    assert!(!told(&usual) && told(&of("CARBON_METRIC_INTERVAL = 10\n")));
+    assert!(!of("CARBON_METRIC_INTERVAL = 0\n").text.contains("self_metrics ="));
+}
+
+#[test]
 fn a_carbon_aggregator() {
     let conf = "[aggregator]\nDESTINATIONS = h:1:a, h:2:b\nREPLICATION_FACTOR = 9\nROUTER_HASH_TYPE = fnv1a_ch\nFORWARD_ALL = no\n";
     let files = [
