@@ -10,7 +10,6 @@
 pub mod aggregation_rules;
 pub mod assemble;
 pub mod conf;
-pub mod destination;
 pub mod ini;
 pub mod keys;
 pub mod lists;
@@ -20,12 +19,10 @@ pub mod rewrite_rules;
 pub mod storage_schemas;
 pub mod tags;
 
-use std::fmt;
-use std::io::{self, ErrorKind, Read as _};
+use crate::bounded;
+use crate::note::{Note, shortened};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-
-/// A file may be so long, bytes. The largest sets of rules seen have some ten thousand lines.
-const LONGEST: u64 = 16 << 20;
 
 /// One of carbon's files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -68,58 +65,6 @@ impl Fault {
     }
 }
 
-/// Something that is accepted but does not do what its author may expect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// The file; empty as long as only its text is known.
-    pub file: PathBuf,
-    /// Counted from 1; `None`: it is not in the file, its default is what the note is about.
-    pub line: Option<usize>,
-    /// The key, or what else it is about.
-    pub key: String,
-    /// What becomes of it.
-    pub message: String,
-    /// What to do; empty: nothing has to be done.
-    pub advice: String,
-}
-
-impl Note {
-    pub(crate) fn new(line: impl Into<Option<usize>>, key: &str, message: impl Into<String>) -> Self {
-        let (line, key, message) = (line.into(), shortened(key), message.into());
-        Self { file: PathBuf::new(), line, key, message, advice: String::new() }
-    }
-
-    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.advice = advice.into();
-        self
-    }
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.file.as_os_str().is_empty() {
-            write!(f, "{}, ", self.file.display())?;
-        }
-        if let Some(line) = self.line {
-            write!(f, "line {line}, ")?;
-        }
-        write!(f, "{}: {}", self.key, self.message)?;
-        if !self.advice.is_empty() {
-            write!(f, "; {}", self.advice)?;
-        }
-        Ok(())
-    }
-}
-
-/// The first hundred characters.
-fn shortened(text: &str) -> String {
-    let mut short: String = text.chars().take(100).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
-}
-
 /// The text of a file.
 pub(crate) fn text_of(path: &Path) -> Result<String, Error> {
     let unreadable = |source: io::Error| {
@@ -127,19 +72,12 @@ pub(crate) fn text_of(path: &Path) -> Result<String, Error> {
             ErrorKind::NotFound => "check the path, and CONF_DIR",
             ErrorKind::PermissionDenied => "let the user that runs the node read it",
             ErrorKind::InvalidData => "write it in UTF-8",
+            ErrorKind::FileTooLarge => "is it the right one?",
             _ => "check the path",
         };
         Error::Unreadable { path: path.to_owned(), source, advice }
     };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let length = file.take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if length as u64 > LONGEST {
-        let why = format!("the file is longer than {LONGEST} bytes: is it the right one?");
-        let fault = Fault::new(1, text.lines().next().unwrap_or_default(), why);
-        return Err(Error::Faulty { path: path.to_owned(), fault });
-    }
-    Ok(text)
+    bounded::read(path).map_err(unreadable)
 }
 
 /// The lines of a text as Python reads them from a file, with their numbers: LF, CR LF and CR end a line.
@@ -173,6 +111,7 @@ pub(crate) fn flag(text: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounded::LONGEST;
 
     #[test]
     fn lines_end_as_in_python() {
@@ -203,12 +142,5 @@ mod tests {
         check(None, "CONF_DIR");
         check(Some(b"\xff"), "UTF-8");
         check(Some(&vec![b'x'; LONGEST as usize + 1]), "is it the right one");
-    }
-
-    #[test]
-    fn notes_are_one_line() {
-        let note = Note::new(3, "K", "does nothing").advise("remove it");
-        assert_eq!(note.to_string(), "line 3, K: does nothing; remove it");
-        assert_eq!(Note::new(None, "K", "does nothing").to_string(), "K: does nothing");
     }
 }

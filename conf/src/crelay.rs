@@ -11,6 +11,7 @@ mod address;
 pub mod clean;
 pub mod compile;
 mod error;
+pub mod every_address;
 mod glob;
 pub mod include;
 mod parse;

@@ -4,12 +4,14 @@
 //! from it. Defaults are not in it: [`default_of`] asks the types, so the two cannot disagree.
 
 mod judge;
+mod relay;
 mod table;
 
-pub use judge::Fault;
 pub(crate) use judge::found;
+pub use judge::{Fault, Step};
 
 use crate::model::Settings;
+use std::fmt;
 use toml::{Table, Value};
 
 /// A part of the file, `[name]`.
@@ -55,21 +57,58 @@ pub enum Kind {
     Paths,
     /// A list of texts.
     Texts,
-    /// A list of destinations, each a text or a table of [`of_a_destination`].
-    Destinations,
+    /// A text or a list of texts.
+    Names,
     /// An IP address with a port.
     Address,
-    /// A list of tables of [`of_a_stream`].
-    Streams,
-    /// A table of these keys, within an item of a list.
-    Table(&'static [Key]),
+    /// A table, or a text in its place where the item may be one.
+    One(&'static Item),
+    /// A list of these.
+    List(&'static Item),
+    /// Either.
+    OneOrList(&'static Item),
+}
+
+/// What a table within a value is.
+pub struct Item {
+    /// What it is called: `a destination`.
+    pub what: &'static str,
+    /// Its keys; their paths begin with that of the key that it is a value of.
+    pub keys: &'static [Key],
+    /// Whether a text may stand in its place.
+    pub or_text: bool,
+    /// A value.
+    pub example: &'static str,
+    /// What such a table lacks, if anything.
+    missing: fn(&Table) -> Option<&'static str>,
+}
+
+impl Item {
+    /// What is expected, for people.
+    const fn expected(&self) -> &'static str {
+        if self.or_text { "a text in quotes or a table" } else { "a table" }
+    }
+}
+
+impl fmt::Debug for Item {
+    /// Its name alone: an item may have itself among its keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+}
+
+impl PartialEq for Item {
+    fn eq(&self, other: &Self) -> bool {
+        self.what == other.what
+    }
 }
 
 impl Kind {
-    /// Whether values are lists.
+    /// Whether values may be lists.
     #[must_use]
     pub const fn is_list(self) -> bool {
-        matches!(self, Self::Addresses | Self::Paths | Self::Texts | Self::Destinations | Self::Streams)
+        use Kind::{Addresses, List, Names, OneOrList, Paths, Texts};
+        matches!(self, Addresses | Paths | Texts | Names | List(_) | OneOrList(_))
     }
 }
 
@@ -93,16 +132,28 @@ pub const fn all() -> &'static [Key] {
     table::KEYS
 }
 
-/// The keys of a destination that is written as a table; their paths begin with `relay.destinations.`.
+/// A table of `relay.destinations`.
 #[must_use]
-pub const fn of_a_destination() -> &'static [Key] {
-    table::DESTINATION
+pub const fn of_a_destination() -> &'static Item {
+    &relay::DESTINATION
 }
 
-/// The keys of a table of `[[listen.stream]]`.
+/// A table of `[[relay.cluster]]`.
 #[must_use]
-pub const fn of_a_stream() -> &'static [Key] {
-    table::STREAM
+pub const fn of_a_cluster() -> &'static Item {
+    &relay::CLUSTER
+}
+
+/// A table of `[[relay.rule]]`.
+#[must_use]
+pub const fn of_a_rule() -> &'static Item {
+    &relay::RULE
+}
+
+/// A table of `[[listen.stream]]`.
+#[must_use]
+pub const fn of_a_stream() -> &'static Item {
+    &table::STREAM
 }
 
 /// All sections, in the order of the file.
@@ -191,8 +242,13 @@ pub(crate) fn round_bytes(n: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::listen::{Stream, Tls};
-    use crate::model::relay::{DestinationEntry, DestinationTable, WhenBehind};
+    use crate::model::listen::{Packing, Protocol, Stream, Tls};
+    use crate::model::relay::cluster::{ClusterTable, HashOn, NamingTable, RingHash};
+    use crate::model::relay::destination::{DestinationTls, Transport};
+    use crate::model::relay::rule::{
+        DialectWord, Names, OutputTable, PatternEntry, PatternTable, Patterns, Reason, RuleTable, StampWord,
+    };
+    use crate::model::relay::{DestinationTable, WhenBehind};
 
     /// Dotted names of all values in a table.
     fn leaves(table: &Table, prefix: &str, out: &mut Vec<String>) {
@@ -214,42 +270,108 @@ mod tests {
         expected.sort();
         found.sort();
         assert_eq!(found, expected);
-        let mut settings = Settings::default();
-        let own = DestinationTable {
-            address: "h:1".into(),
+    }
+
+    /// What a table is written with has every key of its item and no other.
+    #[track_caller]
+    fn same_keys(item: &Item, written: &impl serde::Serialize) {
+        let written = Table::try_from(written).unwrap();
+        let mut expected: Vec<&str> = written.keys().map(String::as_str).collect();
+        let mut found: Vec<&str> = item.keys.iter().map(|key| key.parts().1).collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{}", item.what);
+        for key in item.keys {
+            assert!(key.text.len() > 10 && key.text.ends_with('.'), "text of {}", key.path);
+        }
+    }
+
+    /// The item of the tables that a key has for values.
+    fn item_of(item: &Item, name: &str) -> &'static Item {
+        match item.keys.iter().find(|key| key.parts().1 == name).unwrap().kind {
+            Kind::One(item) | Kind::List(item) | Kind::OneOrList(item) => item,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn tables_within_values_have_every_key() {
+        let (path, text) = (|| Some(std::path::PathBuf::from("/p")), || Some("x".to_owned()));
+        let tls = Tls { key: path(), client_ca: path(), ..Tls::default() };
+        same_keys(item_of(of_a_stream(), "tls"), &tls);
+        let address = "127.0.0.1:1".parse().ok();
+        same_keys(of_a_stream(), &Stream { address, unix: path(), tls: Some(tls), ..Stream::default() });
+        let tls = DestinationTls { ca: path(), certificate: path(), key: path() };
+        same_keys(item_of(of_a_destination(), "tls"), &tls);
+        let destination = DestinationTable {
+            name: text(),
+            address: text(),
+            file: path(),
+            protocol: Some(Protocol::Pickle),
+            transport: Some(Transport::Udp),
+            packing: Some(Packing::Gzip),
+            tls: Some(tls),
+            every_address: Some(true),
+            stand_ins: Some(vec![]),
             when_behind: Some(WhenBehind::Shed),
             mark_points: Some(1),
             catch_up_points_per_second: Some(1),
         };
-        settings.relay.destinations = vec![DestinationEntry::Table(own)];
-        let table = table_of(&settings);
-        let written = value_of(&table, "relay.destinations").unwrap().as_array().unwrap();
-        let mut expected: Vec<String> =
-            written[0].as_table().unwrap().keys().map(|name| format!("relay.destinations.{name}")).collect();
-        let mut found: Vec<String> = of_a_destination().iter().map(|key| key.path.to_owned()).collect();
-        expected.sort();
-        found.sort();
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn the_tables_of_a_stream_have_every_key() {
-        let path = || Some(std::path::PathBuf::from("/p"));
-        let tls = Tls { key: path(), client_ca: path(), ..Tls::default() };
-        let address = "127.0.0.1:1".parse().ok();
-        let stream = Stream { address, unix: path(), tls: Some(tls), ..Stream::default() };
-        let mut written = Vec::new();
-        leaves(&Table::try_from(&stream).unwrap(), "listen.stream.", &mut written);
-        let mut found = Vec::new();
-        for key in of_a_stream() {
-            match key.kind {
-                Kind::Table(keys) => found.extend(keys.iter().map(|key| key.path.to_owned())),
-                _ => found.push(key.path.to_owned()),
-            }
-        }
-        written.sort();
-        found.sort();
-        assert_eq!(found, written);
+        same_keys(of_a_destination(), &destination);
+        let pattern = PatternTable {
+            exact: text(),
+            prefix: text(),
+            suffix: text(),
+            contains: text(),
+            glob: text(),
+            regex: text(),
+            dialect: Some(DialectWord::Go),
+            and: Some(vec![]),
+            not: Some(true),
+        };
+        same_keys(item_of(of_a_rule(), "match"), &pattern);
+        let naming = NamingTable::default();
+        same_keys(item_of(of_a_cluster(), "hash_outputs"), &naming);
+        let cluster = ClusterTable {
+            hash: Some(RingHash::Md5),
+            replication_factor: Some(1),
+            diverse_replicas: Some(true),
+            hash_on: Some(HashOn::Name),
+            hash_outputs: Some(vec![naming]),
+            stand_ins: Some(true),
+            line: Some(1),
+            ..ClusterTable::default()
+        };
+        same_keys(of_a_cluster(), &cluster);
+        let output = OutputTable { whole_name: Some(true), six_digits: Some(true), ..OutputTable::default() };
+        same_keys(item_of(of_a_rule(), "aggregate"), &output);
+        let one = || Some(PatternEntry::Glob("*".to_owned()));
+        let names = || Some(Names::One("x".to_owned()));
+        let rule = RuleTable {
+            name: text(),
+            when: one().map(Patterns::One),
+            match_not: one().map(Patterns::One),
+            without_tags: Some(true),
+            send_to: names(),
+            discard: Some(Reason::Blackhole),
+            hash_key: text(),
+            validate: one(),
+            validate_log: Some(true),
+            rewrite: one(),
+            into: text(),
+            every_match: Some(true),
+            aggregate: Some(vec![output]),
+            every_seconds: Some(1),
+            after_seconds: Some(1),
+            keep_seconds: Some(1),
+            each_pattern: Some(true),
+            stamp: Some(StampWord::End),
+            outputs_at: text(),
+            outputs_to: names(),
+            stop: Some(true),
+            line: Some(1),
+        };
+        same_keys(of_a_rule(), &rule);
     }
 
     #[test]

@@ -8,14 +8,17 @@
 //! Invariants: a key that is not in the table does not exist; an empty file means the defaults; whatever
 //! is wrong is said with its key, its place and what would be right, all at once.
 
+mod bounded;
 pub mod carbon;
 pub mod check;
+pub mod convert;
 pub mod crelay;
 pub mod fuzz;
 pub mod keys;
 pub mod load;
 pub mod model;
 mod nearest;
+pub mod note;
 pub mod reference;
 pub mod relay_ng;
 pub mod relaying;

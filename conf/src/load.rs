@@ -98,6 +98,20 @@ pub fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Loaded, Err
         }
     }
     environment::read(env, &mut gathered);
+    loaded(gathered)
+}
+
+/// Reads the text of a file, without the environment; `path` is for messages.
+///
+/// # Errors
+/// [`Error::Settings`] with everything that is wrong in it.
+pub fn text(text: &str, path: &Path) -> Result<Loaded, Error> {
+    let mut gathered = Gathered::default();
+    document::read(text, path, &mut gathered);
+    loaded(gathered)
+}
+
+fn loaded(gathered: Gathered) -> Result<Loaded, Error> {
     let Gathered { values, given, mut problems, warnings } = gathered;
     if problems.is_empty() {
         match Value::Table(values).try_into() {

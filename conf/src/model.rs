@@ -3,6 +3,7 @@
 pub mod detect;
 pub mod http;
 pub mod journal;
+pub mod keepalive;
 pub mod listen;
 pub mod node;
 pub mod record;

@@ -3,7 +3,7 @@
 //! Both are written from [`crate::keys`]. The files are committed so that they can be read without
 //! building; a test fails when they are stale and rewrites them when `UPDATE=1` is set.
 
-use crate::keys::{self, Key, Kind, Section};
+use crate::keys::{self, Item, Key, Kind, Section};
 use toml::Value;
 
 /// Longest line of a comment, characters.
@@ -35,11 +35,13 @@ pub fn skyline_toml() -> String {
             if matches!(key.kind, Kind::Whole(..) | Kind::Number(..)) {
                 comment(&mut out, &format!("Unit: {}", values(key)));
             }
-            match key.kind {
-                Kind::Destinations => out.push_str(DESTINATIONS),
-                Kind::Streams => out.push_str(STREAMS),
-                _ => {}
-            }
+            out.push_str(match key.path {
+                "relay.destinations" => DESTINATIONS,
+                "relay.cluster" => CLUSTERS,
+                "relay.rule" => RULES,
+                "listen.stream" => STREAMS,
+                _ => "",
+            });
             let (value, size) = default_and_size(key);
             let size = size.map_or_else(String::new, |size| format!(" # {size}"));
             out.push_str(&format!("#{} = {value}{size}\n", key.parts().1));
@@ -60,6 +62,25 @@ const STREAMS: &str = "\
 #     { address = \"0.0.0.0:2013\", packing = \"gzip\" },
 #     { address = \"0.0.0.0:2014\", protocol = \"pickle\", tls = { certificate = \"/etc/skyline/node.pem\" } },
 #   ]
+";
+
+const CLUSTERS: &str = "\
+#   [[relay.cluster]]
+#   name = \"carbon\"
+#   kind = \"carbon_ch\"
+#   replication_factor = 2
+#   destinations = [\"10.0.0.1:2003\", \"10.0.0.2:2003\", \"10.0.0.3:2003\"]
+";
+
+const RULES: &str = "\
+#   [[relay.rule]]
+#   match = \"servers.*.cpu.**\"
+#   send_to = \"carbon\"
+#   stop = true
+#
+#   [[relay.rule]]
+#   rewrite = { regex = '^old\\.(\\w+)' }
+#   into = 'new.\\1'
 ";
 
 /// `docs/settings.md`: the same as tables.
@@ -87,23 +108,38 @@ pub fn settings_md() -> String {
                  [[listen.stream]]\naddress = \"0.0.0.0:2014\"\nprotocol = \"pickle\"\n\
                  tls = { certificate = \"/etc/skyline/node.pem\", client_ca = \"/etc/skyline/senders.pem\" }\n```\n\n",
             );
-            table(&mut out, keys::of_a_stream().iter());
-            for key in keys::of_a_stream() {
-                if let Kind::Table(inner) = key.kind {
-                    out.push_str(&format!("\n`{}` of a stream:\n\n", key.parts().1));
-                    table(&mut out, inner.iter());
-                }
-            }
+            tables(&mut out, "a stream", keys::of_a_stream());
         }
         if section.name == "relay" {
             out.push_str(
-                "\nA destination is a text, or a table with settings of its own; what it leaves out comes from `[relay.sending]`:\n\n\
+                "\nA destination is a text, or a table with settings of its own; what it leaves out comes from `[relay.sending]`. \
+                 How clusters and rules are written is in [rules.md](rules.md).\n\n\
                  ```toml\n[relay]\ndestinations = [\n  \"10.0.0.1:2004:pickle\",\n  { address = \"10.0.0.2:2003\", when_behind = \"shed\", mark_points = 100_000 },\n]\n```\n\n",
             );
-            table(&mut out, keys::of_a_destination().iter());
+            tables(&mut out, "a destination", keys::of_a_destination());
+            out.push_str("\nKeys of `[[relay.cluster]]`:\n\n");
+            tables(&mut out, "a cluster", keys::of_a_cluster());
+            out.push_str("\nKeys of `[[relay.rule]]`:\n\n");
+            tables(&mut out, "a rule", keys::of_a_rule());
         }
     }
     out
+}
+
+/// The keys of an item, and of what its keys have for values, each once.
+fn tables(out: &mut String, what: &str, item: &Item) {
+    table(out, item.keys.iter());
+    let mut done = vec![item];
+    for key in item.keys {
+        let (Kind::One(inner) | Kind::List(inner) | Kind::OneOrList(inner)) = key.kind else { continue };
+        // What has a table of its own on the page.
+        if done.contains(&inner) || inner == keys::of_a_destination() {
+            continue;
+        }
+        done.push(inner);
+        out.push_str(&format!("\n`{}` of {what}:\n\n", key.parts().1));
+        table(out, inner.keys.iter());
+    }
 }
 
 fn table<'k>(out: &mut String, keys: impl Iterator<Item = &'k Key>) {
@@ -154,10 +190,13 @@ fn values(key: &Key) -> String {
         Kind::Addresses => "list of addresses".into(),
         Kind::Paths => "list of paths".into(),
         Kind::Texts => "list of texts".into(),
-        Kind::Destinations => "list of destinations".into(),
+        Kind::Names => "text or list of texts".into(),
         Kind::Address => "address".into(),
-        Kind::Streams => "list of tables".into(),
-        Kind::Table(_) => "table".into(),
+        Kind::One(item) if item.or_text => "text or table".into(),
+        Kind::One(_) => "table".into(),
+        Kind::List(item) if item.or_text => "list of texts or tables".into(),
+        Kind::List(_) => "list of tables".into(),
+        Kind::OneOrList(_) => "text, table or a list of these".into(),
     };
     if key.unit.is_empty() { range } else { format!("{}, {range}", key.unit) }
 }

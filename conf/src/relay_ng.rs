@@ -17,15 +17,13 @@ mod global;
 mod section;
 mod transform;
 
+use crate::bounded;
+use crate::note::Note;
 use crate::routing::Routing;
 use document::Log;
-use std::fmt;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-
-/// A file may be so long, bytes.
-const LONGEST: u64 = 16 << 20;
 
 /// Sections of a file.
 pub(crate) const SECTIONS: [&str; 7] =
@@ -47,29 +45,6 @@ pub struct RelayNg {
     pub instance: Option<String>,
     /// What does nothing, or something else than in carbon-relay-ng.
     pub notes: Vec<Note>,
-}
-
-/// Something that is accepted but does not do what its author may expect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// Counted from 1; where the key stands first.
-    pub line: usize,
-    /// The key, with its section.
-    pub key: String,
-    /// What becomes of it.
-    pub message: String,
-    /// What to do; empty: nothing has to be done.
-    pub advice: String,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, {}: {}", self.line, self.key, self.message)?;
-        if !self.advice.is_empty() {
-            write!(f, "; {}", self.advice)?;
-        }
-        Ok(())
-    }
 }
 
 /// The file cannot be used.
@@ -131,12 +106,7 @@ pub fn load(path: &Path) -> Result<RelayNg, Error> {
         };
         Error::Unreadable { path: path.to_owned(), source, advice }
     };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > LONGEST {
-        return Err(unreadable(ErrorKind::FileTooLarge.into()));
-    }
+    let text = bounded::read(path).map_err(unreadable)?;
     read(&text, path)
 }
 
@@ -157,7 +127,7 @@ pub fn read(text: &str, path: &Path) -> Result<RelayNg, Error> {
             plaintext: own.plaintext,
             pickle: own.pickle,
             instance: own.instance,
-            notes: log.notes,
+            notes: log.notes.into_iter().map(|note| note.in_file(path)).collect(),
         }),
         _ => {
             let mut faults = log.faults;

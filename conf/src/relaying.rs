@@ -1,19 +1,22 @@
 //! How points are relayed, wherever that is written: in the settings, or in the files of another relay.
 
 mod language;
+mod own;
 
 pub use language::Language;
+pub use own::OwnMetrics;
 
-use crate::carbon::{self, assemble, keys::Program};
+use crate::carbon::{self, assemble};
 use crate::crelay::compile::{Socket, StatisticsTarget};
 use crate::model::Settings;
 use crate::model::listen::{self, Listen};
-use crate::model::relay::{CarbonProgram, DestinationEntry, Files, Sending};
-use crate::routing::{Packing, Routing, Then, native};
+use crate::model::relay::{Files, Sending, WhenBehind};
+use crate::note::Note;
+use crate::routing::native::{self, Native};
+use crate::routing::{Endpoint, Names, Packing, Routing, Server, Then};
 use crate::{crelay, relay_ng};
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// What listeners, router and destinations are made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,28 +27,15 @@ pub struct Relaying {
     pub sending: Vec<Sending>,
     /// Where points come in.
     pub listen: Listen,
+    /// The relay's own metrics under the names of another relay's; `None`: there are none.
+    pub own_metrics: Option<OwnMetrics>,
+    /// A member of a ring that is down for so many seconds has its part of the names go to the others until it
+    /// is back; `None`: its points wait for it.
+    pub detour_seconds: Option<f64>,
     /// What is read and not done as it is written, or is odd.
     pub notes: Vec<Note>,
     /// Every file that was read besides the settings, to be looked at for changes.
     pub files: Vec<PathBuf>,
-}
-
-/// Something in a relay's file that is read and not done as it is written, or is odd; and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// File and line, or the key.
-    pub place: String,
-    /// What is so.
-    pub message: String,
-    /// What to do; empty: nothing.
-    pub advice: String,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
-        if self.advice.is_empty() { Ok(()) } else { write!(f, "; {}", self.advice) }
-    }
 }
 
 /// What is written cannot be used.
@@ -71,13 +61,15 @@ pub enum Error {
         /// Another.
         second: &'static str,
     },
-    /// A file of another relay, and destinations in the settings.
+    /// A file of another relay, and destinations, clusters or rules in the settings.
     #[error(
-        "{key} is set and relay.destinations too: destinations come from that file alone; remove one of the two"
+        "{key} is set and {own} too: how points are relayed comes from that file alone; remove one of the two"
     )]
     BothWays {
         /// The key of the file.
         key: &'static str,
+        /// The other key.
+        own: &'static str,
     },
 }
 
@@ -94,12 +86,17 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
         ("relay.files.relay_ng_conf", relay_ng_conf),
     ];
     let mut named = named.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()).map(|(key, _)| key);
-    let Some(key) = named.next() else { return native(settings) };
+    let Some(key) = named.next() else { return of_section(settings) };
     if let Some(second) = named.next() {
         return Err(Error::TwoFiles { first: key, second });
     }
-    if !relay.destinations.is_empty() {
-        return Err(Error::BothWays { key });
+    let own = [
+        ("relay.destinations", relay.destinations.is_empty()),
+        ("relay.cluster", relay.cluster.is_empty()),
+        ("relay.rule", relay.rule.is_empty()),
+    ];
+    if let Some((own, _)) = own.into_iter().find(|(_, is_empty)| !is_empty) {
+        return Err(Error::BothWays { key, own });
     }
     match key {
         "relay.files.carbon_conf" => of_carbon(settings),
@@ -108,14 +105,26 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
     }
 }
 
+impl Relaying {
+    /// Makes every address of hosts that are meant so a destination of its own. `resolve`: the addresses of a host.
+    pub fn take_every_address(&mut self, resolve: impl FnMut(&Server) -> Vec<IpAddr>) {
+        let usual = self.sending.first().cloned();
+        crelay::every_address::expand(&mut self.routing, resolve);
+        if let Some(usual) = usual {
+            self.sending.resize(self.routing.destinations.len(), usual);
+        }
+    }
+}
+
 /// carbon's files. What they say of listeners and sending counts; the rest is that of the settings.
 fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     let Files { carbon_conf, carbon_program, carbon_instance, .. } = &settings.relay.files;
-    let program = match carbon_program {
-        CarbonProgram::Relay => Program::Relay,
-        CarbonProgram::Aggregator => Program::Aggregator,
-    };
-    let read = assemble::read(carbon_conf, program, carbon_instance, &assemble::Overrides::default())?;
+    let read = assemble::read(
+        carbon_conf,
+        (*carbon_program).into(),
+        carbon_instance,
+        &assemble::Overrides::default(),
+    )?;
     let mut listen = settings.listen.clone();
     let (theirs, sending) = (read.listening, read.sending);
     listen.plaintext_tcp = theirs.line_tcp.into_iter().collect();
@@ -126,52 +135,59 @@ fn of_carbon(settings: &Settings) -> Result<Relaying, Error> {
     listen.max_connections = theirs.max_connections.unwrap_or(listen.max_connections);
     listen.idle_seconds = theirs.idle_seconds.unwrap_or(0.0);
     listen.timestamp_resolution_seconds = theirs.timestamp_resolution_seconds;
+    listen.keepalive = theirs.keepalive;
+    let when_behind = match settings.relay.sending.when_behind {
+        // No file asks for it: whoever runs the node does.
+        WhenBehind::Block => WhenBehind::Block,
+        WhenBehind::Spool | WhenBehind::Shed => sending.when_behind,
+    };
     let usual = Sending {
-        when_behind: sending.when_behind,
-        mark_points: sending.mark_points,
+        when_behind,
+        resume_share: sending.low_share,
+        keepalive: theirs.keepalive,
+        // What a settings file can hold.
+        mark_points: sending.mark_points.min(i64::MAX as u64),
         points_per_frame: sending.points_per_frame,
         ..settings.relay.sending.clone()
     };
     let mut routing = read.routing;
     routing.own = Then::From(read.relay_step);
-    let sending = vec![usual; routing.destinations.len()];
-    let note = |note: carbon::Note| {
-        let line = note.line.map_or_else(String::new, |line| format!(", line {line}"));
-        let place = format!("{}{line}: {}", note.file.display(), note.key);
-        Note { place, message: note.message, advice: note.advice }
-    };
     Ok(Relaying {
+        sending: vec![usual; routing.destinations.len()],
         routing,
-        sending,
         listen,
-        notes: read.notes.into_iter().map(note).collect(),
+        own_metrics: OwnMetrics::wanted(settings, Some(OwnMetrics::Carbon(read.own_metrics))),
+        detour_seconds: sending.detour_seconds.or_else(|| native_detour(settings)),
+        notes: read.notes,
         files: read.files,
     })
 }
 
 /// carbon-c-relay's file. What it listens on counts, if it says so.
 fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
-    let read = crelay::read(&settings.relay.files.c_relay_conf)?;
+    let Files { c_relay_conf, c_relay_ca, c_relay_characters, .. } = &settings.relay.files;
+    let read = crelay::read(c_relay_conf)?;
+    let trusted = (!c_relay_ca.as_os_str().is_empty()).then(|| c_relay_ca.clone());
     let mut listen = settings.listen.clone();
-    if !read.listeners.is_empty() {
+    let mut listeners = read.listeners;
+    if listeners.is_empty() && listens_as_usual(&listen) {
+        listeners = vec![crelay::compile::Listener::usual()];
+    }
+    if !listeners.is_empty() {
         listen.plaintext_tcp.clear();
         listen.plaintext_udp.clear();
         listen.plaintext_unix.clear();
         listen.pickle_tcp.clear();
     }
-    for listener in read.listeners {
+    let all: IpAddr = if has_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    for listener in listeners {
         let is_plain = listener.packing == Packing::Plain && listener.tls.is_none();
-        let any =
-            |ip: Option<IpAddr>, port| SocketAddr::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port);
-        let packing = match listener.packing {
-            Packing::Plain => listen::Packing::Plain,
-            Packing::Gzip => listen::Packing::Gzip,
-            Packing::Lz4 => listen::Packing::Lz4,
-        };
+        let any = |ip: Option<IpAddr>, port| SocketAddr::new(ip.unwrap_or(all), port);
+        let packing = listener.packing.into();
         let tls = listener.tls.map(|tls| listen::Tls {
             certificate: tls.pem.clone(),
             key: None,
-            client_ca: tls.mutual.then(|| tls.pem.clone()),
+            client_ca: tls.mutual.then(|| trusted.clone().unwrap_or_else(|| tls.pem.clone())),
             min_version: if tls.only_1_3 { listen::TlsVersion::V13 } else { listen::TlsVersion::V12 },
         });
         let stream = |address, unix| listen::Stream {
@@ -192,24 +208,43 @@ fn of_c_relay(settings: &Settings) -> Result<Relaying, Error> {
         }
     }
     let mut routing = read.routing;
+    let own_metrics = OwnMetrics::wanted(settings, Some(OwnMetrics::CRelay(read.statistics.clone())));
+    routing.names = Names::Cleaned { allowed: c_relay_characters.clone() };
+    for endpoint in routing.destinations.iter_mut().flat_map(|destination| &mut destination.endpoints) {
+        if let Endpoint::Server(Server { tls: Some(tls), .. }) = endpoint {
+            tls.ca.clone_from(&trusted);
+        }
+    }
     routing.own = match read.statistics.to {
         StatisticsTarget::Clusters { clusters, rules_too: false } => Then::Clusters(clusters),
         StatisticsTarget::Blackhole => Then::Clusters(Vec::new()),
         StatisticsTarget::Clusters { .. } | StatisticsTarget::Rules => Then::FromTop,
     };
     let sending = vec![settings.relay.sending.clone(); routing.destinations.len()];
-    let note = |note: crelay::compile::Note| Note {
-        place: format!("{}, line {}", note.file.display(), note.line),
-        message: note.text,
-        advice: String::new(),
-    };
     Ok(Relaying {
         routing,
         sending,
         listen,
-        notes: read.notes.into_iter().map(note).collect(),
+        own_metrics,
+        detour_seconds: native_detour(settings),
+        notes: read.notes,
         files: read.files,
     })
+}
+
+/// Whether nobody has said where lines come in.
+fn listens_as_usual(listen: &Listen) -> bool {
+    let usual = Listen::default();
+    listen.plaintext_tcp == usual.plaintext_tcp
+        && listen.plaintext_udp == usual.plaintext_udp
+        && listen.plaintext_unix == usual.plaintext_unix
+        && listen.pickle_tcp == usual.pickle_tcp
+        && listen.stream == usual.stream
+}
+
+/// Whether this machine knows IPv6: then one socket takes both families.
+fn has_ipv6() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
 }
 
 /// carbon-relay-ng's file.
@@ -221,55 +256,98 @@ fn of_relay_ng(settings: &Settings) -> Result<Relaying, Error> {
     listen.plaintext_udp = read.plaintext.into_iter().collect();
     listen.pickle_tcp = read.pickle.into_iter().collect();
     let sending = vec![settings.relay.sending.clone(); read.routing.destinations.len()];
-    let note = |note: relay_ng::Note| Note {
-        place: format!("{}, line {}: {}", path.display(), note.line, note.key),
-        message: note.message,
-        advice: note.advice,
-    };
-    let notes = read.notes.into_iter().map(note).collect();
-    Ok(Relaying { routing: read.routing, sending, listen, notes, files: vec![path.clone()] })
+    Ok(Relaying {
+        routing: read.routing,
+        sending,
+        listen,
+        own_metrics: OwnMetrics::wanted(settings, None),
+        detour_seconds: native_detour(settings),
+        notes: read.notes,
+        files: vec![path.clone()],
+    })
+}
+
+/// What the settings say of rings with a member that is down.
+fn native_detour(settings: &Settings) -> Option<f64> {
+    Some(settings.relay.detour_seconds).filter(|seconds| *seconds > 0.0)
 }
 
 /// The `[relay]` section.
-fn native(settings: &Settings) -> Result<Relaying, Error> {
-    let relay = &settings.relay;
-    let routing = native::routing(relay)?;
-    let sending = relay.destinations.iter().map(|entry| sending_of(entry, &relay.sending)).collect();
-    Ok(Relaying { routing, sending, listen: settings.listen.clone(), notes: Vec::new(), files: Vec::new() })
-}
-
-/// How points are sent to a destination of the settings.
-fn sending_of(entry: &DestinationEntry, usual: &Sending) -> Sending {
-    let mut sending = usual.clone();
-    if let DestinationEntry::Table(table) = entry {
-        sending.when_behind = table.when_behind.unwrap_or(sending.when_behind);
-        sending.mark_points = table.mark_points.unwrap_or(sending.mark_points);
-        sending.catch_up_points_per_second =
-            table.catch_up_points_per_second.unwrap_or(sending.catch_up_points_per_second);
-    }
-    sending
+fn of_section(settings: &Settings) -> Result<Relaying, Error> {
+    let Native { routing, sending, notes } = native::read(&settings.relay)?;
+    Ok(Relaying {
+        routing,
+        sending,
+        listen: settings.listen.clone(),
+        own_metrics: OwnMetrics::wanted(settings, None),
+        detour_seconds: native_detour(settings),
+        notes,
+        files: Vec::new(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::relay::DestinationTable;
+    use crate::model::relay::{DestinationEntry, DestinationTable};
 
     #[test]
     fn a_destination_may_have_settings_of_its_own() {
         let mut settings = Settings::default();
         let table = DestinationTable {
-            address: "b:2".to_owned(),
-            when_behind: None,
+            address: Some("b:2".to_owned()),
             mark_points: Some(7),
-            catch_up_points_per_second: None,
+            ..DestinationTable::default()
         };
         settings.relay.destinations =
-            vec![DestinationEntry::Address("a:1".to_owned()), DestinationEntry::Table(table)];
+            vec![DestinationEntry::Address("a:1".to_owned()), DestinationEntry::Table(Box::new(table))];
         let relaying = read(&settings).unwrap();
         let marks: Vec<u64> = relaying.sending.iter().map(|sending| sending.mark_points).collect();
         assert_eq!(marks, [Sending::default().mark_points, 7]);
         assert_eq!(relaying.routing.destinations.len(), 2);
+    }
+
+    /// What a file of carbon-c-relay becomes with these settings.
+    fn of_c_relay(text: &str, change: impl FnOnce(&mut Settings)) -> Relaying {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.relay.files.c_relay_conf = folder.path().join("relay.conf");
+        std::fs::write(&settings.relay.files.c_relay_conf, text).unwrap();
+        change(&mut settings);
+        read(&settings).unwrap()
+    }
+
+    #[test]
+    fn where_carbon_c_relay_listens_when_it_is_not_told() {
+        let usual = of_c_relay("match * send to blackhole;", |_| ()).listen;
+        let ports = |all: &[SocketAddr]| all.iter().map(SocketAddr::port).collect::<Vec<_>>();
+        assert_eq!((ports(&usual.plaintext_tcp), ports(&usual.plaintext_udp)), (vec![2003], vec![2003]));
+        assert_eq!(usual.plaintext_unix, [PathBuf::from("/tmp/.s.carbon-c-relay.2003")]);
+        assert_eq!(usual.pickle_tcp, []);
+        let own = of_c_relay("match * send to blackhole;", |settings| {
+            settings.listen.plaintext_tcp = vec![SocketAddr::from(([127, 0, 0, 1], 5))];
+        });
+        assert_eq!((ports(&own.listen.plaintext_tcp), own.listen.plaintext_unix), (vec![5], Vec::new()));
+        let told = of_c_relay("listen type linemode /s proto unix;", |_| ()).listen;
+        assert_eq!((told.plaintext_tcp, told.plaintext_unix), (Vec::new(), vec![PathBuf::from("/s")]));
+    }
+
+    #[test]
+    fn what_carbon_c_relay_was_told_on_its_command_line() {
+        let text = "listen type linemode transport plain mtls /p.pem 1 proto tcp; cluster c forward h transport plain ssl;";
+        let check = |ca: &str, servers: Option<&str>, clients: &str| {
+            let relaying = of_c_relay(text, |settings| {
+                settings.relay.files.c_relay_ca = ca.into();
+                settings.relay.files.c_relay_characters = "-".to_owned();
+            });
+            let Endpoint::Server(server) = &relaying.routing.destinations[0].endpoints[0] else { panic!() };
+            assert_eq!(server.tls.as_ref().unwrap().ca, servers.map(PathBuf::from));
+            let listener = relaying.listen.stream[0].tls.as_ref().unwrap();
+            assert_eq!(listener.client_ca, Some(PathBuf::from(clients)));
+            assert_eq!(relaying.routing.names, Names::Cleaned { allowed: "-".to_owned() });
+        };
+        check("", None, "/p.pem");
+        check("/ca.pem", Some("/ca.pem"), "/ca.pem");
     }
 
     #[test]

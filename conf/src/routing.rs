@@ -106,6 +106,17 @@ impl Server {
     }
 }
 
+/// Stand-ins of a server of an `any_of` cluster. If it and all of them are down, its points wait.
+const STAND_INS: usize = 32;
+
+/// For each server of an `any_of` cluster its endpoints: itself, then the others from the next one on (up to 32 of
+/// them), so that the load of one that is down does not always fall on the first.
+#[must_use]
+pub fn rotated(servers: &[Server]) -> Vec<Vec<Endpoint>> {
+    let endpoints = |i| servers.iter().cycle().skip(i).take(servers.len().min(STAND_INS + 1)).cloned();
+    (0..servers.len()).map(|i| endpoints(i).map(Endpoint::Server).collect()).collect()
+}
+
 /// What is sent to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -301,7 +312,7 @@ pub struct Route {
     pub when: Matcher,
     /// What the text `value timestamp` of a point must look like.
     pub validate: Option<Validate>,
-    /// What rings hash instead of the name: the part that the pattern matched, replaced by this.
+    /// What rings hash instead of the name: the name with the part that the pattern matched replaced by this.
     pub key: Option<Template>,
     /// Where to.
     pub to: Target,
@@ -356,6 +367,9 @@ pub struct Rewrite {
 pub struct Aggregation {
     /// Its inputs.
     pub when: Matcher,
+    /// Whether a name counts for each pattern that it matches (carbon-c-relay), or for the first alone. With `stop`
+    /// for the first.
+    pub for_each_pattern: bool,
     /// What is computed of them.
     pub outputs: Vec<Output>,
     /// Length of a bucket, seconds; at least 1. A bucket begins at a multiple of it.
@@ -383,6 +397,18 @@ pub struct Output {
     pub is_whole: bool,
     /// How it is computed.
     pub function: Function,
+    /// How its values are written.
+    pub digits: Digits,
+}
+
+/// How values are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Digits {
+    /// In as few as read back as the same number.
+    #[default]
+    Fewest,
+    /// With six behind the point (carbon-c-relay), where they read back as the same number; else in the fewest.
+    Six,
 }
 
 /// How a bucket becomes one value.

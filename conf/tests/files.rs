@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use skyline_conf::check::{Finding, check};
-use skyline_conf::load::load;
+use skyline_conf::load::{self, load};
 use skyline_conf::model::Settings;
-use skyline_conf::{keys, reference};
+use skyline_conf::{keys, reference, relaying};
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -76,7 +76,7 @@ fn the_page_has_every_key_with_its_default() {
         assert!(row.contains(&format!("| `{default}`")), "{}: {row}", key.path);
     }
     let of_a_destination =
-        keys::of_a_destination().iter().all(|key| page.contains(&format!("| `{}` |", key.parts().1)));
+        keys::of_a_destination().keys.iter().all(|key| page.contains(&format!("| `{}` |", key.parts().1)));
     assert!(of_a_destination);
 }
 
@@ -105,6 +105,10 @@ fn examples_are_right() {
     assert!(settings.window.enabled && settings.node.self_metrics_seconds == 0);
     let settings = example("relay-only.toml", &[]);
     assert!(!settings.window.enabled && settings.relay.destinations.len() == 3);
+    let settings = example("rules.toml", &[]);
+    let relaying = relaying::read(&settings).unwrap();
+    assert_eq!((relaying.routing.destinations.len(), relaying.routing.statements.len()), (3, 4));
+    assert_eq!(relaying.notes, []);
 }
 
 #[test]
@@ -116,6 +120,29 @@ fn every_example_is_tested() {
     names.sort();
     assert_eq!(
         names,
-        ["between-carbon-relay-and-carbon-cache.toml", "one-more-destination.toml", "relay-only.toml"]
+        [
+            "between-carbon-relay-and-carbon-cache.toml",
+            "one-more-destination.toml",
+            "relay-only.toml",
+            "rules.toml"
+        ]
     );
+}
+
+/// What stands in fences of a page.
+fn fenced<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
+    let open = format!("```{language}\n");
+    page.split(&open).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn what_the_page_of_rules_shows_works() {
+    let page = std::fs::read_to_string(root().join("docs/rules.md")).unwrap();
+    let shown = fenced(&page, "toml");
+    assert!(shown.len() >= 5, "{}", shown.len());
+    for text in shown {
+        let settings =
+            load::text(text, Path::new("rules.md")).unwrap_or_else(|error| panic!("{error}")).settings;
+        relaying::read(&settings).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
 }

@@ -184,6 +184,31 @@ impl Batch {
         self.text.get(at..at + sample.line_len as usize).unwrap_or_default()
     }
 
+    /// Takes away the points for which `keep`, which is called once for each in their order, says no. May
+    /// leave an empty batch.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Sample) -> bool) {
+        let (mut text, mut kept) = (0, 0);
+        for at in 0..self.samples.len() {
+            let sample = self.samples[at];
+            if !keep(&sample) {
+                continue;
+            }
+            let from = sample.offset as usize;
+            self.text.copy_within(from..from + sample.line_len as usize, text);
+            self.samples[kept] = Sample { offset: text as u32, ..sample };
+            if let Routes::PerSample(sets) = &mut self.routes {
+                sets[kept] = sets[at];
+            }
+            text += sample.line_len as usize;
+            kept += 1;
+        }
+        self.text.truncate(text);
+        self.samples.truncate(kept);
+        if let Routes::PerSample(sets) = &mut self.routes {
+            sets.truncate(kept);
+        }
+    }
+
     /// Reads back a batch whose text came out of a builder before (a journal record).
     ///
     /// # Errors
@@ -335,6 +360,20 @@ impl BatchBuilder {
     /// The reason for which it is not taken: [`name::for_line`], NaN, a time that is not finite, a line of
     /// more than [`name::MAX_LINE_BYTES`].
     pub fn point(&mut self, name: &[u8], ts: f64, value: f64) -> Result<(), Reject> {
+        self.point_as(name, ts, value, |text| line::write_number(value, text))
+    }
+
+    /// The same; `write` writes `value` as the line shall have it.
+    ///
+    /// # Errors
+    /// As [`Self::point`].
+    pub fn point_as(
+        &mut self,
+        name: &[u8],
+        ts: f64,
+        value: f64,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Reject> {
         name::for_line(name)?;
         if value.is_nan() {
             return Err(Reject::NanValue);
@@ -346,7 +385,7 @@ impl BatchBuilder {
         let offset = self.text.len();
         self.text.extend_from_slice(name);
         self.text.push(b' ');
-        line::write_number(value, &mut self.text);
+        write(&mut self.text);
         self.text.push(b' ');
         line::write_number(ts, &mut self.text);
         self.close(offset, name, ts, value, 0)
@@ -462,6 +501,23 @@ mod tests {
         builder.lines(b"a 1 119.5\n", |_, _| ());
         builder.point(b"b", 61.0, 2.0).unwrap();
         assert_eq!(builder.finish().unwrap().text, b"a 1 60\nb 2 60\n");
+    }
+
+    #[test]
+    fn points_are_taken_away() {
+        let check = |lost: &[usize], expected: &str, sets: &[u32]| {
+            let mut batch = build(b"a 1 1\nbb 22 2\nc 3 3\n").0.unwrap();
+            batch.routes = Routes::PerSample([7, 8, 9].map(RouteSet).to_vec());
+            let mut at = 0..;
+            batch.retain(|_| !lost.contains(&at.next().unwrap()));
+            assert_eq!(batch.text, expected.as_bytes());
+            assert_eq!(batch.samples.iter().map(|s| batch.line(s)).collect::<Vec<_>>().concat(), batch.text);
+            assert_eq!(batch.routes, Routes::PerSample(sets.iter().copied().map(RouteSet).collect()));
+        };
+        check(&[], "a 1 1\nbb 22 2\nc 3 3\n", &[7, 8, 9]);
+        check(&[0], "bb 22 2\nc 3 3\n", &[8, 9]);
+        check(&[1], "a 1 1\nc 3 3\n", &[7, 9]);
+        check(&[0, 1, 2], "", &[]);
     }
 
     #[test]

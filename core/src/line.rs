@@ -5,6 +5,7 @@
 //! without non-ASCII digits; blanks are ASCII only. Source: carbon:lib/carbon/protocols.py.
 
 use crate::reject::Reject;
+use std::io::Write;
 
 /// One parsed line.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,6 +126,18 @@ pub fn write_number(value: f64, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends `value` with six digits behind the point, as C's `%f` does, if that reads back as the same double; else
+/// as [`write_number`].
+pub fn write_six_digits(value: f64, out: &mut Vec<u8>) {
+    let start = out.len();
+    let written = write!(out, "{value:.6}").is_ok();
+    let text = out.get(start..).unwrap_or_default();
+    if !written || !value.is_finite() || float(text) != Some(value) {
+        out.truncate(start);
+        write_number(value, out);
+    }
+}
+
 fn write_whole(value: i64, out: &mut Vec<u8>) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
@@ -187,6 +200,22 @@ mod tests {
         }
         refused(b"a nan 1", Reject::NanValue);
         refused(b"a\xff 1 1", Reject::Name);
+    }
+
+    #[test]
+    fn numbers_are_written_with_six_digits_where_nothing_is_lost() {
+        let check = |value: f64, text: &str| {
+            let mut out = Vec::new();
+            write_six_digits(value, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        };
+        check(1.0, "1.000000");
+        check(-2.45, "-2.450000");
+        check(6.0025, "6.002500");
+        check(1e20, "100000000000000000000.000000");
+        check(1.0 / 3.0, "0.3333333333333333");
+        check(1e-9, "1e-9");
+        check(f64::NEG_INFINITY, "-inf");
     }
 
     #[test]

@@ -55,11 +55,13 @@ pub enum Reject {
     Packing,
     /// A TLS connection that failed, in its handshake or later.
     Tls,
+    /// Another sender brought the same point a moment ago (`relay.deduplicate_seconds`).
+    Duplicate,
 }
 
 impl Reject {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Fields,
         Self::Value,
         Self::NanValue,
@@ -84,6 +86,7 @@ impl Reject {
         Self::Invalid,
         Self::Packing,
         Self::Tls,
+        Self::Duplicate,
     ];
 
     /// Number of reasons: the length of a [`RejectCounts`].
@@ -117,6 +120,7 @@ impl Reject {
             Self::Invalid => "invalid",
             Self::Packing => "packing",
             Self::Tls => "tls",
+            Self::Duplicate => "duplicate",
         }
     }
 }

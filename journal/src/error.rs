@@ -15,7 +15,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Another process has this journal open.
-    #[error("journal {dir} is in use by another process: stop it, or give this one a state_dir of its own")]
+    #[error(
+        "journal {dir} is in use by another process: stop it, or give this one a state_dir of its own (--state-dir)"
+    )]
     Locked {
         /// The directory of the journal.
         dir: PathBuf,

@@ -3,6 +3,7 @@
 
 mod check;
 mod config;
+mod convert;
 mod demo;
 mod http;
 mod output;
@@ -69,6 +70,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write settings of this node that relay as another relay's files do
+    ///
+    /// What is read there and does nothing here, or something else, is printed and stands in the settings as
+    /// comments, with file and line.
+    Convert {
+        #[command(flatten)]
+        options: convert::Options,
+    },
     /// Compare two relay files: which metrics a change moves
     Ring {
         #[command(subcommand)]
@@ -84,6 +93,9 @@ enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Print the newest points that were refused instead, with sender and reason
+        #[arg(long, conflicts_with = "json")]
+        bad: bool,
     },
     /// Send 24 hours of minute data that end in an anomaly, and report where it arrived
     ///
@@ -126,9 +138,15 @@ pub(crate) fn main() -> ExitCode {
         Command::Route { config, metrics, json } => {
             route::route(&config, &metrics, json).map(|()| ExitCode::SUCCESS)
         }
+        Command::Convert { options } => convert::convert(&options).map(|()| ExitCode::SUCCESS),
         Command::Ring { action } => ring::act(&action).map(|()| ExitCode::SUCCESS),
-        Command::Status { config, address, json } => {
-            block_on(status::status(&config, address, json)).map(exit_of)
+        Command::Status { config, address, json, bad } => {
+            let form = match (json, bad) {
+                (true, _) => status::Form::Json,
+                (false, true) => status::Form::Bad,
+                (false, false) => status::Form::Page,
+            };
+            block_on(status::status(&config, address, form)).map(exit_of)
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
         Command::Demo { action, options } => match action {

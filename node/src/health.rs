@@ -1,8 +1,15 @@
 //! How the node is doing: readiness with reasons, figures of all parts, the status page, and the check of
 //! the ledger that runs all the time.
 
+mod relay;
+
+use crate::detour::Detour;
+use crate::own_metrics::Named;
 use crate::plane::Plane;
+use crate::process::Process;
 use crate::reload::Counters;
+use crate::swap::Aggregates;
+use crate::watch::Watch;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use skyline_core::batch::Listener;
@@ -23,6 +30,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// while points are on their way.
 const TOLERATED: u64 = 3;
 
+/// Senders that `skyline status` shows.
+const SENDERS_SHOWN: usize = 5;
+
 /// Everything that can be asked about.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -35,8 +45,11 @@ pub(crate) struct Health {
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
-    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
+    pub(crate) detour: Arc<Detour>,
+    pub(crate) named: ArcSwap<Named>,
+    pub(crate) watch: Watch,
     pub(crate) draining: AtomicBool,
     last_round: Mutex<Vec<Round>>,
     /// Rounds in a row in which the ledger did not add up.
@@ -61,8 +74,10 @@ pub(crate) struct Parts {
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
     pub(crate) listening: Vec<(Listener, Address)>,
-    pub(crate) aggregator: Arc<Aggregator>,
+    pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
+    pub(crate) detour: Arc<Detour>,
+    pub(crate) named: Named,
 }
 
 impl Health {
@@ -79,6 +94,9 @@ impl Health {
             listening: ArcSwap::from_pointee(parts.listening),
             aggregator: parts.aggregator,
             reloads: parts.reloads,
+            detour: parts.detour,
+            named: ArcSwap::from_pointee(parts.named),
+            watch: Watch::default(),
             draining: AtomicBool::new(false),
             last_round: Mutex::default(),
             unbalanced: AtomicU64::new(0),
@@ -187,6 +205,7 @@ impl Health {
         self.intake.figures(&mut out);
         self.journal.figures(&mut out);
         self.destinations.figures(&mut out);
+        self.relay_figures(&mut out);
         self.aggregator.figures(&mut out);
         let (done, refused) = self.reloads.get();
         out.push(Figure::counter("skyline_reloads_total", "Times that settings were read again", done));
@@ -218,9 +237,10 @@ impl Health {
             "ledger_balanced": self.is_balanced(),
             "listeners": self.listeners_status(),
             "journal": self.journal_status(),
-            "destinations": self.destinations_status(),
+            "destinations": self.relay_destinations(),
+            "senders": self.relay_senders(SENDERS_SHOWN).0,
             "window": self.window_status(),
-            "bad_points": self.bad_points(),
+            "bad_points": self.bad_points(usize::MAX),
         })
     }
 
@@ -254,20 +274,6 @@ impl Health {
                 "shed": l.shed, "lost": l.lost, "pinned_bytes": l.pinned_bytes, "lag_seconds": l.lag_seconds,
             })).collect::<Vec<_>>(),
         })
-    }
-
-    fn destinations_status(&self) -> Vec<Value> {
-        self.destinations
-            .status()
-            .iter()
-            .map(|d| {
-                json!({
-                    "destination": d.address, "endpoint": d.endpoint, "leaving": d.leaving, "protocol": d.protocol, "connected": d.connected,
-                    "since": d.since, "last_error": d.last_error, "routed": d.routed,
-                    "delivered": d.delivered, "waiting": d.waiting, "shed": d.shed, "lost": d.lost, "repeats": d.repeats,
-                })
-            })
-            .collect()
     }
 
     fn window_status(&self) -> Value {
@@ -312,19 +318,6 @@ impl Health {
             "warm": self.plane.is_warm(),
         })
     }
-
-    fn bad_points(&self) -> Vec<Value> {
-        self.intake
-            .recent_refusals()
-            .iter()
-            .map(|r| {
-                json!({
-                    "time": r.time, "listener": r.listener.label(), "peer": r.peer.to_string(),
-                    "reason": r.why.label(), "text": r.text,
-                })
-            })
-            .collect()
-    }
 }
 
 /// Counts by reason, those above zero.
@@ -332,21 +325,16 @@ fn reasons(refused: &RejectCounts) -> Value {
     refused.iter().map(|(reason, n)| (reason.label().to_owned(), Value::from(n))).collect()
 }
 
-/// Memory and processor time of this process, from `/proc`.
+/// Memory and processor time of this process.
 fn process_figures(out: &mut Vec<Figure>) {
-    if let Ok(statm) = std::fs::read_to_string("/proc/self/statm")
-        && let Some(pages) = statm.split(' ').nth(1).and_then(|p| p.parse::<f64>().ok())
-    {
-        out.push(Figure::gauge("skyline_resident_bytes", "Resident memory of the process", pages * 4096.0));
+    let Process { resident_bytes, cpu_seconds } = Process::now();
+    if let Some(bytes) = resident_bytes {
+        out.push(Figure::gauge("skyline_resident_bytes", "Resident memory of the process", bytes));
     }
-    if let Ok(stat) = std::fs::read_to_string("/proc/self/stat")
-        && let Some((_, rest)) = stat.rsplit_once(") ")
-    {
-        // utime and stime, in ticks of 10 ms on every Linux that we know.
-        let ticks: f64 = rest.split(' ').skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum();
+    if let Some(seconds) = cpu_seconds {
         out.push(Figure {
             kind: skyline_core::figure::Kind::Counter,
-            ..Figure::gauge("skyline_cpu_seconds_total", "Processor time of the process", ticks / 100.0)
+            ..Figure::gauge("skyline_cpu_seconds_total", "Processor time of the process", seconds)
         });
     }
 }

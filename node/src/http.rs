@@ -4,6 +4,7 @@
 use crate::health::Health;
 use crate::plane::Plane;
 use crate::reload;
+use serde_json::Value;
 use skyline_core::point::Datapoint;
 use skyline_webapp::{api, serve};
 use std::net::SocketAddr;
@@ -22,6 +23,23 @@ impl api::SeriesSource for Windows {
 
     fn remove<'a>(&'a self, name: &'a str) -> api::Later<'a, bool> {
         Box::pin(async move { self.0.remove(name).await })
+    }
+}
+
+/// The relay as the API's source of what it does.
+struct Relay(Arc<Health>);
+
+impl api::RelaySource for Relay {
+    fn destinations(&self) -> Vec<Value> {
+        self.0.relay_destinations()
+    }
+
+    fn senders(&self, limit: usize) -> (Vec<Value>, usize) {
+        self.0.relay_senders(limit)
+    }
+
+    fn bad(&self, limit: usize) -> Vec<Value> {
+        self.0.bad_points(limit)
     }
 }
 
@@ -68,8 +86,12 @@ impl Http {
     ) {
         let (Some((api, status)), Some(runtime)) = (self.bound.take(), self.runtime.as_ref()) else { return };
         let windows = Arc::new(Windows(Arc::clone(plane)));
-        let sources =
-            api::Sources { store: health.store.clone(), series: windows, clock: health.clock.clone() };
+        let sources = api::Sources {
+            store: health.store.clone(),
+            series: windows,
+            relay: Arc::new(Relay(Arc::clone(health))),
+            clock: health.clock.clone(),
+        };
         let of = |health: &Arc<Health>| Arc::clone(health);
         let (ready, figures, shown) = (of(health), of(health), of(health));
         let status_sources = skyline_webapp::status::Sources {

@@ -5,16 +5,19 @@
 
 mod assemble;
 mod cli;
+mod detour;
 mod health;
 mod http;
 mod huge_pages;
 mod node;
 mod own_metrics;
 mod plane;
+mod process;
 mod record;
 mod reload;
 mod swap;
 mod syslog;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -4,9 +4,10 @@ use crate::assemble::{
     PlaneParts, forget_old_threads, intake_options, journal_options, node_name, start_plane,
 };
 use crate::cli::Config;
+use crate::detour::Detour;
 use crate::health::{self, Health};
 use crate::http::Http;
-use crate::own_metrics;
+use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
 use crate::{record, reload, swap};
 use anyhow::Context as _;
@@ -21,6 +22,7 @@ use skyline_relay::dest::{Destinations, Stop};
 use skyline_relay::flow::Flow;
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::{Context as ListenContext, Listeners};
+use skyline_relay::route::Router;
 use skyline_sql::{Options as StoreOptions, Store};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -70,6 +72,13 @@ fn windows(
     Ok((plane, Some(recorder)))
 }
 
+/// The intake, as settings want it.
+fn intake(settings: &Settings, journal: &Journal, router: Router, clock: &Clock) -> anyhow::Result<Intake> {
+    let intake = Intake::open(journal.clone(), router, intake_options(settings, clock))?;
+    intake.deduplicate(settings.relay.deduplicate_seconds, settings.relay.deduplicate_points);
+    Ok(intake)
+}
+
 /// Starts the aggregator.
 fn aggregator(
     relaying: &Relaying,
@@ -78,14 +87,15 @@ fn aggregator(
     clock: &Clock,
     state_dir: &Path,
     (tasks, stop): (&TaskTracker, &Stop),
-) -> anyhow::Result<Aggregator> {
+) -> anyhow::Result<Aggregator<swap::Aggregates>> {
     let options = AggregateOptions {
         state_dir: state_dir.to_owned(),
         clock: clock.clone(),
         limits: AggregateLimits::default(),
     };
     let routing = Arc::new(relaying.routing.clone());
-    Ok(Aggregator::start(options, routing, journal, swap::Aggregates(intake.clone()), tasks, stop)?)
+    let submit = swap::Aggregates { intake: intake.clone(), router: intake.router() };
+    Ok(Aggregator::start(options, routing, journal, submit, tasks, stop)?)
 }
 
 /// A running node.
@@ -98,6 +108,7 @@ pub(crate) struct Node {
     plane: Arc<Plane>,
     destinations: Arc<Destinations>,
     listeners: TaskTracker,
+    aggregates: TaskTracker,
     senders: TaskTracker,
     reload: reload::Door,
     recorder: Option<tokio::task::JoinHandle<()>>,
@@ -109,6 +120,7 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, Default)]
 struct Tokens {
     listeners: CancellationToken,
+    aggregates: CancellationToken,
     intake: CancellationToken,
     windows: CancellationToken,
     destinations: CancellationToken,
@@ -153,15 +165,18 @@ impl Node {
         let flow = Flow::default();
         let senders = TaskTracker::new();
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
-        let destinations =
-            Destinations::start(swap::pairs(&relaying), &journal, &flow, &clock, &senders, &stop)?;
+        let pairs = swap::pairs(&relaying);
+        let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
-        let router = swap::router(&relaying, &journal);
+        let router = swap::router(&relaying.routing, &journal);
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
-        let intake = Intake::open(journal.clone(), router, intake_options(&settings, &clock))?;
+        let intake = intake(&settings, &journal, router, &clock)?;
+        let aggregates = TaskTracker::new();
+        let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
-            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&senders, &stop))?);
+            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
+        let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {
             name,
@@ -172,9 +187,12 @@ impl Node {
             plane: Arc::clone(&plane),
             store: store.clone(),
             listening: bound.addresses(),
-            aggregator: Arc::clone(&aggregator),
+            aggregator,
             reloads: Arc::clone(&reloads),
+            detour,
+            named: Named::of(&relaying),
         }));
+        let nothing_yet = Snapshot::take(&health);
         let (reload, wishes) = reload::door();
         http.serve(&health, &plane, reload.clone(), &tokens.http);
         let listeners = TaskTracker::new();
@@ -185,9 +203,7 @@ impl Node {
                 listening,
                 in_force: relaying.clone(),
                 destinations: Arc::clone(&destinations),
-                aggregator,
                 intake: intake.clone(),
-                journal: journal.clone(),
                 health: Arc::clone(&health),
             };
             let reloads = reload::Reloads::new(config, settings.clone(), &relaying, reloads);
@@ -201,6 +217,7 @@ impl Node {
             plane,
             destinations,
             listeners,
+            aggregates,
             senders,
             reload,
             recorder,
@@ -208,7 +225,7 @@ impl Node {
             tokens,
             settings,
         };
-        node.start_housekeeping();
+        node.start_housekeeping(nothing_yet);
         for (what, addresses) in [("api", &node.http.api), ("status", &node.http.status)] {
             for address in addresses {
                 tracing::info!(listener = what, %address, "listening");
@@ -219,7 +236,7 @@ impl Node {
     }
 
     /// The listeners' ledger, the check of all ledgers, own metrics, and the age limit of the record.
-    fn start_housekeeping(&self) {
+    fn start_housekeeping(&self, nothing_yet: Snapshot) {
         let stop = self.tokens.intake.clone();
         let (intake, health) = (self.intake.clone(), Arc::clone(&self.health));
         self.senders.spawn({
@@ -231,9 +248,11 @@ impl Node {
             async move {
                 while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
                     health.check_ledger();
+                    health.look_at_destinations();
                 }
             }
         });
+        self.senders.spawn(own_metrics::send_named(Arc::clone(&health), nothing_yet, stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {
             self.senders.spawn(own_metrics::send(health, seconds, stop.clone()));
@@ -262,6 +281,12 @@ impl Node {
         let share = Duration::from_secs_f64(self.settings.node.shutdown_seconds * 0.3);
         if tokio::time::timeout(share, self.listeners.wait()).await.is_err() {
             tracing::warn!("some connections did not end in time");
+        }
+        // What is due now goes out with the rest.
+        self.tokens.aggregates.cancel();
+        self.aggregates.close();
+        if tokio::time::timeout(share, self.aggregates.wait()).await.is_err() {
+            tracing::warn!("aggregates that are due were not computed in time; the next start does it");
         }
         self.tokens.intake.cancel();
         // Windows and destinations read what is left, side by side.

@@ -12,6 +12,7 @@ use skyline_conf::model::Settings;
 use skyline_conf::relaying::{self, Relaying};
 use skyline_conf::{check, keys};
 pub(crate) use skyline_webapp::status::Reloaded;
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -124,7 +125,9 @@ impl Reloads {
     }
 
     async fn reload(&mut self, target: &mut (impl Swap + Send)) -> Reloaded {
-        let (settings, relaying) = match read(&self.config) {
+        let config = self.config.clone();
+        let reading = tokio::task::spawn_blocking(move || read(&config)).await;
+        let (settings, relaying) = match reading.map_err(anyhow::Error::from).flatten() {
             Ok(read) => read,
             Err(why) => return Reloaded::Refused(format!("{why:#}")),
         };
@@ -155,8 +158,25 @@ pub(crate) fn read(config: &Config) -> anyhow::Result<(Settings, Relaying)> {
     let findings = check::check(&loaded.settings);
     let problems: Vec<String> = findings.iter().filter(|f| f.is_problem()).map(Finding::to_string).collect();
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
-    let relaying = relaying::read(&loaded.settings)?;
+    let relaying = relaying(&loaded.settings)?;
     Ok((loaded.settings, relaying))
+}
+
+/// How points are relayed by these settings, hosts of which every address counts resolved. May block.
+pub(crate) fn relaying(settings: &Settings) -> anyhow::Result<Relaying> {
+    let mut relaying = relaying::read(settings)?;
+    relaying.take_every_address(|server| match (server.host.as_str(), server.port).to_socket_addrs() {
+        Ok(found) => found.map(|address| address.ip()).collect(),
+        Err(error) => {
+            tracing::warn!(
+                host = server.host, %error,
+                "its addresses are not known now (useall): it is one server, looked up at each connection, until \
+                 the settings are read again"
+            );
+            Vec::new()
+        }
+    });
+    Ok(relaying)
 }
 
 /// Starts to serve wishes, and to watch the files if the settings say so.

@@ -1,14 +1,15 @@
 //! Listeners, routing and destinations: made of settings, and swapped while the node runs.
 
 use crate::health::Health;
+use crate::own_metrics::Named;
 use crate::reload::Swap;
 use skyline_conf::model::Settings;
 use skyline_conf::model::relay::Sending;
 use skyline_conf::relaying::Relaying;
-use skyline_conf::routing::{Destination, Then};
+use skyline_conf::routing::{Destination, Routing, Then};
 use skyline_core::batch::Batch;
 use skyline_journal::Journal;
-use skyline_relay::aggregate::{Aggregator, Submit};
+use skyline_relay::aggregate::Submit;
 use skyline_relay::dest::{Destinations, reader_of};
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::Running;
@@ -21,17 +22,21 @@ pub(crate) fn pairs(relaying: &Relaying) -> Vec<(Destination, Sending)> {
 }
 
 /// The compiled routing.
-pub(crate) fn router(relaying: &Relaying, journal: &Journal) -> Router {
-    let readers = relaying.routing.destinations.iter().map(reader_of).collect();
-    Router::new(relaying.routing.clone(), readers, journal)
+pub(crate) fn router(routing: &Routing, journal: &Journal) -> Router {
+    let readers = routing.destinations.iter().map(reader_of).collect();
+    Router::new(routing.clone(), readers, journal)
 }
 
-/// The intake as the aggregator sees it.
-pub(crate) struct Aggregates(pub(crate) Intake);
+/// The intake as the aggregator sees it, with the router of the routing that it works by.
+#[derive(Debug)]
+pub(crate) struct Aggregates {
+    pub(crate) intake: Intake,
+    pub(crate) router: Arc<Router>,
+}
 
 impl Submit for Aggregates {
     async fn submit(&self, batch: Batch, then: &Then) -> bool {
-        self.0.submit_made(batch, then).await
+        self.intake.submit_made(batch, &self.router, then).await
     }
 }
 
@@ -40,14 +45,12 @@ pub(crate) struct Parts {
     pub(crate) listening: Running,
     pub(crate) in_force: Relaying,
     pub(crate) destinations: Arc<Destinations>,
-    pub(crate) aggregator: Arc<Aggregator>,
     pub(crate) intake: Intake,
-    pub(crate) journal: Journal,
     pub(crate) health: Arc<Health>,
 }
 
 impl Swap for Parts {
-    async fn swap(&mut self, new: &Relaying, _settings: &Settings) -> anyhow::Result<()> {
+    async fn swap(&mut self, new: &Relaying, settings: &Settings) -> anyhow::Result<()> {
         // What can fail comes first; then nothing has changed but listeners, which are put back.
         self.listening.replace(&new.listen)?;
         let mut both = pairs(new);
@@ -60,11 +63,13 @@ impl Swap for Parts {
             self.listening.replace(&self.in_force.listen)?;
             return Err(error);
         }
-        self.aggregator.replace(Arc::new(new.routing.clone()));
-        let old = self.intake.replace_router(router(new, &self.journal));
-        Intake::settled(old).await;
+        for old in self.health.detour.replace(new) {
+            Intake::settled(old).await;
+        }
         self.replace(pairs(new)).await?;
         self.destinations.reopen();
+        self.intake.deduplicate(settings.relay.deduplicate_seconds, settings.relay.deduplicate_points);
+        self.health.named.store(Arc::new(Named::of(new)));
         self.health.listening.store(Arc::new(self.listening.addresses()));
         self.in_force = new.clone();
         Ok(())

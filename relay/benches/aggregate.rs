@@ -3,7 +3,9 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use skyline_conf::routing::pattern::{Dialect, Pattern};
 use skyline_conf::routing::template::{Case, Part, Template};
-use skyline_conf::routing::{Aggregation, Function, Matcher, Output, Routing, Stamp, Statement, Then};
+use skyline_conf::routing::{
+    Aggregation, Digits, Function, Matcher, Output, Routing, Stamp, Statement, Then,
+};
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
 use skyline_relay::aggregate::{Bench, Limits};
 use std::sync::Arc;
@@ -15,7 +17,8 @@ fn aggregation(function: Function) -> Option<Aggregation> {
     let name = Template::of(vec![Part::Text("all.".to_owned()), group, Part::Text(".requests".to_owned())]);
     Some(Aggregation {
         when: Matcher::of(vec![Pattern::new(r"^servers\.[^.]+\.cpu\.(\d)", Dialect::Python).ok()?]),
-        outputs: vec![Output { name, is_whole: true, function }],
+        for_each_pattern: false,
+        outputs: vec![Output { name, is_whole: true, function, digits: Digits::Fewest }],
         every: 60,
         after: 70,
         keep: 360,

@@ -70,20 +70,33 @@ pub struct Options {
     pub limits: Limits,
 }
 
+/// What an aggregator works by. The two belong together: by a routing's `then` only its own router knows the way.
+#[derive(Debug)]
+struct Work<S> {
+    routing: Arc<Routing>,
+    submit: Arc<S>,
+}
+
+impl<S> Clone for Work<S> {
+    fn clone(&self) -> Self {
+        Self { routing: Arc::clone(&self.routing), submit: Arc::clone(&self.submit) }
+    }
+}
+
 /// The aggregator, running.
 #[derive(Debug)]
-pub struct Aggregator {
-    routing: watch::Sender<Arc<Routing>>,
+pub struct Aggregator<S> {
+    work: watch::Sender<Work<S>>,
     counts: Arc<Mutex<Counts>>,
 }
 
-impl Aggregator {
+impl<S: Submit> Aggregator<S> {
     /// Reads the state of the last run and starts the task, in `tasks`. Also for a routing without aggregations: what
     /// the last run held is given up in order, and a later [`Self::replace`] may bring some.
     ///
     /// # Errors
     /// The journal does not give a reader. Nothing was started then.
-    pub fn start<S: Submit>(
+    pub fn start(
         options: Options,
         routing: Arc<Routing>,
         journal: &Journal,
@@ -93,18 +106,20 @@ impl Aggregator {
     ) -> Result<Self, skyline_journal::Error> {
         let reader = journal.reader(READER, Scope::Routed)?;
         let machine = Machine::new(Arc::clone(&routing), options.limits);
-        let (routing, changes) = watch::channel(routing);
+        let submit = Arc::new(submit);
+        let (work, changes) = watch::channel(Work { routing, submit: Arc::clone(&submit) });
         let counts = Arc::new(Mutex::new(Counts::default()));
         let task = Task::open(options, machine, journal.clone(), reader, submit, Arc::clone(&counts));
         tasks.spawn(task.run(changes, stop.clone()));
-        Ok(Self { routing, counts })
+        Ok(Self { work, counts })
     }
 
     /// Goes on by another routing. Buckets of aggregations whose inputs, outputs and length of buckets are the same go on;
-    /// of others what was not sent is computed a last time and sent on by the old `then`. To be called before the
-    /// router is replaced.
-    pub fn replace(&self, routing: Arc<Routing>) {
-        self.routing.send_replace(routing);
+    /// of others what was not sent is computed a last time and sent on by the old `then`, to whom took aggregates until
+    /// now; all others are given to `submit`, which knows the ways of the new routing. Who took them until now is
+    /// dropped after that.
+    pub fn replace(&self, routing: Arc<Routing>, submit: S) {
+        self.work.send_replace(Work { routing, submit: Arc::new(submit) });
     }
 
     /// What it has done so far.

@@ -1,12 +1,12 @@
 //! Destinations: for each a task of its own that reads the journal and sends.
 //!
-//! A destination that is down or slow stands still in the journal and hurts no other. [`address`] is
-//! how one is written, `identity` what it is called, `sender` its task from connection to
+//! A destination that is down or slow stands still in the journal and hurts no other. `identity` is
+//! what it is called, `sender` its task from connection to
 //! connection, `connection` one of them, `acks` the account of what is proved to have arrived there,
-//! `running` all of them, and how they are replaced while they run.
+//! `running` all of them, and how they are replaced while they run, `register` the file that tells the next run
+//! how those are sent to that have left the settings.
 
 mod acks;
-pub mod address;
 mod connect;
 mod connection;
 mod feed;
@@ -15,6 +15,7 @@ mod lag;
 mod orders;
 mod outgoing;
 mod pace;
+mod register;
 mod report;
 mod running;
 mod sender;
@@ -30,14 +31,14 @@ mod unacked;
 mod tests;
 
 use crate::flow::Flow;
-use address::{Address, BadAddress};
 pub use identity::reader_of;
 pub use report::{DestinationStatus, Left};
 use running::Running;
-use skyline_conf::model::relay::{DestinationEntry, Relay, Sending};
-use skyline_conf::routing::{Destination, Endpoint};
+use skyline_conf::model::relay::Sending;
+use skyline_conf::routing::Destination;
 use skyline_core::clock::Clock;
-use skyline_journal::{Journal, Ledger, Scope};
+use skyline_journal::Journal;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,70 +46,25 @@ use tokio_util::task::TaskTracker;
 /// Destinations cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// One cannot be read.
-    #[error("relay.destinations: {0}")]
-    Address(#[from] BadAddress),
     /// One is given twice.
     #[error("relay.destinations: `{0}` is given twice: remove one, or give them instances")]
     Twice(String),
     /// The journal does not give a reader.
     #[error(transparent)]
     Journal(#[from] skyline_journal::Error),
-}
-
-/// The destinations of the settings, each with its own way of sending.
-///
-/// # Errors
-/// [`Error::Address`], [`Error::Twice`].
-pub fn parse(relay: &Relay) -> Result<Vec<(Destination, Sending)>, Error> {
-    let destination = |address: Address| Destination {
-        label: address.to_string(),
-        endpoints: vec![Endpoint::Server(address.into())],
-    };
-    Ok(addresses(relay)?.into_iter().map(|(address, sending)| (destination(address), sending)).collect())
-}
-
-/// The addresses of the destinations of the settings, each with its own way of sending.
-///
-/// # Errors
-/// [`Error::Address`], [`Error::Twice`].
-pub fn addresses(relay: &Relay) -> Result<Vec<(Address, Sending)>, Error> {
-    let mut all: Vec<(Address, Sending)> = Vec::new();
-    for entry in &relay.destinations {
-        let mut sending = relay.sending.clone();
-        let text = match entry {
-            DestinationEntry::Address(text) => text,
-            DestinationEntry::Table(table) => {
-                sending.when_behind = table.when_behind.unwrap_or(sending.when_behind);
-                sending.mark_points = table.mark_points.unwrap_or(sending.mark_points);
-                sending.catch_up_points_per_second =
-                    table.catch_up_points_per_second.unwrap_or(sending.catch_up_points_per_second);
-                &table.address
-            }
-        };
-        let address = Address::parse(text)?;
-        if all.iter().any(|(other, _)| other.reader() == address.reader()) {
-            return Err(Error::Twice(address.to_string()));
-        }
-        all.push((address, sending));
-    }
-    Ok(all)
+    /// How destinations are sent to cannot be written down.
+    #[error("destinations {path}: {source}; check that the folder is writable and not full", path = path.display())]
+    Register {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
 /// All destinations, running.
 #[derive(Debug)]
 pub struct Destinations(Arc<Running>);
-
-/// A destination that is no longer configured and still has a position in the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Orphan {
-    /// Name of its reader.
-    pub reader: String,
-    /// Points that wait for it.
-    pub waiting: u64,
-    /// Bytes of the journal that are kept because of it.
-    pub pinned_bytes: u64,
-}
 
 /// When destinations end.
 #[derive(Debug, Clone, Default)]
@@ -121,43 +77,22 @@ pub struct Stop {
 
 impl Destinations {
     /// Registers a reader for each and starts its task, in `tasks`. What waits for destinations that are no
-    /// longer configured is sent before their positions are forgotten, where the name of the reader tells
-    /// where to; else it is given up, with a log line that says what is dropped. To be called within a runtime.
+    /// longer configured is sent before their positions are forgotten, in the way that the register in `state_dir`
+    /// tells; where it does not, it is held until they are configured again. To be called within a runtime.
     ///
     /// # Errors
     /// See [`Error`]. Nothing was started then.
     pub fn start(
         all: Vec<(Destination, Sending)>,
+        state_dir: &Path,
         journal: &Journal,
         flow: &Flow,
         clock: &Clock,
         tasks: &TaskTracker,
         stop: &Stop,
     ) -> Result<Self, Error> {
-        let running = Running::new(journal, flow, clock, tasks, stop);
-        running.replace(all)?;
-        for orphan in Self::orphans(journal)? {
-            let Orphan { reader, waiting, pinned_bytes } = &orphan;
-            match identity::recall(reader).filter(|_| *waiting > 0) {
-                Some(destination) => {
-                    tracing::warn!(
-                        reader,
-                        waiting,
-                        "a destination is no longer configured: what waits for it is sent, as plain lines"
-                    );
-                    running.see_off(&orphan.reader, destination)?;
-                    continue;
-                }
-                None if *waiting > 0 => tracing::error!(
-                    reader,
-                    dropped_points = waiting,
-                    pinned_bytes,
-                    "a destination is no longer configured: the points that waited for it are dropped"
-                ),
-                None => tracing::info!(reader, "a destination is no longer configured"),
-            }
-            Self::forget(journal, &orphan)?;
-        }
+        let running = Running::new(state_dir, journal, flow, clock, tasks, stop);
+        running.begin(all)?;
         Ok(Self(running))
     }
 
@@ -175,27 +110,5 @@ impl Destinations {
     /// Opens the files of all destinations anew: to be called when they were moved away.
     pub fn reopen(&self) {
         self.0.reopen();
-    }
-
-    /// Destinations that have a position in the journal and no reader now.
-    ///
-    /// # Errors
-    /// [`Error::Journal`] when a position cannot be read.
-    pub fn orphans(journal: &Journal) -> Result<Vec<Orphan>, Error> {
-        let names = journal.orphans().into_iter().filter(|name| name.starts_with(identity::READER_PREFIX));
-        names
-            .map(|name| {
-                let Ledger { waiting, pinned_bytes, .. } = journal.reader(&name, Scope::Routed)?.ledger();
-                Ok(Orphan { reader: name, waiting, pinned_bytes })
-            })
-            .collect()
-    }
-
-    /// Gives up what waits for an orphan.
-    ///
-    /// # Errors
-    /// [`Error::Journal`] when it is configured again, or its position cannot be removed.
-    pub fn forget(journal: &Journal, orphan: &Orphan) -> Result<(), Error> {
-        Ok(journal.forget(&orphan.reader)?)
     }
 }

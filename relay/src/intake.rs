@@ -6,30 +6,40 @@
 //! restarts: they are saved with the sequence number up to which they hold, and what the journal
 //! has after it is counted again at start.
 
+mod duplicates;
 mod ledger;
 mod refusal;
+mod senders;
+mod traffic;
 
 #[cfg(test)]
 mod tests;
 
 pub use ledger::{Error, ListenerLedger};
 pub use refusal::{Peer, Refusal, Refusals};
+pub use senders::SenderStatus;
+
+pub(crate) use duplicates::Feeds;
+pub(crate) use senders::Sender;
+pub(crate) use traffic::Traffic;
 
 use crate::gather;
 use crate::route::{Routed, Router};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use duplicates::{Duplicates, Fresh};
 use ledger::Account;
 use refusal::Recent;
+use senders::Senders;
 use skyline_conf::model::listen::WhenFull;
 use skyline_conf::routing::Then;
 use skyline_core::batch::{Batch, Listener, Origin};
 use skyline_core::clock::Clock;
-use skyline_core::figure::{Figure, Kind};
+use skyline_core::figure::Figure;
 use skyline_core::reject::{Reject, RejectCounts};
 use skyline_journal::{Error as JournalError, Journal};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -67,21 +77,12 @@ struct Inner {
     options: Options,
     account: Account,
     recent: Recent,
+    senders: Senders,
+    /// None: points are not looked at for duplicates.
+    duplicates: ArcSwapOption<Duplicates>,
     traffic: Traffic,
     /// Batches that wait for room in the journal.
     waiting: AtomicU32,
-}
-
-/// Counters of the sockets; listeners write them, figures show them.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub(crate) open: AtomicU64,
-    pub(crate) accepted: AtomicU64,
-    pub(crate) limit_hits: AtomicU64,
-    pub(crate) idle_closed: AtomicU64,
-    pub(crate) accept_errors: AtomicU64,
-    pub(crate) paused_millis: AtomicU64,
-    pub(crate) drops: crate::listen::KernelDrops,
 }
 
 impl Intake {
@@ -96,6 +97,8 @@ impl Intake {
             router: ArcSwap::from_pointee(router),
             account,
             recent: Recent::default(),
+            senders: Senders::default(),
+            duplicates: ArcSwapOption::empty(),
             traffic: Traffic::default(),
             waiting: AtomicU32::new(0),
             journal,
@@ -105,11 +108,22 @@ impl Intake {
 
     /// Routes batches by `router` from now on; batches in the journal keep their routes. The one before: see
     /// [`Self::settled`].
-    pub fn replace_router(&self, router: Router) -> Arc<Router> {
-        self.0.router.swap(Arc::new(router))
+    pub fn replace_router(&self, router: Arc<Router>) -> Arc<Router> {
+        self.0.router.swap(router)
     }
 
-    /// Resolves once everything that a replaced router has routed is in the journal.
+    /// From now on a point that another sender has brought less than `seconds` ago is refused; 0: none is. The
+    /// newest `points` are remembered.
+    pub fn deduplicate(&self, seconds: u32, points: u32) {
+        let (seconds, points) = (f64::from(seconds), points as usize);
+        if seconds == 0.0 {
+            self.0.duplicates.store(None);
+        } else if !self.0.duplicates.load().as_ref().is_some_and(|now| now.is(seconds, points)) {
+            self.0.duplicates.store(Some(Arc::new(Duplicates::new(seconds, points))));
+        }
+    }
+
+    /// Resolves once everything that a replaced router has routed is in the journal, and nobody has it any more.
     pub async fn settled(router: Arc<Router>) {
         while Arc::strong_count(&router) > 1 {
             tokio::time::sleep(SETTLE).await;
@@ -134,35 +148,64 @@ impl Intake {
     ///
     /// Not cancel-safe: a call that is dropped may leave points uncounted.
     pub async fn submit(&self, batch: Batch) -> Option<Arc<Batch>> {
-        self.log(batch, None).await
+        self.log(batch, &[], None).await
     }
 
-    /// The same; when `stop` is cancelled, room is waited for only a little longer.
-    pub async fn submit_until(&self, batch: Batch, stop: &CancellationToken) -> Option<Arc<Batch>> {
-        self.log(batch, Some(stop)).await
+    /// The same of points that `feeds` brought; when `stop` is cancelled, room is waited for only a little longer.
+    pub(crate) async fn submit_from(
+        &self,
+        batch: Batch,
+        feeds: Feeds<'_>,
+        stop: &CancellationToken,
+    ) -> Option<Arc<Batch>> {
+        self.log(batch, feeds, Some(stop)).await
     }
 
-    /// The same for points that the node has made and that come in by `then` instead of from the top. Waits for room a
+    /// The same for points that the node has made and that come in by `then` instead of from the top, which is a way of
+    /// `router`'s routing: another may have the same and mean other clusters. Waits for room a
     /// moment at most: who makes points of what is in the journal may be who keeps it full. False if they could
     /// not be logged; they are counted as refused then.
-    pub async fn submit_made(&self, batch: Batch, then: &Then) -> bool {
+    pub async fn submit_made(&self, batch: Batch, router: &Router, then: &Then) -> bool {
         let inner = &*self.0;
         inner.account.received(batch.source.listener, batch.len() as u64);
-        let router = inner.router.load_full();
         let routed = router.enter(then, batch);
         let is_wanted = routed.batch.is_some();
         self.append(routed, None, Some(Instant::now() + STOP_WAIT)).await.is_some() || !is_wanted
     }
 
-    async fn log(&self, batch: Batch, stop: Option<&CancellationToken>) -> Option<Arc<Batch>> {
+    async fn log(
+        &self,
+        mut batch: Batch,
+        feeds: Feeds<'_>,
+        stop: Option<&CancellationToken>,
+    ) -> Option<Arc<Batch>> {
         let inner = &*self.0;
         let (listener, points) = (batch.source.listener, batch.len() as u64);
         inner.account.received(listener, points);
         gather::took(listener, points);
+        let fresh = self.without_duplicates(&mut batch, feeds);
+        if batch.is_empty() {
+            return None;
+        }
         // Held until the batch is logged: see `Self::settled`.
         let router = inner.router.load_full();
         let routed = router.route(batch);
-        self.append(routed, stop, None).await
+        let logged = self.append(routed, stop, None).await;
+        if let (None, Some(fresh)) = (&logged, fresh) {
+            fresh.void();
+        }
+        logged
+    }
+
+    /// Refuses what another feed has brought already; what is new of the rest.
+    fn without_duplicates(&self, batch: &mut Batch, feeds: Feeds<'_>) -> Option<Fresh> {
+        let duplicates = self.0.duplicates.load();
+        let duplicates = duplicates.as_ref().filter(|_| !feeds.is_empty())?;
+        let before = batch.len();
+        let fresh = duplicates.filter(batch, feeds);
+        let refused = (before - batch.len()) as u64;
+        self.0.account.refused(batch.source.listener, Reject::Duplicate, refused);
+        Some(fresh)
     }
 
     async fn append(
@@ -266,7 +309,18 @@ impl Intake {
         self.0.account.refused(listener, why, points);
     }
 
-    /// The newest refused points, oldest first, at most 64.
+    /// The sender of a connection or datagram, to be counted by who holds it.
+    pub(crate) fn sender(&self, listener: Listener, peer: Peer) -> Arc<Sender> {
+        self.0.senders.of(listener, peer)
+    }
+
+    /// All senders since the start, those with most points first; at most 10,000 are told apart.
+    #[must_use]
+    pub fn senders(&self) -> Vec<SenderStatus> {
+        self.0.senders.list()
+    }
+
+    /// The newest refused points, oldest first, at most 256.
     #[must_use]
     pub fn recent_refusals(&self) -> Vec<Refusal> {
         self.0.recent.list()
@@ -290,6 +344,12 @@ impl Intake {
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.0.waiting.load(Relaxed)
+    }
+
+    /// Connections of senders: open ones, and all since the start.
+    #[must_use]
+    pub fn connections(&self) -> (u64, u64) {
+        self.0.traffic.connections()
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
@@ -340,65 +400,14 @@ impl Intake {
 
     /// What the intake and the listeners report.
     pub fn figures(&self, out: &mut Vec<Figure>) {
-        for line in self.ledgers() {
-            let label = |figure: Figure| figure.label("listener", line.listener.label());
-            out.push(label(Figure::counter("skyline_relay_received_points_total", RECEIVED, line.received)));
-            out.push(label(Figure::counter("skyline_relay_copied_points_total", COPIED, line.copied)));
-            out.push(label(Figure::counter("skyline_relay_logged_points_total", LOGGED, line.logged)));
-            for (why, points) in line.refused.iter() {
-                let figure = Figure::counter("skyline_relay_refused_points_total", REFUSED, points);
-                out.push(label(figure).label("reason", why.label()));
-            }
-        }
+        self.0.account.figures(out);
         self.0.traffic.figures(out);
+        self.0.senders.figures(out);
         out.push(Figure::gauge(
             "skyline_relay_waiting_batches",
             "Batches that wait for room in the journal.",
             f64::from(self.waiting()),
         ));
-    }
-}
-
-const RECEIVED: &str = "Points received: logged, refused, or on their way into the journal.";
-const COPIED: &str = "Points added because routing sends one on under several names.";
-const LOGGED: &str = "Points logged in the journal.";
-const REFUSED: &str = "Points (lines, items, frames) that were not taken, by reason.";
-
-impl Traffic {
-    fn figures(&self, out: &mut Vec<Figure>) {
-        let get = |counter: &AtomicU64| counter.load(Relaxed);
-        let counter = Figure::counter;
-        out.push(Figure::gauge(
-            "skyline_relay_connections",
-            "Open connections of senders.",
-            get(&self.open) as f64,
-        ));
-        out.extend([
-            counter("skyline_relay_connections_total", "Connections accepted.", get(&self.accepted)),
-            counter(
-                "skyline_relay_connection_limit_hits_total",
-                "Times that accepting stopped at listen.max_connections.",
-                get(&self.limit_hits),
-            ),
-            counter(
-                "skyline_relay_connections_idle_closed_total",
-                "Connections closed after listen.idle_seconds.",
-                get(&self.idle_closed),
-            ),
-            counter(
-                "skyline_relay_accept_errors_total",
-                "Connections that could not be accepted.",
-                get(&self.accept_errors),
-            ),
-        ]);
-        out.push(Figure {
-            name: "skyline_relay_paused_seconds_total",
-            help: "Time during which listeners did not read because a destination or the journal was full.",
-            kind: Kind::Counter,
-            labels: Vec::new(),
-            value: get(&self.paused_millis) as f64 / 1000.0,
-        });
-        self.drops.figures(out);
     }
 }
 

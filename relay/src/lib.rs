@@ -6,11 +6,14 @@
 //! peer can hold.
 
 pub mod aggregate;
+mod bytes;
+mod certificate;
 pub mod codec;
 pub mod dest;
 pub mod flow;
 pub mod gather;
 pub mod intake;
+mod keepalive;
 pub mod listen;
 pub mod ring;
 pub mod route;

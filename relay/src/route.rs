@@ -20,7 +20,7 @@ use skyline_conf::routing::native;
 use skyline_conf::routing::walk::Act;
 use skyline_conf::routing::{Matcher, Names as NameForm, Routing, Statement, Target, Then};
 use skyline_core::batch::{Batch, Listener, Origin, RouteSet, Routes};
-use skyline_core::reject::RejectCounts;
+use skyline_core::reject::{Reject, RejectCounts};
 use skyline_journal::Journal;
 use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
@@ -168,8 +168,7 @@ impl Router {
         }
     }
 
-    /// Routes a batch that comes in by `then`. One that this routing does not know (it was changed meanwhile)
-    /// is from the top.
+    /// Routes a batch that comes in by `then`, from the top if this routing does not know that way.
     pub fn enter(&self, then: &Then, batch: Batch) -> Routed {
         let known = self.doors.iter().find(|door| door.then == *then).or_else(|| self.doors.first());
         let Some(door) = known else { return Routed::whole(batch, Routes::All(RouteSet(0))) };
@@ -179,9 +178,13 @@ impl Router {
         }
     }
 
-    /// The name with which the walk begins.
-    fn on_entry<'n>(&self, then: &Then, name: &'n str) -> Cow<'n, str> {
-        if *then == Then::FromTop { self.choices.on_entry(name) } else { Cow::Borrowed(name) }
+    /// The name with which the walk begins of points that come in by `door`.
+    fn entry_of<'n>(&self, door: &Door, name: &'n [u8]) -> Cow<'n, str> {
+        match String::from_utf8_lossy(name) {
+            text if door.then != Then::FromTop => text,
+            Cow::Borrowed(text) => self.choices.on_entry(text),
+            Cow::Owned(text) => Cow::Owned(self.choices.on_entry(&text).into_owned()),
+        }
     }
 
     fn acts(&self, then: &Then, name: &str) -> Vec<Act<'_>> {
@@ -193,14 +196,18 @@ impl Router {
     }
 
     fn plan(&self, door: &Door, name: &[u8]) -> Plan {
-        let text = String::from_utf8_lossy(name);
-        let entry = self.on_entry(&door.then, &text);
+        let entry = self.entry_of(door, name);
         if let Then::Clusters(clusters) = &door.then {
             let mut chosen = Vec::new();
             for cluster in clusters.iter().filter_map(|i| self.choices.clusters.get(*i)) {
-                cluster.choose(&text, None, 0, &mut chosen);
+                cluster.choose(&entry, None, 0, &mut chosen);
             }
             return Plan::Same(self.targets().set(&chosen, false));
+        }
+        let is_nameless = matches!(self.routing.names, NameForm::Cleaned { .. })
+            && skyline_conf::routing::without_tags(&entry).is_empty();
+        if is_nameless {
+            return Plan::Refused(Reject::Name);
         }
         plan::plan(name, &entry, &self.acts(&door.then, &entry), self.targets())
     }

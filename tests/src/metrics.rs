@@ -62,6 +62,20 @@ impl Metrics {
         values
     }
 
+    /// Counters that are lower than they were in `earlier`; those that are not there in both do not count.
+    #[must_use]
+    pub fn fallen_since(&self, earlier: &Self) -> Vec<String> {
+        let key = |s: &Sample| (s.name.clone(), s.labels.clone());
+        let before: BTreeMap<_, f64> = earlier.0.iter().map(|s| (key(s), s.value)).collect();
+        let counters = self.0.iter().filter(|s| s.name.ends_with("_total"));
+        counters
+            .filter_map(|s| {
+                let before = before.get(&key(s)).filter(|before| s.value < **before)?;
+                Some(format!("{} {:?}: {} after {before}", s.name, s.labels, s.value))
+            })
+            .collect()
+    }
+
     /// Checks, at a moment at which no point is on its way: each listener's points are logged or refused,
     /// and each reader's are delivered, waiting or shed.
     ///
@@ -73,10 +87,11 @@ impl Metrics {
             let of = |what: &str| {
                 self.sum(&format!("skyline_relay_{what}_points_total"), &[("listener", &listener)])
             };
-            let (received, logged, refused) = (of("received"), of("logged"), of("refused"));
+            let (received, copied, logged, refused) =
+                (of("received"), of("copied"), of("logged"), of("refused"));
             anyhow::ensure!(
-                received == logged + refused,
-                "{listener}: received {received} is not logged {logged} + refused {refused}"
+                received + copied == logged + refused,
+                "{listener}: received {received} + copied {copied} is not logged {logged} + refused {refused}"
             );
         }
         let readers = self.values("skyline_journal_routed_points_total", "reader");
@@ -169,6 +184,14 @@ mod tests {
         assert_eq!((metrics.received(), metrics.logged(), metrics.refused("cut_line")), (12, 9, 1));
         assert!(Metrics::parse("a{b=\"c} 1\n").is_err());
         assert!(Metrics::parse("a b\n").is_err());
+    }
+
+    #[test]
+    fn a_counter_that_falls_is_seen() {
+        let of = |text: &str| Metrics::parse(text).unwrap();
+        let earlier = of("a_total{l=\"1\"} 5\na_total{l=\"2\"} 5\na 5\nb_total 1\n");
+        let later = of("a_total{l=\"1\"} 5\na_total{l=\"2\"} 4\na 4\nc_total 0\n");
+        assert_eq!(later.fallen_since(&earlier), ["a_total {\"l\": \"2\"}: 4 after 5"]);
     }
 
     #[test]

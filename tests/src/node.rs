@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -25,6 +25,8 @@ pub struct Setup {
     destinations: Vec<String>,
     /// Dotted keys of the settings file, with their values as TOML writes them.
     settings: BTreeMap<String, String>,
+    /// Files beside it, by name.
+    files: BTreeMap<String, String>,
     /// Further arguments of `skyline run`.
     arguments: Vec<String>,
     /// Where lines go in, if those arguments say so.
@@ -43,7 +45,7 @@ impl Setup {
             ("relay.sending.retry_max_seconds", "0.5"),
         ];
         let settings = settings.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        Self { destinations, settings, arguments: Vec::new(), plaintext: None }
+        Self { destinations, settings, files: BTreeMap::new(), arguments: Vec::new(), plaintext: None }
     }
 
     /// In the place of another relay, by `skyline run` with these arguments; `plaintext`: where that relay takes
@@ -74,6 +76,13 @@ impl Setup {
         self
     }
 
+    /// Puts a file into the node's folder, which is where it starts. `@PLAINTEXT@` and `@PICKLE@` in it become its ports.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.insert(name.to_owned(), text.to_owned());
+        self
+    }
+
     fn toml(&self, folder: &Path, ports: &Ports) -> String {
         let list = |addresses: &[SocketAddr]| {
             format!("{:?}", addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>())
@@ -101,6 +110,11 @@ impl Setup {
         ports.plaintext = self.plaintext.unwrap_or(ports.plaintext);
         let config = folder.path().join("skyline.toml");
         std::fs::write(&config, self.toml(folder.path(), &ports))?;
+        for (name, text) in &self.files {
+            let text = text.replace("@PLAINTEXT@", &ports.plaintext.port().to_string());
+            let text = text.replace("@PICKLE@", &ports.pickle.port().to_string());
+            std::fs::write(folder.path().join(name), text)?;
+        }
         let process = launch(&config, folder.path(), &self.arguments)?;
         let mut node = Node { folder, ports, arguments: self.arguments.clone(), process };
         node.wait_until_ready()?;
@@ -169,6 +183,43 @@ impl Node {
         self.folder().join("skyline.toml")
     }
 
+    /// Changes one key of the settings file, which has it already; `value` as TOML writes it.
+    ///
+    /// # Errors
+    ///
+    /// When the file has no such key, or cannot be written.
+    pub fn set(&self, key: &str, value: impl ToString) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.config())?;
+        let begin = format!("{key} = ");
+        anyhow::ensure!(text.lines().any(|line| line.starts_with(&begin)), "the settings have no {key}");
+        let line = |line: &str| match line.starts_with(&begin) {
+            true => format!("{begin}{}\n", value.to_string()),
+            false => format!("{line}\n"),
+        };
+        replace(&self.config(), text.lines().map(line).collect::<String>())
+    }
+
+    /// Runs `skyline COMMAND` with its settings.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be run.
+    pub fn command(&self, command: &str) -> anyhow::Result<Output> {
+        let mut program = Command::new(binary()?);
+        Ok(program.arg(command).arg("--config").arg(self.config()).output()?)
+    }
+
+    /// `skyline reload`.
+    ///
+    /// # Errors
+    ///
+    /// When the settings are refused; says why.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let output = self.command("reload")?;
+        anyhow::ensure!(output.status.success(), "reload: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
     fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let status = self.ports.status;
         let outcome = eventually(START, "the node is ready", || {
@@ -222,6 +273,15 @@ impl Node {
     /// When it does not answer.
     pub fn ask(&self, path: &str) -> anyhow::Result<Answer> {
         http::get(self.ports.status, path)
+    }
+
+    /// Asks its status listener to do something.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub fn post(&self, path: &str) -> anyhow::Result<Answer> {
+        http::ask("POST", self.ports.status, path)
     }
 
     /// `/-/status`.
@@ -302,6 +362,15 @@ impl Node {
         anyhow::ensure!(answer.status == 200, "anomalies: {} {}", answer.status, answer.text());
         Ok(answer.json()?.get("anomalies").and_then(Value::as_array).cloned().unwrap_or_default())
     }
+}
+
+/// Puts `content` in the place of a file, as a whole: who reads it finds the old content or the new.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    Ok(skyline_core::file::replace(path, content.as_ref(), false)?)
 }
 
 fn pair(point: &Value) -> Option<(f64, f64)> {

@@ -4,6 +4,7 @@ pub mod as_packaged;
 pub mod c_relay;
 pub mod carbon_cache;
 pub mod carbon_relay;
+pub mod relay_file;
 pub mod sink;
 pub mod whisper;
 
@@ -17,7 +18,11 @@ use std::time::Duration;
 const START: Duration = Duration::from_secs(15);
 
 /// Waits until `process` listens on `address`.
-fn listens(process: &mut Process, address: SocketAddr) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// When it ends or does not listen in time, with its last words.
+pub fn listens(process: &mut Process, address: SocketAddr) -> anyhow::Result<()> {
     is_so(process, &format!("a peer listens on {address}"), |_| TcpStream::connect(address).is_ok())
 }
 

@@ -23,6 +23,10 @@ pub struct Destination {
     pub shed: u64,
     /// Sent a second time.
     pub repeats: u64,
+    /// No longer in the settings.
+    pub leaving: bool,
+    /// Not sent to because it is not known how.
+    pub held: bool,
 }
 
 impl Status {
@@ -76,14 +80,17 @@ impl Status {
 
 fn destination(row: &Value) -> Destination {
     let number = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let is = |key: &str| row.get(key).and_then(Value::as_bool) == Some(true);
     Destination {
         address: row.get("destination").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        connected: row.get("connected").and_then(Value::as_bool) == Some(true),
+        connected: is("connected"),
         routed: number("routed"),
         delivered: number("delivered"),
         waiting: number("waiting"),
         shed: number("shed"),
         repeats: number("repeats"),
+        leaving: is("leaving"),
+        held: is("held"),
     }
 }
 

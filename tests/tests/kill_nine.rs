@@ -60,17 +60,6 @@ fn quiet(node: &Node) -> anyhow::Result<()> {
     })
 }
 
-/// Changes the number of window threads in the node's settings.
-fn with_threads(node: &Node, threads: u64) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(node.config())?;
-    let line = |line: &str| match line.starts_with("window.threads") {
-        true => format!("window.threads = {threads}\n"),
-        false => format!("{line}\n"),
-    };
-    std::fs::write(node.config(), text.lines().map(line).collect::<String>())?;
-    Ok(())
-}
-
 #[test]
 fn kill_nine_under_load_leaves_no_hole() -> anyhow::Result<()> {
     let kills = size(6, 100);
@@ -93,7 +82,7 @@ fn kill_nine_under_load_leaves_no_hole() -> anyhow::Result<()> {
             std::thread::sleep(Duration::from_millis(rand::random_range(50..800)));
             node.process.kill()?;
             // Every other time the metrics are shared out among another number of threads.
-            with_threads(&node, 1 + n / 2 % 4)?;
+            node.set("window.threads", 1 + n / 2 % 4)?;
             node.restart().with_context(|| format!("after kill {n}"))
         });
         stop.store(true, SeqCst);

@@ -76,7 +76,9 @@ fn c_relays(file: &Path, names: &[String]) -> anyhow::Result<Placement> {
     let mut placement = Placement::new();
     let mut name = String::new();
     for line in out.lines() {
-        if let Some((_, after)) = line.split_once("-> ") {
+        if line.trim_start().starts_with("using(") {
+            // The key that it hashes.
+        } else if let Some((_, after)) = line.split_once("-> ") {
             name = after.trim().to_owned();
         } else if line.starts_with("match") {
             name.clear();
@@ -129,6 +131,9 @@ fn as_carbon_c_relay() -> anyhow::Result<()> {
         ("any_of", 3, false),
         ("forward", 2, false),
         ("failover", 2, false),
+        ("fnv1a_ch replication 1", 5, true),
+        ("jump_fnv1a_ch replication 1", 6, false),
+        ("carbon_ch replication 2", 5, true),
     ]
     .into_iter()
     .enumerate()
@@ -136,6 +141,8 @@ fn as_carbon_c_relay() -> anyhow::Result<()> {
         conf += &format!("cluster c{i} {kind}{};\n", servers(i, count, instances));
     }
     conf += "rewrite ^apps\\.([a-z]+)\\. into services.\\^1.;\n\
+             match ^servers\\.(dc1|web) route using \\1 send to c9;\nmatch ^db\\. route using x send to c10;\n\
+             match cpu$ route using y send to c11;\nmatch ^(a)\\.[a-z]+ route using z send to c10;\n\
              match ^servers\\. send to c0 c4;\nmatch count$ p99 send to c7 stop;\n\
              match * send to c1 c2 c3;\nmatch \\.db\\. send to blackhole;\nmatch * send to c5 c6;\nmatch web send to c8 stop;\n";
     let folder = tempfile::tempdir()?;

@@ -49,7 +49,7 @@ fn carbon_relay_by_rules_to_carbon_cache_with_pickles_all_the_way() -> anyhow::R
 fn carbon_c_relay_to_carbon_cache_with_lines_all_the_way() -> anyhow::Result<()> {
     let cache = CarbonCache::start()?;
     let node = Setup::relay([format!("{}:line", cache.line())]).start()?;
-    let relay = CRelay::start(node.plaintext(), &[])?;
+    let relay = CRelay::start(&[node.plaintext()], &[])?;
     all_arrive(relay.line(), &cache)?;
     node.balanced()?;
     Ok(())

@@ -5,6 +5,9 @@
 //! | `GET /api/v1/anomalies` | recorded anomalies, page by page |
 //! | `GET /api/v1/anomalies/{id}` | one of them |
 //! | `GET /api/v1/series/{name}` | points of a metric's window |
+//! | `GET /api/v1/relay/destinations` | where points go, and how that goes |
+//! | `GET /api/v1/relay/senders` | where they come from, those with most points first |
+//! | `GET /api/v1/relay/bad` | the newest points that were refused |
 //! | `DELETE /api/v1/seed` | removes the metric of `skyline seed` |
 //! | `GET /anomalies.json` | what is anomalous now, as the reference's dashboard reads it |
 //! | `GET /api?metric=metrics.NAME` | a window as the reference answers it |
@@ -16,6 +19,7 @@ mod anomalies;
 mod explain;
 mod now;
 mod query;
+mod relay;
 mod series;
 
 use crate::answer;
@@ -31,6 +35,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use explain::sentence;
+pub use relay::RelaySource;
 
 /// The metric that `skyline seed` sends, and the only one that a client can have removed.
 pub const SEED_METRIC: &str = "horizon.test.pickle";
@@ -77,6 +82,8 @@ pub struct Sources {
     pub store: Store,
     /// Windows.
     pub series: Arc<dyn SeriesSource>,
+    /// What the relay does.
+    pub relay: Arc<dyn RelaySource>,
     /// For what is "now".
     pub clock: Clock,
 }
@@ -91,6 +98,9 @@ const ROUTES: &[&str] = &[
     "GET /api/v1/anomalies",
     "GET /api/v1/anomalies/{id}",
     "GET /api/v1/series/{name}",
+    "GET /api/v1/relay/destinations",
+    "GET /api/v1/relay/senders",
+    "GET /api/v1/relay/bad",
     "DELETE /api/v1/seed",
     "GET /anomalies.json",
     "GET /api?metric=metrics.{name}",
@@ -103,6 +113,9 @@ pub fn router(sources: Sources) -> Router {
         .route("/api/v1/anomalies", get(anomalies::list))
         .route("/api/v1/anomalies/{id}", get(anomalies::one))
         .route("/api/v1/series/{*name}", get(series::series))
+        .route("/api/v1/relay/destinations", get(relay::destinations))
+        .route("/api/v1/relay/senders", get(relay::senders))
+        .route("/api/v1/relay/bad", get(relay::bad))
         .route("/api/v1/seed", delete(series::remove_seed))
         .route("/anomalies.json", get(now::now))
         .route("/api", get(series::reference))

@@ -18,7 +18,7 @@ pub enum Error {
         address: SocketAddr,
     },
     /// The address is taken, or not one of this machine.
-    #[error("{}: {address} cannot be bound: {source}; stop the program that has it, or change the address", listener.key())]
+    #[error("{}: {address} cannot be bound: {source}; stop the program that has it, or change the address (a second node on this machine: --http-port and --state-dir)", listener.key())]
     Bind {
         /// Whose address it is.
         listener: Listener,

@@ -4,7 +4,7 @@ mod api;
 mod serving;
 mod status;
 
-use crate::api::{Later, SeriesSource, Sources, Unanswered};
+use crate::api::{Later, RelaySource, SeriesSource, Sources, Unanswered};
 use crate::serve::{Limits, Listener, bind};
 use axum::Router;
 use http_body_util::{BodyExt as _, Empty};
@@ -12,7 +12,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{HeaderMap, Method, Request};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::anomaly::Anomaly;
 use skyline_core::clock::Clock;
@@ -106,6 +106,23 @@ impl SeriesSource for Windows {
     }
 }
 
+/// A relay with a destination, 300 senders and 300 bad points.
+struct Relay;
+
+impl RelaySource for Relay {
+    fn destinations(&self) -> Vec<Value> {
+        vec![json!({ "destination": "h:1" })]
+    }
+
+    fn senders(&self, limit: usize) -> (Vec<Value>, usize) {
+        ((0..limit.min(300)).map(Value::from).collect(), 300)
+    }
+
+    fn bad(&self, limit: usize) -> Vec<Value> {
+        (300 - limit.min(300)..300).map(Value::from).collect()
+    }
+}
+
 /// An API over an empty record at the time 10,000.
 struct Api {
     _dir: TempDir,
@@ -118,7 +135,12 @@ impl Api {
     async fn start() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let store = Store::open(&dir.path().join("a.db")).await.expect("opened");
-        let sources = Sources { store: store.clone(), series: Arc::new(Windows), clock: Clock::at(10_000.0) };
+        let sources = Sources {
+            store: store.clone(),
+            series: Arc::new(Windows),
+            relay: Arc::new(Relay),
+            clock: Clock::at(10_000.0),
+        };
         let served = serve(crate::api::router(sources), Limits::default()).await;
         let client = Client::connect(served.address).await;
         Self { _dir: dir, store, served, client }

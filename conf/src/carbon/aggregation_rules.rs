@@ -3,8 +3,8 @@
 use super::rewrite_rules::split;
 use super::{Fault, lines};
 use crate::routing::pattern::{Dialect, Pattern};
-use crate::routing::template::{Case, Part, Template};
-use crate::routing::{Aggregation, Function, Matcher, Naming, Output, Stamp, Then};
+use crate::routing::template::{Part, Template};
+use crate::routing::{Aggregation, Digits, Function, Matcher, Naming, Output, Stamp, Then};
 
 /// The methods, with their words.
 const METHODS: [(&str, Function); 12] = [
@@ -54,7 +54,13 @@ impl Rule {
     pub fn aggregation(&self, after: u32, intervals: u32, then: Then) -> Aggregation {
         Aggregation {
             when: Matcher::of(vec![self.naming.from.clone()]),
-            outputs: vec![Output { name: self.naming.to.clone(), is_whole: true, function: self.function }],
+            for_each_pattern: false,
+            outputs: vec![Output {
+                name: self.naming.to.clone(),
+                is_whole: true,
+                function: self.function,
+                digits: Digits::Fewest,
+            }],
             every: self.seconds,
             after,
             keep: self.seconds.saturating_mul(intervals).saturating_add(self.seconds).max(after),
@@ -108,7 +114,7 @@ fn rule(line: usize, text: &str) -> Result<Rule, String> {
                     format!("the output has a field <{field}> that the input does not have: it would never be made")
                 })?;
                 name.push_str(&format!("(?P={field})"));
-                parts.push(Part::Group { index, case: Case::Keep, dots_to_underscores: false });
+                parts.push(Part::group(index));
             }
         }
     }

@@ -11,7 +11,7 @@ mod settings;
 mod tests;
 
 pub use super::keys::Program;
-pub use settings::{Keepalive, Listening, OwnMetrics, RatioReset, Sending};
+pub use settings::{Listening, OwnMetrics, Sending};
 
 use super::conf::Conf;
 use super::{Error, Fault, Note, aggregation_rules, lists, rewrite_rules, text_of};
@@ -162,7 +162,7 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn note(&mut self, path: &Path, notes: Vec<Note>) {
-        self.notes.extend(notes.into_iter().map(|note| Note { file: path.to_owned(), ..note }));
+        self.notes.extend(notes.into_iter().map(|note| note.in_file(path)));
     }
 
     fn path(&mut self, name: &str, instead: &Option<PathBuf>) -> PathBuf {

@@ -126,6 +126,7 @@ impl Conf {
         conf.notes.extend(notes);
         if program != Program::Cache {
             conf.notes.push(conf.flow_control());
+            conf.notes.extend(conf.dynamic_router());
         }
         Ok(conf)
     }
@@ -148,8 +149,20 @@ impl Conf {
                 key,
                 "read as relay.sending.when_behind = \"shed\": at MAX_QUEUE_SIZE the oldest points of a destination are dropped and counted, where carbon drops the newest",
             )
-            .advise("set it to \"spool\" to keep them in the journal instead")
+            .advise("set it to True to keep them in the journal instead")
         }
+    }
+
+    /// What a `DYNAMIC_ROUTER` that is on does otherwise than in carbon.
+    fn dynamic_router(&self) -> Option<Note> {
+        let key = "DYNAMIC_ROUTER";
+        self.flag(key).then(|| {
+            Note::new(
+                self.line_of(key),
+                key,
+                "new points of a destination that is down go to the others of its ring; those that wait for it are not routed anew, they stay in the journal until it is back; without a ring all of its points do",
+            )
+        })
     }
 
     /// The keys in the file, in capitals, in alphabetical order; known or not.

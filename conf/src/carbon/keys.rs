@@ -84,6 +84,8 @@ const LOGS: &str = "node.log says what is logged";
 const DAEMON: &str = "the service manager (systemd, a container) does this";
 const TAGS: &str = "tags are not told to graphite-web";
 const QUERIES: &str = "there is no cache to ask; points are read over HTTP";
+const RESET: &str = "a connection that is slow is kept, since a new one would send a part again and be no faster; \
+                     one that stands still is given up after relay.sending.stall_seconds";
 const CERES: &str = "there is no ceres database";
 
 const fn key(name: &'static str, preset: Preset, used_by: &'static [Program], fate: Fate) -> Key {
@@ -133,21 +135,9 @@ pub const KEYS: &[Key] = &[
     key("DESTINATION_POOL_REPLICAS", Flag(false), SENDERS, Acts),
     // As carbon's example file misspells it.
     key("DESTINATIONS_POOL_REPLICAS", Unset, SENDERS, Acts),
-    key(
-        "DYNAMIC_ROUTER",
-        Flag(false),
-        SENDERS,
-        Translated(
-            "points of a destination that is down stay in the journal until it is back, in place of going to others",
-            "",
-        ),
-    ),
-    key(
-        "DYNAMIC_ROUTER_MAX_RETRIES",
-        Whole(5),
-        SENDERS,
-        Translated("a destination is tried for as long as it is in the configuration", ""),
-    ),
+    // Its note depends on its value: see `conf`.
+    key("DYNAMIC_ROUTER", Flag(false), SENDERS, Acts),
+    key("DYNAMIC_ROUTER_MAX_RETRIES", Whole(5), SENDERS, Acts),
     key(
         "MAX_QUEUE_SIZE",
         Whole(10_000),
@@ -157,7 +147,15 @@ pub const KEYS: &[Key] = &[
             "journal.max_bytes bounds what may wait",
         ),
     ),
-    key("QUEUE_LOW_WATERMARK_PCT", Number(0.8), SENDERS, Acts),
+    key(
+        "QUEUE_LOW_WATERMARK_PCT",
+        Number(0.8),
+        SENDERS,
+        Translated(
+            "is where listeners go on once a destination that is behind has stopped them",
+            "that is so with relay.sending.when_behind = \"block\"; else it does nothing",
+        ),
+    ),
     key(
         "MAX_QUEUE_SIZE_HARD_PCT",
         Number(1.25),
@@ -176,10 +174,10 @@ pub const KEYS: &[Key] = &[
         SENDERS,
         Translated("what waits is sent together, without a delay of its own", ""),
     ),
-    key("USE_RATIO_RESET", Flag(false), SENDERS, Acts),
-    key("MIN_RESET_STAT_FLOW", Whole(1_000), SENDERS, Acts),
-    key("MIN_RESET_RATIO", Number(0.9), SENDERS, Acts),
-    key("MIN_RESET_INTERVAL", Whole(121), SENDERS, Acts),
+    key("USE_RATIO_RESET", Flag(false), SENDERS, Never(RESET)),
+    key("MIN_RESET_STAT_FLOW", Whole(1_000), SENDERS, Idle(RESET)),
+    key("MIN_RESET_RATIO", Number(0.9), SENDERS, Idle(RESET)),
+    key("MIN_RESET_INTERVAL", Whole(121), SENDERS, Idle(RESET)),
     key("TAG_RELAY_NORMALIZED", Flag(false), SENDERS, Acts),
     key("CARBON_METRIC_PREFIX", Text("carbon"), ALL, Acts),
     key("CARBON_METRIC_INTERVAL", Whole(60), ALL, Acts),

@@ -1,10 +1,9 @@
 //! `relay-rules.conf`: which names go to which destinations.
 
-use super::destination;
 use super::ini::{Entry, Ini, Section};
 use super::{Fault, flag};
 use crate::routing::pattern::{Dialect, Pattern};
-use crate::routing::{Matcher, Server};
+use crate::routing::{Matcher, Server, address};
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +65,7 @@ fn rule(ini: &Ini, section: &Section) -> Result<Option<Rule>, Fault> {
         .ok_or_else(|| of_section(section, "`destinations` is missing: write host:port[:instance], …"))?;
     let mut destinations = Vec::new();
     for text in value(listed).split(',').map(str::trim) {
-        let server = destination::read(text).map_err(|what| {
+        let server = address::without_protocol(text).map_err(|what| {
             Fault::new(listed.line, text, format!("{what}: write host:port or host:port:instance"))
         })?;
         destinations.push((text.to_owned(), server));

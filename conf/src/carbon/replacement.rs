@@ -1,7 +1,7 @@
 //! The replacement of a rewrite rule: the template of Python's `re.sub` (CPython's `re/_parser.py`).
 
 use crate::routing::pattern::Pattern;
-use crate::routing::template::{Case, Part, Template};
+use crate::routing::template::{Part, Template};
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -45,7 +45,7 @@ impl Reader<'_> {
             ));
         }
         self.end_text();
-        self.parts.push(Part::Group { index, case: Case::Keep, dots_to_underscores: false });
+        self.parts.push(Part::group(index));
         Ok(())
     }
 

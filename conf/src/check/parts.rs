@@ -120,7 +120,7 @@ fn window(settings: &Settings, findings: &mut Findings) {
             format!("the journal must be kept for {} s for the windows alone", window.snapshot_seconds);
         findings.warning("window.snapshot_seconds", message, "3600 is a good value for a day");
     }
-    if settings.relay.destinations.is_empty() && !settings.relay.files.is_any() {
+    if !settings.relay.has_destinations() && !settings.relay.files.is_any() {
         if window.enabled {
             let message = "there is none: points are judged here and forwarded to nobody";
             findings.warning(
@@ -182,7 +182,7 @@ fn detect(settings: &Settings, findings: &mut Findings) {
         );
     }
     let blocked = settings.relay.sending.when_behind == WhenBehind::Block;
-    if blocked && detect.enabled && !settings.relay.destinations.is_empty() {
+    if blocked && detect.enabled && settings.relay.has_destinations() {
         let message = "a destination that is down stops the listeners, and with them detection";
         findings.warning("relay.sending.when_behind", message, "use spool unless senders must feel it");
     }

@@ -18,7 +18,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
         let message = format!("{} s is more than relay.sending.retry_max_seconds", sending.retry_min_seconds);
         findings.problem("relay.sending.retry_min_seconds", message, "make it smaller");
     }
-    if sending.resend_bytes == 0 && !relay.destinations.is_empty() {
+    if sending.resend_bytes == 0 && relay.has_destinations() {
         let message = "what a peer's socket buffer holds when its program dies is lost";
         findings.warning(
             "relay.sending.resend_bytes",
@@ -28,25 +28,53 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     }
     let mut good = Vec::new();
     let mut seen = HashSet::new();
-    for text in relay.destinations.iter().map(DestinationEntry::address) {
+    for (text, has_protocol) in relay.destinations.iter().filter_map(address_of) {
         match address::read(text) {
             Ok(written) => {
                 if !seen.insert((written.host.clone(), written.port, written.instance.clone())) {
                     let advice = "remove one; host, port and instance together must differ";
                     findings.problem(DESTINATIONS, format!("`{text}` is there twice"), advice);
                 }
-                itself(settings, text, &written, findings);
-                protocol(text, &written, findings);
+                one(settings, DESTINATIONS, text, &written, has_protocol, findings);
                 good.push(written);
             }
             Err(what) => findings.problem(DESTINATIONS, format!("`{text}`: {what}"), FORM),
         }
     }
+    // What cannot be read here is the name of a destination, or told when the section is compiled.
+    let of_clusters = relay.cluster.iter().flat_map(|cluster| &cluster.destinations);
+    for (text, has_protocol) in of_clusters.filter_map(address_of) {
+        if let Ok(written) = address::read(text) {
+            one(settings, "relay.cluster", text, &written, has_protocol, findings);
+        }
+    }
     method(settings, &good, findings);
 }
 
+/// The address of a destination, and whether it has a protocol that does not stand in it.
+fn address_of(entry: &DestinationEntry) -> Option<(&str, bool)> {
+    match entry {
+        DestinationEntry::Address(text) => Some((text, false)),
+        DestinationEntry::Table(table) => Some((table.address.as_deref()?, table.protocol.is_some())),
+    }
+}
+
+fn one(
+    settings: &Settings,
+    key: &'static str,
+    text: &str,
+    written: &Server,
+    has_protocol: bool,
+    findings: &mut Findings,
+) {
+    itself(settings, key, text, written, findings);
+    if !has_protocol {
+        protocol(key, text, written, findings);
+    }
+}
+
 /// A destination that is one of our own listeners.
-fn itself(settings: &Settings, text: &str, written: &Server, findings: &mut Findings) {
+fn itself(settings: &Settings, key: &'static str, text: &str, written: &Server, findings: &mut Findings) {
     let ip = match written.host.to_ascii_lowercase().as_str() {
         "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
         host => host.parse::<IpAddr>().ok(),
@@ -59,29 +87,25 @@ fn itself(settings: &Settings, text: &str, written: &Server, findings: &mut Find
     let listen = &settings.listen;
     let by_name = listed(&listen.plaintext_tcp) || listed(&listen.pickle_tcp) || listed(&listen.protobuf_tcp);
     if (here || by_name)
-        && let Some(key) = own_listener(settings, SocketAddr::new(ip, written.port))
+        && let Some(own) = own_listener(settings, SocketAddr::new(ip, written.port))
     {
-        let message = format!("`{text}` is this node's own {key}: every point would come back for ever");
-        findings.problem(DESTINATIONS, message, "name the port of the carbon behind this node");
+        let message = format!("`{text}` is this node's own {own}: every point would come back for ever");
+        findings.problem(key, message, "name the port of the carbon behind this node");
     }
 }
 
 /// Ports and instances that speak of another protocol than the one that is meant.
-fn protocol(text: &str, written: &Server, findings: &mut Findings) {
+fn protocol(key: &'static str, text: &str, written: &Server, findings: &mut Findings) {
     match (written.port, written.protocol) {
         (2004 | 2014 | 2024, Protocol::Plaintext) => {
             let message =
                 format!("`{text}` is sent plain lines, and {} is a usual port for pickles", written.port);
-            findings.warning(
-                DESTINATIONS,
-                message,
-                format!("write `{}:pickle` if it takes pickles", text.trim()),
-            );
+            findings.warning(key, message, format!("write `{}:pickle` if it takes pickles", text.trim()));
         }
         (2003 | 2013, Protocol::Pickle) => {
             let message =
                 format!("`{text}` is sent pickles, and {} is a usual port for plain lines", written.port);
-            findings.warning(DESTINATIONS, message, "leave `:pickle` out if it takes lines");
+            findings.warning(key, message, "leave `:pickle` out if it takes lines");
         }
         _ => {}
     }
@@ -96,10 +120,10 @@ fn protocol(text: &str, written: &Server, findings: &mut Findings) {
     if instance.contains(':') {
         // The relay could take it, but lines sent to a pickle port because of a misspelt protocol are lost.
         let message = format!("`{text}`: `{word}` is no protocol, and an instance with a colon is not taken");
-        findings.problem(DESTINATIONS, message, advice);
+        findings.problem(key, message, advice);
     } else if other || near.is_some() {
         let message = format!("`{text}`: `{instance}` is taken for the name of an instance");
-        findings.warning(DESTINATIONS, message, advice);
+        findings.warning(key, message, advice);
     }
 }
 

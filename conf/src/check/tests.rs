@@ -222,13 +222,8 @@ fn destinations() {
     problem(
         |s| {
             let address = "[::1".into();
-            let table = DestinationTable {
-                address,
-                when_behind: None,
-                mark_points: None,
-                catch_up_points_per_second: None,
-            };
-            s.relay.destinations = vec![DestinationEntry::Table(table)];
+            let table = DestinationTable { address: Some(address), ..DestinationTable::default() };
+            s.relay.destinations = vec![DestinationEntry::Table(Box::new(table))];
         },
         "relay.destinations",
         "without `]`",

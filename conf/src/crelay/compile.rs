@@ -3,14 +3,14 @@
 //! What the routing model says otherwise than the language:
 //!
 //! - each expression of a `match` is a statement of its own, as that relay tries them;
-//! - an `aggregate` is one statement whatever its expressions, since its buckets are shared by all of them. A name that
-//!   matches two of them counts once there, by the first; in that relay it counts twice;
+//! - an `aggregate` is one statement whatever its expressions, since its buckets are shared by all of them; a name
+//!   counts for each expression that it matches;
 //! - a `failover` cluster is one destination with all servers as its endpoints; each member of an `any_of` cluster
 //!   has the other servers as stand-ins, from the next one on, so that the load of one that is down does not
 //!   always fall on the first;
 //! - a bucket is computed once, when it expires; that relay adds up to 10 seconds or an interval by chance.
 
-mod clusters;
+pub(super) mod clusters;
 mod listeners;
 mod rules;
 
@@ -21,9 +21,9 @@ use super::error::{Error, Fault};
 use super::include::{Source, Whole};
 use super::syntax::{At, Position, SendTo, Statement};
 use crate::nearest;
+use crate::note::Note;
 use crate::routing::{Names, Routing};
 use std::collections::HashMap;
-use std::fmt;
 use std::path::PathBuf;
 
 /// Faults, and notes, that are told at once.
@@ -45,23 +45,6 @@ pub struct Relay {
     pub notes: Vec<Note>,
     /// Every file that was read, each once.
     pub files: Vec<PathBuf>,
-}
-
-/// Something that was read and has no effect, or another one. Shown as `file:line: text`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// The file.
-    pub file: PathBuf,
-    /// From 1.
-    pub line: usize,
-    /// What it is about.
-    pub text: String,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file.display(), self.line, self.text)
-    }
 }
 
 /// Compiles a configuration.
@@ -149,7 +132,7 @@ impl Compiler<'_> {
         }
         if let Some(Source { path, text: of }) = self.whole.sources.get(self.file) {
             let line = of.get(..at.0).unwrap_or_default().matches('\n').count() + 1;
-            self.relay.notes.push(Note { file: path.clone(), line, text: text.into() });
+            self.relay.notes.push(Note::new(line, "", text).in_file(path));
         }
     }
 

@@ -4,6 +4,7 @@ use super::error::{Error, Fault};
 use super::glob;
 use super::parse::parse;
 use super::syntax::{At, Position, Statement};
+use crate::bounded;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +13,6 @@ const DEEPEST: usize = 32;
 
 /// Files that may be read in all. Files that each include the next one twice would be a great many.
 const MOST_FILES: usize = 1000;
-
-/// Bytes of one file.
-const LARGEST: u64 = 16 << 20;
 
 /// Bytes of all files.
 const MOST_BYTES: usize = 64 << 20;
@@ -46,7 +44,7 @@ pub struct Whole {
 /// [`Error::Unreadable`]: the file itself cannot be read; [`Error::Faulty`]: it or an included one is not of the
 /// language, an included one cannot be read, or files include each other.
 pub fn load(path: &Path) -> Result<Whole, Error> {
-    let text = read(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    let text = bounded::read(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
     load_text(path, text)
 }
 
@@ -113,7 +111,7 @@ impl Loader<'_> {
         if self.whole.sources.len() >= MOST_FILES {
             return Err(self.fault(this, at, format!("more than {MOST_FILES} files are included")));
         }
-        let text = read(&path).map_err(|error| self.unreadable(this, at, &path, &error))?;
+        let text = bounded::read(&path).map_err(|error| self.unreadable(this, at, &path, &error))?;
         self.bytes += text.len();
         if self.bytes > MOST_BYTES {
             return Err(self.fault(this, at, format!("the files have more than {MOST_BYTES} bytes")));
@@ -133,21 +131,6 @@ impl Loader<'_> {
         );
         self.fault(this, at, message)
     }
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    use io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    let too_large = || io::Error::other(format!("it has more than {LARGEST} bytes"));
-    if bytes.len() as u64 > LARGEST {
-        return Err(too_large());
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(good).filter(|b| **b == b'\n').count() + 1;
-        io::Error::other(format!("line {line} is not UTF-8"))
-    })
 }
 
 #[cfg(test)]

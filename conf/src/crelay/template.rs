@@ -38,6 +38,34 @@ pub fn read(text: &str, groups: usize) -> Template {
     Template::of(parts)
 }
 
+/// The text that [`read`] makes a template of.
+#[must_use]
+pub fn write(template: &Template) -> String {
+    let mut out = String::new();
+    let mut parts = template.parts().iter().peekable();
+    while let Some(part) = parts.next() {
+        match part {
+            Part::Text(text) => out.push_str(&text.replace('\\', r"\\")),
+            Part::Group { index, case, dots_to_underscores } => {
+                out.push('\\');
+                out.push_str(match case {
+                    Case::Keep => "",
+                    Case::Lower => "_",
+                    Case::Upper => "^",
+                });
+                out.push_str(if *dots_to_underscores { "." } else { "" });
+                let is_digit = |next: &&&Part| matches!(next, Part::Text(text) if text.starts_with(|c: char| c.is_ascii_digit()));
+                if parts.peek().filter(is_digit).is_some() {
+                    out.push_str(&format!("g{{{index}}}"));
+                } else {
+                    out.push_str(&index.to_string());
+                }
+            }
+        }
+    }
+    out
+}
+
 /// A group, its backslash read. What is none stays unread.
 fn group(chars: &mut Peekable<Chars<'_>>) -> Option<Part> {
     let mut ahead = chars.clone();
@@ -89,6 +117,15 @@ mod tests {
         check(r"\g{1\g1\g", "g{1g1g");
         check(r"\^", "^");
         check("", "");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for text in [r"x.\1.\2", r"\g{1}00\2", r"\_1 \^1\.1\_.2\^.g{1}1", r"\\1 \\", "", r"\1\\2"] {
+            let template = read(text, 9);
+            assert_eq!(read(&write(&template), 9), template, "{text}");
+            assert_eq!(write(&template), text);
+        }
     }
 
     #[test]

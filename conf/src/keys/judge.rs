@@ -1,6 +1,6 @@
 //! Whether a value is what its key takes, and in which words to say that it is not.
 
-use super::{Key, Kind, default_of, grouped, literal, of_a_destination, of_a_stream};
+use super::{Item, Key, Kind, default_of, grouped, literal};
 use crate::nearest;
 use std::net::{IpAddr, SocketAddr};
 use toml::{Table, Value};
@@ -8,12 +8,33 @@ use toml::{Table, Value};
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Which item of a list, counted from 0, and which key of that item; none: the value itself.
-    pub item: Option<(usize, Option<String>)>,
-    /// The name of a key that does not exist, when that is what is wrong.
-    pub unknown: Option<String>,
+    /// Where within the value; empty: the value itself.
+    pub path: Vec<Step>,
+    /// Whether the key at the end of `path` does not exist.
+    pub is_unknown: bool,
     /// What was found and what is expected, with an example.
     pub message: String,
+}
+
+/// One step into a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// To an item of a list, counted from 0.
+    Item(usize),
+    /// To a key of a table.
+    Key(String),
+}
+
+impl Fault {
+    fn of(message: impl Into<String>) -> Self {
+        Self { path: Vec::new(), is_unknown: false, message: message.into() }
+    }
+
+    /// The fault as one of what `step` leads from.
+    fn within(mut self, step: Step) -> Self {
+        self.path.insert(0, step);
+        self
+    }
 }
 
 impl Kind {
@@ -36,10 +57,12 @@ impl Kind {
             Self::Addresses => "a list of IP addresses with ports".into(),
             Self::Paths => "a list of paths in quotes".into(),
             Self::Texts => "a list of texts in quotes".into(),
-            Self::Destinations => "a list of destinations".into(),
+            Self::Names => "a text in quotes, or a list of texts".into(),
             Self::Address => "an IP address with a port".into(),
-            Self::Streams => "a list of tables".into(),
-            Self::Table(_) => "a table".into(),
+            Self::One(item) => item.expected().into(),
+            Self::List(item) if item.or_text => "a list of texts in quotes or tables".into(),
+            Self::List(_) => "a list of tables".into(),
+            Self::OneOrList(item) => format!("{}, or a list of these", item.expected()),
         }
     }
 
@@ -49,13 +72,14 @@ impl Kind {
     /// Each [`Fault`].
     pub fn judge(self, key: &Key, value: &Value) -> Result<Value, Vec<Fault>> {
         let wrong = |found: String| Err(vec![whole(key, &found, None)]);
+        let checked = |faults: Vec<Fault>| if faults.is_empty() { Ok(value.clone()) } else { Err(faults) };
         match (self, value) {
-            (Self::Switch, Value::Boolean(_)) | (Self::Text | Self::Path, Value::String(_)) => {
+            (Self::Switch, Value::Boolean(_)) | (Self::Text | Self::Path | Self::Names, Value::String(_)) => {
                 Ok(value.clone())
             }
             (Self::Address, Value::String(text)) => match text.parse::<SocketAddr>() {
                 Ok(_) => Ok(value.clone()),
-                Err(_) => Err(vec![Fault { item: None, unknown: None, message: address_fault(text) }]),
+                Err(_) => Err(vec![Fault::of(address_fault(text))]),
             },
             (Self::Whole(least, most), Value::Integer(n)) => match u64::try_from(*n) {
                 Ok(n) if (least..=most).contains(&n) => Ok(value.clone()),
@@ -71,10 +95,13 @@ impl Kind {
                 Err(vec![whole(key, &found(value), near.map(|near| format!("did you mean \"{near}\"?")))])
             }
             (_, Value::Array(items)) if self.is_list() => {
-                let faults: Vec<Fault> =
-                    items.iter().enumerate().flat_map(|(i, v)| item(key, i, v)).collect();
-                if faults.is_empty() { Ok(value.clone()) } else { Err(faults) }
+                let faults = items.iter().enumerate().flat_map(|(i, value)| {
+                    item(key, i, value).into_iter().map(move |fault| fault.within(Step::Item(i)))
+                });
+                checked(faults.collect())
             }
+            (Self::One(item) | Self::OneOrList(item), Value::Table(given)) => checked(table(item, given)),
+            (Self::One(item) | Self::OneOrList(item), Value::String(_)) if item.or_text => Ok(value.clone()),
             _ => wrong(found(value)),
         }
     }
@@ -117,7 +144,7 @@ fn whole(key: &Key, found: &str, hint: Option<String>) -> Fault {
         Some(hint) => message = format!("{message}; {hint}"),
         None => message = format!("{message}, for example `{name} = {}`", example(key)),
     }
-    Fault { item: None, unknown: None, message }
+    Fault::of(message)
 }
 
 /// A value that the key takes.
@@ -126,10 +153,10 @@ pub(crate) fn example(key: &Key) -> String {
         Kind::Addresses => Some("[\"0.0.0.0:2003\"]"),
         Kind::Paths => Some("[\"/run/skyline/carbon.sock\"]"),
         Kind::Texts => Some("[\"statsd.\"]"),
-        Kind::Destinations => Some("[\"10.0.0.1:2004:pickle\"]"),
         Kind::Address => Some("\"0.0.0.0:2013\""),
-        Kind::Streams => Some("[{ address = \"0.0.0.0:2013\", packing = \"gzip\" }]"),
-        Kind::Table(_) => Some("{ certificate = \"/etc/skyline/node.pem\" }"),
+        Kind::Names => Some("\"carbon\""),
+        Kind::List(item) => return format!("[{}]", item.example),
+        Kind::One(item) | Kind::OneOrList(item) => Some(item.example),
         Kind::Path => Some("\"/var/lib/skyline\""),
         _ => None,
     };
@@ -149,22 +176,21 @@ pub(crate) fn example(key: &Key) -> String {
 
 /// What is wrong with one item of a list.
 fn item(key: &Key, i: usize, value: &Value) -> Vec<Fault> {
-    let wrong = |message: String| vec![Fault { item: Some((i, None)), unknown: None, message }];
     match (key.kind, value) {
         (Kind::Addresses, Value::String(text)) => match text.parse::<SocketAddr>() {
             Ok(_) => Vec::new(),
-            Err(_) => wrong(address_fault(text)),
+            Err(_) => vec![Fault::of(address_fault(text))],
         },
-        (Kind::Paths | Kind::Texts | Kind::Destinations, Value::String(_)) => Vec::new(),
-        (Kind::Destinations, Value::Table(value)) => table(i, "", DESTINATION, of_a_destination(), value),
-        (Kind::Streams, Value::Table(value)) => table(i, "", STREAM, of_a_stream(), value),
-        _ => wrong(format!(
+        (Kind::Paths | Kind::Texts | Kind::Names, Value::String(_)) => Vec::new(),
+        (Kind::List(item) | Kind::OneOrList(item), Value::String(_)) if item.or_text => Vec::new(),
+        (Kind::List(item) | Kind::OneOrList(item), Value::Table(given)) => table(item, given),
+        _ => vec![Fault::of(format!(
             "item {} of the list is {}, expected as in `{} = {}`",
             i + 1,
             found(value),
             key.parts().1,
             example(key)
-        )),
+        ))],
     }
 }
 
@@ -183,62 +209,32 @@ fn address_fault(text: &str) -> String {
     format!("\"{}\" is no address to listen on; {hint}", shortened(text))
 }
 
-/// What is wrong with the keys of a table that is an item of a list, or is in one (`within`: its name and a dot).
-fn members(i: usize, within: &str, what: &str, keys: &[Key], table: &Table) -> Vec<Fault> {
+/// What is wrong with a table.
+fn table(item: &Item, table: &Table) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (name, value) in table {
-        let at = Some((i, Some(format!("{within}{name}"))));
-        match keys.iter().find(|key| key.parts().1 == name) {
-            Some(Key { kind: Kind::Table(keys), .. }) if value.is_table() => {
-                let inner = value.as_table().into_iter();
-                faults.extend(inner.flat_map(|table| self::table(i, &format!("{name}."), name, keys, table)));
-            }
+        let here = || Step::Key(name.clone());
+        match item.keys.iter().find(|key| key.parts().1 == name) {
             Some(key) => {
-                for fault in key.kind.judge(key, value).err().into_iter().flatten() {
-                    faults.push(Fault { item: at.clone(), ..fault });
-                }
+                let wrong = key.kind.judge(key, value).err().into_iter().flatten();
+                faults.extend(wrong.map(|fault| fault.within(here())));
             }
             None => {
-                let names: Vec<&str> = keys.iter().map(|key| key.parts().1).collect();
+                let names: Vec<&str> = item.keys.iter().map(|key| key.parts().1).collect();
                 let message = match nearest::word(name, names.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("{what} has {}", names.join(", ")),
+                    None => format!("{} has {}", item.what, names.join(", ")),
                 };
-                let unknown = Some(format!("{within}{name}"));
-                faults.push(Fault { item: at, unknown, message });
+                faults.push(Fault { is_unknown: true, ..Fault::of(message).within(here()) });
             }
         }
     }
-    faults
-}
-
-/// What is wrong with a table that is an item of a list, or is in one.
-fn table(i: usize, within: &str, what: &str, keys: &[Key], table: &Table) -> Vec<Fault> {
-    let mut faults = members(i, within, what, keys, table);
-    let has = |name: &str| table.contains_key(name);
-    let missing = match what {
-        DESTINATION if !has("address") => {
-            Some("the `address` is missing, for example `address = \"10.0.0.1:2003\"`")
-        }
-        STREAM if has("address") == has("unix") => {
-            Some("either `address` or `unix` is needed, for example `address = \"0.0.0.0:2013\"`")
-        }
-        TLS if !has("certificate") => {
-            Some("the `certificate` is missing, for example `certificate = \"/etc/skyline/node.pem\"`")
-        }
-        _ => None,
-    };
-    if let Some(message) = missing {
-        let within = within.strip_suffix('.').map(str::to_owned);
-        faults.push(Fault { item: Some((i, within)), unknown: None, message: message.into() });
+    // What is misspelt would be missed as well.
+    if !faults.iter().any(|fault| fault.is_unknown) {
+        faults.extend((item.missing)(table).map(Fault::of));
     }
     faults
 }
-
-/// What tables are called.
-const DESTINATION: &str = "a destination";
-const STREAM: &str = "a stream";
-const TLS: &str = "tls";
 
 #[cfg(test)]
 mod tests {
@@ -353,7 +349,7 @@ mod tests {
         bad("{when_behind = \"shed\"}", "the `address` is missing");
         bad("{address = 5}", "found 5, expected a text in quotes");
         bad("{address = \"a:1\", when_behnd = \"shed\"}", "did you mean `when_behind`?");
-        bad("{address = \"a:1\", colour = \"red\"}", "a destination has address, when_behind");
+        bad("{address = \"a:1\", colour = \"red\"}", "a destination has name, address, file");
         bad("{address = \"a:1\", mark_points = 0}", "expected a whole number of 1 or more");
     }
 }

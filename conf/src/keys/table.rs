@@ -1,12 +1,11 @@
 //! The table of all sections and keys.
 
-use super::{Key, Kind, Section};
-use Kind::{
-    Address, Addresses, Choice, Destinations, Number, Path, Paths, Streams, Switch, Text, Texts, Whole,
-};
+use super::relay::{CLUSTER, DESTINATION, RULE};
+use super::{Item, Key, Kind, Section};
+use Kind::{Address, Addresses, Choice, List, Number, Path, Paths, Switch, Text, Texts, Whole};
 
 /// The largest number that TOML can write.
-const MOST: u64 = i64::MAX as u64;
+pub(super) const MOST: u64 = i64::MAX as u64;
 const DAY: f64 = 86_400.0;
 const GIB: u64 = 1 << 30;
 
@@ -14,20 +13,22 @@ const fn section(name: &'static str, text: &'static str) -> Section {
     Section { name, text }
 }
 
-const fn key(path: &'static str, kind: Kind, unit: &'static str, text: &'static str) -> Key {
+pub(super) const fn key(path: &'static str, kind: Kind, unit: &'static str, text: &'static str) -> Key {
     Key { path, kind, unit, text }
 }
 
 pub(super) const SECTIONS: &[Section] = &[
     section("node", "The process: where its state is, how it stops and logs."),
     section("listen", "Where points come in. An empty list switches a kind of listener off."),
+    section("listen.keepalive", "Noticing senders that have gone without a word."),
     section("journal", "The log that every point goes through before anything else sees it."),
     section("relay", "Where points are forwarded to."),
     section(
         "relay.files",
-        "The file of another relay that says how points are relayed, instead of method and destinations above. One at most.",
+        "The file of another relay that says how points are relayed, instead of all of the above. One at most.",
     ),
     section("relay.sending", "How points are sent, unless a destination says otherwise."),
+    section("relay.sending.keepalive", "Noticing destinations that have gone without a word."),
     section("window", "The rolling window of each metric."),
     section(
         "detect",
@@ -98,7 +99,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "listen.stream",
-        Streams,
+        List(&STREAM),
         "",
         "Stream listeners that are compressed, encrypted, or have a protocol of their own, each a table.",
     ),
@@ -149,6 +150,19 @@ pub(super) const KEYS: &[Key] = &[
         Choice(&["block", "shed"]),
         "",
         "UDP listeners, when the journal cannot take a batch: as when_full. With block the system drops what its buffer does not hold.",
+    ),
+    key(
+        "listen.keepalive.idle_seconds",
+        Whole(0, 32_767),
+        "seconds",
+        "A TCP connection of a sender on which nothing moves for so long is probed. 0: it is not.",
+    ),
+    key("listen.keepalive.interval_seconds", Whole(1, 32_767), "seconds", "Time between probes."),
+    key(
+        "listen.keepalive.probes",
+        Whole(1, 127),
+        "probes",
+        "The connection is given up when so many in a row are not answered.",
     ),
     key(
         "journal.max_bytes",
@@ -206,9 +220,75 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "relay.destinations",
-        Destinations,
+        List(&DESTINATION),
         "",
-        "The destinations, each host:port[:instance][:protocol] with protocol plaintext (default) or pickle, or a table with settings of its own.",
+        "The destinations, each host:port[:instance][:protocol] with protocol plaintext (default), pickle or protobuf, or a table with settings of its own.",
+    ),
+    key(
+        "relay.names",
+        Choice(&["as_received", "tags_normalized", "cleaned"]),
+        "",
+        "How names are treated before the first rule: tags_normalized = their tags in normal form, as carbon's TAG_RELAY_NORMALIZED; cleaned = as carbon-c-relay does: one dot for many, none at the ends, and _ for every character but ASCII letters, digits, dots and allowed_characters.",
+    ),
+    key(
+        "relay.allowed_characters",
+        Text,
+        "",
+        "With names = \"cleaned\": what is allowed besides ASCII letters, digits and dots.",
+    ),
+    key(
+        "relay.dialect",
+        Choice(&["python", "python_any_case", "posix", "go"]),
+        "",
+        "Whose regular expressions regex in a pattern is, unless the pattern has a dialect of its own.",
+    ),
+    key(
+        "relay.cluster",
+        List(&CLUSTER),
+        "",
+        "Destinations that share points, each a table with a name. relay.destinations are one more, called destinations, which shares by method.",
+    ),
+    key(
+        "relay.rule",
+        List(&RULE),
+        "",
+        "What happens to a name, from the first rule to the last: each is a table that sends it to clusters, discards, renames or aggregates it. None: all names go to relay.destinations.",
+    ),
+    key(
+        "relay.own_metrics_at",
+        Text,
+        "",
+        "Where the node's own metrics enter: top = before the first rule, nowhere, or the name of a rule.",
+    ),
+    key(
+        "relay.own_metrics_to",
+        Texts,
+        "",
+        "Clusters that the node's own metrics go to, past all rules, in place of own_metrics_at.",
+    ),
+    key(
+        "relay.detour_seconds",
+        Number(0.0, 86_400.0),
+        "seconds",
+        "A member of a ring (or of those that share points otherwise) that is down for so long has new points of its names go to the others until it is back; what was routed to it before waits for it. 0: they wait too. carbon.conf's DYNAMIC_ROUTER counts instead, if it is on.",
+    ),
+    key(
+        "relay.self_metrics",
+        Choice(&["auto", "none", "carbon", "carbon_c_relay"]),
+        "",
+        "Under whose names the relay tells of itself, besides node.self_metrics_seconds: carbon = carbon.relays.<host>-<instance>.*; carbon_c_relay = carbon.relays.<host>.*; auto = those of the program whose file relay.files names, at the interval of that file; none = nobody's.",
+    ),
+    key(
+        "relay.deduplicate_seconds",
+        Whole(0, 86_400),
+        "seconds",
+        "A point is refused as a duplicate if another sender (another IP address) brought the same name, time and value less than so long ago: for two feeds that bring the same. What one sender repeats goes on. 0: nothing is looked at.",
+    ),
+    key(
+        "relay.deduplicate_points",
+        Whole(1_000, 100_000_000),
+        "points",
+        "Newest points that are remembered for that, at most: those of deduplicate_seconds, or duplicates go on. About 50 bytes of memory each.",
     ),
     key(
         "relay.reload_on_change",
@@ -240,18 +320,36 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "A file in carbon-c-relay's language. Its listen statements, if it has any, count instead of [listen]. Empty: none.",
     ),
+    key(
+        "relay.files.c_relay_ca",
+        Path,
+        "",
+        "carbon-c-relay's -C: a PEM file, or a folder of them, of the authorities that servers are checked with, and clients of listeners with mtls. A certificate that is in it itself is trusted. Empty: servers with those of the system (or of the variable SSL_CERT_FILE), clients with the file that the listener names.",
+    ),
+    key(
+        "relay.files.c_relay_characters",
+        Text,
+        "",
+        "carbon-c-relay's -c: the characters of names besides letters, digits and dots. Others become _.",
+    ),
     key("relay.files.relay_ng_conf", Path, "", "carbon-relay-ng's TOML. Empty: none."),
     key(
         "relay.sending.when_behind",
         Choice(&["spool", "block", "shed"]),
         "",
-        "While a destination is further behind than its mark: spool = its points stay in the journal; block = listeners pause until it is below 0.8 of the mark; shed = it skips its oldest points, counted.",
+        "While a destination is further behind than its mark: spool = its points stay in the journal; block = listeners pause until it is below resume_share of the mark; shed = it skips its oldest points, counted.",
     ),
     key(
         "relay.sending.mark_points",
         Whole(1, MOST),
         "points",
         "How far behind a destination may be before when_behind applies.",
+    ),
+    key(
+        "relay.sending.resume_share",
+        Number(0.0, 1.0),
+        "",
+        "With when_behind = \"block\": share of the mark below which listeners go on.",
     ),
     key(
         "relay.sending.catch_up_points_per_second",
@@ -284,6 +382,19 @@ pub(super) const KEYS: &[Key] = &[
         Number(0.01, 3_600.0),
         "seconds",
         "Longest pause between attempts.",
+    ),
+    key(
+        "relay.sending.keepalive.idle_seconds",
+        Whole(0, 32_767),
+        "seconds",
+        "A TCP connection to a destination on which nothing moves for so long is probed. 0: it is not.",
+    ),
+    key("relay.sending.keepalive.interval_seconds", Whole(1, 32_767), "seconds", "Time between probes."),
+    key(
+        "relay.sending.keepalive.probes",
+        Whole(1, 127),
+        "probes",
+        "The connection is given up when so many in a row are not answered.",
     ),
     key(
         "window.enabled",
@@ -397,7 +508,18 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-pub(super) const STREAM: &[Key] = &[
+pub(super) static STREAM: Item = Item {
+    what: "a stream",
+    keys: STREAM_KEYS,
+    or_text: false,
+    example: "{ address = \"0.0.0.0:2013\", packing = \"gzip\" }",
+    missing: |table| {
+        let both = table.contains_key("address") == table.contains_key("unix");
+        both.then_some("either `address` or `unix` is needed, for example `address = \"0.0.0.0:2013\"`")
+    },
+};
+
+const STREAM_KEYS: &[Key] = &[
     key("listen.stream.address", Address, "", "TCP: the IP address and port to listen on."),
     key("listen.stream.unix", Path, "", "Unix stream socket: its path. Either this or address."),
     key(
@@ -412,10 +534,21 @@ pub(super) const STREAM: &[Key] = &[
         "",
         "How the bytes are compressed, within TLS: gzip = one stream, flushed in pieces, or several one after the other; lz4 = frames, one after the other. Default: plain.",
     ),
-    key("listen.stream.tls", Kind::Table(TLS), "", "How the bytes are encrypted. Left out: not at all."),
+    key("listen.stream.tls", Kind::One(&TLS), "", "How the bytes are encrypted. Left out: not at all."),
 ];
 
-pub(super) const TLS: &[Key] = &[
+static TLS: Item = Item {
+    what: "tls",
+    keys: TLS_KEYS,
+    or_text: false,
+    example: "{ certificate = \"/etc/skyline/node.pem\" }",
+    missing: |table| {
+        let message = "the `certificate` is missing, for example `certificate = \"/etc/skyline/node.pem\"`";
+        (!table.contains_key("certificate")).then_some(message)
+    },
+};
+
+const TLS_KEYS: &[Key] = &[
     key(
         "listen.stream.tls.certificate",
         Path,
@@ -439,22 +572,5 @@ pub(super) const TLS: &[Key] = &[
         Choice(&["1.2", "1.3"]),
         "",
         "Oldest version of TLS that is spoken. Default: 1.2.",
-    ),
-];
-
-pub(super) const DESTINATION: &[Key] = &[
-    key("relay.destinations.address", Text, "", "host:port[:instance][:protocol]."),
-    key(
-        "relay.destinations.when_behind",
-        Choice(&["spool", "block", "shed"]),
-        "",
-        "In place of relay.sending.when_behind.",
-    ),
-    key("relay.destinations.mark_points", Whole(1, MOST), "points", "In place of relay.sending.mark_points."),
-    key(
-        "relay.destinations.catch_up_points_per_second",
-        Whole(0, MOST),
-        "points a second",
-        "In place of relay.sending.catch_up_points_per_second.",
     ),
 ];

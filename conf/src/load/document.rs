@@ -1,7 +1,7 @@
 //! The file: every key that it sets, with its place.
 
 use super::{Gathered, Place, Problem};
-use crate::keys::{self, Fault, Key};
+use crate::keys::{self, Fault, Key, Kind, Step};
 use crate::nearest;
 use std::ops::Range;
 use std::path::Path;
@@ -87,6 +87,19 @@ impl Document<'_> {
         }
     }
 
+    /// Tells each table of a list in which line it stands, for messages about it.
+    fn add_lines(&self, value: &Spanned<DeValue<'_>>, good: &mut Value) {
+        let (DeValue::Array(items), Value::Array(tables)) = (value.get_ref(), good) else { return };
+        // There may be thousands: lines are not counted anew for each.
+        let ends: Vec<usize> = self.text.match_indices('\n').map(|(at, _)| at).collect();
+        for (item, table) in items.iter().zip(tables) {
+            if let Value::Table(table) = table {
+                let line = ends.partition_point(|end| *end < item.span().start) + 1;
+                table.insert("line".to_owned(), Value::Integer(i64::try_from(line).unwrap_or(i64::MAX)));
+            }
+        }
+    }
+
     fn unknown(&self, path: String, span: &Range<usize>, value: &Spanned<DeValue<'_>>) -> Problem {
         let is_table = matches!(value.get_ref(), DeValue::Table(_));
         let (fault, message) = match (is_table, nearest::key(&path), nearest::section(&path)) {
@@ -94,7 +107,12 @@ impl Document<'_> {
             (true, None, None) => ("unknown section", sections()),
             (_, Some(near), _) => ("unknown key", format!("did you mean `{near}`?")),
             (false, None, _) => {
-                ("unknown key", keys_of(path.rsplit_once('.').map_or("", |(section, _)| section)))
+                let (section, name) = path.rsplit_once('.').unwrap_or(("", &path));
+                let message = match list_with(section, name) {
+                    Some(list) => format!("it belongs into a table of `[[{list}]]`"),
+                    None => keys_of(section),
+                };
+                ("unknown key", message)
             }
         };
         Problem { fault, key: path, place: self.place(span), message }
@@ -108,10 +126,15 @@ impl Document<'_> {
         gathered: &mut Gathered,
     ) {
         match key.kind.judge(key, &plain(value.get_ref())) {
-            Ok(good) => gathered.set(key.path, good, self.place(&name)),
+            Ok(mut good) => {
+                if matches!(key.path, "relay.cluster" | "relay.rule") {
+                    self.add_lines(value, &mut good);
+                }
+                gathered.set(key.path, good, self.place(&name));
+            }
             Err(faults) => {
                 for fault in faults {
-                    let span = span_of(value, &fault);
+                    let span = span_of(value, &fault.path);
                     if !self.is_broken(&span) {
                         gathered.problems.push(of_fault(key, &fault, self.place(&span)));
                     }
@@ -123,39 +146,46 @@ impl Document<'_> {
 
 /// The problem that a fault in the value of a key is.
 pub(super) fn of_fault(key: &Key, fault: &Fault, place: Place) -> Problem {
-    let name = match (&fault.item, &fault.unknown) {
-        (Some((_, Some(name))), _) | (_, Some(name)) => format!("{}.{name}", key.path),
-        _ => key.path.to_owned(),
-    };
-    let kind = if fault.unknown.is_some() { "unknown key" } else { "wrong value for" };
+    let names = fault.path.iter().filter_map(|step| match step {
+        Step::Key(name) => Some(format!(".{name}")),
+        Step::Item(_) => None,
+    });
+    let name = std::iter::once(key.path.to_owned()).chain(names).collect();
+    let kind = if fault.is_unknown { "unknown key" } else { "wrong value for" };
     Problem { fault: kind, key: name, place, message: fault.message.clone() }
 }
 
-/// Where in a value a fault is.
-fn span_of(value: &Spanned<DeValue<'_>>, fault: &Fault) -> Range<usize> {
-    let whole = value.span();
-    let (Some((i, name)), DeValue::Array(items)) = (&fault.item, value.get_ref()) else { return whole };
-    let Some(item) = items.get(*i) else { return whole };
-    match (name, item.get_ref()) {
-        (Some(name), DeValue::Table(table)) => span_within(table, name).unwrap_or_else(|| item.span()),
-        _ => item.span(),
-    }
-}
-
-/// Where a key of a table is, `name`, or `table.name` within it.
-fn span_within(table: &DeTable<'_>, name: &str) -> Option<Range<usize>> {
-    let (first, rest) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
-    let (key, value) = table.iter().find(|(key, _)| key.get_ref() == first)?;
-    match (rest, value.get_ref()) {
-        (Some(rest), DeValue::Table(inner)) => span_within(inner, rest),
-        (Some(_), _) => None,
-        (None, _) => Some(key.span()),
+/// Where in a value a fault is: the last key on its path, or the value that the path leads to.
+fn span_of(value: &Spanned<DeValue<'_>>, path: &[Step]) -> Range<usize> {
+    let Some((step, rest)) = path.split_first() else { return value.span() };
+    match (step, value.get_ref()) {
+        (Step::Item(i), DeValue::Array(items)) => {
+            items.get(*i).map_or_else(|| value.span(), |item| span_of(item, rest))
+        }
+        (Step::Key(name), DeValue::Table(table)) => {
+            match table.iter().find(|(key, _)| key.get_ref() == name) {
+                Some((key, _)) if rest.is_empty() => key.span(),
+                Some((_, inner)) => span_of(inner, rest),
+                None => value.span(),
+            }
+        }
+        _ => value.span(),
     }
 }
 
 pub(super) fn sections() -> String {
     let names: Vec<&str> = keys::sections().iter().map(|section| section.name).collect();
     format!("the sections are {}", names.join(", "))
+}
+
+/// The list of the section whose tables have a key of that name.
+fn list_with(section: &str, name: &str) -> Option<&'static str> {
+    let has = |key: &&Key| match key.kind {
+        Kind::List(item) => key.parts().0 == section && item.keys.iter().any(|key| key.parts().1 == name),
+        _ => false,
+    };
+    // Rules have the most keys, and come last.
+    keys::all().iter().rev().find(has).map(|key| key.path)
 }
 
 pub(super) fn keys_of(section: &str) -> String {

@@ -60,10 +60,22 @@ fn streams_are_tables() {
     assert_eq!((first.packing, first.tls.is_none()), (Packing::Lz4, true));
     assert_eq!(second.tls.as_ref().map(|tls| tls.certificate.clone()), Some("/c".into()));
     check(
+        "[[listen.stream]]\naddress = '0.0.0.0:1'\n[listen.stream.tls]\nkey = '/k'\n",
+        &["`listen.stream.tls` at line 3, column 16 of skyline.toml: the `certificate` is missing"],
+    );
+    check(
         "[[listen.stream]]\naddress = '0.0.0.0:1'\n[listen.stream.tls]\nkey = '/k'\ncertificat = '/c'\n",
+        &["`listen.stream.tls.certificat` at line 5, column 1 of skyline.toml: did you mean `certificate`?"],
+    );
+}
+
+#[test]
+fn keys_of_rules_that_stand_alone() {
+    check(
+        "[[relay.aggregate]]\nname = 'x'\n[relay]\nsend_to = 'x'\n",
         &[
-            "`listen.stream.tls` at line 3, column 16 of skyline.toml: the `certificate` is missing",
-            "`listen.stream.tls.certificat` at line 5, column 1 of skyline.toml: did you mean `certificate`?",
+            "unknown key `relay.aggregate` at line 1, column 9 of skyline.toml: it belongs into a table of `[[relay.rule]]`",
+            "unknown key `relay.send_to` at line 4, column 1 of skyline.toml: it belongs into a table of `[[relay.rule]]`",
         ],
     );
 }

@@ -1,5 +1,6 @@
 //! `[listen]`: where points come in.
 
+use super::keepalive::Keepalive;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub struct Listen {
     pub when_full: WhenFull,
     /// UDP listeners, when the journal cannot take a batch.
     pub udp_when_full: WhenFull,
+    /// When a connection on which nothing moves is probed.
+    pub keepalive: Keepalive,
 }
 
 /// `[[listen.stream]]`: a stream listener in every detail. Points are counted with the plain listener of the
@@ -137,6 +140,7 @@ impl Default for Listen {
             udp_buffer_bytes: 8 << 20,
             when_full: WhenFull::Block,
             udp_when_full: WhenFull::Shed,
+            keepalive: Keepalive::default(),
         }
     }
 }

@@ -1,5 +1,13 @@
 //! `[relay]`: where points are forwarded to.
 
+pub mod cluster;
+pub mod destination;
+pub mod rule;
+
+use super::keepalive::Keepalive;
+use cluster::ClusterTable;
+pub use destination::{DestinationEntry, DestinationTable};
+use rule::{DialectWord, RuleTable};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -15,12 +23,56 @@ pub struct Relay {
     pub diverse_replicas: bool,
     /// The destinations.
     pub destinations: Vec<DestinationEntry>,
+    /// How names are treated before the first rule.
+    pub names: NamesWord,
+    /// With [`NamesWord::Cleaned`]: what is allowed besides letters, digits and dots.
+    pub allowed_characters: String,
+    /// Whose regular expressions `regex` are, unless a pattern says otherwise.
+    pub dialect: DialectWord,
+    /// Where the node's own metrics enter: `top`, `nowhere`, or the rule of that name.
+    pub own_metrics_at: String,
+    /// In its place: clusters.
+    pub own_metrics_to: Vec<String>,
+    /// Destinations that share points.
+    pub cluster: Vec<ClusterTable>,
+    /// What happens to names, from top to bottom; none: all go to the destinations.
+    pub rule: Vec<RuleTable>,
+    /// A member of a ring that is down for so many seconds has new points of its names go to the others until it
+    /// is back; 0: they wait for it.
+    pub detour_seconds: f64,
     /// Whether the operator's relay files are read again when they change.
     pub reload_on_change: bool,
+    /// Under whose names the relay tells of itself, besides the node's own.
+    pub self_metrics: SelfMetrics,
+    /// A point that another sender brought less than so many seconds ago is refused; 0: none is.
+    pub deduplicate_seconds: u32,
+    /// Points that are remembered for that at most.
+    pub deduplicate_points: u32,
     /// A file of another relay that says how points are relayed, instead of the keys above.
     pub files: Files,
     /// How points are sent, unless a destination says otherwise.
     pub sending: Sending,
+}
+
+/// How names are treated before the first rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamesWord {
+    /// As they were received.
+    #[default]
+    AsReceived,
+    /// Tags in normal form.
+    TagsNormalized,
+    /// carbon-c-relay's cleaning.
+    Cleaned,
+}
+
+impl Relay {
+    /// Whether destinations are named anywhere in the settings themselves.
+    #[must_use]
+    pub fn has_destinations(&self) -> bool {
+        !self.destinations.is_empty() || self.cluster.iter().any(|cluster| !cluster.destinations.is_empty())
+    }
 }
 
 /// The file of another relay; at most one is named, the others are empty.
@@ -35,6 +87,10 @@ pub struct Files {
     pub carbon_instance: String,
     /// A file in carbon-c-relay's language.
     pub c_relay_conf: PathBuf,
+    /// carbon-c-relay's `-C`: a file, or a folder of files, of the authorities that its peers are checked with.
+    pub c_relay_ca: PathBuf,
+    /// carbon-c-relay's `-c`: characters of names besides letters, digits and dots.
+    pub c_relay_characters: String,
     /// carbon-relay-ng's TOML.
     pub relay_ng_conf: PathBuf,
 }
@@ -58,6 +114,20 @@ pub enum CarbonProgram {
     Aggregator,
 }
 
+/// Under whose names a relay tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelfMetrics {
+    /// Those of the program whose file is read, as that file says; without such a file none.
+    Auto,
+    /// Nobody's.
+    None,
+    /// carbon's.
+    Carbon,
+    /// carbon-c-relay's.
+    CarbonCRelay,
+}
+
 /// How destinations are chosen for a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -66,30 +136,6 @@ pub enum Method {
     Constant,
     /// carbon's hash ring (`carbon_ch`) on the name.
     ConsistentHashing,
-}
-
-/// A destination: its address alone, or a table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum DestinationEntry {
-    /// `host:port[:instance][:protocol]`.
-    Address(String),
-    /// With settings of its own.
-    Table(DestinationTable),
-}
-
-/// A destination with settings of its own; each that is left out is taken from `[relay.sending]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DestinationTable {
-    /// `host:port[:instance][:protocol]`.
-    pub address: String,
-    /// See [`Sending::when_behind`].
-    pub when_behind: Option<WhenBehind>,
-    /// See [`Sending::mark_points`].
-    pub mark_points: Option<u64>,
-    /// See [`Sending::catch_up_points_per_second`].
-    pub catch_up_points_per_second: Option<u64>,
 }
 
 /// What happens while a destination is further behind than its mark.
@@ -112,6 +158,8 @@ pub struct Sending {
     pub when_behind: WhenBehind,
     /// How far behind is "behind", points.
     pub mark_points: u64,
+    /// Share of the mark below which listeners go on, with `block`.
+    pub resume_share: f64,
     /// Points a second at most while catching up from the log's files; 0: no limit.
     pub catch_up_points_per_second: u64,
     /// After a broken connection, how far back the sender goes at most, bytes: what the socket
@@ -127,6 +175,8 @@ pub struct Sending {
     pub retry_min_seconds: f64,
     /// Longest pause between attempts, seconds.
     pub retry_max_seconds: f64,
+    /// When a connection on which nothing moves is probed.
+    pub keepalive: Keepalive,
 }
 
 impl Default for Relay {
@@ -136,7 +186,18 @@ impl Default for Relay {
             replication_factor: 1,
             diverse_replicas: true,
             destinations: Vec::new(),
+            names: NamesWord::AsReceived,
+            allowed_characters: crate::crelay::clean::ALLOWED.to_owned(),
+            dialect: DialectWord::Python,
+            own_metrics_at: "top".to_owned(),
+            own_metrics_to: Vec::new(),
+            cluster: Vec::new(),
+            rule: Vec::new(),
+            detour_seconds: 0.0,
             reload_on_change: true,
+            self_metrics: SelfMetrics::Auto,
+            deduplicate_seconds: 0,
+            deduplicate_points: 1_000_000,
             files: Files::default(),
             sending: Sending::default(),
         }
@@ -150,6 +211,8 @@ impl Default for Files {
             carbon_program: CarbonProgram::Relay,
             carbon_instance: "a".to_owned(),
             c_relay_conf: PathBuf::new(),
+            c_relay_ca: PathBuf::new(),
+            c_relay_characters: crate::crelay::clean::ALLOWED.to_owned(),
             relay_ng_conf: PathBuf::new(),
         }
     }
@@ -160,6 +223,7 @@ impl Default for Sending {
         Self {
             when_behind: WhenBehind::Spool,
             mark_points: 1_000_000,
+            resume_share: 0.8,
             catch_up_points_per_second: 1_000_000,
             resend_bytes: 8 << 20,
             points_per_frame: 500,
@@ -167,6 +231,7 @@ impl Default for Sending {
             stall_seconds: 60.0,
             retry_min_seconds: 0.2,
             retry_max_seconds: 5.0,
+            keepalive: Keepalive::default(),
         }
     }
 }

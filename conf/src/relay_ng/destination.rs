@@ -3,7 +3,7 @@
 use super::document::{At, Log, Word};
 use super::filter::{Filter, OPTIONS};
 use crate::nearest;
-use crate::routing::{Protocol, Server};
+use crate::routing::{Protocol, Server, address};
 
 /// Options with a number that the node has no use for: what becomes of them, and what to do.
 const UNUSED: [(&str, &str, &str); 10] = [
@@ -94,22 +94,11 @@ fn set(
     Ok(())
 }
 
-/// Reads `host:port[:instance]`, IPv6 in brackets.
+/// Reads `host:port[:instance]`; an empty instance is none.
 fn address(text: &str) -> Result<Server, &'static str> {
-    let (host, rest) = match text.strip_prefix('[') {
-        Some(v6) => {
-            let (host, rest) = v6.split_once(']').ok_or("`[` without `]`")?;
-            (host, rest.strip_prefix(':').ok_or("the port is missing")?)
-        }
-        None => text.split_once(':').ok_or("the port is missing")?,
-    };
-    if host.is_empty() {
-        return Err("the host is missing");
-    }
-    let (port, instance) = rest.split_once(':').map_or((rest, None), |(port, rest)| (port, Some(rest)));
-    let port =
-        port.parse().ok().filter(|port| *port > 0).ok_or("the port is not a number from 1 to 65535")?;
-    Ok(Server::plain(host, port, instance.filter(|instance| !instance.is_empty()).map(str::to_owned)))
+    let server = address::without_protocol(text)?;
+    let instance = server.instance.clone().filter(|instance| !instance.is_empty());
+    Ok(Server { instance, ..server })
 }
 
 #[cfg(test)]

@@ -47,11 +47,10 @@ impl<'t> Log<'t> {
 
     /// Something is not as its author may expect; said once a key and message.
     pub(super) fn note(&mut self, at: At, key: impl Into<String>, message: impl Into<String>, advice: &str) {
-        let (key, message) = (key.into(), message.into());
-        if self.notes.len() < MOST_NOTES
-            && !self.notes.iter().any(|note| note.key == key && note.message == message)
-        {
-            self.notes.push(Note { line: at.line, key, message, advice: advice.to_owned() });
+        let note = Note::new(at.line, &key.into(), message).advise(advice);
+        let is_same = |other: &Note| other.key == note.key && other.message == note.message;
+        if self.notes.len() < MOST_NOTES && !self.notes.iter().any(is_same) {
+            self.notes.push(note);
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Whole files: what they become, and what is said of them.
 
 use super::*;
+use crate::bounded::LONGEST;
 use crate::routing::walk::Act;
 use crate::routing::{
     Discard, Endpoint, Function, Protocol, RingKind, Share, Stamp, Statement, Target, Then,
 };
 
 fn good(text: &str) -> RelayNg {
-    read(text, Path::new("relay.toml")).unwrap_or_else(|error| panic!("{error}"))
+    let ng = read(text, Path::new("relay.toml")).unwrap_or_else(|error| panic!("{error}"));
+    crate::convert::of_routing(&ng.routing).unwrap();
+    ng
 }
 
 /// What happens to a name: labels of the destinations that it is sent to, its aggregates, its new name.
@@ -96,7 +99,7 @@ fn a_whole_file() {
     assert_eq!(notes, ["validate_order", "max_procs", "log_level", "instrumentation", "flush"]);
     assert_eq!(
         ng.notes[2].to_string(),
-        "line 5, log_level: the node has a setting of its own; set `node.log` in the settings"
+        "relay.toml:5: log_level: the node has a setting of its own; set `node.log` in the settings"
     );
 }
 

@@ -4,8 +4,8 @@ use super::document::Log;
 use super::section::{Aggregation, Rewriter};
 use crate::nearest;
 use crate::routing::pattern::{Condition, Dialect, Pattern};
-use crate::routing::template::{Case, Part, Template};
-use crate::routing::{self, Function, Matcher, Output, Stamp, Then};
+use crate::routing::template::{Part, Template};
+use crate::routing::{self, Digits, Function, Matcher, Output, Stamp, Then};
 
 /// Functions by name. `percentiles` are more than one.
 const FUNCTIONS: [(&str, Function); 9] = [
@@ -123,10 +123,11 @@ pub(super) fn aggregate(given: &Aggregation, then: Then, log: &mut Log<'_>) -> O
     let after = (wait / every + 1) * every;
     let outputs = functions.into_iter().map(|(end, function)| {
         let parts = name.parts().iter().cloned().chain([Part::Text(end)]).collect();
-        Output { name: Template::of(parts), is_whole: true, function }
+        Output { name: Template::of(parts), is_whole: true, function, digits: Digits::Fewest }
     });
     Some(routing::Aggregation {
         when: Matcher::of(vec![pattern]),
+        for_each_pattern: false,
         outputs: outputs.collect(),
         every,
         after,
@@ -176,11 +177,7 @@ fn template(text: &str, pattern: &Pattern) -> Result<Template, String> {
         let behind = if braced.is_some() { behind.strip_prefix('}') } else { Some(behind) };
         match behind {
             Some(behind) if !name.is_empty() => {
-                parts.push(Part::Group {
-                    index: group(name, pattern)?,
-                    case: Case::Keep,
-                    dots_to_underscores: false,
-                });
+                parts.push(Part::group(group(name, pattern)?));
                 rest = behind;
             }
             // Not a group: Go leaves the dollar as it is.

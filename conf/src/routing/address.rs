@@ -1,16 +1,34 @@
-//! A destination as the node's own settings write it: `host:port[:instance][:protocol]`.
+//! A server as it is written: `host:port[:instance][:protocol]`, IPv6 addresses in brackets.
 
 use super::{Protocol, Server};
+use std::fmt;
 
 /// The protocols' words.
 pub const PROTOCOLS: [&str; 4] = ["plaintext", "line", "pickle", "protobuf"];
 
 /// Reads `host:port[:instance][:protocol]`. A last part that is a protocol's word is the protocol;
-/// everything else behind the port is the instance and may hold colons. IPv6 addresses stand in brackets.
+/// everything else behind the port is the instance and may hold colons.
 ///
 /// # Errors
 /// What is wrong, in a few words.
 pub fn read(text: &str) -> Result<Server, &'static str> {
+    let server = without_protocol(text)?;
+    let Some(rest) = server.instance.as_deref() else { return Ok(server) };
+    let (instance, word) = match rest.rsplit_once(':') {
+        Some((instance, word)) => (Some(instance.to_owned()), word),
+        None => (None, rest),
+    };
+    Ok(match protocol(word) {
+        Some(protocol) => Server { protocol, instance, ..server },
+        None => server,
+    })
+}
+
+/// Reads `host:port[:instance]`: all that is behind the port is the instance, and may be empty.
+///
+/// # Errors
+/// What is wrong, in a few words.
+pub fn without_protocol(text: &str) -> Result<Server, &'static str> {
     let text = text.trim();
     let (host, rest) = match text.strip_prefix('[') {
         Some(v6) => {
@@ -22,19 +40,40 @@ pub fn read(text: &str) -> Result<Server, &'static str> {
     if host.is_empty() || host.contains(char::is_whitespace) {
         return Err("the host is empty or has blanks");
     }
-    let (port, rest) = rest.split_once(':').map_or((rest, None), |(port, rest)| (port, Some(rest)));
-    let port =
-        port.parse().ok().filter(|port| *port > 0).ok_or("the port is not a number from 1 to 65535")?;
-    let (instance, protocol) = match rest {
-        None => (None, None),
-        Some(rest) => match (protocol(rest), rest.rsplit_once(':')) {
-            (Some(protocol), _) => (None, Some(protocol)),
-            (None, Some((instance, word))) if protocol(word).is_some() => (Some(instance), protocol(word)),
-            _ => (Some(rest), None),
-        },
-    };
-    let server = Server::plain(host, port, instance.map(str::to_owned));
-    Ok(Server { protocol: protocol.unwrap_or(Protocol::Plaintext), ..server })
+    let (port, instance) = rest.split_once(':').map_or((rest, None), |(port, rest)| (port, Some(rest)));
+    // carbon reads the port as Python's `int` does, which takes blanks around it.
+    let port = port.trim().parse().ok().filter(|port| *port > 0);
+    let port = port.ok_or("the port is not a number from 1 to 65535")?;
+    Ok(Server::plain(host, port, instance.map(str::to_owned)))
+}
+
+impl Server {
+    /// `host:port`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
+/// `host:port[:instance]`.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())?;
+        self.instance.as_ref().map_or(Ok(()), |instance| write!(f, ":{instance}"))
+    }
+}
+
+impl Protocol {
+    /// Its word.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Pickle => "pickle",
+            Self::Protobuf => "protobuf",
+        }
+    }
 }
 
 fn protocol(word: &str) -> Option<Protocol> {

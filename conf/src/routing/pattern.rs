@@ -108,6 +108,15 @@ impl Pattern {
         &self.text
     }
 
+    /// Whose expression it is; `None`: it matches all.
+    #[must_use]
+    pub const fn dialect(&self) -> Option<Dialect> {
+        match self.engine {
+            Engine::Everything => None,
+            _ => Some(self.dialect),
+        }
+    }
+
     /// In the form of the crate `regex`, for a set of them; `None` if it looks around or back, or has conditions.
     #[must_use]
     pub fn as_plain(&self) -> Option<String> {

@@ -26,6 +26,14 @@ pub enum Part {
     },
 }
 
+impl Part {
+    /// What a group matched, as it is.
+    #[must_use]
+    pub const fn group(index: usize) -> Self {
+        Self::Group { index, case: Case::Keep, dots_to_underscores: false }
+    }
+}
+
 /// What happens to the letters of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Case {

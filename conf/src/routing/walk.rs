@@ -27,7 +27,7 @@ pub enum Act<'r> {
         /// The new one.
         name: String,
     },
-    /// It is an input.
+    /// It is an input; once for each pattern by which it is one.
     Input {
         /// Which.
         statement: usize,
@@ -69,13 +69,15 @@ impl Routing {
                 }
                 Statement::Aggregate(aggregation) => {
                     let subject = aggregation.when.subject(&name);
-                    let Some(found) = aggregation.when.patterns.iter().find_map(|p| p.find(subject, 0))
-                    else {
-                        continue;
-                    };
-                    let outputs = aggregation.outputs.iter().map(|o| o.name_of(&name, &found)).collect();
-                    acts.push(Act::Input { statement, aggregation, name: name.clone(), outputs });
-                    if aggregation.stop {
+                    let counts_for_each = aggregation.for_each_pattern && !aggregation.stop;
+                    let most = if counts_for_each { usize::MAX } else { 1 };
+                    let before = acts.len();
+                    let found = aggregation.when.patterns.iter().filter_map(|p| p.find(subject, 0));
+                    for found in found.take(most) {
+                        let outputs = aggregation.outputs.iter().map(|o| o.name_of(&name, &found)).collect();
+                        acts.push(Act::Input { statement, aggregation, name: name.clone(), outputs });
+                    }
+                    if aggregation.stop && acts.len() > before {
                         break;
                     }
                 }
@@ -86,13 +88,17 @@ impl Routing {
 }
 
 impl Route {
-    /// What rings hash instead of the name, if the statement says so.
+    /// What rings hash instead of the name, if the statement says so: the name with what was matched replaced.
+    /// (Builds of carbon-c-relay without PCRE2 do not know what an expression without groups has matched.)
     fn key_of(&self, name: &str) -> Option<String> {
         let template = self.key.as_ref()?;
         let subject = self.when.subject(name);
         let found = self.when.patterns.iter().find_map(|pattern| pattern.find(subject, 0))?;
+        let (start, end) = found.range();
         let mut key = String::new();
+        key.push_str(subject.get(..start).unwrap_or_default());
         template.expand(|group| found.group(group), &mut key);
+        key.push_str(subject.get(end..).unwrap_or_default());
         Some(key)
     }
 
@@ -173,16 +179,12 @@ impl Naming {
 #[cfg(test)]
 mod tests {
     use super::super::pattern::Dialect;
-    use super::super::template::{Case, Part, Template};
-    use super::super::{Function, Matcher, Stamp, Then};
+    use super::super::template::{Part, Template};
+    use super::super::{Digits, Function, Matcher, Stamp, Then};
     use super::*;
 
     fn pattern(text: &str) -> Pattern {
         Pattern::new(text, Dialect::Python).unwrap()
-    }
-
-    fn group(index: usize) -> Part {
-        Part::Group { index, case: Case::Keep, dots_to_underscores: false }
     }
 
     fn rewrite(from: &str, to: Vec<Part>, every: bool) -> Rewrite {
@@ -201,7 +203,7 @@ mod tests {
         check("$", x(), true, "ab;t=1", "abx;t=1");
         check(
             "(\\w+)\\.(\\w+)",
-            vec![group(2), Part::Text(".".to_owned()), group(1)],
+            vec![Part::group(2), Part::Text(".".to_owned()), Part::group(1)],
             true,
             "a.b.c.d",
             "b.a.d.c",
@@ -211,14 +213,35 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_rings() {
+        let check = |when: &str, expected: &str| {
+            let pattern = Pattern::new(when, Dialect::Posix).unwrap();
+            let pattern = if when == "*" { Pattern::everything() } else { pattern };
+            let key = Template::of(vec![Part::Text("k".to_owned()), Part::group(1)]);
+            let to = Target::Clusters(vec![0]);
+            let when = Matcher { without_tags: true, ..Matcher::of(vec![pattern]) };
+            let route = Route { when, validate: None, key: Some(key), to, stop: false };
+            assert_eq!(route.key_of("apps.a1.req;t=1").as_deref(), Some(expected));
+        };
+        check("^apps\\.(.)", "ka1.req");
+        check("p(p)s\\.", "akpa1.req");
+        check("^apps", "k.a1.req");
+        check("\\.req$", "apps.a1k");
+        check("^apps\\.a1\\.req$", "k");
+        check("[.].1", "appsk.req");
+        check("*", "k");
+    }
+
+    #[test]
     fn a_walk() {
         let route = |when: Matcher, clusters: Vec<usize>, stop| {
             Statement::Route(Route { when, validate: None, key: None, to: Target::Clusters(clusters), stop })
         };
         let output = Output {
-            name: Template::of(vec![group(1), Part::Text(".sum".to_owned())]),
+            name: Template::of(vec![Part::group(1), Part::Text(".sum".to_owned())]),
             is_whole: false,
             function: Function::Sum,
+            digits: Digits::Fewest,
         };
         let routing = Routing {
             statements: vec![
@@ -226,6 +249,7 @@ mod tests {
                 Statement::Rewrite(rewrite("^a", vec![Part::Text("z".to_owned())], false)),
                 Statement::Aggregate(Aggregation {
                     when: Matcher::of(vec![pattern("^(z)")]),
+                    for_each_pattern: false,
                     outputs: vec![output],
                     every: 10,
                     after: 10,

@@ -162,12 +162,13 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
     read(config.config.as_deref(), &loaded, report);
     let Some(relaying) = relay_files(&loaded.settings, report) else { return Ok(false) };
     // Ports are those of the relay files, if there are any.
-    let settings = &Settings { listen: relaying.listen, ..loaded.settings };
+    let Relaying { routing, listen, .. } = relaying;
+    let settings = &Settings { listen, ..loaded.settings };
     disk::check(settings, &Clock::system(), report);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let running = runtime.block_on(async {
         let running = ports::check(settings, report).await;
-        peers::check(settings, report).await;
+        peers::check(settings, &routing, report).await;
         running
     });
     // A name server that does not answer must not hold up the end.
@@ -179,22 +180,34 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
 fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
     let relaying = match relaying::read(settings) {
         Ok(relaying) => relaying,
+        Err(relaying::Error::Native(error)) => {
+            // What the checks of the settings have named is not named again.
+            let is_named = |key: &str| report.lines.iter().any(|l| l.level == Level::Problem && l.key == key);
+            let faults: Vec<_> = error.faults.into_iter().filter(|fault| !is_named(&fault.place)).collect();
+            for fault in faults {
+                report.problem(&fault.place, fault.message.as_str(), "");
+            }
+            return None;
+        }
         Err(error) => {
             report.problem("relay", error.to_string(), "");
             return None;
         }
     };
+    let Routing { destinations, statements, .. } = &relaying.routing;
+    let (destinations, statements) = (destinations.len(), statements.len());
+    if !settings.relay.rule.is_empty() {
+        report.ok("relay.rule", format!("{statements} rules, {destinations} destinations"));
+    }
     if !relaying.files.is_empty() {
         let files: Vec<String> = relaying.files.iter().map(|path| path.display().to_string()).collect();
-        let Routing { destinations, statements, .. } = &relaying.routing;
-        let (destinations, statements) = (destinations.len(), statements.len());
         report.ok(
             "relay.files",
             format!("{}: {destinations} destinations, {statements} statements", files.join(", ")),
         );
     }
     for note in &relaying.notes {
-        report.warning(&note.place, note.message.as_str(), note.advice.as_str());
+        report.warning(&note.place(), note.message.as_str(), note.advice.as_str());
     }
     Some(relaying)
 }

@@ -2,7 +2,10 @@
 
 use clap::Args;
 use skyline_conf::load::{Loaded, load};
+use skyline_conf::model::Settings;
+use skyline_conf::model::http::Http;
 use skyline_conf::model::relay::{CarbonProgram, Files};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Where the settings are.
@@ -13,12 +16,48 @@ pub(crate) struct Config {
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     relay: RelayFiles,
+    #[command(flatten)]
+    place: PlaceOnHost,
+}
+
+/// What tells the nodes of one machine apart.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Several nodes on one machine")]
+struct PlaceOnHost {
+    /// Folder of everything that the node keeps (node.state_dir)
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// HTTP on loopback: the API on this port, state and figures on the next one (http.api, http.status); 0: none
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(..65_535))]
+    http_port: Option<u16>,
+}
+
+impl PlaceOnHost {
+    /// Sets what is named over what the settings say.
+    fn apply(&self, settings: &mut Settings) {
+        if let Some(folder) = &self.state_dir {
+            settings.node.state_dir.clone_from(folder);
+        }
+        if let Some(port) = self.http_port {
+            let on = |port| SocketAddr::from(([127, 0, 0, 1], port));
+            settings.http = match port.checked_add(1).filter(|_| port > 0) {
+                Some(next) => Http { api: vec![on(port)], status: vec![on(next)] },
+                None => Http { api: Vec::new(), status: Vec::new() },
+            };
+        }
+    }
+
+    fn argument(&self) -> String {
+        let folder = self.state_dir.iter().map(|folder| format!(" --state-dir {}", folder.display()));
+        let port = self.http_port.iter().map(|port| format!(" --http-port {port}"));
+        folder.chain(port).collect()
+    }
 }
 
 /// The files of another relay, which say how points are relayed.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Files of another relay")]
-struct RelayFiles {
+pub(super) struct RelayFiles {
     /// Relay as carbon's carbon.conf and the rules beside it say (relay.files.carbon_conf)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["c_relay_conf", "relay_ng_conf"])]
     carbon_conf: Option<PathBuf>,
@@ -31,6 +70,10 @@ struct RelayFiles {
     /// Relay as a file of carbon-c-relay says (relay.files.c_relay_conf)
     #[arg(long, value_name = "FILE", conflicts_with = "relay_ng_conf")]
     c_relay_conf: Option<PathBuf>,
+    /// Authorities that its servers and clients are checked with, a file or a folder: carbon-c-relay's -C
+    /// (relay.files.c_relay_ca)
+    #[arg(long, value_name = "PATH", requires = "c_relay_conf")]
+    c_relay_ca: Option<PathBuf>,
     /// Relay as carbon-relay-ng's TOML says (relay.files.relay_ng_conf)
     #[arg(long, value_name = "FILE")]
     relay_ng_conf: Option<PathBuf>,
@@ -38,7 +81,7 @@ struct RelayFiles {
 
 impl RelayFiles {
     /// Sets what is named over what the settings say.
-    fn apply(&self, files: &mut Files) {
+    pub(super) fn apply(&self, files: &mut Files) {
         if self.carbon_conf.is_none() && self.c_relay_conf.is_none() && self.relay_ng_conf.is_none() {
             return;
         }
@@ -47,13 +90,20 @@ impl RelayFiles {
             carbon_program: if self.aggregator { CarbonProgram::Aggregator } else { CarbonProgram::Relay },
             carbon_instance: self.instance.clone().unwrap_or_else(|| Files::default().carbon_instance),
             c_relay_conf: self.c_relay_conf.clone().unwrap_or_default(),
+            c_relay_ca: self.c_relay_ca.clone().unwrap_or_else(|| files.c_relay_ca.clone()),
+            c_relay_characters: files.c_relay_characters.clone(),
             relay_ng_conf: self.relay_ng_conf.clone().unwrap_or_default(),
         };
     }
 
     fn argument(&self) -> String {
         let mut out = String::new();
-        for (flag, path) in [("carbon-conf", &self.carbon_conf), ("relay-ng-conf", &self.relay_ng_conf)] {
+        for (flag, path) in [
+            ("carbon-conf", &self.carbon_conf),
+            ("c-relay-conf", &self.c_relay_conf),
+            ("c-relay-ca", &self.c_relay_ca),
+            ("relay-ng-conf", &self.relay_ng_conf),
+        ] {
             if let Some(path) = path {
                 out += &format!(" --{flag} {}", path.display());
             }
@@ -73,7 +123,7 @@ impl Config {
     pub(super) fn argument(&self) -> String {
         let file =
             self.config.as_ref().map_or_else(String::new, |path| format!(" --config {}", path.display()));
-        file + &self.relay.argument()
+        file + &self.relay.argument() + &self.place.argument()
     }
 
     /// The settings file.
@@ -89,15 +139,17 @@ impl Config {
             instance: None,
             aggregator: false,
             c_relay_conf: None,
+            c_relay_ca: None,
             relay_ng_conf: None,
         };
-        Self { config: Some(path.into()), relay }
+        Self { config: Some(path.into()), relay, place: PlaceOnHost::default() }
     }
 
     /// Reads the settings.
     pub(crate) fn load(&self) -> Result<Loaded, skyline_conf::load::Error> {
         let mut loaded = load(self.config.as_deref(), &environment())?;
         self.relay.apply(&mut loaded.settings.relay.files);
+        self.place.apply(&mut loaded.settings);
         Ok(loaded)
     }
 }
@@ -135,12 +187,40 @@ mod tests {
         };
         assert_eq!(files, wanted);
         assert_eq!(config.argument(), " --carbon-conf c.conf --instance b --aggregator");
-        assert_eq!(parse(&["--relay-ng-conf", "x"]).unwrap().argument(), " --relay-ng-conf x");
+        for flag in ["--c-relay-conf", "--relay-ng-conf"] {
+            assert_eq!(parse(&[flag, "x"]).unwrap().argument(), format!(" {flag} x"));
+        }
         let mut files = Files { relay_ng_conf: "old".into(), ..Files::default() };
         parse(&[]).unwrap().relay.apply(&mut files);
         assert_eq!(files.relay_ng_conf, PathBuf::from("old"));
-        for wrong in [&["--instance", "a"][..], &["--carbon-conf", "a", "--relay-ng-conf", "b"]] {
+        let c_relay = parse(&["--c-relay-conf", "r.conf", "--c-relay-ca", "ca.pem"]).unwrap();
+        assert_eq!(c_relay.argument(), " --c-relay-conf r.conf --c-relay-ca ca.pem");
+        let mut files = Files { c_relay_characters: "-".to_owned(), ..Files::default() };
+        c_relay.relay.apply(&mut files);
+        assert_eq!((files.c_relay_ca, files.c_relay_characters), ("ca.pem".into(), "-".to_owned()));
+        for wrong in [
+            &["--instance", "a"][..],
+            &["--carbon-conf", "a", "--relay-ng-conf", "b"],
+            &["--c-relay-ca", "ca.pem"],
+        ] {
             assert!(parse(wrong).is_err());
         }
+    }
+
+    #[test]
+    fn several_nodes_on_one_machine() {
+        let check = |arguments: &[&str], expected: (&str, &[u16], &[u16])| {
+            let line = Line::try_parse_from(["skyline"].iter().chain(arguments)).unwrap();
+            let mut settings = Settings::default();
+            line.config.place.apply(&mut settings);
+            let ports = |all: &[SocketAddr]| all.iter().map(SocketAddr::port).collect::<Vec<_>>();
+            let got = (settings.node.state_dir, ports(&settings.http.api), ports(&settings.http.status));
+            assert_eq!(got, (expected.0.into(), expected.1.to_vec(), expected.2.to_vec()));
+            assert_eq!(line.config.argument().split_whitespace().collect::<Vec<_>>(), arguments);
+        };
+        check(&[], ("/var/lib/skyline", &[1500], &[1501]));
+        check(&["--state-dir", "/s", "--http-port", "1510"], ("/s", &[1510], &[1511]));
+        check(&["--http-port", "0"], ("/var/lib/skyline", &[], &[]));
+        assert!(Line::try_parse_from(["skyline", "--http-port", "65535"]).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! `skyline route`: where metrics go, and why.
 
 use super::output::say;
+use crate::reload;
 use serde::Serialize;
-use skyline_conf::relaying;
 use skyline_conf::routing::walk::Act;
 use skyline_conf::routing::{Discard, Route, Routing, Target};
 use skyline_relay::route::Choices;
@@ -36,7 +36,7 @@ struct Share {
 /// Prints where each metric goes; none: those on standard input, one a line.
 pub(super) fn route(config: &super::Config, metrics: &[String], json: bool) -> anyhow::Result<()> {
     let settings = config.load()?.settings;
-    let routing = relaying::read(&settings)?.routing;
+    let routing = reload::relaying(&settings)?.routing;
     let choices = Choices::new(&routing);
     let tell = |metric: &str| {
         let told = tell(&routing, &choices, metric);

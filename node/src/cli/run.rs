@@ -35,8 +35,8 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
         eprintln!("skyline: nothing was started; `skyline check` shows all findings");
         return Ok(ExitCode::from(EXIT_SETTINGS));
     }
-    let relaying = skyline_conf::relaying::read(&loaded.settings)?;
     start_logging(&loaded.settings);
+    let relaying = reload::relaying(&loaded.settings)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use hyper::Method;
 use serde::Serialize;
 use skyline_conf::model::Settings;
+use skyline_conf::relaying;
 use skyline_core::clock::Clock;
 use skyline_core::name;
 use std::net::SocketAddr;
@@ -42,7 +43,7 @@ pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> an
     sender.send(&points).await?;
     if !json {
         say!("sent {} points of {METRIC} to {address}, the last one anomalous", points.len())?;
-        match settings.relay.destinations.len() {
+        match relaying::read(&settings)?.routing.destinations.len() {
             0 => {}
             n => say!(
                 "the node forwards them as any others, to {n} destination{}",

@@ -9,11 +9,22 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A screenful.
+    Page,
+    /// All, as JSON.
+    Json,
+    /// The newest points that were refused.
+    Bad,
+}
+
 /// Prints the status; `true` if the node is ready and its ledger adds up.
 pub(super) async fn status(
     config: &super::Config,
     address: Option<SocketAddr>,
-    json: bool,
+    form: Form,
 ) -> anyhow::Result<bool> {
     let address = match address {
         Some(address) => address,
@@ -23,10 +34,10 @@ pub(super) async fn status(
         }
     };
     let status = ask(address).await?;
-    if json {
-        say!("{}", serde_json::to_string_pretty(&status)?)?;
-    } else {
-        say!("{}", text_of(&status).trim_end())?;
+    match form {
+        Form::Json => say!("{}", serde_json::to_string_pretty(&status)?)?,
+        Form::Page => say!("{}", text_of(&status).trim_end())?,
+        Form::Bad => say!("{}", bad_points(&status))?,
     }
     let is = |path: &str| status.pointer(path).and_then(Value::as_bool) == Some(true);
     Ok(is("/ready") && is("/ledger_balanced"))
@@ -124,6 +135,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
         )?;
         writeln!(out, "{}", reasons(row.get("reasons")))?;
     }
+    write_senders(out, rows(status, "/senders"))?;
     let journal = |key: &str| status.pointer(&format!("/journal/{key}"));
     writeln!(
         out,
@@ -145,6 +157,38 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
     }
 }
 
+/// Who sends most.
+fn write_senders(out: &mut String, rows: &[Value]) -> std::fmt::Result {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\nsenders            points   bad points  last seen             from (those with most points)"
+    )?;
+    for row in rows {
+        writeln!(
+            out,
+            "  {:>22} {:>12}  {:<20}  {} {}{}",
+            number(row.get("points")),
+            number(row.get("bad_points")),
+            time(row.get("last_seen")),
+            text(row, "sender"),
+            text(row, "listener"),
+            if row.get("connected").and_then(Value::as_bool) == Some(true) { "" } else { " (gone)" },
+        )?;
+    }
+    Ok(())
+}
+
+/// The newest refused points, a line each.
+fn bad_points(status: &Value) -> String {
+    match rows(status, "/bad_points") {
+        [] => "no point was refused since the start".to_owned(),
+        rows => rows.iter().map(refusal).collect::<Vec<_>>().join("\n"),
+    }
+}
+
 fn write_destinations(out: &mut String, rows: &[Value]) -> std::fmt::Result {
     if rows.is_empty() {
         return writeln!(out, "\nout            nothing is forwarded: relay.destinations is empty");
@@ -154,14 +198,19 @@ fn write_destinations(out: &mut String, rows: &[Value]) -> std::fmt::Result {
         "\nout                              routed    delivered      waiting   shed  repeats  state"
     )?;
     for row in rows {
-        let state = if row.get("connected").and_then(Value::as_bool) == Some(true) {
-            "connected".to_owned()
+        let is = |key: &str| row.get(key).and_then(Value::as_bool) == Some(true);
+        let leaving = if is("leaving") { "not in the settings any more, " } else { "" };
+        let state = if is("connected") {
+            format!("{leaving}connected")
+        } else if is("held") {
+            format!("HELD: {}", text(row, "last_error"))
         } else {
-            format!("down: {}", text(row, "last_error"))
+            format!("{leaving}down: {}", text(row, "last_error"))
         };
+        let pausing = if is("pausing") { "; listeners pause for it" } else { "" };
         writeln!(
             out,
-            "  {:<24} {:>12} {:>12} {:>12} {:>6} {:>8}  {state}",
+            "  {:<24} {:>12} {:>12} {:>12} {:>6} {:>8}  {state}{pausing}",
             text(row, "destination"),
             number(row.get("routed")),
             number(row.get("delivered")),
@@ -169,9 +218,30 @@ fn write_destinations(out: &mut String, rows: &[Value]) -> std::fmt::Result {
             number(row.get("shed")),
             number(row.get("repeats")),
         )?;
+        write_pace(out, row)?;
         write_lost(out, row)?;
     }
     Ok(())
+}
+
+/// How fast a destination takes its points, if it is known, and how far behind it is, if it is.
+fn write_pace(out: &mut String, row: &Value) -> std::fmt::Result {
+    let is_some = |key: &str| row.get(key).and_then(Value::as_f64).is_some_and(|n| n > 0.0);
+    let mut parts = Vec::new();
+    let mut add = |key: &str, shown: String| {
+        if is_some(key) {
+            parts.push(shown);
+        }
+    };
+    let rate = row.get("points_per_second").and_then(Value::as_f64).unwrap_or(0.0).round();
+    add("points_per_second", format!("{} points/s", number(Some(&Value::from(rate)))));
+    add("lag_seconds", format!("{} s behind", number(row.get("lag_seconds"))));
+    add("spool_bytes", format!("{} of the journal kept for it", mebibytes(row.get("spool_bytes"))));
+    add("reconnects", format!("{} reconnects", number(row.get("reconnects"))));
+    if row.get("detoured").and_then(Value::as_bool) == Some(true) {
+        parts.push("new points go to the others of its ring".to_owned());
+    }
+    if parts.is_empty() { Ok(()) } else { writeln!(out, "    {}", parts.join(", ")) }
 }
 
 /// What damage of the journal took before a reader had it.
@@ -226,10 +296,15 @@ fn write_windows(out: &mut String, status: &Value) -> std::fmt::Result {
     writeln!(out)
 }
 
+/// A moment, in whole seconds.
+fn time(seconds: Option<&Value>) -> String {
+    let seconds = seconds.and_then(Value::as_f64).unwrap_or(0.0);
+    Timestamp::from_second(seconds as i64).map_or_else(|_| "?".to_owned(), |t| t.to_string())
+}
+
 /// Where, when and why a point was refused, and what it was.
 fn refusal(row: &Value) -> String {
-    let seconds = row.get("time").and_then(Value::as_f64).unwrap_or(0.0);
-    let time = Timestamp::from_second(seconds as i64).map_or_else(|_| "?".to_owned(), |t| t.to_string());
+    let time = time(row.get("time"));
     let (why, listener, peer) = (text(row, "reason"), text(row, "listener"), text(row, "peer"));
     format!("{time} by {listener} from {peer}: {why}: {}", text(row, "text"))
 }
@@ -274,8 +349,17 @@ mod tests {
                  "reasons": {}},
             ],
             "destinations": [
-                {"destination": "10.0.0.2:2004:pickle", "connected": true, "routed": 9, "delivered": 8,
-                 "waiting": 1, "shed": 0, "lost": 3, "repeats": 2},
+                {"destination": "10.0.0.2:2004:pickle", "connected": true, "pausing": true, "routed": 9, "delivered": 8,
+                 "waiting": 1, "shed": 0, "lost": 3, "repeats": 2, "points_per_second": 1234.4,
+                 "lag_seconds": 2.5, "spool_bytes": 1_048_576, "reconnects": 0},
+                {"destination": "a:1", "connected": false, "leaving": true, "routed": 2, "delivered": 0,
+                 "waiting": 2, "shed": 0, "lost": 0, "repeats": 0, "last_error": "refused"},
+                {"destination": "b:1", "connected": false, "leaving": true, "held": true, "routed": 2,
+                 "delivered": 0, "waiting": 2, "shed": 0, "lost": 0, "repeats": 0, "last_error": "how?"},
+            ],
+            "senders": [
+                {"sender": "10.0.0.9", "listener": "pickle_tcp", "points": 7, "bad_points": 2, "bytes": 99,
+                 "last_seen": 1_700_000_000.5, "connected": false},
             ],
             "window": {"metrics": 3, "stored": 4, "refused": 1, "reasons": {"too_old": 1}, "waiting": 0,
                        "judged": 0, "anomalies": 0, "p50_ms": null, "p99_ms": null,
@@ -291,11 +375,17 @@ mod tests {
                pickle_tcp                7            5            2  127.0.0.1:2004 (bad_value 2)\n  \
                plaintext_udp             1            1            0  (closed)\n\
              \n\
+             senders            points   bad points  last seen             from (those with most points)\n  \
+               \u{20}                    7            2  2023-11-14T22:13:20Z  10.0.0.9 pickle_tcp (gone)\n\
+             \n\
              journal        1,500 points so far; 3.0 MiB on disk of 1.0 MiB\n\
              \n\
              out                              routed    delivered      waiting   shed  repeats  state\n  \
-               10.0.0.2:2004:pickle                9            8            1      0        2  connected\n  \
-               ! damage of the journal took 3 points before they were read\n\
+              10.0.0.2:2004:pickle                9            8            1      0        2  connected; listeners pause for it\n  \
+              \u{20} 1,234 points/s, 2.50 s behind, 1.0 MiB of the journal kept for it\n  \
+              ! damage of the journal took 3 points before they were read\n  \
+              a:1                                 2            0            2      0        0  not in the settings any more, down: refused\n  \
+              b:1                                 2            0            2      0        0  HELD: how?\n\
              \n\
              window         3 metrics, 4 points stored, 1 refused (too_old 1), 0 waiting\n\
              verdicts       0 judged since start, 0 anomalous\n               \
@@ -303,6 +393,11 @@ mod tests {
              ledger         adds up\n\
              last refused   2023-11-14T22:13:20Z by pickle_tcp from 10.0.0.9:1: bad_value: a b c\n"
         );
+        assert_eq!(
+            bad_points(&status),
+            "2023-11-14T22:13:20Z by pickle_tcp from 10.0.0.9:1: bad_value: a b c"
+        );
+        assert!(bad_points(&Value::Null).starts_with("no point was refused"));
     }
 
     #[tokio::test]

@@ -5,12 +5,21 @@ use foldhash::fast::RandomState;
 use skyline_conf::routing::walk::Act;
 use skyline_conf::routing::{Routing, Statement, Then};
 use skyline_core::name;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// Memory of names, about; when it is spent all are forgotten and found anew.
 const MAX_BYTES: usize = 64 << 20;
+
+/// Aggregates of aggregates of aggregates: more than so many generations are taken for a circle.
+const GENERATIONS: usize = 16;
+
+/// And so are more names than this.
+const MOST_SEEN: usize = 4_096;
+
+/// Names that are told to be inputs of themselves.
+const MOST_TOLD: u32 = 10;
 
 /// A series that a name is an input of.
 #[derive(Debug)]
@@ -35,7 +44,7 @@ pub(super) struct Known {
     pub(super) inputs: Vec<Input>,
     /// Outputs whose name no line can bear.
     pub(super) bad_names: u64,
-    /// Outputs that would be their own input.
+    /// Outputs that would be their own input, by themselves or through other aggregations.
     pub(super) loops: u64,
 }
 
@@ -54,6 +63,8 @@ pub(super) struct Inputs {
     bytes: usize,
     max_bytes: usize,
     seed: RandomState,
+    /// Names of which it was told that they would be inputs of themselves.
+    told: u32,
 }
 
 impl Inputs {
@@ -80,6 +91,7 @@ impl Inputs {
             bytes: 0,
             max_bytes: MAX_BYTES,
             seed,
+            told: 0,
         }
     }
 
@@ -88,6 +100,14 @@ impl Inputs {
         let key = (hash, is_made);
         if self.known.get(&key).is_none_or(|known| *known.name != *name) {
             let known = self.look_up(name, is_made);
+            if known.loops > 0 && self.told < MOST_TOLD {
+                self.told += 1;
+                tracing::warn!(
+                    name = %String::from_utf8_lossy(name),
+                    "an aggregate would be an input of itself, perhaps through other aggregations, and is not taken \
+                     as one: send what is aggregated to a cluster (`send to`), or let the patterns leave it out"
+                );
+            }
             if self.bytes > self.max_bytes {
                 self.known.clear();
                 self.bytes = 0;
@@ -112,9 +132,12 @@ impl Inputs {
         let below = self.starts.iter().copied().filter(|start| *start > from);
         for start in std::iter::once(from).chain(below) {
             for act in self.routing.walk(start, text) {
-                let Act::Input { statement, name: under, outputs, .. } = act else { continue };
+                let Act::Input { statement, aggregation, name: under, outputs } = act else { continue };
                 let Some(rule) = self.rules.get(&statement).filter(|_| under == text) else { continue };
-                known.add(*rule, outputs, is_made, &self.seed);
+                let is_loop = |series: &str| {
+                    is_made && (series == text || (enters(&aggregation.then) && self.leads_on(series, text)))
+                };
+                known.add(*rule, outputs, is_loop, &self.seed);
             }
             if !known.inputs.is_empty() {
                 break;
@@ -122,15 +145,51 @@ impl Inputs {
         }
         known
     }
+
+    /// Whether a series, once it is made, leads to `name` again, or to ever new names.
+    fn leads_on(&self, series: &str, name: &str) -> bool {
+        let mut seen = HashSet::from([series.to_owned()]);
+        let mut newest = vec![series.to_owned()];
+        for _ in 0..GENERATIONS {
+            let mut next = Vec::new();
+            for one in &newest {
+                for act in self.routing.walk(self.made_from, one) {
+                    let Act::Input { aggregation, outputs, .. } = act else { continue };
+                    if !enters(&aggregation.then) {
+                        continue;
+                    }
+                    for output in outputs {
+                        if output == name || seen.len() >= MOST_SEEN {
+                            return true;
+                        }
+                        if seen.insert(output.clone()) {
+                            next.push(output);
+                        }
+                    }
+                }
+            }
+            if next.is_empty() {
+                return false;
+            }
+            newest = next;
+        }
+        true
+    }
+}
+
+/// Whether what is made walks through statements.
+const fn enters(then: &Then) -> bool {
+    !matches!(then, Then::Clusters(_))
 }
 
 impl Known {
-    fn add(&mut self, rule: usize, outputs: Vec<String>, is_made: bool, seed: &RandomState) {
+    /// `is_loop`: whether a series would be made of itself.
+    fn add(&mut self, rule: usize, outputs: Vec<String>, is_loop: impl Fn(&str) -> bool, seed: &RandomState) {
         let mut targets = Vec::with_capacity(outputs.len());
         for (output, series) in (0..=u16::MAX).zip(outputs) {
             if name::for_line(series.as_bytes()).is_err() {
                 self.bad_names += 1;
-            } else if is_made && *series.as_bytes() == *self.name {
+            } else if is_loop(&series) {
                 self.loops += 1;
             } else {
                 targets.push(Target { key: Inputs::key(seed, output, series.into()), hint: 0 });
@@ -183,6 +242,33 @@ mod tests {
         let mut below = inputs(vec![sums(Then::From(1))]);
         assert_eq!(found(&mut below, "in.a", true), (none, 0, 0));
         assert_eq!(found(&mut below, "in.a", false).0.len(), 1);
+    }
+
+    #[test]
+    fn circles_over_several_aggregations() {
+        let all = |statements: &[(&str, &str)], then: &Then| {
+            let one = |(when, to): &(&str, &str)| {
+                Statement::Aggregate(aggregation(when, &[(to, Sum)], then.clone()))
+            };
+            inputs(statements.iter().map(one).collect())
+        };
+        let none: Vec<String> = vec!["0 ".to_owned()];
+        let mut two = all(&[("^a$", "b"), ("^b$", "c"), ("^c$", "a")], &Then::FromTop);
+        assert_eq!(found(&mut two, "a", false), (vec!["0 0:b".to_owned()], 0, 0), "it was received");
+        assert_eq!(found(&mut two, "a", true), (none.clone(), 0, 1), "it was made of what it made");
+        assert_eq!(found(&mut two, "b", false).0, ["1 0:c"]);
+        // One below the other, and no circle.
+        let mut chain = all(&[("^a$", "b"), ("^b$", "c"), ("^c$", "d")], &Then::FromTop);
+        assert_eq!(found(&mut chain, "b", true), (vec!["1 0:c".to_owned()], 0, 0));
+        // What goes to clusters does not come back.
+        let mut sent = all(&[("^a$", "b"), ("^b$", "a")], &Then::Clusters(vec![0]));
+        assert_eq!(found(&mut sent, "a", true), (vec!["0 0:b".to_owned()], 0, 0));
+        // Each makes a longer name, which is an input again.
+        let mut grows = aggregation("^(x)", &[("x.", Sum)], Then::FromTop);
+        grows.outputs[0].is_whole = false;
+        let mut grows = inputs(vec![Statement::Aggregate(grows)]);
+        assert_eq!(found(&mut grows, "x", false), (vec!["0 0:x.".to_owned()], 0, 0));
+        assert_eq!(found(&mut grows, "x.", true), (none, 0, 1));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::bucket::{Bucket, Place, Rule, Series};
 use super::figures::Counts;
 use super::inputs::{Inputs, Known, Target};
 use foldhash::fast::RandomState;
-use skyline_conf::routing::{Routing, Statement, Then};
+use skyline_conf::routing::{Digits, Routing, Statement, Then};
 use skyline_core::batch::Sample;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ pub(super) struct Made {
     pub(super) name: Arc<str>,
     pub(super) ts: f64,
     pub(super) value: f64,
+    pub(super) digits: Digits,
 }
 
 /// Aggregates that go the same way.
@@ -288,7 +289,9 @@ fn compute(rule: &mut Rule, place: Option<usize>, now: f64, counts: &mut Counts,
         bucket.compute(functions, |key, value| match value {
             Some(value) => {
                 let name = Arc::clone(&key.name);
-                out.push(Made { rule: place, begin: *begin, name, ts: 0.0, value });
+                let output = aggregation.outputs.get(usize::from(key.output));
+                let digits = output.map_or(Digits::Fewest, |output| output.digits);
+                out.push(Made { rule: place, begin: *begin, name, ts: 0.0, value, digits });
             }
             None => counts.no_value += 1,
         });

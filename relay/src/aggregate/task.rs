@@ -2,12 +2,13 @@
 
 use super::figures::Counts;
 use super::machine::{Due, Machine, Made};
-use super::{Options, Submit, state};
+use super::{Options, Submit, Work, state};
 use crate::dest::{Stop, source};
-use skyline_conf::routing::{Routing, Then};
+use skyline_conf::routing::{Digits, Then};
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
 use skyline_core::clock::Clock;
 use skyline_core::file;
+use skyline_core::line;
 use skyline_core::reject::Reject;
 use skyline_journal::{Delivery, Durability, Journal, Mine, Reader};
 use state::Found;
@@ -36,7 +37,7 @@ pub(super) struct Task<S> {
     journal: Journal,
     /// Lent to a thread while files are read.
     reader: Option<Reader>,
-    submit: S,
+    submit: Arc<S>,
     clock: Clock,
     file: PathBuf,
     /// All before is in the machine.
@@ -68,7 +69,7 @@ impl<S: Submit> Task<S> {
         mut machine: Machine,
         journal: Journal,
         mut reader: Reader,
-        submit: S,
+        submit: Arc<S>,
         counts: Arc<Mutex<Counts>>,
     ) -> Self {
         let path = state::path(&options.state_dir);
@@ -148,15 +149,15 @@ impl<S: Submit> Task<S> {
     }
 
     /// Runs until the node stops: then reads to the end of the journal, as long as it may, and saves.
-    pub(super) async fn run(mut self, mut changes: watch::Receiver<Arc<Routing>>, stop: Stop) {
+    pub(super) async fn run(mut self, mut changes: watch::Receiver<Work<S>>, stop: Stop) {
         loop {
             tokio::task::consume_budget().await;
             if stop.abort.is_cancelled() {
                 break;
             }
             if changes.has_changed().unwrap_or(false) {
-                let routing = changes.borrow_and_update().clone();
-                self.replace(routing).await;
+                let work = changes.borrow_and_update().clone();
+                self.replace(work).await;
             }
             let turn = self.turn().await;
             if self.is_save_due() {
@@ -184,7 +185,7 @@ impl<S: Submit> Task<S> {
     }
 
     /// Resolves when there is something to read, at the next full second, or when the routing has changed.
-    async fn something_to_do(&self, changes: &mut watch::Receiver<Arc<Routing>>) {
+    async fn something_to_do(&self, changes: &mut watch::Receiver<Work<S>>) {
         let Some(reader) = &self.reader else { return };
         let now = self.clock.now();
         let to_the_second = Duration::from_secs_f64((now.floor() + 1.0 - now).clamp(0.001, 1.0));
@@ -284,9 +285,10 @@ impl<S: Submit> Task<S> {
     }
 
     /// Goes on by another routing.
-    pub(super) async fn replace(&mut self, routing: Arc<Routing>) {
-        let due = self.machine.replace(routing);
+    async fn replace(&mut self, work: Work<S>) {
+        let due = self.machine.replace(work.routing);
         self.send(due).await;
+        self.submit = work.submit;
     }
 
     async fn send(&mut self, all: Vec<Due>) {
@@ -351,8 +353,12 @@ impl<S: Submit> Task<S> {
 fn batch(made: &[Made], now: f64, counts: &mut Counts) -> Option<Batch> {
     let mut builder = BatchBuilder::new(SOURCE, now);
     builder.reserve(made.len() * 64);
-    for Made { name, ts, value, .. } in made {
-        match builder.point(name.as_bytes(), *ts, *value) {
+    for Made { name, ts, value, digits, .. } in made {
+        let write = |text: &mut Vec<u8>| match digits {
+            Digits::Fewest => line::write_number(*value, text),
+            Digits::Six => line::write_six_digits(*value, text),
+        };
+        match builder.point_as(name.as_bytes(), *ts, *value, write) {
             Ok(()) => {}
             Err(Reject::NanValue) => counts.no_value += 1,
             Err(_) => counts.bad_names += 1,

@@ -8,7 +8,7 @@ use super::machine::{Due, Limits, Machine};
 use skyline_conf::routing::pattern::{Dialect, Pattern};
 use skyline_conf::routing::template::Template;
 use skyline_conf::routing::{
-    Aggregation, Function, Matcher, Output, Rewrite, Routing, Stamp, Statement, Then,
+    Aggregation, Digits, Function, Matcher, Output, Rewrite, Routing, Stamp, Statement, Then,
 };
 use skyline_core::batch::Sample;
 use skyline_core::shard::name_hash;
@@ -24,9 +24,11 @@ pub(super) fn aggregation(when: &str, outputs: &[(&str, Function)], then: Then) 
         name: Template::text(*name),
         is_whole: true,
         function: *function,
+        digits: Digits::Fewest,
     };
     Aggregation {
         when: Matcher::of(vec![pattern(when)]),
+        for_each_pattern: false,
         outputs: outputs.iter().map(output).collect(),
         every: 10,
         after: 15,

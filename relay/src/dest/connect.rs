@@ -165,7 +165,6 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
-    use super::super::address::Address;
     use super::*;
 
     #[test]
@@ -187,7 +186,7 @@ mod tests {
             (closed.to_string(), format!("{closed}: ")),
             ("no-such-host.invalid:2003".to_owned(), "no-such-host.invalid cannot be resolved".to_owned()),
         ] {
-            let server = Address::parse(&text).unwrap().into();
+            let server = skyline_conf::routing::address::read(&text).unwrap();
             let endpoints = [Endpoint::Server(server)];
             let error = connect_one(&endpoints, 0, Duration::from_secs(5)).await.unwrap_err().to_string();
             assert!(error.starts_with(&expected), "{error}");

@@ -254,6 +254,10 @@ impl<'s> Connection<'s> {
 
     /// Writes as much as the socket takes.
     fn write_all(&mut self) -> Result<(), End> {
+        if !self.is_writing() {
+            return Ok(());
+        }
+        let began = Instant::now();
         while self.is_writing() {
             let outcome = if self.stage.is_some() { self.write_staged() } else { self.write_plain() };
             match outcome {
@@ -268,6 +272,7 @@ impl<'s> Connection<'s> {
                 Err(error) => return Err(End::Broken(error)),
             }
         }
+        self.sender.status.spent(began.elapsed());
         Ok(())
     }
 

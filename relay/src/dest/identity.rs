@@ -3,7 +3,6 @@
 //! The reader's name is what a position is saved under, so it must outlive changes of everything but the
 //! place that points go to.
 
-use super::address::Address;
 use skyline_conf::routing::{Destination, Endpoint, Server, Transport};
 use skyline_core::shard::name_hash;
 
@@ -37,24 +36,10 @@ pub(super) fn name(reader: &str) -> &str {
     reader.strip_prefix(READER_PREFIX).unwrap_or(reader)
 }
 
-/// The one plain server that a reader's name tells of; `None`: its name is a label.
-pub(super) fn recall(reader: &str) -> Option<Destination> {
-    let text = reader.strip_prefix(READER_PREFIX)?;
-    let (text, transport) = match text.strip_prefix(UDP) {
-        Some(rest) => (rest, Transport::Udp),
-        None => (text, Transport::Tcp),
-    };
-    // Not `Address::parse`: a last part that is the word of a protocol is a protocol there, and part of the
-    // instance here.
-    let address = Address::parse_identity(text).ok()?;
-    let server = Server { transport, ..address.into() };
-    Some(Destination { label: text.to_owned(), endpoints: vec![Endpoint::Server(server)] })
-}
-
 /// A server as it is written: `host:port[:instance]`, with `udp:` before it where that is how it is sent to.
 pub(super) fn shown(server: &Server) -> String {
     let udp = if server.transport == Transport::Udp { UDP } else { "" };
-    format!("{udp}{}", Address::from(server))
+    format!("{udp}{server}")
 }
 
 /// An endpoint as it is written.
@@ -88,20 +73,5 @@ mod tests {
         let two = Destination { endpoints: vec![Endpoint::Server(server()); 2], label: "é".repeat(1000) };
         assert!(reader_of(&two).len() < 1000 && reader_of(&two).starts_with("dest:éé"));
         assert_ne!(reader_of(&two), reader_of(&Destination { label: "é".repeat(1001), ..two.clone() }));
-    }
-
-    #[test]
-    fn a_plain_server_is_recalled_from_its_readers_name() {
-        for server in [
-            Server::plain("h", 1, None),
-            Server::plain("::1", 2003, Some(String::new())),
-            Server::plain("h", 1, Some("a:b:pickle".into())),
-            Server { transport: Transport::Udp, ..Server::plain("10.0.0.1", 2003, None) },
-        ] {
-            let name = reader_of(&one("x", server.clone()));
-            assert_eq!(recall(&name).map(|d| d.endpoints), Some(vec![Endpoint::Server(server)]), "{name}");
-        }
-        assert_eq!(recall("dest:/var/log/points"), None);
-        assert_eq!(recall("window-0"), None);
     }
 }

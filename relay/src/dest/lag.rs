@@ -6,22 +6,22 @@ use crate::flow::{Flow, Pause};
 use skyline_conf::model::relay::{Sending, WhenBehind};
 use skyline_journal::Reader;
 
-/// Below this share of the mark a pause of the listeners ends (carbon's flow control).
-const LOW: f64 = 0.8;
-
 /// A destination's policy and what it makes of the lag just now.
 #[derive(Debug)]
 pub(super) struct Lag {
     policy: WhenBehind,
     /// Points.
     mark: u64,
+    /// Points below which a pause of the listeners ends.
+    low: f64,
     flow: Flow,
     pause: Option<Pause>,
 }
 
 impl Lag {
     pub(super) const fn new(sending: &Sending, flow: Flow) -> Self {
-        Self { policy: sending.when_behind, mark: sending.mark_points, flow, pause: None }
+        let low = sending.resume_share * sending.mark_points as f64;
+        Self { policy: sending.when_behind, mark: sending.mark_points, low, flow, pause: None }
     }
 
     /// Whether [`Self::mind`] has anything to do, ever.
@@ -39,9 +39,7 @@ impl Lag {
                 self.pause = Some(self.flow.paused());
                 status.paused(waiting);
             }
-            WhenBehind::Block if (waiting as f64) < LOW * self.mark as f64 || waiting == 0 => {
-                self.end(status)
-            }
+            WhenBehind::Block if (waiting as f64) < self.low || waiting == 0 => self.end(status),
             WhenBehind::Spool | WhenBehind::Block | WhenBehind::Shed => {}
         }
         reader

@@ -1,13 +1,13 @@
 //! What a destination's task is told from outside: where to send, how, and whether it is to go.
 
 use skyline_conf::model::relay::Sending;
-use skyline_conf::routing::Endpoint;
+use skyline_conf::routing::{Endpoint, Protocol};
 use tokio::time::Instant;
 
 /// What a task works by. Changes of it end the connection of the moment in order.
 #[derive(Debug, Clone)]
 pub(super) struct Orders {
-    /// The first that can be reached is used.
+    /// The first that can be reached is used. None: how the destination is sent to is not known.
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) sending: Sending,
     /// Counts changes of the two above.
@@ -19,6 +19,24 @@ pub(super) struct Orders {
 impl Orders {
     pub(super) const fn new(endpoints: Vec<Endpoint>, sending: Sending) -> Self {
         Self { endpoints, sending, edition: 0, leaving: None }
+    }
+
+    /// Nothing is sent until it is known how.
+    pub(super) fn held() -> Self {
+        Self::new(Vec::new(), Sending::default())
+    }
+
+    /// Whether nothing is sent because it is not known how.
+    pub(super) const fn is_held(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+
+    /// What the first endpoint is sent; `None`: that is not known.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
+        self.endpoints.first().map(|endpoint| match endpoint {
+            Endpoint::Server(server) => server.protocol,
+            Endpoint::File(_) => Protocol::Plaintext,
+        })
     }
 
     /// The destination is configured like `new`; whether that changes anything.

@@ -18,6 +18,7 @@ use super::sink::Sinking;
 use super::skipped::Skipped;
 use super::status::Status;
 use super::turn::{Found, Turn};
+use crate::keepalive;
 use skyline_conf::model::relay::Sending;
 use skyline_conf::routing::Endpoint;
 use skyline_journal::{Journal, Reader};
@@ -25,13 +26,15 @@ use std::io::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// A connection that has lasted so long was a good one: the next pause is the shortest.
 const SETTLED: Duration = Duration::from_secs(2);
 /// How many times the longest pause between attempts the pause between looks for an earlier endpoint may
 /// become, while those that were found turn out to be no good.
 const SEARCH_PAUSES: f64 = 12.0;
+/// How often it is looked whether anything still waits for a destination whose points are held.
+const HELD: Duration = Duration::from_secs(1);
 
 /// What a sender is made of.
 pub(super) struct Sender {
@@ -60,9 +63,9 @@ pub(super) struct Sender {
 enum Attempt {
     Linked(Found),
     Failed(Error),
-    /// The orders have changed.
+    /// The orders are to be looked at again.
     Orders,
-    /// The node's time is up.
+    /// Nothing is sent any more in this run.
     Abort,
 }
 
@@ -175,6 +178,15 @@ impl Sender {
     }
 
     async fn attempt(&mut self) -> Attempt {
+        if self.current.is_held() {
+            return tokio::select! {
+                biased;
+                () = self.stop.abort.cancelled() => Attempt::Abort,
+                () = self.stop.drain.cancelled() => Attempt::Abort,
+                Ok(()) = self.orders.changed() => Attempt::Orders,
+                () = sleep(HELD) => Attempt::Orders,
+            };
+        }
         let first = std::mem::take(&mut self.first);
         if let Some(found) = self.found.take() {
             return Attempt::Linked(found);
@@ -196,6 +208,9 @@ impl Sender {
             self.current.endpoints.get(index).map(identity::endpoint).unwrap_or_default(),
             link.protocol(),
         );
+        if let Link::Stream(stream) = &link {
+            keepalive::set(&stream.socket, &self.sending().keepalive);
+        }
         let began = Instant::now();
         let turn = Turn::new(self, index);
         let (reader, end, found) = match link {

@@ -17,6 +17,7 @@ use skyline_conf::routing::Protocol;
 use skyline_journal::Reader;
 use std::io::Error;
 use std::time::Duration;
+use std::time::Instant;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -154,7 +155,9 @@ impl<'s> Sinking<'s> {
         let acks = std::mem::replace(&mut self.feed.acks, Acks::new(0));
         let load = Load { outgoing, acks, bytes: 0, sent: Sent::default() };
         let abort = self.sender.stop.abort.clone();
+        let began = Instant::now();
         let written = abort.run_until_cancelled(self.sink.write(load)).await;
+        self.sender.status.spent(began.elapsed());
         // What was not said to be written is sent again after the next start.
         let Some((load, outcome)) = written else { return Err(End::Stopped) };
         (self.feed.outgoing, self.feed.acks) = (load.outgoing, load.acks);

@@ -1,6 +1,5 @@
 //! What is known of a destination from outside its task, and when its troubles are logged.
 
-use super::address::label;
 use super::outgoing::Sent;
 use skyline_conf::routing::Protocol;
 use skyline_core::clock::Clock;
@@ -8,9 +7,12 @@ use skyline_journal::Ledger;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Seconds between two log lines about the same trouble.
 const LOG_EVERY: f64 = 60.0;
+/// What is told of a destination whose points are held.
+const HELD: &str = "how it was sent to is not known: its points are held; name it in the settings again";
 
 /// Written by the task, read by figures and status.
 #[derive(Debug)]
@@ -31,6 +33,12 @@ pub(super) struct Status {
     pub(super) reconnects: AtomicU64,
     /// Connections that could not be made, broke, stalled, or were closed by the peer.
     pub(super) errors: AtomicU64,
+    /// Points that were skipped because it was behind its mark.
+    pub(super) skipped: AtomicU64,
+    /// Times that listeners paused because of it.
+    pub(super) pauses: AtomicU64,
+    /// Time spent in writes, ns.
+    pub(super) writing: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -71,9 +79,10 @@ impl Told {
 }
 
 impl Status {
-    /// Of the destination that is called `name`, to whose first endpoint `protocol` is sent.
-    pub(super) fn new(name: &str, protocol: Protocol, clock: Clock) -> Self {
-        let state = State { since: clock.now(), protocol: label(protocol), ..State::default() };
+    /// Of the destination that is called `name`, to whose first endpoint `protocol` is sent, if that is known.
+    pub(super) fn new(name: &str, protocol: Option<Protocol>, clock: Clock) -> Self {
+        let protocol = protocol.map_or("unknown", Protocol::label);
+        let state = State { since: clock.now(), protocol, ..State::default() };
         Self {
             name: name.to_owned(),
             clock,
@@ -85,6 +94,9 @@ impl Status {
             repeats: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+            pauses: AtomicU64::new(0),
+            writing: AtomicU64::new(0),
             state: Mutex::new(state),
         }
     }
@@ -111,7 +123,12 @@ impl Status {
         }
         state.is_told = false;
         state.endpoint = endpoint;
-        state.protocol = label(protocol);
+        state.protocol = protocol.label();
+    }
+
+    /// Nothing is sent, because it is not known how.
+    pub(super) fn held(&self) {
+        self.state().last_error = Some(HELD.to_owned());
     }
 
     /// The connection has ended in order.
@@ -151,6 +168,11 @@ impl Status {
         self.packed(sent);
     }
 
+    /// A write took so long.
+    pub(super) fn spent(&self, time: Duration) {
+        self.writing.fetch_add(time.as_nanos() as u64, Relaxed);
+    }
+
     /// Points went into what packs or encrypts.
     pub(super) fn packed(&self, sent: Sent) {
         self.sent.fetch_add(sent.points, Relaxed);
@@ -158,6 +180,7 @@ impl Status {
     }
 
     pub(super) fn shed(&self, points: u64) {
+        self.skipped.fetch_add(points, Relaxed);
         if points > 0
             && let Some(points) = self.state().shed.add(points, self.clock.now())
         {
@@ -171,6 +194,7 @@ impl Status {
 
     pub(super) fn paused(&self, waiting: u64) {
         self.is_pausing.store(true, Relaxed);
+        self.pauses.fetch_add(1, Relaxed);
         tracing::warn!(destination = self.name, waiting, "behind its mark: listeners pause");
     }
 
@@ -229,7 +253,7 @@ mod tests {
     #[test]
     fn since_is_when_it_changed() {
         let clock = Clock::at(10.0);
-        let status = Status::new("h:1", Protocol::Plaintext, clock.clone());
+        let status = Status::new("h:1", Some(Protocol::Plaintext), clock.clone());
         let check = |clock: &Clock, at, act: &dyn Fn(), expected| {
             clock.set(at);
             act();

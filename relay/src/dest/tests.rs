@@ -1,6 +1,7 @@
 //! Destinations against real sockets and a real journal.
 
 mod breaking;
+mod leaving;
 mod packed;
 mod replacing;
 mod rig;

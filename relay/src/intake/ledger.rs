@@ -5,6 +5,7 @@
 //! second are not known any more.
 
 use skyline_core::batch::Listener;
+use skyline_core::figure::Figure;
 use skyline_core::file;
 use skyline_core::reject::{Reject, RejectCounts};
 use skyline_journal::{Durability, Journal};
@@ -59,6 +60,11 @@ impl ListenerLedger {
         self.received + self.copied
     }
 }
+
+const RECEIVED: &str = "Points received: logged, refused, or on their way into the journal.";
+const COPIED: &str = "Points added because routing sends one on under several names.";
+const LOGGED: &str = "Points logged in the journal.";
+const REFUSED: &str = "Points (lines, items, frames) that were not taken, by reason.";
 
 /// Counters of all listeners. Written once a batch or read, never once a point.
 #[derive(Debug)]
@@ -135,6 +141,20 @@ impl Account {
     /// All accounts.
     pub(super) fn lines(&self) -> Vec<ListenerLedger> {
         Listener::ALL.into_iter().map(|listener| self.read(listener)).collect()
+    }
+
+    /// What is reported of them.
+    pub(super) fn figures(&self, out: &mut Vec<Figure>) {
+        for line in self.lines() {
+            let label = |figure: Figure| figure.label("listener", line.listener.label());
+            out.push(label(Figure::counter("skyline_relay_received_points_total", RECEIVED, line.received)));
+            out.push(label(Figure::counter("skyline_relay_copied_points_total", COPIED, line.copied)));
+            out.push(label(Figure::counter("skyline_relay_logged_points_total", LOGGED, line.logged)));
+            for (why, points) in line.refused.iter() {
+                let figure = Figure::counter("skyline_relay_refused_points_total", REFUSED, points);
+                out.push(label(figure).label("reason", why.label()));
+            }
+        }
     }
 
     /// Points of each listener that the journal says it has logged, in all runs. The counters here follow

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Examples kept for an operator.
-const RECENT: usize = 64;
+const RECENT: usize = 256;
 
 /// Examples kept of one read, each of another reason.
 const EXAMPLES: usize = 4;
@@ -34,7 +34,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    const fn ip(self) -> Option<IpAddr> {
+    pub(super) const fn ip(self) -> Option<IpAddr> {
         match self {
             Self::Address(address) => Some(address.ip()),
             Self::Local => None,
@@ -205,14 +205,14 @@ mod tests {
     #[test]
     fn examples_are_escaped_and_bounded() {
         let recent = Recent::default();
-        for i in 0..100_u8 {
+        for i in 0..300_u16 {
             let mut refusals = Refusals::default();
-            refusals.add(&[i, b'\n', 0xff, b'"'], Reject::Name);
+            refusals.add(&[(i % 256) as u8, b'\n', 0xff, b'"'], Reject::Name);
             recent.note(Listener::PlaintextUdp, peer(2), &refusals, f64::from(i));
         }
         let list = recent.list();
         assert_eq!(list.len(), RECENT);
-        assert_eq!(list.last().map(|r| r.text.as_str()), Some("c\\n\\xff\\\""));
+        assert_eq!(list.last().map(|r| r.text.as_str()), Some("+\\n\\xff\\\""));
     }
 
     #[test]

@@ -135,7 +135,7 @@ async fn a_full_journal_makes_streams_wait_and_sheds_datagrams() {
     while intake.submit(batch(Listener::PlaintextUdp, 1_000)).await.is_some() {}
     let stop = CancellationToken::new();
     stop.cancel();
-    assert!(intake.submit_until(batch(Listener::PlaintextTcp, 1_000), &stop).await.is_none());
+    assert!(intake.submit_from(batch(Listener::PlaintextTcp, 1_000), &[], &stop).await.is_none());
     assert_eq!(account(&intake, Listener::PlaintextTcp), (2_000, 1_000, 1_000));
     assert!(intake.close().unwrap());
 }
@@ -188,4 +188,33 @@ async fn a_save_during_an_append_holds_for_what_is_logged() {
     appending.await.unwrap();
     let text = saved(&intake);
     assert!(text.contains("end 15\n") && text.contains("pickle_tcp logged 15\n"), "{text}");
+}
+
+#[tokio::test]
+async fn what_the_journal_did_not_take_is_no_duplicate() {
+    let dir = TempDir::new().unwrap();
+    let journal = journal(dir.path(), 256 << 10);
+    let _reader = journal.reader("stands still", Scope::Everything).unwrap();
+    let intake = intake(dir.path(), &journal);
+    intake.deduplicate(60, 100_000);
+    let stop = CancellationToken::new();
+    let submit = |feed| {
+        let intake = intake.clone();
+        let stop = stop.clone();
+        async move { intake.submit_from(batch(Listener::PlaintextUdp, 1_000), &[(1_000, feed)], &stop).await }
+    };
+    let refused = |why| {
+        let ledgers = intake.ledgers();
+        ledgers.iter().find(|l| l.listener == Listener::PlaintextUdp).unwrap().refused.get(why)
+    };
+    // What was taken is a duplicate of another feed, and room does not matter.
+    assert!(submit(1).await.is_some());
+    assert!(submit(2).await.is_none());
+    assert_eq!((refused(Reject::Duplicate), refused(Reject::JournalFull)), (1_000, 0));
+    while intake.submit(batch(Listener::PlaintextUdp, 1_000)).await.is_some() {}
+    intake.deduplicate(61, 100_000);
+    let before = refused(Reject::JournalFull);
+    assert!(submit(1).await.is_none());
+    assert!(submit(2).await.is_none());
+    assert_eq!((refused(Reject::Duplicate), refused(Reject::JournalFull)), (1_000, before + 2_000));
 }

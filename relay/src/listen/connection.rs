@@ -72,7 +72,8 @@ impl Connection {
             }
             _ => Framing::Lines(plaintext::Framer::new(settings.max_line_bytes as usize)),
         };
-        let link = Link { listener, peer, shared, settings, stop, _seat: seat };
+        let sender = shared.intake.sender(listener, peer);
+        let link = Link { listener, peer, sender, shared, settings, stop, _seat: seat };
         Self { stream, framing, layers, link }
     }
 
@@ -200,6 +201,7 @@ impl Connection {
         let Scratch { bytes, machine, .. } = &mut *scratch;
         let (filled, end) = fill(stream, bytes).await;
         let full = filled == bytes.len();
+        link.read(filled);
         let bytes = bytes.get(..filled).unwrap_or_default();
         let mut refusals = Refusals::default();
         let mut out = link.builder();

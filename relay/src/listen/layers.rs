@@ -93,6 +93,7 @@ impl Layers {
         let Scratch { bytes, machine, opened, unpacked } = &mut *scratch;
         let (filled, end) = fill(stream, bytes).await;
         self.is_begun |= filled > 0;
+        link.read(filled);
         let mut sink = Sink { framing, link, machine };
         let outcome =
             self.take(stream, bytes.get(..filled).unwrap_or_default(), opened, unpacked, &mut sink).await;

@@ -4,7 +4,7 @@ use super::Shared;
 use super::places::Seat;
 use crate::codec::frame::{self, Framer, Limits};
 use crate::codec::{pickle, plaintext, protobuf};
-use crate::intake::{Peer, Refusals};
+use crate::intake::{Peer, Refusals, Sender};
 use skyline_conf::model::listen::Listen;
 use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
 use skyline_core::reject::Reject;
@@ -28,6 +28,7 @@ pub(super) enum Framing {
 pub(super) struct Link {
     pub(super) listener: Listener,
     pub(super) peer: Peer,
+    pub(super) sender: Arc<Sender>,
     pub(super) shared: Arc<Shared>,
     pub(super) settings: Arc<Listen>,
     /// Closes the listener.
@@ -126,11 +127,24 @@ impl Link {
 
     pub(super) async fn submit(&self, out: BatchBuilder) {
         if let Some(batch) = out.finish() {
-            self.shared.intake.submit_until(batch, &self.shared.stop).await;
+            self.sender.took(batch.len());
+            let feeds = [(batch.len(), self.sender.feed())];
+            self.shared.intake.submit_from(batch, &feeds, &self.shared.stop).await;
+        }
+    }
+
+    /// One read brought so many bytes.
+    pub(super) fn read(&self, bytes: usize) {
+        if bytes > 0 {
+            self.sender.read(bytes, self.shared.intake.clock().now());
         }
     }
 
     pub(super) fn refuse(&self, refusals: &Refusals) {
+        if refusals.is_empty() {
+            return;
+        }
+        self.sender.refused(refusals.counts().total());
         self.shared.intake.refuse(self.listener, self.peer, refusals);
     }
 }

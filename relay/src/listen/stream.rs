@@ -8,9 +8,9 @@ use super::socket::Stream;
 use super::way::Way;
 use super::{LAST_LOOK, Shared};
 use crate::intake::{Peer, Refusals};
+use crate::keepalive;
 use arc_swap::ArcSwap;
 use skyline_core::reject::Reject;
-use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -107,6 +107,9 @@ impl Door {
     }
 
     fn start(&self, stream: Stream, peer: Peer, seat: Seat) {
+        if let Stream::Tcp(stream) = &stream {
+            keepalive::set(stream, &self.shared.settings.load().keepalive);
+        }
         self.shared.intake.traffic().accepted.fetch_add(1, Relaxed);
         let way = self.way.load();
         let layers = match Layers::of(&way) {
@@ -136,7 +139,6 @@ async fn accept(socket: &Socket) -> io::Result<(Stream, Peer)> {
     match socket {
         Socket::Tcp(socket) => {
             let (stream, peer) = socket.accept().await?;
-            keep_alive(&stream);
             Ok((Stream::Tcp(stream), Peer::Address(peer)))
         }
         Socket::Unix(socket) => {
@@ -144,16 +146,5 @@ async fn accept(socket: &Socket) -> io::Result<(Stream, Peer)> {
             Ok((Stream::Unix(stream), Peer::Local))
         }
         Socket::Udp(_) => Err(ErrorKind::Unsupported.into()),
-    }
-}
-
-/// A sender that has gone without a word is noticed after 70 seconds, as carbon does it.
-fn keep_alive(stream: &tokio::net::TcpStream) {
-    let probes = TcpKeepalive::new()
-        .with_time(Duration::from_secs(10))
-        .with_interval(Duration::from_secs(30))
-        .with_retries(2);
-    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
-        tracing::debug!(%error, "no keep-alive for a connection");
     }
 }

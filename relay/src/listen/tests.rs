@@ -4,6 +4,7 @@ mod changing;
 mod node;
 mod packed;
 mod secure;
+mod senders;
 
 use super::Listeners;
 use node::{ANY, Node};

@@ -2,9 +2,11 @@
 
 mod files;
 
+use crate::certificate;
 use files::Stamp;
-use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::server::{NoServerSessionStorage, ServerConnection};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use skyline_conf::model::listen::{Tls, TlsVersion};
 use std::io::{self, BufRead as _, ErrorKind};
 use std::path::Path;
@@ -100,17 +102,15 @@ fn config(settings: &Tls) -> io::Result<Arc<ServerConfig>> {
     let builder = match &settings.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in files::certificates(path)? {
-                roots.add(certificate).map_err(|error| unusable(path, &error))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| unusable(path, &error))?)
+            let trust =
+                certificate::client_trust(certificate::authorities(path, files::certificates)?, &provider);
+            builder.with_client_cert_verifier(trust.map_err(|error| unusable(path, &error))?)
         }
     };
-    let mut config = builder
-        .with_single_cert(files::certificates(&settings.certificate)?, files::key(key_file)?)
+    let (chain, key) = (files::certificates(&settings.certificate)?, files::key(key_file)?);
+    let own = certificate::certified(chain, key, &provider)
         .map_err(|error| unusable(&settings.certificate, &error))?;
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
     // A session that is taken up again would be one of certificates that may have been replaced since. Senders
     // stay connected, so it would save little.
     config.session_storage = Arc::new(NoServerSessionStorage {});

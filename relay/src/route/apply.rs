@@ -24,18 +24,22 @@ pub(super) fn apply(router: &Router, door: &Door, batch: Batch) -> Routed {
                 let rewriting = rewriting.get_or_insert_with(|| Rewriting::new(&batch, at, &sets));
                 match other {
                     Plan::Refused(why) => rewriting.refused.add(*why, 1),
+                    Plan::Renamed(outcome) => rewriting.outcome(sample, outcome),
                     Plan::Steps(steps) => {
                         let line = batch.line(sample);
                         let point = String::from_utf8_lossy(
                             line.get(name.len() + 1..line.len() - 1).unwrap_or_default(),
                         );
                         let turn = router.turn.fetch_add(1, Relaxed);
-                        let text = String::from_utf8_lossy(name);
-                        let entry = router.on_entry(&door.then, &text);
-                        let outcome =
-                            steps.outcome(&point, turn, (name, &entry), router.targets(), |pattern| {
-                                router.tell_invalid(&text, &point, pattern.as_str());
-                            });
+                        let outcome = steps.outcome(
+                            &point,
+                            turn,
+                            || (name, router.entry_of(door, name)),
+                            router.targets(),
+                            |pattern| {
+                                router.tell_invalid(&String::from_utf8_lossy(name), &point, pattern.as_str());
+                            },
+                        );
                         rewriting.outcome(sample, &outcome);
                     }
                     Plan::Same(_) => {}

@@ -8,11 +8,11 @@ use skyline_conf::routing::{Discard, Target};
 use skyline_core::batch::RouteSet;
 use skyline_core::reject::Reject;
 use skyline_journal::Journal;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
-/// Outcomes remembered for a name whose points differ; beyond them they are worked out for each point.
-const OUTCOMES: usize = 256;
+/// Outcomes remembered for a name whose points differ; if there may be more, each point's is worked out.
+const OUTCOMES: usize = 32;
 
 /// What is to be done with the points of a name.
 #[derive(Debug, Clone)]
@@ -21,7 +21,9 @@ pub(super) enum Plan {
     Same(RouteSet),
     /// They are refused.
     Refused(Reject),
-    /// They go on under several names or another one, or each point is a case of its own.
+    /// They go on under several names, or another one.
+    Renamed(Arc<Outcome>),
+    /// Each point is a case of its own.
     Steps(Arc<Steps>),
 }
 
@@ -36,8 +38,8 @@ pub(super) struct Steps {
     parts: Vec<Part>,
     /// Product of the numbers of members among which choices move on.
     turns: usize,
-    /// By the parts whose check a point fails, one bit each, and by its turn.
-    outcomes: Mutex<HashMap<(u64, usize), Arc<Outcome>>>,
+    /// For each turn those of all combinations of failed checks; none if that would be too many.
+    outcomes: Box<[OnceLock<Outcome>]>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,8 @@ struct Part {
 /// What the text `value timestamp` must look like.
 #[derive(Debug)]
 struct Check {
+    /// The parts that fail with it have this bit.
+    bit: u64,
     pattern: Pattern,
     log: bool,
     /// Whether a point that fails goes no further.
@@ -66,7 +70,7 @@ enum What {
 }
 
 /// What becomes of a point: its copies, each with a name and a set of destinations; or why it is refused.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// Each name once.
     pub(super) copies: Vec<Copy>,
@@ -75,7 +79,7 @@ pub(super) struct Outcome {
 }
 
 /// A point under one name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Copy {
     /// `None`: the one that was received.
     pub(super) name: Option<Box<str>>,
@@ -102,19 +106,21 @@ impl Targets<'_> {
 
 /// Makes the plan of a name. `received`: how it came in; `cleaned`: how it is called on entry.
 pub(super) fn plan(received: &[u8], cleaned: &str, acts: &[Act<'_>], targets: Targets<'_>) -> Plan {
-    let parts: Vec<Part> = acts.iter().filter_map(part).take(u64::BITS as usize).collect();
-    let steps = Steps { turns: turns(&parts, targets), parts, outcomes: Mutex::default() };
-    if steps.turns > 1 || steps.parts.iter().any(|part| part.check.is_some()) {
+    let mut checks = 0;
+    let parts: Vec<Part> =
+        acts.iter().filter_map(|act| part(act, &mut checks)).take(u64::BITS as usize).collect();
+    let turns = turns(&parts, targets);
+    let cases = 1_usize.checked_shl(checks).and_then(|fails| fails.checked_mul(turns));
+    let remembered = cases.filter(|cases| *cases <= OUTCOMES).unwrap_or_default();
+    let steps = Steps { turns, parts, outcomes: (0..remembered).map(|_| OnceLock::new()).collect() };
+    if cases != Some(1) {
         return Plan::Steps(Arc::new(steps));
     }
     let outcome = steps.work_out(0, 0, received, cleaned, targets);
     match (outcome.copies.as_slice(), outcome.refused) {
         ([], Some(why)) => Plan::Refused(why),
         ([Copy { name: None, set }], _) => Plan::Same(*set),
-        _ => {
-            steps.outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert((0, 0), Arc::new(outcome));
-            Plan::Steps(Arc::new(steps))
-        }
+        _ => Plan::Renamed(Arc::new(outcome)),
     }
 }
 
@@ -132,7 +138,8 @@ fn turns(parts: &[Part], targets: Targets<'_>) -> usize {
     )
 }
 
-fn part(act: &Act<'_>) -> Option<Part> {
+/// `checks`: how many there are already.
+fn part(act: &Act<'_>, checks: &mut u32) -> Option<Part> {
     match act {
         Act::Renamed { .. } => None,
         Act::Input { name, .. } => {
@@ -140,10 +147,10 @@ fn part(act: &Act<'_>) -> Option<Part> {
         }
         Act::Route { route, name, key, .. } => {
             let has_targets = !matches!(&route.to, Target::Clusters(clusters) if clusters.is_empty());
-            let check = route.validate.as_ref().map(|validate| Check {
-                pattern: validate.pattern.clone(),
-                log: validate.log,
-                ends: !has_targets,
+            let check = route.validate.as_ref().map(|validate| {
+                let bit = 1_u64.checked_shl(*checks).unwrap_or_default();
+                *checks += 1;
+                Check { bit, pattern: validate.pattern.clone(), log: validate.log, ends: !has_targets }
             });
             let what = match &route.to {
                 Target::Clusters(clusters) => What::Send {
@@ -167,22 +174,20 @@ const fn reason(why: Discard) -> Reject {
 }
 
 impl Steps {
-    /// What becomes of a point whose line says `value timestamp`. `turn` counts points. Points that fail a check that
-    /// is to be logged are passed to `failed`.
-    pub(super) fn outcome(
+    /// What becomes of a point whose line says `value timestamp`. `turn` counts points. `names` as [`plan`] has
+    /// them. Points that fail a check that is to be logged are passed to `failed`.
+    pub(super) fn outcome<'n>(
         &self,
         point: &str,
         turn: usize,
-        names: (&[u8], &str),
+        names: impl FnOnce() -> (&'n [u8], Cow<'n, str>),
         targets: Targets<'_>,
         mut failed: impl FnMut(&Pattern),
-    ) -> Arc<Outcome> {
+    ) -> Cow<'_, Outcome> {
         let mut fails = 0_u64;
-        for (bit, part) in self.parts.iter().enumerate() {
-            if let Some(check) = &part.check
-                && !check.pattern.is_match(point)
-            {
-                fails |= 1 << bit;
+        for check in self.parts.iter().filter_map(|part| part.check.as_ref()) {
+            if !check.pattern.is_match(point) {
+                fails |= check.bit;
                 if check.log {
                     failed(&check.pattern);
                 }
@@ -191,16 +196,18 @@ impl Steps {
                 }
             }
         }
-        let turn = turn % self.turns.max(1);
-        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(outcome) = outcomes.get(&(fails, turn)) {
-            return Arc::clone(outcome);
+        let turns = self.turns.max(1);
+        let turn = turn % turns;
+        let work_out = || {
+            let (received, cleaned) = names();
+            self.work_out(fails, turn, received, &cleaned, targets)
+        };
+        // Without any, `fails` may be anything.
+        let at = if self.outcomes.is_empty() { 0 } else { fails as usize * turns + turn };
+        match self.outcomes.get(at) {
+            Some(known) => Cow::Borrowed(known.get_or_init(work_out)),
+            None => Cow::Owned(work_out()),
         }
-        let outcome = Arc::new(self.work_out(fails, turn, names.0, names.1, targets));
-        if outcomes.len() < OUTCOMES {
-            outcomes.insert((fails, turn), Arc::clone(&outcome));
-        }
-        outcome
     }
 
     fn work_out(
@@ -214,8 +221,8 @@ impl Steps {
         // Names in the order in which they come up, with their destinations and whether they are inputs.
         let mut names: Vec<Named<'_>> = Vec::new();
         let mut refused = None;
-        for (bit, part) in self.parts.iter().enumerate() {
-            let is_failed = fails & 1 << bit != 0;
+        for part in &self.parts {
+            let is_failed = part.check.as_ref().is_some_and(|check| fails & check.bit != 0);
             match &part.what {
                 _ if is_failed => {
                     refused = Some(Reject::Invalid);

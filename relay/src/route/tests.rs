@@ -5,8 +5,8 @@ use skyline_conf::model::relay::{DestinationEntry, Method};
 use skyline_conf::routing::pattern::{Dialect, Pattern};
 use skyline_conf::routing::template::Template;
 use skyline_conf::routing::{
-    Aggregation, Cluster, Destination, Discard, Endpoint, Function, Output, Rewrite, Route, Server, Share,
-    Stamp, Validate,
+    Aggregation, Cluster, Destination, Digits, Discard, Endpoint, Function, Output, Rewrite, Route, Server,
+    Share, Stamp, Validate,
 };
 use skyline_core::batch::{BatchBuilder, Source};
 use skyline_core::reject::Reject;
@@ -279,7 +279,13 @@ fn points_that_do_not_look_right() {
 fn inputs_of_aggregates_go_to_the_aggregator() {
     let aggregation = Aggregation {
         when: matching("^in"),
-        outputs: vec![Output { name: Template::text("sum"), is_whole: true, function: Function::Sum }],
+        for_each_pattern: false,
+        outputs: vec![Output {
+            name: Template::text("sum"),
+            is_whole: true,
+            function: Function::Sum,
+            digits: Digits::Fewest,
+        }],
         every: 60,
         after: 60,
         keep: 300,

@@ -5,9 +5,10 @@ use serde_json::Value;
 use skyline_conf::carbon::assemble::{self, CarbonRelay, Overrides, Program};
 use skyline_conf::carbon::conf::{self, Conf};
 use skyline_conf::carbon::storage_schemas::Retention;
-use skyline_conf::carbon::{aggregation_rules, destination, rewrite_rules, tags};
+use skyline_conf::carbon::{aggregation_rules, rewrite_rules, tags};
+use skyline_conf::convert;
 use skyline_conf::routing::walk::Act;
-use skyline_conf::routing::{Discard, Routing, Statement, Target, Then, function};
+use skyline_conf::routing::{Discard, Routing, Statement, Target, Then, address, function};
 
 /// Files beside `carbon.conf` with their texts.
 type Files<'a> = [(&'a str, &'a str)];
@@ -19,7 +20,14 @@ fn assembled(conf: &str, files: &Files<'_>) -> Result<CarbonRelay, String> {
         std::fs::write(dir.path().join(name), text).map_err(|error| format!("{name}: {error}"))?;
     }
     let read = assemble::read(&dir.path().join("carbon.conf"), Program::Relay, "a", &Overrides::default());
-    read.map_err(|error| error.to_string())
+    let read = read.map_err(|error| error.to_string())?;
+    same_in_settings(&read.routing)?;
+    Ok(read)
+}
+
+/// The node's own settings can say it too.
+pub(crate) fn same_in_settings(routing: &Routing) -> Outcome {
+    convert::of_routing(routing).map(drop).map_err(|error| error.to_string())
 }
 
 /// Whether a file was taken as expected; the value if it was and there is something to compare.
@@ -82,6 +90,8 @@ pub(crate) fn rewrite(case: &Value) -> Outcome {
         Routing { statements, ..Routing::default() }
     };
     let (pre, post) = (routing(&rules.pre), routing(&rules.post));
+    same_in_settings(&pre)?;
+    same_in_settings(&post)?;
     compare(case, |c| {
         let routing = if text(c, "ruleset") == "pre" { &pre } else { &post };
         let mut now = text(c, "metric").to_owned();
@@ -123,6 +133,7 @@ fn names(case: &Value) -> Outcome {
         Statement::Aggregate(rule.aggregation(rule.seconds, 5, Then::FromTop))
     };
     let routing = Routing { statements: rules.iter().map(statement).collect(), ..Routing::default() };
+    same_in_settings(&routing)?;
     compare(case, |c| {
         let mut all = Vec::new();
         for act in routing.walk(0, text(c, "metric")) {
@@ -150,10 +161,10 @@ pub(crate) fn conf(case: &Value) -> Outcome {
         "filter" => return filter(case),
         "line-out" => return line_out(case),
         "carbon.conf" => carbon_conf(case),
-        "destination" => match destination::read(input) {
+        "destination" => match address::without_protocol(input) {
             Ok(server) => serde_json::json!([server.host, server.port, server.instance]),
-            // The reference takes ports that no socket has; the node refuses them on purpose.
-            Err(_) if !port_exists(case) => return Ok(()),
+            // The reference takes ports that no socket has, and no host; the node refuses them on purpose.
+            Err(_) if !place_exists(case) => return Ok(()),
             Err(_) => Value::Null,
         },
         "retention" => Retention::read(input)
@@ -165,9 +176,10 @@ pub(crate) fn conf(case: &Value) -> Outcome {
     if got == *want || flag(case, "free") { Ok(()) } else { Err(format!("want {want}, got {got}")) }
 }
 
-fn port_exists(case: &Value) -> bool {
-    let port = case.get("want").and_then(|want| want.get(1)).and_then(Value::as_i64);
-    port.is_none_or(|port| (1..=65_535).contains(&port))
+fn place_exists(case: &Value) -> bool {
+    let of_want = |i: usize| case.get("want").and_then(|want| want.get(i));
+    let is_port = of_want(1).and_then(Value::as_i64).is_none_or(|port| (1..=65_535).contains(&port));
+    is_port && of_want(0).and_then(Value::as_str) != Some("")
 }
 
 fn filter(case: &Value) -> Outcome {

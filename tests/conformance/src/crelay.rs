@@ -2,6 +2,7 @@
 
 mod members;
 
+use crate::carbon::same_in_settings;
 use crate::case::{Outcome, list, text};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -42,6 +43,7 @@ pub(crate) fn route(case: &Value) -> Outcome {
         (Err(error), _) if error.faults().is_empty() => return Err(format!("no place: {error}")),
         (Err(_), _) => return Ok(()),
     };
+    same_in_settings(&relay.routing)?;
     let mut differences = Vec::new();
     for case in list(case, "cases") {
         let got = acts(&relay.routing, text(case, "in"));

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A carbon-c-relay that sends everything to one address as lines.
+/// A carbon-c-relay that sends everything as lines to one address, or to a hash ring of several.
 #[derive(Debug)]
 pub struct CRelay {
     /// The process; see there for its memory and CPU time.
@@ -22,13 +22,16 @@ impl CRelay {
     /// # Errors
     ///
     /// When it is not installed or does not listen.
-    pub fn start(destination: SocketAddr, arguments: &[&str]) -> anyhow::Result<Self> {
+    pub fn start(destinations: &[SocketAddr], arguments: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("carbon-c-relay-").tempdir()?;
         let line = port::free();
+        let kind = if destinations.len() > 1 { "carbon_ch" } else { "forward" };
+        let destinations: String =
+            destinations.iter().enumerate().map(|(n, to)| format!("        {to}={n}\n")).collect();
         // Its own metrics once in a day: a sink that counts lines counts them too.
         let config = format!(
             "listen type linemode\n    {line} proto tcp\n    ;\n\
-             cluster all\n    forward\n        {destination}\n    ;\n\
+             cluster all\n    {kind}\n{destinations}    ;\n\
              match * send to all stop;\nstatistics submit every 86400 seconds;\n"
         );
         let file = folder.path().join("relay.conf");

@@ -214,7 +214,7 @@ async fn an_unknown_path_lists_the_routes() {
     for path in ["/", "/api/v2", "/api/v1/series/", "/..%2f..%2fetc/passwd", "/anomalies.json/"] {
         let answer = api.get(path).await;
         assert_eq!(answer.status, 404, "{path}");
-        assert!(answer.json()["routes"].as_array().is_some_and(|r| r.len() == 7), "{path}");
+        assert!(answer.json()["routes"].as_array().is_some_and(|r| r.len() == 10), "{path}");
     }
 }
 
@@ -262,4 +262,18 @@ async fn a_thousand_ask_while_anomalies_are_recorded() {
         client.await.expect("answered");
     }
     assert_eq!(api.store.counts().await.expect("counted").anomalies, 2_020);
+}
+
+#[tokio::test]
+async fn what_the_relay_does() {
+    let mut api = Api::start().await;
+    let destinations = api.get("/api/v1/relay/destinations").await.json();
+    assert_eq!(destinations, json!({ "destinations": [{ "destination": "h:1" }] }));
+    let senders = api.get("/api/v1/relay/senders").await.json();
+    assert_eq!((senders["senders"].as_array().map(Vec::len), &senders["known"]), (Some(100), &json!(300)));
+    assert_eq!(api.get("/api/v1/relay/bad?limit=2").await.json(), json!({ "bad_points": [298, 299] }));
+    for bad in ["senders?limit=0", "senders?limit=10002", "bad?limit=x", "bad?from=1", "destinations?limit=1"]
+    {
+        assert_eq!(api.get(&format!("/api/v1/relay/{bad}")).await.status, 400, "{bad}");
+    }
 }

@@ -17,9 +17,11 @@ pub(crate) struct Package {
 pub(crate) const C_RELAY: Package = Package { name: "carbon-c-relay", program: "carbon-c-relay" };
 /// carbon-relay and carbon-cache.
 const CARBON: Package = Package { name: "graphite-carbon", program: "carbon-cache" };
+/// Certificates as operators make them.
+const OPENSSL: Package = Package { name: "openssl", program: "openssl" };
 
 /// What the tests need.
-pub(crate) const ALL: [Package; 2] = [CARBON, C_RELAY];
+pub(crate) const ALL: [Package; 3] = [CARBON, C_RELAY, OPENSSL];
 
 /// Debian asks this program before it starts a service.
 const POLICY: &str = "/usr/sbin/policy-rc.d";

@@ -2,11 +2,11 @@
 
 use super::super::conf::Conf;
 use super::super::relay_rules::Rule;
-use super::super::{Error, Note, destination, relay_rules};
+use super::super::{Error, Note, relay_rules};
 use super::{Files, Sending, in_file, route, settings};
 use crate::routing::{
     CarbonHash, Cluster, Destination, Endpoint, Matcher, Ring, RingKey, RingKind, Routing, Server, Share,
-    Target,
+    Target, address,
 };
 
 /// The values of `RELAY_METHOD`.
@@ -34,12 +34,9 @@ pub(super) fn relay(conf: &Conf, files: &mut Files<'_>, routing: &mut Routing) -
     let sending = settings::sending(conf).map_err(&fault)?;
     let mut servers = Vec::new();
     for text in conf.list("DESTINATIONS") {
-        let read = destination::read(text);
+        let read = address::without_protocol(text);
         let why = |what: &str| format!("`{text}`: {what}: write host:port or host:port:instance");
         let server = read.map_err(|what| fault(conf.fault("DESTINATIONS", &why(what))))?;
-        if server.host.is_empty() {
-            return Err(fault(conf.fault("DESTINATIONS", &why("the host is missing"))));
-        }
         if servers.iter().any(|(_, other)| *other == server) {
             let message = format!("`{text}` is there twice: it counts once");
             files.note(

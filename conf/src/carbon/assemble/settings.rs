@@ -3,6 +3,7 @@
 use super::super::Fault;
 use super::super::conf::Conf;
 use super::super::keys::Program;
+use crate::model::keepalive::Keepalive;
 use crate::model::relay::WhenBehind;
 use crate::routing::{Protocol, Tls};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,19 +28,8 @@ pub struct Listening {
     pub idle_seconds: Option<f64>,
     /// Timestamps are rounded down to a multiple of this, seconds; 0: they are left as they are.
     pub timestamp_resolution_seconds: u32,
-    /// Keep-alive of TCP connections, towards clients and destinations alike; `None`: off.
-    pub keepalive: Option<Keepalive>,
-}
-
-/// Keep-alive of TCP connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keepalive {
-    /// Seconds without traffic until the first probe.
-    pub idle_seconds: u32,
-    /// Seconds between probes.
-    pub interval_seconds: u32,
-    /// Probes without an answer until the connection is given up.
-    pub probes: u32,
+    /// Keep-alive of TCP connections, towards clients and destinations alike.
+    pub keepalive: Keepalive,
 }
 
 /// How points are sent.
@@ -57,24 +47,16 @@ pub struct Sending {
     pub mark_points: u64,
     /// Share of the mark below which a destination is behind no longer.
     pub low_share: f64,
-    /// When a connection that is too slow is opened anew; `None`: never.
-    pub reset: Option<RatioReset>,
-}
-
-/// A connection is closed and opened anew when it takes too small a share of its points.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RatioReset {
-    /// Only where so many points came for it since the last look.
-    pub min_points: u64,
-    /// Share of them that it must have taken.
-    pub min_share: f64,
-    /// Seconds between two of these, at least.
-    pub min_seconds: f64,
+    /// A destination that is down for so many seconds has its part of the names go to others until it is back
+    /// (`DYNAMIC_ROUTER`); `None`: its points wait for it.
+    pub detour_seconds: Option<f64>,
 }
 
 /// The program's own metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnMetrics {
+    /// Whose they are: each program has some of its own.
+    pub program: Program,
     /// What their names begin with: `carbon.relays`. Then comes `.<host>-<instance>.`, the host's dots as `_`.
     pub prefix: String,
     /// The instance's name.
@@ -86,7 +68,7 @@ pub struct OwnMetrics {
 pub(super) fn listening(conf: &Conf) -> Result<Listening, Fault> {
     let whole = |key: &str, range| Ok::<_, Fault>(conf.whole(key, range)?.unwrap_or_default());
     let udp = conf.flag("ENABLE_UDP_LISTENER");
-    let keepalive = conf.flag("TCP_KEEPALIVE");
+    let probed = conf.flag("TCP_KEEPALIVE");
     let most = conf.number("MAX_RECEIVER_CONNECTIONS")?.filter(|most| most.is_finite());
     let max_connections = match most {
         Some(_) => conf.whole("MAX_RECEIVER_CONNECTIONS", 1..=u32::MAX)?,
@@ -102,14 +84,10 @@ pub(super) fn listening(conf: &Conf) -> Result<Listening, Fault> {
         max_connections,
         idle_seconds: idle_seconds.filter(|seconds| *seconds > 0.0 && seconds.is_finite()),
         timestamp_resolution_seconds: whole("MIN_TIMESTAMP_RESOLUTION", 0..=u32::MAX)?,
-        keepalive: if keepalive {
-            Some(Keepalive {
-                idle_seconds: whole("TCP_KEEPIDLE", 1..=32_767)?,
-                interval_seconds: whole("TCP_KEEPINTVL", 1..=32_767)?,
-                probes: whole("TCP_KEEPCNT", 1..=127)?,
-            })
-        } else {
-            None
+        keepalive: Keepalive {
+            idle_seconds: if probed { whole("TCP_KEEPIDLE", 1..=32_767)? } else { 0 },
+            interval_seconds: whole("TCP_KEEPINTVL", 1..=32_767)?,
+            probes: whole("TCP_KEEPCNT", 1..=127)?,
         },
     })
 }
@@ -154,15 +132,8 @@ pub(super) fn sending(conf: &Conf) -> Result<Sending, Fault> {
     if !(0.0..=1.0).contains(&low_share) {
         return Err(conf.fault("QUEUE_LOW_WATERMARK_PCT", "a share from 0 to 1 is expected"));
     }
-    let reset = if conf.flag("USE_RATIO_RESET") {
-        Some(RatioReset {
-            min_points: number("MIN_RESET_STAT_FLOW")?.max(0.0) as u64,
-            min_share: number("MIN_RESET_RATIO")?,
-            min_seconds: number("MIN_RESET_INTERVAL")?.max(0.0),
-        })
-    } else {
-        None
-    };
+    let retries = conf.whole("DYNAMIC_ROUTER_MAX_RETRIES", 0..=1_000_000)?.unwrap_or_default();
+    let detour_seconds = conf.flag("DYNAMIC_ROUTER").then(|| time_of(retries).max(1.0));
     Ok(Sending {
         protocol,
         tls,
@@ -170,20 +141,39 @@ pub(super) fn sending(conf: &Conf) -> Result<Sending, Fault> {
         when_behind: if conf.flag("USE_FLOW_CONTROL") { WhenBehind::Spool } else { WhenBehind::Shed },
         mark_points: mark as u64,
         low_share,
-        reset,
+        detour_seconds,
     })
 }
 
+/// How long carbon takes for so many attempts in a row that fail: its pauses begin with a second and grow by e,
+/// up to five seconds.
+fn time_of(retries: u32) -> f64 {
+    const LONGEST: f64 = 5.0;
+    let pauses = f64::from(retries.saturating_sub(1));
+    let short = [1.0, std::f64::consts::E];
+    let first: f64 = short.iter().take(pauses as usize).sum();
+    first + (pauses - short.len() as f64).max(0.0) * LONGEST
+}
+
+impl OwnMetrics {
+    /// Those of a program whose `carbon.conf` says nothing of them.
+    #[must_use]
+    pub fn usual(program: Program, instance: &str) -> Self {
+        Self::of(program, instance, "carbon", Some(60.0))
+    }
+
+    fn of(program: Program, instance: &str, prefix: &str, every_seconds: Option<f64>) -> Self {
+        let kind = match program {
+            Program::Relay => "relays",
+            Program::Aggregator => "aggregator",
+            Program::Cache => "agents",
+        };
+        Self { program, prefix: format!("{prefix}.{kind}"), instance: instance.to_owned(), every_seconds }
+    }
+}
+
 pub(super) fn own_metrics(conf: &Conf, program: Program, instance: &str) -> Result<OwnMetrics, Fault> {
-    let kind = match program {
-        Program::Relay => "relays",
-        Program::Aggregator => "aggregator",
-        Program::Cache => "agents",
-    };
-    let every = conf.number("CARBON_METRIC_INTERVAL")?;
-    Ok(OwnMetrics {
-        prefix: format!("{}.{kind}", conf.text("CARBON_METRIC_PREFIX")),
-        instance: instance.to_owned(),
-        every_seconds: every.filter(|seconds| *seconds > 0.0 && seconds.is_finite()),
-    })
+    let every =
+        conf.number("CARBON_METRIC_INTERVAL")?.filter(|seconds| *seconds > 0.0 && seconds.is_finite());
+    Ok(OwnMetrics::of(program, instance, &conf.text("CARBON_METRIC_PREFIX"), every))
 }

@@ -1,6 +1,7 @@
 //! Folders of files, read whole: statements, settings, notes and refusals.
 
 use super::*;
+use crate::model::keepalive::Keepalive;
 use crate::model::relay::WhenBehind;
 use crate::routing::walk::Act;
 use crate::routing::{CarbonHash, Protocol, RingKey, RingKind, Share};
@@ -12,7 +13,9 @@ fn relay_of(program: Program, files: &[(&str, &str)]) -> Result<CarbonRelay, Str
         std::fs::write(dir.path().join(name), text).unwrap();
     }
     let read = read(&dir.path().join("carbon.conf"), program, "a", &Overrides::default());
-    read.map_err(|error| error.to_string())
+    let read = read.map_err(|error| error.to_string())?;
+    crate::convert::of_routing(&read.routing).unwrap();
+    Ok(read)
 }
 
 /// What happens to a name, one word for each act.
@@ -55,7 +58,7 @@ fn a_relay_with_rules_and_lists() {
     assert_eq!((relay.relay_step, relay.files.len()), (2, 4));
     let notes: Vec<_> = relay.notes.iter().map(ToString::to_string).collect();
     let has = |part: &str| notes.iter().any(|note| note.contains(part));
-    assert!(has("`gone:1` is not in DESTINATIONS") && has("blacklist.conf, line 2, ("), "{notes:?}");
+    assert!(has("`gone:1` is not in DESTINATIONS") && has("blacklist.conf:2: ("), "{notes:?}");
 }
 
 #[test]
@@ -149,19 +152,22 @@ fn settings() {
     let conf = "[relay]\nRELAY_METHOD = constant\nDESTINATIONS = h:1\nLINE_RECEIVER_PORT = 2013\n\
                 LINE_RECEIVER_INTERFACE = ::1\nPICKLE_RECEIVER_PORT = 0\nENABLE_UDP_LISTENER = on\n\
                 PROTOBUF_RECEIVER_PORT = 2005\nMAX_RECEIVER_CONNECTIONS = 7\nMETRIC_CLIENT_IDLE_TIMEOUT = 60\n\
-                TCP_KEEPALIVE = no\nUSE_FLOW_CONTROL = no\nMAX_QUEUE_SIZE = inf\nUSE_RATIO_RESET = yes\n\
+                TCP_KEEPALIVE = no\nUSE_FLOW_CONTROL = no\nMAX_QUEUE_SIZE = inf\nDYNAMIC_ROUTER = yes\nQUEUE_LOW_WATERMARK_PCT = 0.5\n\
                 DESTINATION_PROTOCOL = line\nDESTINATION_TRANSPORT = ssl\nDESTINATION_SSL_CA = /ca.pem\n\
                 CARBON_METRIC_INTERVAL = 0\n";
     let relay = relay_of(Program::Relay, &[("carbon.conf", conf)]).unwrap();
     let listening = &relay.listening;
     assert_eq!(listening.line_tcp, Some("[::1]:2013".parse().unwrap()));
     assert_eq!(listening.line_udp, Some("0.0.0.0:2003".parse().unwrap()));
-    assert_eq!((listening.pickle_tcp, listening.keepalive), (None, None));
+    assert_eq!(listening.pickle_tcp, None);
+    assert_eq!(listening.keepalive, Keepalive { idle_seconds: 0, interval_seconds: 30, probes: 2 });
     assert_eq!(listening.protobuf_tcp, Some("0.0.0.0:2005".parse().unwrap()));
     assert_eq!((listening.max_connections, listening.idle_seconds), (Some(7), Some(60.0)));
     let sending = &relay.sending;
     assert_eq!((sending.when_behind, sending.mark_points), (WhenBehind::Shed, u64::MAX));
-    assert_eq!((sending.protocol, sending.reset.unwrap().min_points), (Protocol::Plaintext, 1_000));
+    assert_eq!((sending.protocol, sending.low_share), (Protocol::Plaintext, 0.5));
+    // Five attempts: after the pauses of 1, 2.7, 5 and 5 seconds.
+    assert_eq!(sending.detour_seconds.map(|seconds| seconds.round()), Some(14.0));
     assert_eq!(sending.tls.as_ref().unwrap().ca, Some(PathBuf::from("/ca.pem")));
     assert_eq!((relay.own_metrics.prefix.as_str(), relay.own_metrics.every_seconds), ("carbon.relays", None));
 }
@@ -204,7 +210,7 @@ fn what_is_refused_names_file_and_line() {
     check(relay, "RELAY_METHOD = fast-aggregated-hashing\n", "", "aggregation-rules.conf, line 1: `junk`");
     check(Program::Aggregator, "", "", "aggregation-rules.conf, line 1: `junk`");
     check(relay, "[relay:a]\nDESTINATIONS = h:1,\n", "", "line 4: `h:1, `: DESTINATIONS: ``: the port");
-    check(relay, "[relay:a]\nDESTINATIONS = :1\n", "", "the host is missing");
+    check(relay, "[relay:a]\nDESTINATIONS = :1\n", "", "the host is empty");
     let twice = "[relay:a]\nRELAY_METHOD = fast-hashing\nDESTINATIONS = h:1,h:2\n";
     check(relay, twice, "", "equal host and instance");
     check(relay, "DESTINATION_PROTOCOL = udp\n", "", "pickle, line and protobuf");

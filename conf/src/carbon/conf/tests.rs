@@ -98,6 +98,13 @@ fn what_does_nothing_is_told() {
     check(Program::Relay, "ENABLE_MANHOLE = on", "is not done");
     check(Program::Relay, "USE_FLOW_CONTROL = True", "\"block\"");
     check(Program::Relay, "USE_FLOW_CONTROL = no", "\"shed\"");
+    check(Program::Relay, "USE_RATIO_RESET = yes", "stall_seconds");
+    check(Program::Relay, "USE_RATIO_RESET = no", "");
+    check(Program::Relay, "MIN_RESET_RATIO = 0.5", "stall_seconds");
+    check(Program::Relay, "QUEUE_LOW_WATERMARK_PCT = 0.5", "\"block\"");
+    check(Program::Relay, "DYNAMIC_ROUTER = True", "go to the others of its ring");
+    check(Program::Relay, "DYNAMIC_ROUTER = False", "");
+    check(Program::Relay, "TCP_KEEPIDLE = 60", "");
     check(Program::Relay, "FORWARD_ALL = no", "only [aggregator] uses it");
     check(Program::Aggregator, "RELAY_METHOD = rules", "always uses consistent-hashing");
     check(Program::Aggregator, "FORWARD_ALL = no", "");

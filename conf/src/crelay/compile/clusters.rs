@@ -7,12 +7,10 @@ use crate::crelay::syntax::{
 };
 use crate::routing::{
     self, Destination, Endpoint, Packing, Protocol, Ring, RingKey, RingKind, Server, Share, Tls, Transport,
+    rotated,
 };
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-
-/// Stand-ins of a member of an `any_of` cluster. If it and all of them are down, its points wait.
-const STAND_INS: usize = 32;
 
 /// Servers so far, by what tells them apart.
 pub(super) type Servers = HashMap<(String, u16, Transport, bool), Known>;
@@ -95,23 +93,13 @@ impl Compiler<'_> {
         hosts.iter().filter_map(|host| self.admit(cluster, host, use_all, false)).map(|(_, at)| at).collect()
     }
 
-    /// A destination for each server, with the others behind it (up to [`STAND_INS`]).
+    /// A destination for each server, with the others behind it.
     fn any_of(&mut self, cluster: &str, hosts: &[At<Host>], use_all: bool) -> Vec<usize> {
         let servers = self.alone(cluster, hosts, use_all);
-        let count = servers.len();
-        let mut members = Vec::with_capacity(count);
-        for (i, server) in servers.iter().enumerate() {
-            let endpoints = servers
-                .iter()
-                .cycle()
-                .skip(i)
-                .take(count.min(STAND_INS + 1))
-                .cloned()
-                .map(Endpoint::Server)
-                .collect();
-            members.push(self.destination(format!("{cluster}/{}", place(server)), endpoints));
-        }
+        let members = servers.iter().zip(rotated(&servers));
         members
+            .map(|(server, endpoints)| self.destination(format!("{cluster}/{}", server.place()), endpoints))
+            .collect()
     }
 
     /// One destination with all servers.
@@ -161,7 +149,7 @@ impl Compiler<'_> {
             self.servers.insert(key, known);
             return Some((server, destination));
         };
-        let (place, other) = (place(&server), &known.cluster);
+        let (place, other) = (server.place(), &known.cluster);
         let own = |instance: &Option<String>| match instance {
             Some(instance) => format!("instance `{instance}`"),
             None => "no instance".to_owned(),
@@ -246,22 +234,17 @@ impl Compiler<'_> {
     }
 }
 
-/// `host:port`, IPv6 in brackets.
-fn place(server: &Server) -> String {
-    crate::crelay::Address { host: server.host.clone(), port: Some(server.port) }.to_string()
-}
-
 /// `host:port`, and `=instance` if there is one.
 fn label(server: &Server) -> String {
     match &server.instance {
-        Some(instance) => format!("{}={instance}", place(server)),
-        None => place(server),
+        Some(instance) => format!("{}={instance}", server.place()),
+        None => server.place(),
     }
 }
 
 /// Gives destinations of the same label (datagrams and streams to one address, with `useall` and without)
 /// different ones, whatever their order.
-pub(super) fn tell_apart(destinations: &mut [Destination]) {
+pub(in crate::crelay) fn tell_apart(destinations: &mut [Destination]) {
     let mut seen = HashSet::new();
     let twice: HashSet<String> =
         destinations.iter().filter(|d| !seen.insert(d.label.clone())).map(|d| d.label.clone()).collect();

@@ -25,6 +25,17 @@ pub struct Listener {
     pub sockets: Vec<Socket>,
 }
 
+impl Listener {
+    /// What is listened on where no `listen` is written: streams and datagrams, and a Unix socket.
+    #[must_use]
+    pub fn usual() -> Self {
+        let unix = PathBuf::from(format!("/tmp/.s.carbon-c-relay.{DEFAULT_PORT}"));
+        let sockets =
+            vec![Socket::Tcp(None, DEFAULT_PORT), Socket::Udp(None, DEFAULT_PORT), Socket::Unix(unix)];
+        Self { packing: Packing::Plain, tls: None, sockets }
+    }
+}
+
 /// TLS of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerTls {
@@ -189,6 +200,9 @@ impl Compiler<'_> {
                 self.fault(written.at, "no version of TLS is left: the node speaks tls1.2 and tls1.3");
             }
             only_1_2 = at_most == newest - 1;
+            if only_1_2 {
+                self.note(written.at, "`protomax tls1.2` has no effect: who can speaks tls1.3");
+            }
         }
         for list in [&tls.ciphers, &tls.suites].into_iter().flatten() {
             self.note(list.at, "lists of ciphers have no effect: only ciphers that are safe are spoken");

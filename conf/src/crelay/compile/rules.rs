@@ -6,7 +6,9 @@ use crate::crelay::syntax::{
 };
 use crate::crelay::template;
 use crate::routing::pattern::{Dialect, Pattern};
-use crate::routing::{self, Aggregation, Discard, Matcher, Output, Route, Statement, Target, Then, Validate};
+use crate::routing::{
+    self, Aggregation, Digits, Discard, Matcher, Output, Route, Statement, Target, Then, Validate,
+};
 
 impl Compiler<'_> {
     pub(super) fn matching(&mut self, at: Position, matching: &Match) {
@@ -62,15 +64,18 @@ impl Compiler<'_> {
         if let (Some(SendTo::Blackhole), Some(at)) = (&aggregate.send_to, aggregate.patterns.first()) {
             self.note(at.at, "what this aggregate computes is thrown away: it sends to `blackhole`");
         }
+        self.tell_of_rests(&aggregate.patterns, &patterns);
         let groups = patterns.iter().map(Pattern::groups).max().unwrap_or_default();
         let output = |compute: &Compute| Output {
             name: template::read(&compute.to.value, groups),
             is_whole: false,
             function: function(compute.function),
+            digits: if compute.function == Function::Count { Digits::Fewest } else { Digits::Six },
         };
         // One for all expressions: their inputs share the buckets of a result.
         self.push(Statement::Aggregate(Aggregation {
             when: only(patterns),
+            for_each_pattern: true,
             outputs: aggregate.computes.iter().map(output).collect(),
             every: every.value,
             after: expire.value,
@@ -83,6 +88,27 @@ impl Compiler<'_> {
             then,
             stop: aggregate.stop,
         }));
+    }
+
+    /// Builds of that relay without PCRE2 name aggregates otherwise where an expression has no groups.
+    fn tell_of_rests(&mut self, written: &[At<String>], patterns: &[Pattern]) {
+        if written.len() != patterns.len() {
+            return;
+        }
+        for (At { at, value: text }, pattern) in written.iter().zip(patterns) {
+            let is_whole = text.starts_with('^') && (text.ends_with('$') || text.ends_with(".*"));
+            if pattern.groups() == 0 && !is_whole {
+                let shown: String = text.chars().take(LONGEST_NAME).collect();
+                self.note(
+                    *at,
+                    format!(
+                        "`{shown}` has no groups: what it does not match stays in the aggregate's name, as in \
+                         carbon-c-relay 3.9; builds without PCRE2 (Debian's 3.7.3) leave it out: for one name in both, \
+                         let it match the whole name, from `^` to `.*`"
+                    ),
+                );
+            }
+        }
     }
 
     fn push(&mut self, statement: Statement) {

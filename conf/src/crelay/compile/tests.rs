@@ -3,6 +3,7 @@
 use super::*;
 use crate::crelay::read_text;
 use crate::routing::pattern::Pattern;
+use crate::routing::walk::Act;
 use crate::routing::{
     self, Discard, Endpoint, Packing, Ring, RingKey, RingKind, Share, Stamp, Target, Then, Transport,
 };
@@ -11,7 +12,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 fn relay(text: &str) -> Relay {
-    read_text(Path::new("r.conf"), text).unwrap_or_else(|error| panic!("{error}"))
+    let relay = read_text(Path::new("r.conf"), text).unwrap_or_else(|error| panic!("{error}"));
+    crate::convert::of_routing(&relay.routing).unwrap();
+    relay
 }
 
 fn routes(relay: &Relay) -> Vec<&routing::Route> {
@@ -140,10 +143,10 @@ fn rewrites_and_aggregates() {
          aggregate q every 1 seconds expire after 2 seconds timestamp at start of bucket compute sum write to s;",
     );
     let acts = |name: &str| -> Vec<String> {
-        let told = |act: routing::walk::Act<'_>| match act {
-            routing::walk::Act::Renamed { name, .. } => name,
-            routing::walk::Act::Input { outputs, .. } => outputs.join(" "),
-            routing::walk::Act::Route { name, .. } => format!("> {name}"),
+        let told = |act: Act<'_>| match act {
+            Act::Renamed { name, .. } => name,
+            Act::Input { outputs, .. } => outputs.join(" "),
+            Act::Route { name, .. } => format!("> {name}"),
         };
         relay.routing.walk(0, name).into_iter().map(told).collect()
     };
@@ -214,6 +217,21 @@ fn listeners_and_statistics() {
 }
 
 #[test]
+fn names_of_aggregates() {
+    let compute = "every 1 seconds expire after 2 seconds compute sum write to";
+    let relay = relay(&format!(
+        "aggregate ^a\\.b b {compute} all;\naggregate (b) c {compute} x\\1;\naggregate b c {compute} s stop;"
+    ));
+    let mut made = Vec::new();
+    for act in relay.routing.walk(0, "a.b.c") {
+        if let Act::Input { statement, outputs, .. } = act {
+            made.push(format!("{statement} {}", outputs.join(" ")));
+        }
+    }
+    assert_eq!(made, ["0 all.c", "0 a.all.c", "1 a.xb.c", "1 a.b.x", "2 a.s.c"]);
+}
+
+#[test]
 fn notes() {
     let check = |text: &str, expected: &str| {
         let notes: Vec<String> = relay(text).notes.iter().map(ToString::to_string).collect();
@@ -224,9 +242,13 @@ fn notes() {
     check("match a route using x send to blackhole;", "`route using` has no effect");
     check("listen type linemode transport plain ssl /p ciphers A 1 proto tcp;", "lists of ciphers");
     check(
-        "aggregate a every 1 seconds expire after 2 seconds compute sum write to b send to blackhole;",
+        "aggregate ^a$ every 1 seconds expire after 2 seconds compute sum write to b send to blackhole;",
         "thrown away",
     );
+    for part in ["a", "^a", "a$", "^a[b]"] {
+        let text = "every 1 seconds expire after 2 seconds compute sum write to b;";
+        check(&format!("aggregate {part} ^a$ ^a.*$ ^b.* (c) {text}"), &format!("`{part}` has no groups"));
+    }
     check("include /nonexistent/*.conf;", "no file matches `/nonexistent/*.conf`");
 }
 

@@ -27,6 +27,19 @@ impl Conditional {
 }
 
 impl Pattern {
+    /// The pattern by itself, and all its conditions in their order.
+    #[must_use]
+    pub fn without_conditions(&self) -> (&Self, Vec<&Condition>) {
+        match &self.engine {
+            Engine::Conditional(both) => {
+                let (plain, mut conditions) = both.expression.without_conditions();
+                conditions.extend(&both.conditions);
+                (plain, conditions)
+            }
+            _ => (self, Vec::new()),
+        }
+    }
+
     /// The same for those names alone of which all `conditions` hold. What is found, and its groups, are those of
     /// `self`.
     #[must_use]

@@ -3,8 +3,7 @@
 use super::{PATIENCE, Report};
 use skyline_conf::check::own_listener;
 use skyline_conf::model::Settings;
-use skyline_relay::dest;
-use skyline_relay::dest::address::{Address, label};
+use skyline_conf::routing::{Endpoint, Routing, Server, Transport};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,22 +19,20 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// What was found of one destination.
 #[derive(Debug)]
 struct Found {
-    /// Its place in the settings.
+    /// Its place among all.
     number: usize,
-    address: Address,
+    address: Server,
     /// What its host's name stands for.
     resolved: Vec<SocketAddr>,
     /// How long the connection took, or why there is none.
     outcome: io::Result<Duration>,
 }
 
-pub(super) async fn check(settings: &Settings, report: &mut Report) {
-    // What cannot be read was named before.
-    let Ok(destinations) = dest::addresses(&settings.relay) else { return };
+pub(super) async fn check(settings: &Settings, routing: &Routing, report: &mut Report) {
     let began = Instant::now();
     let mut asking: JoinSet<Found> = JoinSet::new();
-    for (number, (address, _)) in destinations.into_iter().enumerate() {
-        asking.spawn(ask(number, address));
+    for (number, server) in streams(routing).into_iter().enumerate() {
+        asking.spawn(ask(number, server.clone()));
     }
     let mut found = Vec::new();
     while !asking.is_empty() {
@@ -53,7 +50,21 @@ pub(super) async fn check(settings: &Settings, report: &mut Report) {
     }
 }
 
-async fn ask(number: usize, address: Address) -> Found {
+/// Servers that take connections, each once.
+fn streams(routing: &Routing) -> Vec<&Server> {
+    let mut streams: Vec<&Server> = Vec::new();
+    for endpoint in routing.destinations.iter().flat_map(|destination| &destination.endpoints) {
+        match endpoint {
+            Endpoint::Server(server) if server.transport == Transport::Tcp && !streams.contains(&server) => {
+                streams.push(server);
+            }
+            Endpoint::Server(_) | Endpoint::File(_) => {}
+        }
+    }
+    streams
+}
+
+async fn ask(number: usize, address: Server) -> Found {
     let mut resolved = Vec::new();
     let attempt = async {
         resolved.extend(tokio::net::lookup_host((address.host.as_str(), address.port)).await?);
@@ -92,7 +103,7 @@ fn line(settings: &Settings, found: &Found, report: &mut Report) {
                 KEY,
                 format!(
                     "{address} ({}) answers after {:.1} ms",
-                    label(address.protocol),
+                    address.protocol.label(),
                     took.as_secs_f64() * 1e3
                 ),
             );
@@ -124,6 +135,7 @@ mod tests {
     use super::super::Level;
     use super::*;
     use skyline_conf::model::relay::DestinationEntry;
+    use skyline_conf::routing::native;
     use std::net::TcpListener;
 
     #[tokio::test]
@@ -136,7 +148,8 @@ mod tests {
             .map(DestinationEntry::Address)
             .into();
         let mut report = Report::new(true);
-        check(&settings, &mut report).await;
+        let routing = native::routing(&settings.relay).unwrap();
+        check(&settings, &routing, &mut report).await;
         let said: Vec<String> = report.lines.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(
@@ -150,7 +163,7 @@ mod tests {
     fn a_name_that_stands_for_this_host_is_a_loop() {
         let settings = Settings::default();
         let check = |host: &str, port: u16, level: Level| {
-            let address = Address::parse(&format!("{host}:{port}")).unwrap();
+            let address = Server::plain(host, port, None);
             let resolved = vec![SocketAddr::from(([127, 0, 0, 1], port))];
             let mut report = Report::new(true);
             line(

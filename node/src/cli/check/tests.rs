@@ -9,7 +9,10 @@ fn lines(text: &str) -> (Vec<String>, bool) {
     std::fs::write(&path, text).unwrap();
     let mut report = Report::new(true);
     match skyline_conf::load::load(Some(&path), &[]) {
-        Ok(loaded) => read(Some(&path), &loaded, &mut report),
+        Ok(loaded) => {
+            read(Some(&path), &loaded, &mut report);
+            relay_files(&loaded.settings, &mut report);
+        }
         Err(error) => unreadable(&error, &mut report),
     }
     let folder = format!("{}/", folder.path().display());
@@ -28,6 +31,27 @@ fn each_finding_is_a_line() {
     let good = "[relay]\ndestinations = ['10.0.0.1:2004:pickle']\n";
     check(good, true, &["ok       settings: skyline.toml: 1 keys set", "nothing contradicts"]);
     check("", true, &["warning  relay.destinations: there is none"]);
+    let rules = "[[relay.rule]]\nsend_to = 'destinations'\n";
+    check(&format!("{good}{rules}"), true, &["ok       relay.rule: 1 rules, 1 destinations"]);
+    let rules = "[[relay.rule]]\nsend_to = 'destination'\nhash_key = '\\1'\n";
+    check(
+        &format!("{good}{rules}"),
+        false,
+        &[
+            "problem  relay.rule 1 (line 3): send_to: there is no cluster `destination`; did you mean `destinations`?",
+            "problem  relay.rule 1 (line 3): hash_key: `\\1` names group 1, and the pattern has no groups",
+        ],
+    );
+    check(
+        &format!("{good}[[relay.cluster]]\nname = 'c'\ndestinations = ['localhost:2003']\n"),
+        false,
+        &[
+            "problem  relay.cluster: `localhost:2003` is this node's own",
+            "warning  relay.cluster `c` (line 3): no rule",
+        ],
+    );
+    let twice = lines("relay.destinations = ['h:1', 'h:1']").0;
+    assert_eq!(twice.iter().filter(|line| line.starts_with("problem")).count(), 1, "{twice:#?}");
     check(
         &format!("{good}[detect]\nalgorithms = ['grubs']\nconsensus = 1\n"),
         false,

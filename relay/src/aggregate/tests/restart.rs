@@ -115,7 +115,8 @@ impl Node {
         let options = Options { state_dir: dir, clock: self.clock.clone(), limits: Limits::default() };
         let machine = Machine::new(aggregations(), options.limits);
         let counts = Arc::new(Mutex::new(Counts::default()));
-        let task = Task::open(options, machine, journal.clone(), reader, self.store.clone(), counts);
+        let task =
+            Task::open(options, machine, journal.clone(), reader, Arc::new(self.store.clone()), counts);
         self.running = Some((journal, task));
     }
 

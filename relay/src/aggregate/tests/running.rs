@@ -63,13 +63,15 @@ async fn inputs_become_aggregates() {
     log(16.0).await.unwrap();
     let count = Statement::Aggregate(aggregation("^in", &[("count", Count)], Then::FromTop));
     sleep(Duration::from_millis(100)).await;
-    aggregator.replace(routing(vec![count]));
+    let (other, holders) = (Store::default(), Arc::strong_count(&store.is_full));
+    aggregator.replace(routing(vec![count]), other.clone());
     sleep(Duration::from_millis(100)).await;
     log(1.0).await.unwrap();
     clock.set(1018.0);
     sleep(Duration::from_millis(1100)).await;
-    let expected = [("count 1000".to_owned(), 1.0), ("sum 1000".to_owned(), 31.0)];
-    assert_eq!(store.points(), expected.into());
+    assert_eq!(store.points(), [("sum 1000".to_owned(), 31.0)].into(), "whose routing it is knows its way");
+    assert_eq!(other.points(), [("count 1000".to_owned(), 1.0)].into());
+    assert_eq!(Arc::strong_count(&store.is_full), holders - 1, "who took them before is let go");
     stop.abort.cancel();
     stop.drain.cancel();
     tasks.close();

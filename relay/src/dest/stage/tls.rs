@@ -1,8 +1,10 @@
 //! TLS towards a server. Certificates are read anew for each connection, so that renewed files count
 //! without a restart.
 
+use crate::certificate;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::SingleCertAndKey;
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
 use skyline_conf::routing::Tls;
 use std::fmt::Display;
@@ -87,39 +89,42 @@ fn refusal(error: &rustls::Error, host: &str, settings: &Tls) -> String {
 
 /// Reads the files. May block.
 fn config(settings: &Tls) -> Result<ClientConfig, Error> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let trusted = trusted(settings.ca.as_deref())?;
+    let trust = certificate::server_trust(trusted, &provider).map_err(|error| match &settings.ca {
+        Some(path) => unusable("authority", path, error),
+        None => invalid(format!("TLS: the authorities that the system trusts cannot be used: {error}")),
+    })?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| invalid(format!("TLS: {error}")))?
-        .with_root_certificates(trusted(settings.ca.as_deref())?);
+        .dangerous()
+        .with_custom_certificate_verifier(trust);
     let Some((chain, key)) = &settings.identity else { return Ok(builder.with_no_client_auth()) };
     let certificates = certificates(chain)?;
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("private key", key, error))?;
-    builder
-        .with_client_auth_cert(certificates, secret)
-        .map_err(|error| unusable("certificate and key", chain, error))
+    let own = certificate::certified(certificates, secret, &provider)
+        .map_err(|error| unusable("certificate and key", chain, error))?;
+    Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))))
 }
 
-/// The authorities of a file; without one those of the system.
-fn trusted(ca: Option<&Path>) -> Result<RootCertStore, Error> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|error| unusable("authority", path, error))?;
-            }
-        }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-            if roots.is_empty() {
-                let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
-                return Err(invalid(format!(
-                    "TLS: the system trusts no authority{why}; install its certificates, or name a file of them"
-                )));
-            }
-        }
+/// The certificates of a file or a folder of files; without one those of the system.
+fn trusted(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Error> {
+    if let Some(path) = ca {
+        return certificate::authorities(path, certificates);
     }
-    Ok(roots)
+    let found = rustls_native_certs::load_native_certs();
+    // One that cannot be read is no reason to trust none of the others.
+    let mut roots = RootCertStore::empty();
+    let usable = found.certs.into_iter().filter(|certificate| roots.add(certificate.clone()).is_ok());
+    let usable: Vec<_> = usable.collect();
+    if usable.is_empty() {
+        let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
+        return Err(invalid(format!(
+            "TLS: the system trusts no authority{why}; install its certificates, or name a file of them"
+        )));
+    }
+    Ok(usable)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {

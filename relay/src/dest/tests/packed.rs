@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 /// A peer that collects what each connection brings, decrypted.
-struct Peer {
+pub(super) struct Peer {
     address: SocketAddr,
     connections: Arc<Mutex<Vec<Vec<u8>>>>,
     /// What went wrong with a connection.
@@ -25,7 +25,7 @@ impl Peer {
         Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), tls)
     }
 
-    fn on(listener: TcpListener, tls: Option<Arc<ServerConfig>>) -> Self {
+    pub(super) fn on(listener: TcpListener, tls: Option<Arc<ServerConfig>>) -> Self {
         let address = listener.local_addr().unwrap();
         let (connections, errors) = (Arc::default(), Arc::default());
         let peer = Self { address, connections, errors };
@@ -56,7 +56,7 @@ impl Peer {
     }
 
     /// Numbers of the points of all connections, unpacked.
-    fn numbers(&self, packing: Packing) -> Vec<u64> {
+    pub(super) fn numbers(&self, packing: Packing) -> Vec<u64> {
         self.connections.lock().unwrap().iter().flat_map(|wire| numbers(&unpack(packing, wire))).collect()
     }
 }
@@ -100,14 +100,14 @@ fn collect_into(mut from: impl Read, plain: &mut Vec<u8>) -> std::io::Result<()>
 }
 
 /// An authority, and files of what it has signed.
-struct Authority {
+pub(super) struct Authority {
     dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -117,12 +117,12 @@ impl Authority {
         Self { dir, issuer: Issuer::new(params, key), pem }
     }
 
-    fn ca(&self) -> PathBuf {
+    pub(super) fn ca(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
     }
 
     /// Files of a certificate for `name` and its key.
-    fn identity(&self, name: &str) -> (PathBuf, PathBuf) {
+    pub(super) fn identity(&self, name: &str) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -133,7 +133,7 @@ impl Authority {
     }
 
     /// A server for `name`; `mutual`: that asks for a certificate of this authority.
-    fn server(&self, name: &str, mutual: bool) -> Arc<ServerConfig> {
+    pub(super) fn server(&self, name: &str, mutual: bool) -> Arc<ServerConfig> {
         use rustls::pki_types::{CertificateDer, pem::PemObject};
         let (certificate, key) = self.identity(name);
         let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -192,19 +192,18 @@ async fn what_waits_for_one_that_is_gone_is_sent_even_after_a_restart() {
     let (dir, stays, gone) = (TempDir::new().unwrap(), Sink::new().await, free_address());
     let to_gone = destination("x", [server(gone)]);
     let to_stays = destination("x", [server(stays.address)]);
-    let label = destination("label", [server(free_address()), server(free_address())]);
-    let rig = Rig::of(dir.path(), vec![to_gone, to_stays.clone(), label]);
+    let rig = Rig::of(dir.path(), vec![to_gone, to_stays.clone()]);
     rig.log(0..1000).await;
     rig.destinations.replace(vec![to_stays.clone()]).unwrap();
     let status = rig.status(1);
     assert!(status.leaving && status.waiting == 1000 && !rig.status(0).leaving, "{status:?}");
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(rig.status(1).waiting, 1000, "it stays as long as something waits");
-    assert_eq!(rig.drain().await.left().len(), 2);
+    assert_eq!(rig.drain().await.left().len(), 1);
 
     let rig = Rig::of(dir.path(), vec![to_stays]);
     assert!(rig.status(1).leaving && rig.status(1).address == gone.to_string());
-    assert_eq!(rig.destinations.status().len(), 2, "what is no address cannot be sent to");
+    assert_eq!(rig.destinations.status().len(), 2);
     let sink = Sink::at(gone).await;
     sink.has(0..1000).await;
     eventually("it is gone", || rig.destinations.status().len() == 1).await;

@@ -1,9 +1,10 @@
 //! A journal with destinations, points with numbers, and peers that behave as they are told.
 
-use super::super::{DestinationStatus, Destinations, Stop, parse, reader_of};
+use super::super::{DestinationStatus, Destinations, Stop, reader_of};
 use crate::flow::Flow;
 use crate::route::Router;
 use skyline_conf::model::relay::{DestinationEntry, Relay, Sending};
+use skyline_conf::routing::native::{self, Native};
 use skyline_conf::routing::{Destination, Endpoint, Server};
 use skyline_core::batch::{BatchBuilder, Listener, Origin, RouteSet, Routes, Source};
 use skyline_core::clock::Clock;
@@ -75,7 +76,8 @@ pub(super) struct Rig {
 impl Rig {
     /// Opens the journal in `dir`, which keeps next to nothing in memory, and starts.
     pub(super) fn start(dir: &Path, relay: &Relay) -> Self {
-        Self::open(dir, relay, parse(relay).unwrap())
+        let Native { routing, sending, .. } = native::read(relay).unwrap();
+        Self::open(dir, relay, routing.destinations.into_iter().zip(sending).collect())
     }
 
     /// The same with these destinations, each of which gets all points.
@@ -107,7 +109,7 @@ impl Rig {
         let (flow, stop, tasks) = (Flow::default(), Stop::default(), TaskTracker::new());
         let router = Router::of_settings(relay, &journal).unwrap();
         let destinations =
-            Destinations::start(all, &journal, &flow, &Clock::system(), &tasks, &stop).unwrap();
+            Destinations::start(all, dir, &journal, &flow, &Clock::system(), &tasks, &stop).unwrap();
         Self { journal, flow, destinations, stop, router, set: Mutex::default(), tasks }
     }
 
@@ -277,4 +279,21 @@ pub(super) fn numbers(bytes: &[u8]) -> Vec<u64> {
             text.split(' ').nth(1).unwrap_or_else(|| panic!("not a line: {text:?}")).parse().unwrap()
         })
         .collect()
+}
+
+/// Numbers of the points in whole frames of pickles.
+#[expect(clippy::disallowed_methods, reason = "reads back what this crate wrote")]
+pub(super) fn pickled(bytes: &[u8]) -> Vec<u64> {
+    let (mut rest, mut all) = (bytes, Vec::new());
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let Some((frame, after)) = after.split_at_checked(u32::from_be_bytes(*length) as usize) else {
+            break;
+        };
+        let options = serde_pickle::DeOptions::new();
+        let points: Vec<(String, (i64, f64))> = serde_pickle::from_slice(frame, options).unwrap();
+        assert!(points.iter().all(|(name, (ts, _))| name.starts_with("servers.") && *ts == 1_700_000_000));
+        all.extend(points.into_iter().map(|(_, (_, value))| value as u64));
+        rest = after;
+    }
+    all
 }

@@ -1,6 +1,6 @@
 //! Peers that work, come late or are behind.
 
-use super::rig::{Rig, Sink, eventually, free_address, relay};
+use super::rig::{Rig, Sink, eventually, free_address, pickled, relay};
 use skyline_conf::model::relay::{Method, WhenBehind};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -70,28 +70,12 @@ async fn each_point_goes_to_its_node_of_the_ring() {
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "reads back what this crate wrote")]
 async fn pickles_are_what_the_other_side_reads() {
     let (dir, sink) = (TempDir::new().unwrap(), Sink::new().await);
     let rig = Rig::start(dir.path(), &relay(&[format!("{}:pickle", sink.address)]));
     rig.log(0..1220).await;
     rig.delivered(0, 1220).await;
-    eventually("all bytes have come", || {
-        let (bytes, mut rest, mut values) = (sink.bytes(), 0, Vec::new());
-        while let Some(length) = bytes.get(rest..rest + 4) {
-            let end = rest + 4 + u32::from_be_bytes(length.try_into().unwrap()) as usize;
-            let Some(frame) = bytes.get(rest + 4..end) else { break };
-            let options = serde_pickle::DeOptions::new();
-            let points: Vec<(String, (i64, f64))> = serde_pickle::from_slice(frame, options).unwrap();
-            assert!(
-                points.iter().all(|(name, (ts, _))| name.starts_with("servers.") && *ts == 1_700_000_000)
-            );
-            values.extend(points.into_iter().map(|(_, (_, value))| value as u64));
-            rest = end;
-        }
-        values == (0..1220).collect::<Vec<_>>()
-    })
-    .await;
+    eventually("all bytes have come", || pickled(&sink.bytes()) == (0..1220).collect::<Vec<_>>()).await;
 }
 
 #[tokio::test]

@@ -36,21 +36,26 @@ pub(crate) enum Running {
 }
 
 impl Running {
-    /// Starts it for a workload, sending to `sink`.
+    /// Starts it for a workload, sending to `sinks`.
     pub(crate) fn start(
         program: Program,
         workload: &Workload,
         filled: Option<&Filled>,
-        sink: SocketAddr,
+        sinks: &[SocketAddr],
     ) -> anyhow::Result<Self> {
         match program {
             Program::CRelay => {
                 let queue: &[&str] = if workload.defaults { &[] } else { &["-q", "2000000"] };
-                Ok(Self::CRelay(CRelay::start(sink, queue)?))
+                Ok(Self::CRelay(CRelay::start(sinks, queue)?))
             }
             Program::Node => {
                 let protocol = if workload.pickle_out { "pickle" } else { "line" };
-                let mut setup = Setup::relay([format!("{sink}:{protocol}")]).with("node.log", "\"warn\"");
+                let instances = sinks.iter().enumerate();
+                let destinations = instances.map(|(n, sink)| format!("{sink}:{n}:{protocol}"));
+                let mut setup = Setup::relay(destinations).with("node.log", "\"warn\"");
+                if sinks.len() > 1 {
+                    setup = setup.with("relay.method", "\"consistent-hashing\"");
+                }
                 let mut state = None;
                 if let Some(filled) = filled {
                     let copy = filled.copy()?;

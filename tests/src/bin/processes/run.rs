@@ -6,6 +6,7 @@ use crate::program::{Program, Running};
 use crate::workload::Workload;
 use skyline_tests::{now, port};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -40,9 +41,9 @@ impl fmt::Display for Run {
 /// Starts, warms up, measures, ends.
 pub(crate) fn run(workload: &Workload, program: Program, filled: Option<&Filled>) -> anyhow::Result<Run> {
     let folder = tempfile::tempdir()?;
-    let sink_address = port::free();
-    let sink = start_sink(workload, sink_address, folder.path())?;
-    let mut running = Running::start(program, workload, filled, sink_address)?;
+    let sinks: Vec<SocketAddr> = (0..workload.destinations).map(|_| port::free()).collect();
+    let sink = start_sink(workload, &sinks, folder.path())?;
+    let mut running = Running::start(program, workload, filled, &sinks)?;
     // Otherwise the last of warm-up and load is the current minute.
     let first = filled.map_or_else(
         || now() / 60 * 60 - 60 * (workload.points + workload.warm_up - 1).cast_signed(),
@@ -70,13 +71,9 @@ pub(crate) fn run(workload: &Workload, program: Program, filled: Option<&Filled>
     })
 }
 
-fn start_sink(
-    workload: &Workload,
-    address: std::net::SocketAddr,
-    folder: &Path,
-) -> anyhow::Result<Background> {
-    let mut arguments: Vec<String> = ["sink", "--listen"].map(str::to_owned).into();
-    arguments.extend([address.to_string(), "--skip".to_owned(), workload.before().to_string()]);
+fn start_sink(workload: &Workload, addresses: &[SocketAddr], folder: &Path) -> anyhow::Result<Background> {
+    let mut arguments = vec!["sink".to_owned(), "--skip".to_owned(), workload.before().to_string()];
+    arguments.extend(addresses.iter().flat_map(|address| ["--listen".to_owned(), address.to_string()]));
     arguments.extend(
         ["--protocol", if workload.pickle_out { "pickle" } else { "plaintext" }, "--duration", "3600"]
             .map(str::to_owned),

@@ -13,6 +13,8 @@ pub(crate) struct Workload {
     /// Points per metric sent first, not measured.
     pub(crate) warm_up: u64,
     pub(crate) connections: u64,
+    /// Destinations; several are a hash ring.
+    pub(crate) destinations: usize,
     /// Datapoints per second; none: as fast as they are taken.
     pub(crate) rate: Option<u64>,
     /// What is written at once, milliseconds of a connection's rate.
@@ -34,6 +36,7 @@ const SMOOTH: Workload = Workload {
     points: 300,
     warm_up: 0,
     connections: 4,
+    destinations: 1,
     rate: None,
     burst_ms: 5,
     pickle_in: false,
@@ -93,6 +96,23 @@ pub(crate) fn all(quick: bool) -> Vec<Workload> {
             what: "relay, lines in, pickle out",
             pickle_out: true,
             target: 0.25,
+            ..SMOOTH
+        },
+        Workload {
+            name: "H1",
+            what: "relay, ring of three, 10 k metrics, as fast as possible",
+            destinations: 3,
+            target: 0.25,
+            ..SMOOTH
+        },
+        Workload {
+            name: "H2",
+            what: "relay, ring of three, a million metrics, as fast as possible",
+            metrics: 1_000_000,
+            points: 3,
+            warm_up: 1,
+            destinations: 3,
+            target: 0.45,
             ..SMOOTH
         },
         Workload {

@@ -1,0 +1,150 @@
+//! `useall`: every address of a host is a server of its own.
+//!
+//! Which addresses there are is asked when a configuration is read, as carbon-c-relay does it. A host without any, or
+//! with one alone, stays as it is written, and is looked up again at each connection.
+
+use crate::routing::{Cluster, Destination, Endpoint, Routing, Server, Share, rotated};
+use std::net::IpAddr;
+
+/// Puts a destination for each address in the place of those with [`Server::every_address`]. `resolve`: the
+/// addresses of a host, in their order.
+pub fn expand(routing: &mut Routing, mut resolve: impl FnMut(&Server) -> Vec<IpAddr>) {
+    let is_meant = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Server(s) if s.every_address);
+    let any = |destination: &Destination| destination.endpoints.iter().any(is_meant);
+    if !routing.destinations.iter().any(any) {
+        return;
+    }
+    let mut known: Vec<(Server, Vec<Server>)> = Vec::new();
+    let mut addresses = |server: &Server| {
+        if let Some((_, all)) = known.iter().find(|(one, _)| one == server) {
+            return all.clone();
+        }
+        let all = of(server, &resolve(server));
+        known.push((server.clone(), all.clone()));
+        all
+    };
+    let before = std::mem::take(&mut routing.destinations);
+    // For each destination of before those in its place, once they are made.
+    let mut made: Vec<Option<Vec<usize>>> = vec![None; before.len()];
+    let Routing { destinations, clusters, .. } = routing;
+    for Cluster { share, members, name } in clusters {
+        let mut now = Vec::with_capacity(members.len());
+        let mut first_of_each = Vec::with_capacity(members.len());
+        for member in members.iter() {
+            let Some(destination) = before.get(*member) else { continue };
+            match (&*share, destination.endpoints.as_slice()) {
+                (Share::AnyOf, [Endpoint::Server(first), ..]) => first_of_each.extend(addresses(first)),
+                (_, endpoints) => {
+                    let Some(place) = made.get_mut(*member) else { continue };
+                    let places = place.get_or_insert_with(|| {
+                        let all = in_place_of(destination, endpoints, &mut addresses);
+                        let from = destinations.len();
+                        destinations.extend(all);
+                        (from..destinations.len()).collect()
+                    });
+                    now.extend_from_slice(places);
+                }
+            }
+        }
+        for (server, endpoints) in first_of_each.iter().zip(rotated(&first_of_each)) {
+            now.push(destinations.len());
+            destinations.push(Destination { label: format!("{name}/{}", server.place()), endpoints });
+        }
+        *members = now;
+    }
+    super::compile::clusters::tell_apart(destinations);
+}
+
+/// A server by itself becomes one for each address; of servers that stand in for each other each is followed by
+/// its other addresses.
+fn in_place_of(
+    destination: &Destination,
+    endpoints: &[Endpoint],
+    addresses: &mut impl FnMut(&Server) -> Vec<Server>,
+) -> Vec<Destination> {
+    if let [Endpoint::Server(server)] = endpoints {
+        let all = addresses(server);
+        if let [_, _, ..] = all.as_slice() {
+            let one = |server: Server| Destination {
+                label: format!("{} ({})", destination.label, server.host),
+                endpoints: vec![Endpoint::Server(server)],
+            };
+            return all.into_iter().map(one).collect();
+        }
+    }
+    let each = endpoints.iter().flat_map(|endpoint| match endpoint {
+        Endpoint::Server(server) => addresses(server).into_iter().map(Endpoint::Server).collect(),
+        Endpoint::File(_) => vec![endpoint.clone()],
+    });
+    vec![Destination { label: destination.label.clone(), endpoints: each.collect() }]
+}
+
+/// A server for each address; itself where there are not several, or where it is not meant so.
+fn of(server: &Server, addresses: &[IpAddr]) -> Vec<Server> {
+    if !server.every_address || addresses.len() < 2 {
+        return vec![server.clone()];
+    }
+    let mut all: Vec<Server> = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let host = address.to_string();
+        if all.iter().all(|known| known.host != host) {
+            all.push(Server { host, ..server.clone() });
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_text;
+    use super::*;
+    use std::path::Path;
+
+    /// Labels of the members of each cluster, with their endpoints.
+    fn expanded(text: &str) -> Vec<String> {
+        let mut routing = read_text(Path::new("r.conf"), text).unwrap().routing;
+        expand(&mut routing, |server| match server.host.as_str() {
+            "two" => vec![IpAddr::from([10, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])],
+            "one" => vec![IpAddr::from([10, 0, 0, 9])],
+            _ => Vec::new(),
+        });
+        let told = |member: &usize| {
+            let Destination { label, endpoints } = &routing.destinations[*member];
+            let endpoint = |endpoint: &Endpoint| match endpoint {
+                Endpoint::Server(server) => server.place(),
+                Endpoint::File(path) => path.display().to_string(),
+            };
+            format!("{label}: {}", endpoints.iter().map(endpoint).collect::<Vec<_>>().join(" "))
+        };
+        routing.clusters.iter().flat_map(|cluster| cluster.members.iter().map(told)).collect()
+    }
+
+    #[test]
+    fn addresses_become_servers() {
+        assert_eq!(
+            expanded("cluster c forward useall two:1 one none; cluster d file /x;"),
+            [
+                "two:1 (10.0.0.1): 10.0.0.1:1",
+                "two:1 (::1): [::1]:1",
+                "one:2003: one:2003",
+                "none:2003: none:2003",
+                "/x: /x"
+            ]
+        );
+        assert_eq!(
+            expanded("cluster c any_of useall two one;"),
+            [
+                "c/10.0.0.1:2003: 10.0.0.1:2003 [::1]:2003 one:2003",
+                "c/[::1]:2003: [::1]:2003 one:2003 10.0.0.1:2003",
+                "c/one:2003: one:2003 10.0.0.1:2003 [::1]:2003",
+            ]
+        );
+        assert_eq!(expanded("cluster c failover useall one two;"), ["c: one:2003 10.0.0.1:2003 [::1]:2003"]);
+        assert_eq!(expanded("cluster c forward two;"), ["two:2003: two:2003"]);
+        assert_eq!(
+            expanded("cluster c forward useall two; cluster d forward useall two;").len(),
+            4,
+            "two clusters share servers"
+        );
+    }
+}

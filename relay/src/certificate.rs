@@ -1,0 +1,63 @@
+//! Certificates as OpenSSL takes them, for operators who bring their files along.
+//!
+//! A certificate that itself stands in the file of those that are trusted is trusted, whatever it says of
+//! itself: signed by itself, an authority's own, of the first version of X.509, or for another name. Who puts it
+//! there means that one and no other. All others need a chain to an authority of that file, and a server's must
+//! be for the name under which it was sought.
+
+mod der;
+mod trust;
+
+pub(crate) use trust::{client_trust, server_trust};
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+/// A chain of certificates with the key of the first.
+///
+/// # Errors
+/// What is wrong with them; names no file.
+pub(crate) fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, String> {
+    let key = provider.key_provider.load_private_key(key).map_err(|error| error.to_string())?;
+    let parts = chain.first().and_then(|own| der::parts(own)).ok_or("the certificate cannot be read")?;
+    match key.public_key() {
+        Some(public) if public.as_ref() != parts.key => {
+            Err("the private key is not that of the certificate".to_owned())
+        }
+        _ => Ok(CertifiedKey::new(chain, key)),
+    }
+}
+
+/// All certificates at `path` as `read` reads them from a file; of a folder those of all its files, of which some
+/// may be something else.
+///
+/// # Errors
+/// Those of `read`; there is none in the folder.
+pub(crate) fn authorities(
+    path: &Path,
+    read: impl Fn(&Path) -> io::Result<Vec<CertificateDer<'static>>>,
+) -> io::Result<Vec<CertificateDer<'static>>> {
+    if !path.is_dir() {
+        return read(path);
+    }
+    let named = |kind, what: &dyn Display| io::Error::new(kind, format!("{}: {what}", path.display()));
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|error| named(error.kind(), &error))? {
+        let file = entry.map_err(|error| named(error.kind(), &error))?.path();
+        if file.is_file() {
+            all.extend(read(&file).unwrap_or_default());
+        }
+    }
+    if all.is_empty() {
+        return Err(named(ErrorKind::InvalidData, &"no file in it has a certificate"));
+    }
+    Ok(all)
+}
