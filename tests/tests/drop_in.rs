@@ -285,7 +285,8 @@ fn carbon_c_relay() -> anyhow::Result<()> {
 
         let mut relay = as_packaged::c_relay(&file, line)?;
         load::bytes(line, &lines)?;
-        let real = settled(&before, 300 * copies).with_context(|| format!("{example}, not {other}"))?;
+        let real = settled(&before, 300 * copies)
+            .with_context(|| format!("{example}, not {other}; its last words:\n{}", relay.last_words()))?;
         relay.signal(libc::SIGTERM);
         relay.wait(LIMIT)?;
         drop(before);

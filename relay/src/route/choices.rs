@@ -2,7 +2,7 @@
 
 use super::share::Members;
 use skyline_conf::routing::walk::Act;
-use skyline_conf::routing::{Discard, Names, Routing, Target};
+use skyline_conf::routing::{Discard, Names, Routing, Target, without_tags};
 use std::borrow::Cow;
 
 /// What a routing chooses for names.
@@ -66,7 +66,12 @@ impl Choices {
     #[must_use]
     pub fn journey(&self, routing: &Routing, name: &str) -> Journey {
         let mut journey = Journey::default();
-        for act in routing.walk(0, &self.on_entry(name)) {
+        let entry = self.on_entry(name);
+        if matches!(self.names, Names::Cleaned { .. }) && without_tags(&entry).is_empty() {
+            // It is refused: nothing is left of its name.
+            return journey;
+        }
+        for act in routing.walk(0, &entry) {
             match act {
                 Act::Renamed { .. } => {}
                 Act::Input { .. } => journey.is_input = true,
@@ -130,7 +135,7 @@ mod tests {
     const FILE: &str = "cluster a forward h:1 h:2; cluster b any_of h:3; cluster c forward h:4;\n\
         match ^drop send to blackhole stop; match ^copy send to c; match ^copy send to blackhole stop;\n\
         rewrite ^old into new; aggregate ^sum every 60 seconds expire after 120 seconds compute sum write to all\n\
-        send to c; match ^old ^new send to a; match ^new send to b a stop;";
+        send to c; match ^old ^new ^$ send to a; match ^new send to b a stop;";
 
     #[track_caller]
     fn check(name: &str, arrivals: &[(&str, &[usize])], is_input: bool, discarded: Option<Discard>) {
@@ -147,6 +152,7 @@ mod tests {
     fn where_metrics_arrive() {
         check("old.x", &[("new.x", &[0, 1, 2])], false, None);
         check("other", &[], false, None);
+        check("...", &[], false, None);
         check("sum.x", &[], true, None);
         check("drop.x", &[], false, Some(Discard::Blackhole));
         check("copy.x", &[("copy.x", &[3])], false, None);

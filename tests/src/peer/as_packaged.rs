@@ -1,6 +1,6 @@
 //! The relays as Debian's services start them, with a file that the test has written.
 
-use super::listens;
+use super::{has_started, listens};
 use crate::process::Process;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -28,11 +28,11 @@ pub fn carbon(program: &str, carbon_conf: &Path, line: SocketAddr) -> anyhow::Re
 ///
 /// # Errors
 ///
-/// When it is not installed or does not listen.
+/// When it is not installed or does not start.
 pub fn c_relay(file: &Path, line: SocketAddr) -> anyhow::Result<Process> {
     let mut command = Command::new("carbon-c-relay");
     command.arg("-f").arg(file).args(["-p", &line.port().to_string()]);
     let mut process = Process::start(&mut command, &file.with_extension("log"))?;
-    listens(&mut process, line)?;
+    has_started(&mut process)?;
     Ok(process)
 }

@@ -1,6 +1,6 @@
 //! carbon-c-relay: in front of the node, and beside it in benchmarks.
 
-use super::listens;
+use super::has_started;
 use crate::port;
 use crate::process::Process;
 use std::net::SocketAddr;
@@ -39,7 +39,7 @@ impl CRelay {
         let mut command = Command::new("carbon-c-relay");
         command.arg("-f").arg(&file).args(arguments);
         let mut process = Process::start(&mut command, &folder.path().join("relay.log"))?;
-        listens(&mut process, line)?;
+        has_started(&mut process)?;
         Ok(Self { process, line, _folder: folder })
     }
 

@@ -1,11 +1,12 @@
 //! One of the two files, compiled.
 
 use super::About;
+use crate::reload;
 use anyhow::Context as _;
 use skyline_conf::load::load;
 use skyline_conf::model::Settings;
 use skyline_conf::model::relay::{CarbonProgram, Files};
-use skyline_conf::relaying::{self, Language};
+use skyline_conf::relaying::Language;
 use skyline_conf::routing::Routing;
 use skyline_relay::route::{Choices, Journey};
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ impl Side {
             None => (recognised(Path::new(file))?, file),
         };
         let settings = settings(language, PathBuf::from(path), instance, aggregator)?;
-        let routing = relaying::read(&settings)?.routing;
+        let routing = reload::relaying(&settings)?.routing;
         let choices = Choices::new(&routing);
         Ok(Self { path: path.to_owned(), language, routing, choices })
     }
