@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 use serde_json::json;
 use skyline_conf::check::Finding;
 use skyline_conf::model::Settings;
+use skyline_conf::model::listen::Listen;
+use skyline_conf::model::relay::Relay;
 use skyline_conf::relaying::{self, Relaying};
 use skyline_conf::{check, keys};
 pub(crate) use skyline_webapp::status::Reloaded;
@@ -29,6 +31,10 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Sections whose keys are swapped.
 const SWAPPED: [&str; 2] = ["relay.", "listen."];
+
+/// Keys of these that are not: they are looked at when the node starts, or a socket is bound.
+const AT_START: [&str; 4] =
+    ["relay.reload_on_change", "listen.when_full", "listen.udp_when_full", "listen.udp_buffer_bytes"];
 
 /// A wish that settings are read again, and who wants to know how it went.
 pub(crate) type Request = oneshot::Sender<Reloaded>;
@@ -136,12 +142,7 @@ impl Reloads {
             return Reloaded::Refused(format!("{error:#}"));
         }
         self.files.store(Arc::new(files));
-        let changed = keys::changed(&self.in_force, &settings);
-        let (swapped, waits): (Vec<&str>, Vec<&str>) =
-            changed.into_iter().partition(|key| SWAPPED.iter().any(|section| key.starts_with(section)));
-        // What needs a restart is named each time until there is one.
-        self.in_force.relay = settings.relay;
-        self.in_force.listen = settings.listen;
+        let (swapped, waits) = taken_over(&mut self.in_force, settings);
         Reloaded::Done(json!({
             "changed": swapped,
             "needs_restart": waits,
@@ -150,6 +151,18 @@ impl Reloads {
             "notes": relaying.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))
     }
+}
+
+/// Takes over what is swapped; the keys that have changed: those in force now, and those that need a restart, which
+/// are named each time until there is one.
+fn taken_over(in_force: &mut Settings, new: Settings) -> (Vec<&'static str>, Vec<&'static str>) {
+    let is_swapped =
+        |key: &&str| SWAPPED.iter().any(|section| key.starts_with(section)) && !AT_START.contains(key);
+    let both = keys::changed(in_force, &new).into_iter().partition(is_swapped);
+    in_force.relay = Relay { reload_on_change: in_force.relay.reload_on_change, ..new.relay };
+    let Listen { when_full, udp_when_full, udp_buffer_bytes, .. } = in_force.listen;
+    in_force.listen = Listen { when_full, udp_when_full, udp_buffer_bytes, ..new.listen };
+    both
 }
 
 /// Reads and checks settings and relay files.
@@ -204,6 +217,17 @@ impl Version {
     }
 }
 
+/// What is known of files after a reload: one that has changed since it was looked at `before` may not have been read
+/// so, and counts as it was then. Others that are read now are as they are `after`.
+fn look_again(before: &[(PathBuf, Version)], mut after: Vec<(PathBuf, Version)>) -> Vec<(PathBuf, Version)> {
+    for (path, version) in &mut after {
+        if let Some((_, was)) = before.iter().find(|(known, _)| known == path) {
+            version.clone_from(was);
+        }
+    }
+    after
+}
+
 /// Asks for a reload when one of `files` has changed and then stayed as it is for a look.
 async fn watch(files: Arc<ArcSwap<Vec<PathBuf>>>, door: Door, stop: CancellationToken) {
     let look = || -> Vec<(PathBuf, Version)> {
@@ -217,9 +241,40 @@ async fn watch(files: Arc<ArcSwap<Vec<PathBuf>>>, door: Door, stop: Cancellation
         last.clone_from(&now);
         if is_settled && now != known {
             drop(ask(&door).await);
-            // Other files may be read now; theirs are the versions that were just read.
-            known = look();
+            known = look_again(&now, look());
             last.clone_from(&known);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_named_until_there_is_one() {
+        let mut in_force = Settings::default();
+        let mut new = Settings::default();
+        new.relay.reload_on_change = false;
+        new.relay.detour_seconds = 5.0;
+        new.listen.max_connections = 7;
+        new.listen.udp_buffer_bytes += 1;
+        new.node.name = "other".to_owned();
+        let waits = vec!["node.name", "listen.udp_buffer_bytes", "relay.reload_on_change"];
+        let swapped = vec!["listen.max_connections", "relay.detour_seconds"];
+        assert_eq!(taken_over(&mut in_force, new.clone()), (swapped, waits.clone()));
+        assert_eq!(taken_over(&mut in_force, new), (Vec::new(), waits));
+        for key in AT_START {
+            assert!(keys::find(key).is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_changes_while_it_is_read_is_read_again() {
+        let version =
+            |path: &str, length| (PathBuf::from(path), Version(Some((SystemTime::UNIX_EPOCH, length))));
+        let before = [version("a", 1), version("b", 1)];
+        let after = vec![version("a", 2), version("c", 1)];
+        assert_eq!(look_again(&before, after), [version("a", 1), version("c", 1)]);
     }
 }
