@@ -108,11 +108,8 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
 impl Relaying {
     /// Makes every address of hosts that are meant so a destination of its own. `resolve`: the addresses of a host.
     pub fn take_every_address(&mut self, resolve: impl FnMut(&Server) -> Vec<IpAddr>) {
-        let usual = self.sending.first().cloned();
-        crelay::every_address::expand(&mut self.routing, resolve);
-        if let Some(usual) = usual {
-            self.sending.resize(self.routing.destinations.len(), usual);
-        }
+        let places = crelay::every_address::expand(&mut self.routing, resolve);
+        self.sending = places.iter().filter_map(|place| self.sending.get(*place)).cloned().collect();
     }
 }
 
@@ -305,6 +302,29 @@ mod tests {
         let marks: Vec<u64> = relaying.sending.iter().map(|sending| sending.mark_points).collect();
         assert_eq!(marks, [Sending::default().mark_points, 7]);
         assert_eq!(relaying.routing.destinations.len(), 2);
+    }
+
+    #[test]
+    fn every_address_is_sent_to_as_its_destination_is() {
+        let text = "relay.destinations = ['a:1', { address = 'two:1', every_address = true, mark_points = 7 }, 'b:1']\n\
+                    [[relay.cluster]]\nname = 'c'\nkind = 'any_of'\nstand_ins = false\ndestinations = ['b:1', 'a:1']\n\
+                    [[relay.cluster]]\nname = 'd'\ndestinations = ['two:1', 'a:1']\n\
+                    [[relay.rule]]\nsend_to = ['c', 'd']\n";
+        let settings = crate::load::text(text, Path::new("s.toml")).unwrap().settings;
+        let mut relaying = read(&settings).unwrap();
+        relaying.take_every_address(|_| vec![IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2])]);
+        let told: Vec<(&str, usize, u64)> = relaying
+            .routing
+            .destinations
+            .iter()
+            .zip(&relaying.sending)
+            .map(|(one, sending)| (one.label.as_str(), one.endpoints.len(), sending.mark_points))
+            .collect();
+        let usual = Sending::default().mark_points;
+        assert_eq!(
+            told,
+            [("b:1", 1, usual), ("a:1", 1, usual), ("two:1 (10.0.0.1)", 1, 7), ("two:1 (10.0.0.2)", 1, 7)]
+        );
     }
 
     /// What a file of carbon-c-relay becomes with these settings.
