@@ -127,7 +127,7 @@ impl Compiler<'_> {
         let at = at.key("destinations");
         let mut servers: Vec<(Server, Read)> = Vec::new();
         for entry in &table.destinations {
-            let Some(read) = self.read(&at, entry) else { continue };
+            let Some(read) = self.known_or_read(&at, entry) else { continue };
             match read.endpoints.as_slice() {
                 [Endpoint::Server(server)] if servers.iter().any(|(known, _)| known == server) => {
                     self.fault(&at, format!("`{}` is there twice: write it once", read.label));
@@ -161,6 +161,9 @@ impl Compiler<'_> {
     /// One destination with all servers; it is sent to as the first is.
     fn failover(&mut self, at: &At, table: &ClusterTable) -> Vec<usize> {
         let servers = self.servers(at, table);
+        for entry in table.destinations.iter().skip(1) {
+            self.sent_otherwise(&at.key("destinations"), entry);
+        }
         let Some((_, first)) = servers.first() else { return Vec::new() };
         let sending = first.sending.clone();
         let endpoints = servers.into_iter().map(|(server, _)| Endpoint::Server(server)).collect();
