@@ -145,7 +145,7 @@ impl Form<'_> {
             return DestinationEntry::Address(label.clone());
         };
         let mut table = match first {
-            Endpoint::Server(server) if others.is_empty() && address::read(label).as_ref() == Ok(server) => {
+            Endpoint::Server(server) if others.is_empty() && says(label, server) => {
                 return DestinationEntry::Address(label.clone());
             }
             Endpoint::Server(server) => of_server(server),
@@ -184,13 +184,22 @@ impl Form<'_> {
     }
 }
 
+/// Whether an address by itself says all of a server. An instance with a colon has to be told from a protocol that is
+/// misspelt.
+fn says(text: &str, server: &Server) -> bool {
+    let has_colon = server.instance.as_deref().is_some_and(|instance| instance.contains(':'));
+    !has_colon && address::read(text).as_ref() == Ok(server)
+}
+
 fn of_server(server: &Server) -> DestinationTable {
     let text = server.to_string();
-    let says_it = address::read(&text)
-        .is_ok_and(|read| (read.instance, read.protocol) == (server.instance.clone(), server.protocol));
+    let plain = Server {
+        protocol: server.protocol,
+        ..Server::plain(&server.host, server.port, server.instance.clone())
+    };
     DestinationTable {
+        protocol: (!says(&text, &plain)).then(|| server.protocol.into()),
         address: Some(text),
-        protocol: (!says_it).then(|| server.protocol.into()),
         transport: Some(server.transport.into()).filter(|transport| *transport != Transport::Tcp),
         packing: Some(server.packing.into()).filter(|packing| *packing != listen::Packing::Plain),
         tls: server.tls.as_ref().map(|tls| DestinationTls {
