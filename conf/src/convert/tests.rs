@@ -131,6 +131,10 @@ fn carbon_that_tells_of_itself() {
     );
     let told = |converted: &Converted| converted.text.contains("relay.self_metrics: how often");
     assert!(!told(&usual) && told(&of("CARBON_METRIC_INTERVAL = 10\n")));
+    has(
+        &of("[relay:b]\nDYNAMIC_ROUTER_MAX_RETRIES = 900000\n"),
+        &["detour_seconds = 86_400\n", "is out of its range here"],
+    );
     assert!(!of("CARBON_METRIC_INTERVAL = 0\n").text.contains("self_metrics ="));
 }
 
