@@ -45,13 +45,23 @@ pub fn expand(routing: &mut Routing, mut resolve: impl FnMut(&Server) -> Vec<IpA
                 endpoints => {
                     let Some(place) = made.get_mut(*member) else { continue };
                     let places = place.get_or_insert_with(|| {
-                        let all = in_place_of(destination, endpoints, &mut addresses);
-                        let from = destinations.len();
-                        destinations.extend(all);
-                        place_of.resize(destinations.len(), *member);
-                        (from..destinations.len()).collect()
+                        let all = in_place_of(destination, endpoints, &mut addresses).into_iter();
+                        let at =
+                            all.map(|one| match destinations.iter().position(|other| is_same(other, &one)) {
+                                Some(known) => known,
+                                None => {
+                                    place_of.push(*member);
+                                    destinations.push(one);
+                                    destinations.len() - 1
+                                }
+                            });
+                        at.collect()
                     });
-                    now.extend_from_slice(places);
+                    for place in places {
+                        if !now.contains(place) {
+                            now.push(*place);
+                        }
+                    }
                 }
             }
         }
@@ -89,6 +99,17 @@ fn in_place_of(
         Endpoint::File(_) => vec![endpoint.clone()],
     });
     vec![Destination { label: destination.label.clone(), endpoints: each.collect() }]
+}
+
+/// Whether both are one server that is sent to in one way: an address of a host may stand in the configuration as well.
+fn is_same(a: &Destination, b: &Destination) -> bool {
+    match (a.endpoints.as_slice(), b.endpoints.as_slice()) {
+        ([Endpoint::Server(a)], [Endpoint::Server(b)]) => {
+            let alone = |server: &Server| Server { every_address: false, ..server.clone() };
+            a.host == b.host && alone(a) == alone(b)
+        }
+        _ => false,
+    }
 }
 
 /// A server for each address; itself where there are not several, or where it is not meant so.
@@ -153,6 +174,17 @@ mod tests {
         );
         assert_eq!(expanded("cluster c failover useall one two;"), ["c: one:2003 10.0.0.1:2003 [::1]:2003"]);
         assert_eq!(expanded("cluster c forward two;"), ["two:2003: two:2003"]);
+        assert_eq!(
+            expanded("cluster c forward useall two 10.0.0.1; cluster d forward 10.0.0.1;"),
+            [
+                "two:2003 (10.0.0.1): 10.0.0.1:2003",
+                "two:2003 (::1): [::1]:2003",
+                "two:2003 (10.0.0.1): 10.0.0.1:2003"
+            ]
+        );
+        // One of the two is looked up for all its addresses, and has one.
+        let one = "cluster c forward useall one; cluster d forward one;";
+        assert!(matches!(expanded(one).as_slice(), [a, b] if a == b), "{:?}", expanded(one));
         assert_eq!(
             expanded("cluster c forward useall two; cluster d forward useall two;").len(),
             4,
