@@ -142,6 +142,14 @@ fn servers_that_stand_in_may_be_called_by_name() {
 }
 
 #[test]
+fn instances_of_one_address_may_stand_in() {
+    let text = "[[relay.cluster]]\nname = 'c'\nkind = 'any_of'\ndestinations = ['h:1:a', 'h:1:b', 'g:1:a']\n";
+    let labels: Vec<String> =
+        compiled(text).unwrap().routing.destinations.into_iter().map(|one| one.label).collect();
+    assert_eq!(labels, ["c/h:1:a", "c/h:1:b", "c/g:1"]);
+}
+
+#[test]
 fn own_metrics_go_one_way() {
     let cluster = "[[relay.cluster]]\nname = 'c'\ndestinations = ['h:1']\n";
     let check = |keys: &str| compiled(&format!("[relay]\nown_metrics_to = ['c']\n{keys}\n{cluster}"));
@@ -334,6 +342,9 @@ fn clusters_that_are_refused() {
     check(&of("destinations = [{ address = 'h:1', transport = 'udp', packing = 'gzip' }]"), "datagrams");
     check(&of("destinations = ['h:1', { file = '/x', name = 'h:1' }]"), "another destination is called");
     check(&of("kind = 'failover'\ndestinations = [{ file = '/x' }]"), "are servers");
+    let named = "name = 'x'\ndestinations = [{ name = 'c', address = 'h:1' }]\n[[relay.cluster]]";
+    let failover = of("kind = 'failover'\ndestinations = ['g:1', 'i:1']");
+    check(&format!("{named}\n{failover}"), "give the cluster another name");
     check(&of("destinations = [{ file = '/x', protocol = 'pickle' }]"), "protocol: a file takes plain lines");
     check(
         &of("destinations = [{ address = 'h:1', stand_ins = [{ address = 'g:1', mark_points = 5 }] }]"),
