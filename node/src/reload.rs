@@ -135,7 +135,10 @@ impl Reloads {
         let reading = tokio::task::spawn_blocking(move || read(&config)).await;
         let (settings, relaying) = match reading.map_err(anyhow::Error::from).flatten() {
             Ok(read) => read,
-            Err(why) => return Reloaded::Refused(format!("{why:#}")),
+            Err(why) => {
+                self.look_at_named().await;
+                return Reloaded::Refused(format!("{why:#}"));
+            }
         };
         let files = self.config.file().into_iter().chain(relaying.files.iter().cloned()).collect();
         if let Err(error) = target.swap(&relaying, &settings).await {
@@ -150,6 +153,22 @@ impl Reloads {
             "statements": relaying.routing.statements.len(),
             "notes": relaying.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))
+    }
+
+    /// A file with a fault may be one that is named since: it is looked at from now on, so that mending it is seen.
+    async fn look_at_named(&self) {
+        let config = self.config.clone();
+        let named = tokio::task::spawn_blocking(move || {
+            let files = config.load().map(|loaded| loaded.settings.relay.files);
+            files.map(|files| files.named().cloned().collect::<Vec<_>>()).unwrap_or_default()
+        });
+        let mut files = Vec::clone(&self.files.load());
+        for file in named.await.unwrap_or_default() {
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+        self.files.store(Arc::new(files));
     }
 }
 
@@ -266,6 +285,32 @@ mod tests {
         assert_eq!(taken_over(&mut in_force, new), (Vec::new(), waits));
         for key in AT_START {
             assert!(keys::find(key).is_some(), "{key}");
+        }
+    }
+
+    /// Nothing that is refused comes so far.
+    struct Never;
+
+    impl Swap for Never {
+        async fn swap(&mut self, _: &Relaying, _: &Settings) -> anyhow::Result<()> {
+            anyhow::bail!("it was asked to swap")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_with_a_fault_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let (settings, rules) = (folder.path().join("skyline.toml"), folder.path().join("relay.conf"));
+        std::fs::write(&settings, "").unwrap();
+        let config = Config::of_file(settings.to_str().unwrap());
+        let (in_force, relaying) = read(&config).unwrap();
+        let mut reloads = Reloads::new(config, in_force, &relaying, Arc::default());
+        std::fs::write(&settings, format!("relay.files.c_relay_conf = '{}'\n", rules.display())).unwrap();
+        std::fs::write(&rules, "nonsense").unwrap();
+        for _ in 0..2 {
+            let Reloaded::Refused(why) = reloads.reload(&mut Never).await else { panic!("it was taken") };
+            assert!(why.contains("relay.conf:1:1"), "{why}");
+            assert_eq!(**reloads.files.load(), [settings.clone(), rules.clone()]);
         }
     }
 
