@@ -4,7 +4,7 @@ mod disk;
 mod peers;
 mod ports;
 
-use super::output::{program, say};
+use super::output::{counted, program, say};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use skyline_conf::check::Severity;
@@ -266,7 +266,6 @@ fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) {
 }
 
 fn summary(report: &Report, arguments: &str, running: bool, program: &str) -> String {
-    let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let next = match (report.is_usable(), running) {
         (true, false) => format!("{program} run{arguments}"),
         (true, true) => {

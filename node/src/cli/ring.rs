@@ -5,7 +5,7 @@ mod names;
 mod places;
 mod side;
 
-use super::output::{program, say};
+use super::output::{counted, program, say};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use comparison::{Comparison, Kind};
@@ -94,7 +94,7 @@ pub(super) fn act(action: &Action) -> anyhow::Result<()> {
     }
     for (which, side) in [("old", &compared.old), ("new", &compared.new)] {
         let told = side.told();
-        say!("{which}: {}: {}, {}", told.file, side.language, of(told.destinations, "destination"))?;
+        say!("{which}: {}: {}, {}", told.file, side.language, counted(told.destinations, "destination"))?;
     }
     say!("names: {}", compared.source)?;
     for (old, new) in compared.places.taken_for_the_same() {
@@ -167,11 +167,6 @@ fn next(diff: &Diff, compared: &Compared) -> String {
             format!("{program} check{}{of_carbon}", new.argument())
         }
     }
-}
-
-/// A number of things.
-fn of(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

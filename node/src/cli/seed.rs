@@ -2,7 +2,7 @@
 //! any live sender, then a report of where it arrived.
 
 use super::http;
-use super::output::{program, say};
+use super::output::{counted, program, say};
 use super::send::{PickleSender, Point, reachable};
 use anyhow::Context as _;
 use hyper::Method;
@@ -45,10 +45,7 @@ pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> an
         say!("sent {} points of {METRIC} to {address}, the last one anomalous", points.len())?;
         match relaying::read(&settings)?.routing.destinations.len() {
             0 => {}
-            n => say!(
-                "the node forwards them as any others, to {n} destination{}",
-                if n == 1 { "" } else { "s" }
-            )?,
+            n => say!("the node forwards them as any others, to {}", counted(n, "destination"))?,
         }
         if was_there {
             say!("the metric was there already; `seed --remove` first begins it anew")?;
