@@ -92,8 +92,14 @@ impl Detour {
         let Some(seconds) = state.relaying.detour_seconds else { return };
         let is_down = |status: &&DestinationStatus| !status.connected && now - status.since >= seconds;
         let down: BTreeSet<String> = all.iter().filter(is_down).map(|status| status.reader.clone()).collect();
-        if down != state.down {
-            state.down = down;
+        if down == state.down {
+            return;
+        }
+        let routing = &state.relaying.routing;
+        // One that shares its points with nobody changes nothing.
+        let is_other = around(routing, &down).0 != around(routing, &state.down).0;
+        state.down = down;
+        if is_other {
             self.route(&mut state);
         }
     }
