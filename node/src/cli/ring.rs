@@ -16,7 +16,7 @@ use side::Side;
 use skyline_conf::relaying::Language;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -108,6 +108,17 @@ fn compare(diff: &Diff) -> anyhow::Result<Compared> {
     let read = |file: &str| Side::read(file, &diff.instance, diff.aggregator);
     let (old, new) = (read(&diff.old)?, read(&diff.new)?);
     let places = Places::of(&old.routing, &new.routing, diff.by_host);
+    if let Some(list) = &diff.list {
+        let given = diff.names.as_deref().into_iter();
+        let read = given.chain([&old, &new].map(|side| Path::new(side.told().file)));
+        let real = |path: &Path| path.canonicalize().ok();
+        let is_list = |path: &Path| real(path).is_some() && real(path) == real(list);
+        anyhow::ensure!(
+            !read.into_iter().any(is_list),
+            "--list {}: this file is read, and would be lost; name another one",
+            list.display()
+        );
+    }
     let mut names = Names::open(diff.names.as_deref(), diff.sample)?;
     let create = |path: &PathBuf| {
         File::create(path).map(BufWriter::new).with_context(|| format!("--list {}", path.display()))

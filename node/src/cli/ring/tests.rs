@@ -107,6 +107,30 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
+fn what_is_read_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("old"), OLD).unwrap();
+    std::fs::write(path("names"), "a\n").unwrap();
+    for list in ["old", "names"] {
+        let diff = Diff {
+            old: path("old"),
+            new: path("old"),
+            names: Some(path("names").into()),
+            sample: 1,
+            list: Some(path(list).into()),
+            instance: "a".to_owned(),
+            aggregator: false,
+            by_host: false,
+            json: false,
+        };
+        let error = compare(&diff).err().unwrap().to_string();
+        assert!(error.contains("name another one"), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(path("old")).unwrap(), OLD);
+}
+
+#[test]
 fn what_to_type_next_can_be_typed() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
