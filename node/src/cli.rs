@@ -18,6 +18,7 @@ mod version;
 
 use clap::{Parser, Subcommand};
 pub(crate) use config::Config;
+pub(crate) use output::sentence;
 use std::process::ExitCode;
 
 /// Usage or settings are wrong (sysexits EX_USAGE).
