@@ -302,9 +302,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut settings = Settings::default();
         settings.relay.files.c_relay_conf = file.path().to_owned();
-        let notes = || -> Vec<String> {
-            read(&settings).unwrap().notes.iter().map(ToString::to_string).collect()
-        };
+        let notes =
+            || -> Vec<String> { read(&settings).unwrap().notes.iter().map(ToString::to_string).collect() };
         let note = "it names no destination: nothing is forwarded; is it whole?";
         assert_eq!(notes(), [format!("{}: {note}", file.path().display())]);
         std::fs::write(file.path(), "cluster a forward h:1;").unwrap();

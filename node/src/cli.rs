@@ -160,7 +160,7 @@ pub(crate) fn main() -> ExitCode {
         if error.is::<output::Unread>() {
             return ExitCode::SUCCESS;
         }
-        eprintln!("skyline: {}", output::sentence(&error));
+        eprintln!("skyline: {}", sentence(&error));
         ExitCode::from(EXIT_SETTINGS)
     })
 }
