@@ -98,11 +98,17 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
     if let Some((own, _)) = own.into_iter().find(|(_, is_empty)| !is_empty) {
         return Err(Error::BothWays { key, own });
     }
-    match key {
-        "relay.files.carbon_conf" => of_carbon(settings),
-        "relay.files.c_relay_conf" => of_c_relay(settings),
-        _ => of_relay_ng(settings),
+    let (path, read) = match key {
+        "relay.files.carbon_conf" => (carbon_conf, of_carbon(settings)),
+        "relay.files.c_relay_conf" => (c_relay_conf, of_c_relay(settings)),
+        _ => (relay_ng_conf, of_relay_ng(settings)),
+    };
+    let mut relaying = read?;
+    if relaying.routing.destinations.is_empty() {
+        let note = Note::new(None, "", "it names no destination: nothing is forwarded");
+        relaying.notes.push(note.in_file(path).advise("is it whole?"));
     }
+    Ok(relaying)
 }
 
 impl Relaying {
@@ -287,6 +293,19 @@ fn of_section(settings: &Settings) -> Result<Relaying, Error> {
 mod tests {
     use super::*;
     use crate::model::relay::{DestinationEntry, DestinationTable};
+
+    #[test]
+    fn a_file_without_destinations_is_noted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut settings = Settings::default();
+        settings.relay.files.c_relay_conf = file.path().to_owned();
+        let notes =
+            || -> Vec<String> { read(&settings).unwrap().notes.iter().map(ToString::to_string).collect() };
+        let note = "it names no destination: nothing is forwarded; is it whole?";
+        assert_eq!(notes(), [format!("{}: {note}", file.path().display())]);
+        std::fs::write(file.path(), "cluster a forward h:1;").unwrap();
+        assert_eq!(notes(), Vec::<String>::new());
+    }
 
     #[test]
     fn a_destination_may_have_settings_of_its_own() {

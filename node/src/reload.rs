@@ -4,7 +4,7 @@
 //! goes where it was routed then, because the journal keeps that with the point. Other settings need a
 //! restart, and are named.
 
-use crate::cli::Config;
+use crate::cli::{Config, sentence};
 use arc_swap::ArcSwap;
 use serde_json::json;
 use skyline_conf::check::Finding;
@@ -28,6 +28,9 @@ const WAITING: usize = 16;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// What a wish hears that comes too late.
+const STOPPING: &str = "the node is stopping";
 
 /// Sections whose keys are swapped.
 const SWAPPED: [&str; 2] = ["relay.", "listen."];
@@ -85,7 +88,7 @@ pub(crate) fn door() -> (Door, mpsc::Receiver<Request>) {
 /// Asks for a reload and waits for the outcome.
 pub(crate) async fn ask(door: &Door) -> Reloaded {
     let (answer, outcome) = oneshot::channel();
-    let ended = || Reloaded::Refused("the node is stopping".to_owned());
+    let ended = || Reloaded::Refused(STOPPING.to_owned());
     if door.send(answer).await.is_err() {
         return ended();
     }
@@ -111,7 +114,7 @@ impl Reloads {
         stop: CancellationToken,
     ) {
         while let Some(Some(answer)) = stop.run_until_cancelled(wishes.recv()).await {
-            let outcome = self.reload(&mut target).await;
+            let outcome = self.reload(&mut target, &stop).await;
             match &outcome {
                 Reloaded::Done(report) => {
                     self.counters.done.fetch_add(1, Relaxed);
@@ -130,19 +133,23 @@ impl Reloads {
         }
     }
 
-    async fn reload(&mut self, target: &mut (impl Swap + Send)) -> Reloaded {
+    /// Files may be on a disk that does not answer: a stop does not wait for them.
+    async fn reload(&mut self, target: &mut (impl Swap + Send), stop: &CancellationToken) -> Reloaded {
         let config = self.config.clone();
-        let reading = tokio::task::spawn_blocking(move || read(&config)).await;
+        let reading = tokio::task::spawn_blocking(move || read(&config));
+        let Some(reading) = stop.run_until_cancelled(reading).await else {
+            return Reloaded::Refused(STOPPING.to_owned());
+        };
         let (settings, relaying) = match reading.map_err(anyhow::Error::from).flatten() {
             Ok(read) => read,
             Err(why) => {
                 self.look_at_named().await;
-                return Reloaded::Refused(format!("{why:#}"));
+                return Reloaded::Refused(sentence(&why));
             }
         };
         let files = self.config.file().into_iter().chain(relaying.files.iter().cloned()).collect();
         if let Err(error) = target.swap(&relaying, &settings).await {
-            return Reloaded::Refused(format!("{error:#}"));
+            return Reloaded::Refused(sentence(&error));
         }
         self.files.store(Arc::new(files));
         let (swapped, waits) = taken_over(&mut self.in_force, settings);

@@ -53,6 +53,8 @@ impl Swap for Parts {
     async fn swap(&mut self, new: &Relaying, settings: &Settings) -> anyhow::Result<()> {
         // What can fail comes first; then nothing has changed but listeners, which are put back.
         self.listening.replace(&new.listen)?;
+        // Whoever wants one of their addresses next, be it the next reload, finds it free.
+        self.listening.closed().await;
         let mut both = pairs(new);
         let known: Vec<String> = both.iter().map(|(destination, _)| reader_of(destination)).collect();
         // Those that leave stay until all that was routed to them is in the journal: then they know what they

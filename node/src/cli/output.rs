@@ -29,7 +29,7 @@ macro_rules! say {
 pub(super) use say;
 
 /// An error and its causes, each said once: some messages hold their cause already.
-pub(super) fn sentence(error: &anyhow::Error) -> String {
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
