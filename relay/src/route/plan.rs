@@ -38,8 +38,17 @@ pub(super) struct Steps {
     parts: Vec<Part>,
     /// Product of the numbers of members among which choices move on.
     turns: usize,
+    in_turn: Option<InTurn>,
     /// For each turn those of all combinations of failed checks; none if that would be too many.
     outcomes: Box<[OnceLock<Outcome>]>,
+}
+
+/// The cluster whose points are counted for the turns: the first whose members take any.
+#[derive(Debug)]
+struct InTurn {
+    cluster: usize,
+    /// Bits of the checks that a point must pass to get there.
+    checks: u64,
 }
 
 #[derive(Debug)]
@@ -78,6 +87,16 @@ pub(super) struct Outcome {
     pub(super) refused: Option<Reject>,
 }
 
+impl Outcome {
+    /// The set to which the point goes, if it goes on as it is and no other way.
+    pub(super) fn as_it_is(&self) -> Option<RouteSet> {
+        match self.copies.as_slice() {
+            [Copy { name: None, set }] => Some(*set),
+            _ => None,
+        }
+    }
+}
+
 /// A point under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Copy {
@@ -107,20 +126,20 @@ impl Targets<'_> {
 /// Makes the plan of a name. `received`: how it came in; `cleaned`: how it is called on entry.
 pub(super) fn plan(received: &[u8], cleaned: &str, acts: &[Act<'_>], targets: Targets<'_>) -> Plan {
     let mut checks = 0;
-    let parts: Vec<Part> =
-        acts.iter().filter_map(|act| part(act, &mut checks)).take(u64::BITS as usize).collect();
+    let parts: Vec<Part> = acts.iter().filter_map(|act| part(act, &mut checks)).collect();
     let turns = turns(&parts, targets);
     let cases = 1_usize.checked_shl(checks).and_then(|fails| fails.checked_mul(turns));
     let remembered = cases.filter(|cases| *cases <= OUTCOMES).unwrap_or_default();
-    let steps = Steps { turns, parts, outcomes: (0..remembered).map(|_| OnceLock::new()).collect() };
+    let outcomes = (0..remembered).map(|_| OnceLock::new()).collect();
+    let steps = Steps { turns, in_turn: in_turn(&parts, targets), parts, outcomes };
     if cases != Some(1) {
         return Plan::Steps(Arc::new(steps));
     }
     let outcome = steps.work_out(0, 0, received, cleaned, targets);
-    match (outcome.copies.as_slice(), outcome.refused) {
-        ([], Some(why)) => Plan::Refused(why),
-        ([Copy { name: None, set }], _) => Plan::Same(*set),
-        _ => Plan::Renamed(Arc::new(outcome)),
+    match (outcome.as_it_is(), outcome.refused) {
+        (Some(set), _) => Plan::Same(set),
+        (None, Some(why)) => Plan::Refused(why),
+        (None, None) => Plan::Renamed(Arc::new(outcome)),
     }
 }
 
@@ -138,7 +157,24 @@ fn turns(parts: &[Part], targets: Targets<'_>) -> usize {
     )
 }
 
-/// `checks`: how many there are already.
+fn in_turn(parts: &[Part], targets: Targets<'_>) -> Option<InTurn> {
+    let takes_turns = |cluster: &&usize| targets.clusters.get(**cluster).is_some_and(|c| c.turns() > 1);
+    let mut before = 0;
+    for part in parts {
+        let bit = part.check.as_ref().map_or(0, |check| check.bit);
+        if let What::Send { clusters, .. } = &part.what
+            && let Some(cluster) = clusters.iter().find(takes_turns)
+        {
+            return Some(InTurn { cluster: *cluster, checks: before | bit });
+        }
+        if part.check.as_ref().is_some_and(|check| check.ends) {
+            before |= bit;
+        }
+    }
+    None
+}
+
+/// `checks`: how many there are already. The first 64 are made.
 fn part(act: &Act<'_>, checks: &mut u32) -> Option<Part> {
     match act {
         Act::Renamed { .. } => None,
@@ -174,12 +210,12 @@ const fn reason(why: Discard) -> Reject {
 }
 
 impl Steps {
-    /// What becomes of a point whose line says `value timestamp`. `turn` counts points. `names` as [`plan`] has
-    /// them. Points that fail a check that is to be logged are passed to `failed`.
+    /// What becomes of a point whose line says `value timestamp`. `turn` counts the points of a cluster whose members
+    /// take turns. `names` as [`plan`] has them. Points that fail a check that is to be logged are passed to `failed`.
     pub(super) fn outcome<'n>(
         &self,
         point: &str,
-        turn: usize,
+        turn: impl FnOnce(usize) -> usize,
         names: impl FnOnce() -> (&'n [u8], Cow<'n, str>),
         targets: Targets<'_>,
         mut failed: impl FnMut(&Pattern),
@@ -197,7 +233,8 @@ impl Steps {
             }
         }
         let turns = self.turns.max(1);
-        let turn = turn % turns;
+        let in_turn = self.in_turn.as_ref().filter(|in_turn| fails & in_turn.checks == 0);
+        let turn = in_turn.map_or(0, |in_turn| turn(in_turn.cluster)) % turns;
         let work_out = || {
             let (received, cleaned) = names();
             self.work_out(fails, turn, received, &cleaned, targets)
