@@ -117,11 +117,11 @@ fn points_for_a_dead_destination_wait_and_the_reason_is_told() -> anyhow::Result
 #[test]
 fn a_dead_destination_that_sheds_loses_its_oldest_and_no_other_any() -> anyhow::Result<()> {
     let (good, dead) = (Sink::start(Protocol::Lines)?, port::free());
-    let mark = 10_000;
+    // Half of what comes for it: the other would have to stand still for two seconds to have as much before it.
+    let mark = POINTS;
     let relay = Relay::start(good.address(), dead, |setup| {
         setup.with("relay.sending.when_behind", "\"shed\"").with("relay.sending.mark_points", mark)
     })?;
-    // So slowly that the other never has as much before it.
     relay.send_all(Rate::PerSecond(5_000.0))?;
     has_both_kinds(&good, ["both", "mine"])?;
     let account = || relay.node.status().and_then(|status| status.destination(dead.port()));
