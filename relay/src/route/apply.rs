@@ -19,6 +19,7 @@ pub(super) fn apply(router: &Router, door: &Door, batch: Batch) -> Routed {
         let next = match lane.plan(sample.hash, name, || router.plan(door, name)) {
             Plan::Same(set) => Next::AsItIs(*set),
             Plan::Refused(why) => Next::Refused(*why),
+            Plan::InTurn(turns) => Next::AsItIs(turns.next(|cluster| router.turn(cluster))),
             Plan::Renamed(outcome) => Next::Rewritten(Cow::Borrowed(&**outcome)),
             Plan::Steps(steps) => {
                 let line = batch.line(sample);

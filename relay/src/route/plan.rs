@@ -14,6 +14,9 @@ use std::sync::{Arc, OnceLock};
 /// Outcomes remembered for a name whose points differ; if there may be more, each point's is worked out.
 const OUTCOMES: usize = 32;
 
+/// Sets remembered for a name whose points take turns and go on as they are.
+const SETS: usize = 256;
+
 /// What is to be done with the points of a name.
 #[derive(Debug, Clone)]
 pub(super) enum Plan {
@@ -21,6 +24,8 @@ pub(super) enum Plan {
     Same(RouteSet),
     /// They are refused.
     Refused(Reject),
+    /// They go on as they are, each to the next of some sets.
+    InTurn(Arc<Turns>),
     /// They go on under several names, or another one.
     Renamed(Arc<Outcome>),
     /// Each point is a case of its own.
@@ -30,6 +35,36 @@ pub(super) enum Plan {
 impl Plan {
     /// To none of the destinations.
     pub(super) const NOWHERE: Self = Self::Same(RouteSet(0));
+
+    /// What it takes besides itself, bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Same(_) | Self::Refused(_) => 0,
+            Self::InTurn(turns) => size_of::<Turns>() + size_of_val(&*turns.sets) + 32,
+            Self::Renamed(outcome) => {
+                let names: usize =
+                    outcome.copies.iter().flat_map(|copy| &copy.name).map(|name| name.len()).sum();
+                size_of::<Outcome>() + outcome.copies.len() * size_of::<Copy>() + names + 32
+            }
+            Self::Steps(steps) => steps.bytes(),
+        }
+    }
+}
+
+/// The sets of points that take turns.
+#[derive(Debug)]
+pub(super) struct Turns {
+    /// The one whose points are counted.
+    cluster: usize,
+    sets: Box<[RouteSet]>,
+}
+
+impl Turns {
+    /// The set of the next point; `turn` counts the points of a cluster.
+    pub(super) fn next(&self, turn: impl FnOnce(usize) -> usize) -> RouteSet {
+        let turn = turn(self.cluster) % self.sets.len().max(1);
+        self.sets.get(turn).copied().unwrap_or_default()
+    }
 }
 
 /// The walk of a name as far as points are concerned.
@@ -132,6 +167,12 @@ pub(super) fn plan(received: &[u8], cleaned: &str, acts: &[Act<'_>], targets: Ta
     let remembered = cases.filter(|cases| *cases <= OUTCOMES).unwrap_or_default();
     let outcomes = (0..remembered).map(|_| OnceLock::new()).collect();
     let steps = Steps { turns, in_turn: in_turn(&parts, targets), parts, outcomes };
+    if checks == 0
+        && (2..=SETS).contains(&turns)
+        && let Some(turns) = steps.sets_in_turn(received, cleaned, targets)
+    {
+        return Plan::InTurn(Arc::new(turns));
+    }
     if cases != Some(1) {
         return Plan::Steps(Arc::new(steps));
     }
@@ -245,6 +286,27 @@ impl Steps {
             Some(known) => Cow::Borrowed(known.get_or_init(work_out)),
             None => Cow::Owned(work_out()),
         }
+    }
+
+    /// The sets of all turns, if points go on as they are whosever turn it is.
+    fn sets_in_turn(&self, received: &[u8], cleaned: &str, targets: Targets<'_>) -> Option<Turns> {
+        let cluster = self.in_turn.as_ref()?.cluster;
+        let set = |turn| self.work_out(0, turn, received, cleaned, targets).as_it_is();
+        Some(Turns { cluster, sets: (0..self.turns).map(set).collect::<Option<_>>()? })
+    }
+
+    /// What it takes with all outcomes that it may remember, bytes, about.
+    fn bytes(&self) -> usize {
+        let of_part = |part: &Part| match &part.what {
+            What::Send { name, key, clusters } => {
+                name.len() + key.as_ref().map_or(0, |key| key.len()) + size_of_val(clusters.as_slice())
+            }
+            What::Input { name } => name.len(),
+            What::Discard(_) => 0,
+        };
+        let parts: usize = self.parts.iter().map(|part| size_of::<Part>() + of_part(part)).sum();
+        let copies: usize = self.parts.iter().map(|part| size_of::<Copy>() + of_part(part)).sum();
+        size_of::<Self>() + parts + self.outcomes.len() * (size_of::<OnceLock<Outcome>>() + copies) + 64
     }
 
     fn work_out(
