@@ -193,11 +193,14 @@ impl Batch {
             if !keep(&sample) {
                 continue;
             }
-            let from = sample.offset as usize;
-            self.text.copy_within(from..from + sample.line_len as usize, text);
-            self.samples[kept] = Sample { offset: text as u32, ..sample };
-            if let Routes::PerSample(sets) = &mut self.routes {
-                sets[kept] = sets[at];
+            // Until the first is taken away all stay where they are.
+            if kept < at {
+                let from = sample.offset as usize;
+                self.text.copy_within(from..from + sample.line_len as usize, text);
+                self.samples[kept] = Sample { offset: text as u32, ..sample };
+                if let Routes::PerSample(sets) = &mut self.routes {
+                    sets[kept] = sets[at];
+                }
             }
             text += sample.line_len as usize;
             kept += 1;

@@ -11,8 +11,9 @@
 //! Buckets are saved every ten seconds and at the end, with the sequence number up to which they hold, and the journal is
 //! kept from there on. After `kill -9` what came behind it is read again: no point is missing or counted twice,
 //! and aggregates of these seconds are sent once more, the same series, time and value, which a store of points
-//! overwrites. If the state is lost or damaged, buckets that had been computed by then are not begun again, so that no part
-//! takes the place of a whole; those that were open lack what came before.
+//! overwrites; another aggregation, of which they are inputs, takes them once more. If the state is lost or damaged,
+//! buckets that had been computed by then are not begun again, so that no part takes the place of a whole; those that
+//! were open lack what came before.
 //!
 //! `machine` is all that without time, tasks and files; `task` reads, ticks and saves; `state` is the file.
 

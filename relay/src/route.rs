@@ -23,7 +23,7 @@ use skyline_core::batch::{Batch, Listener, Origin, RouteSet, Routes};
 use skyline_core::reject::{Reject, RejectCounts};
 use skyline_journal::Journal;
 use std::borrow::Cow;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,8 +40,8 @@ pub struct Router {
     /// Where points come in: from outside, the node's own, and those of aggregations.
     doors: Vec<Door>,
     journal: Journal,
-    /// Points that were given in turn.
-    turn: AtomicUsize,
+    /// For each cluster points that were given in turn.
+    turns: Box<[AtomicUsize]>,
     /// When a point that failed a check was told last.
     told: Mutex<Option<Instant>>,
 }
@@ -87,6 +87,7 @@ impl Router {
 
     fn with_capacity(routing: Routing, readers: Vec<String>, journal: &Journal, capacity: usize) -> Self {
         let choices = Choices::new(&routing);
+        let turns = routing.clusters.iter().map(|_| AtomicUsize::new(0)).collect();
         let mut doors = vec![Then::FromTop, routing.own.clone()];
         for statement in &routing.statements {
             if let Statement::Aggregate(aggregation) = statement {
@@ -99,7 +100,7 @@ impl Router {
             choices,
             doors: Vec::new(),
             journal: journal.clone(),
-            turn: AtomicUsize::new(0),
+            turns,
             told: Mutex::default(),
         };
         for then in doors {
@@ -214,6 +215,11 @@ impl Router {
 }
 
 impl Router {
+    /// Counts a point that a cluster gives in turn: how many there were before.
+    fn turn(&self, cluster: usize) -> usize {
+        self.turns.get(cluster).map_or(0, |turns| turns.fetch_add(1, Relaxed))
+    }
+
     /// Says that a point does not look as its rule wants it; once a second at most.
     fn tell_invalid(&self, name: &str, point: &str, pattern: &str) {
         let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);

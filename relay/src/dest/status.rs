@@ -122,6 +122,8 @@ impl Status {
             tracing::info!(destination = self.name, endpoint, "connected");
         }
         state.is_told = false;
+        // How it is sent to is known by now; what went wrong before stays to be read.
+        state.last_error = state.last_error.take().filter(|error| error != HELD);
         state.endpoint = endpoint;
         state.protocol = protocol.label();
     }
@@ -248,6 +250,15 @@ mod tests {
         check(&mut told, 64.9, None);
         check(&mut told, 65.0, Some(30));
         check(&mut told, 20.0, Some(10));
+    }
+
+    #[test]
+    fn what_is_sent_to_is_no_longer_held() {
+        let status = Status::new("h:1", None, Clock::at(10.0));
+        status.held();
+        assert_eq!(status.since().1.as_deref(), Some(HELD));
+        status.connected("h:1".into(), Protocol::Pickle);
+        assert_eq!((status.since().1, status.protocol()), (None, "pickle"));
     }
 
     #[test]

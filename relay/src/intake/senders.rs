@@ -145,8 +145,8 @@ impl Senders {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The sender of a connection or datagram. If all that are known are in use: one that speaks for others, but
-    /// counts for itself as a feed.
+    /// The sender of a connection or datagram. If all that are known are in use: one that speaks for all others,
+    /// which are one feed then.
     pub(super) fn of(&self, listener: Listener, peer: Peer) -> Arc<Sender> {
         let ip = peer.ip().map(|ip| ip.to_canonical());
         let mut known = self.known();

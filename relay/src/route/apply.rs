@@ -7,7 +7,7 @@ use skyline_core::batch::{Batch, RouteSet, Routes, Sample};
 use skyline_core::name;
 use skyline_core::reject::{Reject, RejectCounts};
 use skyline_core::shard::name_hash;
-use std::sync::atomic::Ordering::Relaxed;
+use std::borrow::Cow;
 
 /// Routes `batch`, whose points come in by `door`.
 pub(super) fn apply(router: &Router, door: &Door, batch: Batch) -> Routed {
@@ -17,40 +17,55 @@ pub(super) fn apply(router: &Router, door: &Door, batch: Batch) -> Routed {
     for (at, sample) in batch.samples.iter().enumerate() {
         let name = batch.name(sample);
         let plan = lane.plan(sample.hash, name, || router.plan(door, name));
-        match (plan, &mut rewriting) {
-            (Plan::Same(set), None) => sets.push(*set, at, batch.len()),
-            (Plan::Same(set), Some(rewriting)) => rewriting.keep(sample, *set),
-            (other, _) => {
-                let rewriting = rewriting.get_or_insert_with(|| Rewriting::new(&batch, at, &sets));
-                match other {
-                    Plan::Refused(why) => rewriting.refused.add(*why, 1),
-                    Plan::Renamed(outcome) => rewriting.outcome(sample, outcome),
-                    Plan::Steps(steps) => {
-                        let line = batch.line(sample);
-                        let point = String::from_utf8_lossy(
-                            line.get(name.len() + 1..line.len() - 1).unwrap_or_default(),
-                        );
-                        let turn = router.turn.fetch_add(1, Relaxed);
-                        let outcome = steps.outcome(
-                            &point,
-                            turn,
-                            || (name, router.entry_of(door, name)),
-                            router.targets(),
-                            |pattern| {
-                                router.tell_invalid(&String::from_utf8_lossy(name), &point, pattern.as_str());
-                            },
-                        );
-                        rewriting.outcome(sample, &outcome);
-                    }
-                    Plan::Same(_) => {}
+        if let (Plan::Same(set), None) = (plan, &rewriting) {
+            // Nearly all points of nearly all relays.
+            sets.push(*set, at, batch.len());
+            continue;
+        }
+        let next = match plan {
+            Plan::Same(set) => Next::AsItIs(*set),
+            Plan::Refused(why) => Next::Refused(*why),
+            Plan::InTurn(turns) => Next::AsItIs(turns.next(|cluster| router.turn(cluster))),
+            Plan::Renamed(outcome) => Next::Rewritten(Cow::Borrowed(&**outcome)),
+            Plan::Steps(steps) => {
+                let line = batch.line(sample);
+                let point =
+                    String::from_utf8_lossy(line.get(name.len() + 1..line.len() - 1).unwrap_or_default());
+                let outcome = steps.outcome(
+                    &point,
+                    |cluster| router.turn(cluster),
+                    || (name, router.entry_of(door, name)),
+                    router.targets(),
+                    |pattern| router.tell_invalid(&String::from_utf8_lossy(name), &point, pattern.as_str()),
+                );
+                match outcome.as_it_is() {
+                    Some(set) => Next::AsItIs(set),
+                    None => Next::Rewritten(outcome),
                 }
             }
+        };
+        if let (Next::AsItIs(set), None) = (&next, &rewriting) {
+            sets.push(*set, at, batch.len());
+            continue;
+        }
+        let rewriting = rewriting.get_or_insert_with(|| Rewriting::new(&batch, at, &sets));
+        match next {
+            Next::AsItIs(set) => rewriting.keep(sample, set),
+            Next::Refused(why) => rewriting.refused.add(why, 1),
+            Next::Rewritten(outcome) => rewriting.outcome(sample, &outcome),
         }
     }
     match rewriting {
         None => Routed::whole(batch, sets.routes()),
         Some(rewriting) => rewriting.finish(),
     }
+}
+
+/// What becomes of the next point.
+enum Next<'p> {
+    AsItIs(RouteSet),
+    Refused(Reject),
+    Rewritten(Cow<'p, Outcome>),
 }
 
 /// The sets of the samples so far: one, until one differs.

@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Names of a generation; some 90 bytes each at names of 50 bytes.
+/// Names of a generation; some 90 bytes each at names of 50 bytes that lead to the same destinations always.
 pub(super) const CAPACITY: usize = 1 << 20;
 
-/// Bytes of names of a generation.
-const TEXT: usize = 256 << 20;
+/// Bytes of names of a generation, and of what was worked out for them, about.
+const BYTES: usize = 512 << 20;
 
 /// A memory of names for each thread that routes, so that none waits for another.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Names {
     /// An empty memory; `capacity`: names of a generation.
     pub(super) fn new(capacity: usize) -> Self {
         let lanes = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).div_ceil(2);
-        Self { lanes: (0..lanes).map(|_| Mutex::new(Lane::new(capacity))).collect() }
+        Self { lanes: (0..lanes).map(|_| Mutex::new(Lane::new(capacity, BYTES))).collect() }
     }
 
     /// The lane of this thread.
@@ -56,6 +56,8 @@ pub(super) struct Lane {
     young: Generation,
     old: Generation,
     capacity: usize,
+    /// Of a generation.
+    most_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,8 @@ struct Generation {
     index: HashMap<u64, u32, RandomState>,
     entries: Vec<Entry>,
     text: Vec<u8>,
+    /// What the plans take.
+    plan_bytes: usize,
     /// The entry behind the one found last.
     next: usize,
 }
@@ -76,8 +80,8 @@ struct Entry {
 }
 
 impl Lane {
-    fn new(capacity: usize) -> Self {
-        Self { young: Generation::default(), old: Generation::default(), capacity }
+    fn new(capacity: usize, most_bytes: usize) -> Self {
+        Self { young: Generation::default(), old: Generation::default(), capacity, most_bytes }
     }
 
     /// The plan of a name, whose XXH3 is `hash`; worked out by `make` if it is not remembered.
@@ -95,13 +99,16 @@ impl Lane {
 
     /// Enters a name: its place.
     fn remember(&mut self, hash: u64, name: &[u8], plan: Plan) -> usize {
-        if self.young.entries.len() >= self.capacity.max(1) || self.young.text.len() + name.len() > TEXT {
+        let plan_bytes = plan.bytes();
+        let bytes = self.young.text.len() + self.young.plan_bytes + name.len() + plan_bytes;
+        if self.young.entries.len() >= self.capacity.max(1) || bytes > self.most_bytes {
             self.old = std::mem::take(&mut self.young);
         }
         let young = &mut self.young;
         let place = young.entries.len();
         let (at, length) = (young.text.len() as u32, name.len() as u32);
         young.text.extend_from_slice(name);
+        young.plan_bytes += plan_bytes;
         young.entries.push(Entry { hash, at, length, plan });
         // Two names of equal hash take the place from each other: each look is then worked out anew.
         young.index.insert(hash, place as u32);
@@ -132,12 +139,31 @@ impl Generation {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::{Copy, Outcome};
     use super::*;
     use skyline_core::batch::RouteSet;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_was_worked_out_is_bounded_too() {
+        let mut lane = Lane::new(1_000, 10_000);
+        for i in 0..2_000_u64 {
+            let name = format!("name.{i}");
+            let outcome = Outcome {
+                copies: vec![Copy { name: Some("x".repeat(100).into()), set: RouteSet(1) }],
+                refused: None,
+            };
+            lane.plan(i, name.as_bytes(), || Plan::Renamed(Arc::new(outcome)));
+            let bytes = |of: &Generation| of.text.len() + of.plan_bytes;
+            assert!(bytes(&lane.young) <= 10_000 && bytes(&lane.old) <= 10_000, "{i}");
+        }
+        let (young, old) = (lane.young.entries.len(), lane.old.entries.len());
+        assert!(old > 20 && young + old < 200, "{young} and {old}");
+    }
 
     #[test]
     fn names_are_worked_out_once_and_forgotten_when_unused() {
-        let mut lane = Lane::new(4);
+        let mut lane = Lane::new(4, BYTES);
         let mut made = 0;
         let mut look = |lane: &mut Lane, name: &str| {
             let set = RouteSet(u32::from(name.as_bytes()[0]));
@@ -162,7 +188,7 @@ mod tests {
         }
         assert_eq!((look(&mut lane, "bb"), look(&mut lane, "a")), (9, 9), "bb was forgotten, a was not");
         // Equal hashes never get each other's plan.
-        let mut lane = Lane::new(4);
+        let mut lane = Lane::new(4, BYTES);
         for _ in 0..2 {
             look(&mut lane, "x");
             look(&mut lane, "y");

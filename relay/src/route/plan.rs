@@ -14,6 +14,9 @@ use std::sync::{Arc, OnceLock};
 /// Outcomes remembered for a name whose points differ; if there may be more, each point's is worked out.
 const OUTCOMES: usize = 32;
 
+/// Sets remembered for a name whose points take turns and go on as they are.
+const SETS: usize = 256;
+
 /// What is to be done with the points of a name.
 #[derive(Debug, Clone)]
 pub(super) enum Plan {
@@ -21,6 +24,8 @@ pub(super) enum Plan {
     Same(RouteSet),
     /// They are refused.
     Refused(Reject),
+    /// They go on as they are, each to the next of some sets.
+    InTurn(Arc<Turns>),
     /// They go on under several names, or another one.
     Renamed(Arc<Outcome>),
     /// Each point is a case of its own.
@@ -30,6 +35,36 @@ pub(super) enum Plan {
 impl Plan {
     /// To none of the destinations.
     pub(super) const NOWHERE: Self = Self::Same(RouteSet(0));
+
+    /// What it takes besides itself, bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Same(_) | Self::Refused(_) => 0,
+            Self::InTurn(turns) => size_of::<Turns>() + size_of_val(&*turns.sets) + 32,
+            Self::Renamed(outcome) => {
+                let names: usize =
+                    outcome.copies.iter().flat_map(|copy| &copy.name).map(|name| name.len()).sum();
+                size_of::<Outcome>() + outcome.copies.len() * size_of::<Copy>() + names + 32
+            }
+            Self::Steps(steps) => steps.bytes(),
+        }
+    }
+}
+
+/// The sets of points that take turns.
+#[derive(Debug)]
+pub(super) struct Turns {
+    /// The one whose points are counted.
+    cluster: usize,
+    sets: Box<[RouteSet]>,
+}
+
+impl Turns {
+    /// The set of the next point; `turn` counts the points of a cluster.
+    pub(super) fn next(&self, turn: impl FnOnce(usize) -> usize) -> RouteSet {
+        let turn = turn(self.cluster) % self.sets.len().max(1);
+        self.sets.get(turn).copied().unwrap_or_default()
+    }
 }
 
 /// The walk of a name as far as points are concerned.
@@ -38,8 +73,17 @@ pub(super) struct Steps {
     parts: Vec<Part>,
     /// Product of the numbers of members among which choices move on.
     turns: usize,
+    in_turn: Option<InTurn>,
     /// For each turn those of all combinations of failed checks; none if that would be too many.
     outcomes: Box<[OnceLock<Outcome>]>,
+}
+
+/// The cluster whose points are counted for the turns: the first whose members take any.
+#[derive(Debug)]
+struct InTurn {
+    cluster: usize,
+    /// Bits of the checks that a point must pass to get there.
+    checks: u64,
 }
 
 #[derive(Debug)]
@@ -78,6 +122,16 @@ pub(super) struct Outcome {
     pub(super) refused: Option<Reject>,
 }
 
+impl Outcome {
+    /// The set to which the point goes, if it goes on as it is and no other way.
+    pub(super) fn as_it_is(&self) -> Option<RouteSet> {
+        match self.copies.as_slice() {
+            [Copy { name: None, set }] => Some(*set),
+            _ => None,
+        }
+    }
+}
+
 /// A point under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Copy {
@@ -107,20 +161,26 @@ impl Targets<'_> {
 /// Makes the plan of a name. `received`: how it came in; `cleaned`: how it is called on entry.
 pub(super) fn plan(received: &[u8], cleaned: &str, acts: &[Act<'_>], targets: Targets<'_>) -> Plan {
     let mut checks = 0;
-    let parts: Vec<Part> =
-        acts.iter().filter_map(|act| part(act, &mut checks)).take(u64::BITS as usize).collect();
+    let parts: Vec<Part> = acts.iter().filter_map(|act| part(act, &mut checks)).collect();
     let turns = turns(&parts, targets);
     let cases = 1_usize.checked_shl(checks).and_then(|fails| fails.checked_mul(turns));
     let remembered = cases.filter(|cases| *cases <= OUTCOMES).unwrap_or_default();
-    let steps = Steps { turns, parts, outcomes: (0..remembered).map(|_| OnceLock::new()).collect() };
+    let outcomes = (0..remembered).map(|_| OnceLock::new()).collect();
+    let steps = Steps { turns, in_turn: in_turn(&parts, targets), parts, outcomes };
+    if checks == 0
+        && (2..=SETS).contains(&turns)
+        && let Some(turns) = steps.sets_in_turn(received, cleaned, targets)
+    {
+        return Plan::InTurn(Arc::new(turns));
+    }
     if cases != Some(1) {
         return Plan::Steps(Arc::new(steps));
     }
     let outcome = steps.work_out(0, 0, received, cleaned, targets);
-    match (outcome.copies.as_slice(), outcome.refused) {
-        ([], Some(why)) => Plan::Refused(why),
-        ([Copy { name: None, set }], _) => Plan::Same(*set),
-        _ => Plan::Renamed(Arc::new(outcome)),
+    match (outcome.as_it_is(), outcome.refused) {
+        (Some(set), _) => Plan::Same(set),
+        (None, Some(why)) => Plan::Refused(why),
+        (None, None) => Plan::Renamed(Arc::new(outcome)),
     }
 }
 
@@ -138,7 +198,24 @@ fn turns(parts: &[Part], targets: Targets<'_>) -> usize {
     )
 }
 
-/// `checks`: how many there are already.
+fn in_turn(parts: &[Part], targets: Targets<'_>) -> Option<InTurn> {
+    let takes_turns = |cluster: &&usize| targets.clusters.get(**cluster).is_some_and(|c| c.turns() > 1);
+    let mut before = 0;
+    for part in parts {
+        let bit = part.check.as_ref().map_or(0, |check| check.bit);
+        if let What::Send { clusters, .. } = &part.what
+            && let Some(cluster) = clusters.iter().find(takes_turns)
+        {
+            return Some(InTurn { cluster: *cluster, checks: before | bit });
+        }
+        if part.check.as_ref().is_some_and(|check| check.ends) {
+            before |= bit;
+        }
+    }
+    None
+}
+
+/// `checks`: how many there are already. The first 64 are made.
 fn part(act: &Act<'_>, checks: &mut u32) -> Option<Part> {
     match act {
         Act::Renamed { .. } => None,
@@ -174,12 +251,12 @@ const fn reason(why: Discard) -> Reject {
 }
 
 impl Steps {
-    /// What becomes of a point whose line says `value timestamp`. `turn` counts points. `names` as [`plan`] has
-    /// them. Points that fail a check that is to be logged are passed to `failed`.
+    /// What becomes of a point whose line says `value timestamp`. `turn` counts the points of a cluster whose members
+    /// take turns. `names` as [`plan`] has them. Points that fail a check that is to be logged are passed to `failed`.
     pub(super) fn outcome<'n>(
         &self,
         point: &str,
-        turn: usize,
+        turn: impl FnOnce(usize) -> usize,
         names: impl FnOnce() -> (&'n [u8], Cow<'n, str>),
         targets: Targets<'_>,
         mut failed: impl FnMut(&Pattern),
@@ -197,7 +274,8 @@ impl Steps {
             }
         }
         let turns = self.turns.max(1);
-        let turn = turn % turns;
+        let in_turn = self.in_turn.as_ref().filter(|in_turn| fails & in_turn.checks == 0);
+        let turn = in_turn.map_or(0, |in_turn| turn(in_turn.cluster)) % turns;
         let work_out = || {
             let (received, cleaned) = names();
             self.work_out(fails, turn, received, &cleaned, targets)
@@ -208,6 +286,27 @@ impl Steps {
             Some(known) => Cow::Borrowed(known.get_or_init(work_out)),
             None => Cow::Owned(work_out()),
         }
+    }
+
+    /// The sets of all turns, if points go on as they are whosever turn it is.
+    fn sets_in_turn(&self, received: &[u8], cleaned: &str, targets: Targets<'_>) -> Option<Turns> {
+        let cluster = self.in_turn.as_ref()?.cluster;
+        let set = |turn| self.work_out(0, turn, received, cleaned, targets).as_it_is();
+        Some(Turns { cluster, sets: (0..self.turns).map(set).collect::<Option<_>>()? })
+    }
+
+    /// What it takes with all outcomes that it may remember, bytes, about.
+    fn bytes(&self) -> usize {
+        let of_part = |part: &Part| match &part.what {
+            What::Send { name, key, clusters } => {
+                name.len() + key.as_ref().map_or(0, |key| key.len()) + size_of_val(clusters.as_slice())
+            }
+            What::Input { name } => name.len(),
+            What::Discard(_) => 0,
+        };
+        let parts: usize = self.parts.iter().map(|part| size_of::<Part>() + of_part(part)).sum();
+        let copies: usize = self.parts.iter().map(|part| size_of::<Copy>() + of_part(part)).sum();
+        size_of::<Self>() + parts + self.outcomes.len() * (size_of::<OnceLock<Outcome>>() + copies) + 64
     }
 
     fn work_out(

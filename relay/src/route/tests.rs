@@ -255,6 +255,34 @@ fn members_that_take_turns() {
 }
 
 #[test]
+fn each_cluster_has_turns_of_its_own() {
+    let two = |when: &str, cluster| send(when, cluster, true);
+    let mut routing = lettered("abcd", vec![two("^m", 4), two("^n", 5)]);
+    let in_turn = |members| Cluster { name: "turn".to_owned(), share: Share::InTurn, members };
+    routing.clusters.truncate(4);
+    routing.clusters.extend([in_turn(vec![0, 1]), in_turn(vec![2, 3])]);
+    let pattern = Pattern::new("^[^2]", Dialect::Posix).unwrap();
+    if let Some(Statement::Route(route)) = routing.statements.first_mut() {
+        route.validate = Some(Validate { pattern, log: false });
+    }
+    let dir = TempDir::new().unwrap();
+    let journal = journal(&dir);
+    let readers = routing.destinations.iter().map(dest::reader_of).collect();
+    let router = Router::new(routing, readers, &journal);
+    let (lines, refused, _) = told(&router, &journal, &["m", "n", "m", "n", "m", "n"]);
+    // One of them does not look right, and takes nobody's turn.
+    assert_eq!(lines, ["m 0 a", "n 1 c", "n 3 d", "m 4 b", "n 5 c"]);
+    assert_eq!(refused, [(Reject::Invalid, 1)]);
+}
+
+#[test]
+fn any_number_of_statements_may_match() {
+    let mut statements = vec![send("", 0, false); 100];
+    statements.push(send("", 1, false));
+    check(lettered("ab", statements), &["m"], &["m 0 a+b"], &[], 0);
+}
+
+#[test]
 fn points_that_do_not_look_right() {
     let validate =
         |text: &str| Some(Validate { pattern: Pattern::new(text, Dialect::Posix).unwrap(), log: true });

@@ -6,8 +6,10 @@ use skyline_conf::model::relay::{Sending, WhenBehind};
 use skyline_conf::routing::{Destination, Endpoint, Packing, Protocol, Server, Tls, Transport};
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
 /// Points wait for `to`, to which nobody listens yet; it leaves the settings, and the node starts again.
 async fn restarted_without(dir: &Path, to: (Destination, Sending), points: u64) -> Rig {
@@ -71,10 +73,13 @@ async fn datagrams_files_and_stand_ins_stay_what_they_are() {
     let peer = UdpSocket::bind(at).await.unwrap();
     let rig = Rig::of(dir.path(), Vec::new());
     let (mut all, mut buffer) = (Vec::new(), vec![0; 65_536]);
-    while all.last() != Some(&999) {
-        let read = peer.recv(&mut buffer).await.unwrap();
-        all.extend(numbers(&buffer[..read]));
-    }
+    let mut receive = async || {
+        while all.last() != Some(&999) {
+            let read = peer.recv(&mut buffer).await.unwrap();
+            all.extend(numbers(&buffer[..read]));
+        }
+    };
+    timeout(Duration::from_secs(20), receive()).await.expect("all datagrams");
     is_gone(&rig, dir.path()).await;
 
     let dir = TempDir::new().unwrap();
