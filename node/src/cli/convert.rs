@@ -1,7 +1,7 @@
 //! `skyline convert`: another relay's files as settings of this node.
 
 use super::config::RelayFiles;
-use super::output::{program, say};
+use super::output::{counted, program, say};
 use anyhow::Context as _;
 use skyline_conf::convert::{self, Converted};
 use skyline_conf::model::Settings;
@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 /// Which files, and where to.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    #[command(flatten)]
-    files: RelayFiles,
     /// Write the settings to this new file; without it they are printed
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    files: RelayFiles,
 }
 
 /// Converts, writes, and says what was done.
@@ -58,7 +58,6 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// What was done, and what to type next.
 fn told(relaying: &Relaying, converted: &Converted, output: Option<&Path>) -> String {
-    let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let routing = &relaying.routing;
     let mut lines: Vec<String> =
         relaying.files.iter().map(|path| format!("read {}", path.display())).collect();

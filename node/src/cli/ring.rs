@@ -5,7 +5,7 @@ mod names;
 mod places;
 mod side;
 
-use super::output::{program, say};
+use super::output::{counted, program, say};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use comparison::{Comparison, Kind};
@@ -93,7 +93,7 @@ pub(super) fn act(action: &Action) -> anyhow::Result<()> {
     }
     for (which, side) in [("old", &compared.old), ("new", &compared.new)] {
         let told = side.told();
-        say!("{which}: {}: {}, {}", told.file, side.language, of(told.destinations, "destination"))?;
+        say!("{which}: {}: {}, {}", told.file, side.language, counted(told.destinations, "destination"))?;
     }
     say!("names: {}", compared.source)?;
     for (old, new) in compared.places.taken_for_the_same() {
@@ -124,6 +124,9 @@ fn compare(diff: &Diff) -> anyhow::Result<Compared> {
     }
     comparison.finish();
     let source = names.source();
+    if let Source::File { file, names: 0, .. } = &source {
+        anyhow::bail!("{file} has no name of a metric: nothing was compared");
+    }
     Ok(Compared { old, new, places, source, comparison })
 }
 
@@ -163,11 +166,6 @@ fn next(diff: &Diff, compared: &Compared) -> anyhow::Result<()> {
         }
         _ => say!("next: {program} check{}{flags}", new.argument()),
     }
-}
-
-/// A number of things.
-fn of(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
