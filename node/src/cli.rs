@@ -43,33 +43,33 @@ enum Command {
     Run(Config),
     /// Check settings, ports, destinations, disk and clock; print each finding
     Check {
-        #[command(flatten)]
-        config: Config,
         /// Print findings as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        config: Config,
     },
     /// Make a running node read its settings and relay files again; a file with a fault changes nothing
     Reload {
-        #[command(flatten)]
-        config: Config,
         /// Where the node's status listener is (default: http.status of the settings)
         #[arg(long, value_name = "HOST:PORT", value_parser = http::address)]
         address: Option<std::net::SocketAddr>,
         /// Print JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        config: Config,
     },
     /// Print where metrics go with these settings, statement by statement
     Route {
-        #[command(flatten)]
-        config: Config,
         /// Names of metrics; without any they are read from standard input, one a line
         #[arg(value_name = "METRIC")]
         metrics: Vec<String>,
         /// Print a JSON object for each metric, on a line
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        config: Config,
     },
     /// Write settings of this node that relay as another relay's files do
     ///
@@ -86,8 +86,6 @@ enum Command {
     },
     /// Show what a running node does: points in and out, ledger, windows, anomalies
     Status {
-        #[command(flatten)]
-        config: Config,
         /// Where the node's status listener is (default: http.status of the settings)
         #[arg(long, value_name = "HOST:PORT", value_parser = http::address)]
         address: Option<std::net::SocketAddr>,
@@ -97,20 +95,22 @@ enum Command {
         /// Print the newest points that were refused instead, with sender and reason
         #[arg(long, conflicts_with = "json")]
         bad: bool,
+        #[command(flatten)]
+        config: Config,
     },
     /// Send 24 hours of minute data that end in an anomaly, and report where it arrived
     ///
-    /// 1440 points of `horizon.test.pickle` go to the pickle port of the node that runs with these
-    /// settings, which forwards them to its destinations as any others.
+    /// 1440 points of `horizon.test.pickle` go to the pickle port (without one, to the port for lines) of the
+    /// node that runs with these settings, which forwards them to its destinations as any others.
     Seed {
-        #[command(flatten)]
-        config: Config,
         /// Remove the seeded metric and its anomalies from the node again
         #[arg(long)]
         remove: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        config: Config,
     },
     /// A whole node with senders and history on loopback; nothing leaves this machine
     Demo {

@@ -155,7 +155,7 @@ fn carbon_relay() -> anyhow::Result<()> {
     let file = conf.to_string_lossy();
     let flags = ["--carbon-conf", &*file, "--instance", "a"];
     let told = skyline(&[&["check"], &flags[..]].concat())?;
-    ensure!(told.contains("2 destinations, 1 statements"), "{told}");
+    ensure!(told.contains("2 destinations, 1 statement\n"), "{told}");
     let moves = folder.path().join("moves.tsv");
     let names = folder.path().join("names");
     std::fs::write(&names, "servers.web1.cpu.user\n")?;

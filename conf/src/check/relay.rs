@@ -48,14 +48,29 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
             Err(what) => findings.problem(DESTINATIONS, format!("`{text}`: {what}"), FORM),
         }
     }
-    // What cannot be read here is the name of a destination, or told when the section is compiled.
-    let of_clusters = relay.cluster.iter().flat_map(|cluster| &cluster.destinations);
-    for (text, has_protocol) in of_clusters.filter_map(address_of) {
-        if let Ok(written) = address::read(text) {
+    // How a destination is written that has been defined elsewhere is told there; what cannot be read here is the
+    // name of one, or told when the section is compiled.
+    let of_clusters = || relay.cluster.iter().flat_map(|cluster| &cluster.destinations);
+    let tables = of_clusters().filter(|entry| matches!(entry, DestinationEntry::Table(_)));
+    let names: HashSet<&str> = relay.destinations.iter().chain(tables).filter_map(name_of).collect();
+    for entry in of_clusters() {
+        let Some((text, has_protocol)) = address_of(entry) else { continue };
+        let is_name = matches!(entry, DestinationEntry::Address(_)) && names.contains(text.trim());
+        if let Ok(written) = address::read(text)
+            && !is_name
+        {
             one(settings, "relay.cluster", text, &written, has_protocol, findings);
         }
     }
     method(settings, &good, findings);
+}
+
+/// The name under which a cluster may mean a destination.
+fn name_of(entry: &DestinationEntry) -> Option<&str> {
+    match entry {
+        DestinationEntry::Address(text) => Some(text.trim()),
+        DestinationEntry::Table(table) => table.name.as_deref().or(table.address.as_deref()).map(str::trim),
+    }
 }
 
 /// The address of a destination, and whether it has a protocol that does not stand in it.

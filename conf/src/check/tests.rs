@@ -1,7 +1,8 @@
 //! Tests of the checks: one line a contradiction.
 
 use super::*;
-use crate::model::listen::Stream;
+use crate::model::listen::{Protocol, Stream};
+use crate::model::relay::cluster::ClusterTable;
 use crate::model::relay::{DestinationEntry, DestinationTable, Method, WhenBehind};
 use std::net::SocketAddr;
 
@@ -240,6 +241,18 @@ fn destinations() {
     );
     fine(|s| to(s, &["127.0.0.1:2013", "10.0.0.9:2003", "graphite:2003"]));
     warning(|s| to(s, &["h:2004"]), "relay.destinations", "write `h:2004:pickle`");
+    let pickles = |s: &mut Settings, of_cluster: &str| {
+        let table = DestinationTable {
+            address: Some("h:2004".into()),
+            protocol: Some(Protocol::Pickle),
+            ..DestinationTable::default()
+        };
+        s.relay.destinations = vec![DestinationEntry::Table(Box::new(table))];
+        let destinations = vec![DestinationEntry::Address(of_cluster.into())];
+        s.relay.cluster = vec![ClusterTable { destinations, ..ClusterTable::default() }];
+    };
+    fine(|s| pickles(s, "h:2004"));
+    warning(|s| pickles(s, "h:2004:a"), "relay.cluster", "write `h:2004:a:pickle`");
     warning(|s| to(s, &["h:2003:pickle"]), "relay.destinations", "leave `:pickle` out");
     warning(|s| to(s, &["h:1:pickel"]), "relay.destinations", "did you mean `pickle`?");
     warning(|s| to(s, &["h:1:tcp"]), "relay.destinations", "taken for the name of an instance");

@@ -196,15 +196,17 @@ fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
     };
     let Routing { destinations, statements, .. } = &relaying.routing;
     let (destinations, statements) = (destinations.len(), statements.len());
+    let to = counted(destinations, "destination");
     if !settings.relay.rule.is_empty() {
-        report.ok("relay.rule", format!("{statements} rules, {destinations} destinations"));
+        report.ok("relay.rule", format!("{}, {to}", counted(statements, "rule")));
     }
     if !relaying.files.is_empty() {
         let files: Vec<String> = relaying.files.iter().map(|path| path.display().to_string()).collect();
-        report.ok(
-            "relay.files",
-            format!("{}: {destinations} destinations, {statements} statements", files.join(", ")),
-        );
+        report.ok("relay.files", format!("{}: {to}, {}", files.join(", "), counted(statements, "statement")));
+        if destinations == 0 {
+            let message = "these files name none: points are forwarded to nobody";
+            report.warning("relay.destinations", message, "check that they are the right ones");
+        }
     }
     for note in &relaying.notes {
         report.warning(&note.place(), note.message.as_str(), note.advice.as_str());
@@ -237,10 +239,14 @@ fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) {
     let by_variable = loaded.given.iter().filter(|given| matches!(given.place, Place::Variable(_))).count();
     let in_file = loaded.given.len() - by_variable;
     let file = match config {
-        Some(path) => format!("{}: {in_file} keys set", path.display()),
+        Some(path) => format!("{}: {} set", path.display(), counted(in_file, "key")),
         None => "no settings file: every key has its default".to_owned(),
     };
-    let variables = if by_variable > 0 { format!(", {by_variable} by variables") } else { String::new() };
+    let variables = if by_variable > 0 {
+        format!(", {} by variables", counted(by_variable, "key"))
+    } else {
+        String::new()
+    };
     report.ok("settings", file + &variables);
     for warning in &loaded.warnings {
         report.warning("settings", warning.as_str(), "see docs/settings.md");

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 /// Which files, and where to.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    #[command(flatten)]
-    files: RelayFiles,
     /// Write the settings to this new file; without it they are printed
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    files: RelayFiles,
 }
 
 /// Converts, writes, and says what was done.

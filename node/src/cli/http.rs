@@ -1,5 +1,6 @@
 //! Asking a running node over HTTP.
 
+use super::output::program;
 use anyhow::Context as _;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
@@ -75,6 +76,21 @@ pub(crate) async fn ask(method: Method, address: SocketAddr, path: &str) -> anyh
         .map_err(|_| anyhow::Error::new(Silent))
         .and_then(|answer| answer)
         .with_context(|| format!("http://{address}{path}"))
+}
+
+/// Whether nobody listens there.
+pub(crate) fn is_refused(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+/// What to do when nobody listens at the address of a status listener.
+pub(crate) fn nobody(address: SocketAddr) -> anyhow::Error {
+    anyhow::anyhow!(
+        "nobody listens at {address}: is the node running? Start it with `{} run`, give the same arguments here as \
+         there, or name its status listener (http.status) with --address",
+        program()
+    )
 }
 
 /// `GET`.

@@ -1,7 +1,7 @@
 //! `skyline reload`: makes a running node read its settings and relay files again.
 
 use super::http;
-use super::output::{program, say};
+use super::output::{counted, program, say};
 use super::send::reachable;
 use anyhow::Context as _;
 use hyper::Method;
@@ -21,7 +21,9 @@ pub(super) async fn reload(
             reachable(*settings.http.status.first().context("http.status is empty: give --address")?)
         }
     };
-    let answer = http::ask(Method::POST, address, "/-/reload").await?;
+    let answer = http::ask(Method::POST, address, "/-/reload").await;
+    let answer =
+        answer.map_err(|error| if http::is_refused(&error) { http::nobody(address) } else { error })?;
     let body = answer.json().with_context(|| format!("{address} is not a node's status listener"))?;
     anyhow::ensure!(
         answer.status == 200,
@@ -35,8 +37,10 @@ pub(super) async fn reload(
         let list = body.get(key).and_then(Value::as_array).into_iter().flatten();
         list.filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let number = |key: &str| body.get(key).and_then(Value::as_u64).unwrap_or(0);
-    say!("in force: {} destinations, {} statements", number("destinations"), number("statements"))?;
+    let number = |key: &str| body.get(key).and_then(Value::as_u64).map_or(0, |n| n as usize);
+    let [destinations, statements] = [("destinations", "destination"), ("statements", "statement")]
+        .map(|(key, word)| counted(number(key), word));
+    say!("in force: {destinations}, {statements}")?;
     match texts("changed").as_slice() {
         [] => say!("no key of [relay] or [listen] has changed; relay files were read again")?,
         keys => say!("changed: {}", keys.join(", "))?,

@@ -136,6 +136,9 @@ fn compare(diff: &Diff) -> anyhow::Result<Compared> {
     }
     comparison.finish();
     let source = names.source();
+    if let Source::File { file, names: 0, .. } = &source {
+        anyhow::bail!("{file} has no name of a metric: nothing was compared");
+    }
     Ok(Compared { old, new, places, source, comparison })
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use skyline_conf::routing::walk::Act;
 use skyline_conf::routing::{Discard, Route, Routing, Target};
 use skyline_relay::route::Choices;
-use std::io::BufRead;
+use std::io::{BufRead, IsTerminal as _};
 
 /// What happens to a metric.
 #[derive(Debug, Serialize)]
@@ -34,6 +34,7 @@ struct Share {
 }
 
 /// Prints where each metric goes; none: those on standard input, one a line.
+#[expect(clippy::print_stderr, reason = "standard output is for the answers")]
 pub(super) fn route(config: &super::Config, metrics: &[String], json: bool) -> anyhow::Result<()> {
     let settings = config.load()?.settings;
     let routing = reload::relaying(&settings)?.routing;
@@ -43,6 +44,9 @@ pub(super) fn route(config: &super::Config, metrics: &[String], json: bool) -> a
         if json { say!("{}", serde_json::to_string(&told)?) } else { print(&told) }
     };
     if metrics.is_empty() {
+        if std::io::stdin().is_terminal() {
+            eprintln!("type names of metrics, one a line; Ctrl-D ends");
+        }
         return std::io::stdin().lock().lines().try_for_each(|line| tell(line?.trim_end_matches('\r')));
     }
     metrics.iter().try_for_each(|metric| tell(metric))
@@ -56,7 +60,8 @@ fn print(told: &Told) -> anyhow::Result<()> {
             .iter()
             .map(|share| format!("{} ({})", share.cluster, share.destinations.join(", ")))
             .collect();
-        say!("  {:>3}  {}{}", step.statement, step.what, to.join(", "))?;
+        let blank = if to.is_empty() { "" } else { " " };
+        say!("  {:>3}  {}{blank}{}", step.statement, step.what, to.join(", "))?;
     }
     match told.destinations.as_slice() {
         [] => say!("  goes to no destination"),
@@ -98,7 +103,7 @@ fn said(route: &Route) -> String {
         .unwrap_or_default();
     match &route.to {
         Target::Clusters(clusters) if clusters.is_empty() => format!("{valid}goes on"),
-        Target::Clusters(_) => format!("{valid}goes to "),
+        Target::Clusters(_) => format!("{valid}goes to"),
         Target::Discard(Discard::Blacklisted) => format!("{valid}is refused: it is on the black list"),
         Target::Discard(Discard::NotWhitelisted) => format!("{valid}is refused: it is not on the white list"),
         Target::Discard(Discard::Blackhole) => format!("{valid}is thrown away"),

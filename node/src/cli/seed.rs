@@ -1,13 +1,14 @@
-//! `skyline seed`: a day of minute data that ends in an anomaly, through the pickle port and beside
-//! any live sender, then a report of where it arrived.
+//! `skyline seed`: a day of minute data that ends in an anomaly, through the pickle port (or that for lines) and
+//! beside any live sender, then a report of where it arrived.
 
 use super::http;
 use super::output::{counted, program, say};
-use super::send::{PickleSender, Point, reachable};
+use super::send::{PickleSender, Point, reachable, send_lines};
 use anyhow::Context as _;
 use hyper::Method;
 use serde::Serialize;
 use skyline_conf::model::Settings;
+use skyline_conf::model::listen::Listen;
 use skyline_conf::relaying;
 use skyline_core::clock::Clock;
 use skyline_core::name;
@@ -17,6 +18,7 @@ use std::time::Duration;
 /// The metric that the reference's installation page promises.
 pub(crate) const METRIC: &str = "horizon.test.pickle";
 const MINUTES: u32 = 1440;
+const LINES: &str = "port for lines";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends the data, or removes it; `true` if all went well.
@@ -34,16 +36,16 @@ pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> an
         return self::remove(api, json).await;
     }
     can_arrive(&settings)?;
-    let pickle =
-        settings.listen.pickle_tcp.first().context("listen.pickle_tcp is empty: switch it on to seed")?;
-    let address = reachable(*pickle);
+    let relaying = relaying::read(&settings)?;
+    let (port, address) = port(&relaying.listen)?;
     let was_there = stored_points(api).await? > 0;
     let points = points(Clock::system().now());
-    let mut sender = PickleSender::connect(address).await?;
-    sender.send(&points).await?;
+    send(port, address, &points).await.with_context(|| {
+        format!("{port} {address}: another program may have it; give the same arguments here as to `run`")
+    })?;
     if !json {
         say!("sent {} points of {METRIC} to {address}, the last one anomalous", points.len())?;
-        match relaying::read(&settings)?.routing.destinations.len() {
+        match relaying.routing.destinations.len() {
             0 => {}
             n => say!("the node forwards them as any others, to {}", counted(n, "destination"))?,
         }
@@ -62,6 +64,23 @@ pub(super) async fn seed(config: &super::Config, remove: bool, json: bool) -> an
         arrival.print(api, &config.argument())?;
     }
     Ok(arrival.is_whole())
+}
+
+/// Where the points go in: the pickle port, or the one for lines.
+fn port(listen: &Listen) -> anyhow::Result<(&'static str, SocketAddr)> {
+    let ports = [("pickle port", &listen.pickle_tcp), (LINES, &listen.plaintext_tcp)];
+    let (port, address) = ports.into_iter().find_map(|(port, all)| Some((port, *all.first()?))).context(
+        "the node listens neither for pickles nor for lines over plain TCP: switch one of them on to seed",
+    )?;
+    Ok((port, reachable(address)))
+}
+
+async fn send(port: &str, address: SocketAddr, points: &[Point]) -> anyhow::Result<()> {
+    if port == LINES {
+        send_lines(address, points).await
+    } else {
+        PickleSender::connect(address).await?.send(points).await
+    }
 }
 
 /// Says which setting keeps the seed from a window or a verdict.
@@ -175,4 +194,24 @@ async fn remove(api: SocketAddr, json: bool) -> anyhow::Result<bool> {
         say!("not removed: the node answered {}", String::from_utf8_lossy(&answer.body))?;
     }
     Ok(good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_go_where_no_pickles_are_taken() {
+        let check = |pickles: &[u16], lines: &[u16], expected: Option<(&str, u16)>| {
+            let at =
+                |ports: &[u16]| ports.iter().map(|port| SocketAddr::from(([0, 0, 0, 0], *port))).collect();
+            let listen = Listen { pickle_tcp: at(pickles), plaintext_tcp: at(lines), ..Listen::default() };
+            let found = port(&listen).ok();
+            let expected = expected.map(|(port, at)| (port, SocketAddr::from(([127, 0, 0, 1], at))));
+            assert_eq!(found, expected);
+        };
+        check(&[1], &[2], Some(("pickle port", 1)));
+        check(&[], &[2, 3], Some((LINES, 2)));
+        check(&[], &[], None);
+    }
 }

@@ -1,4 +1,4 @@
-//! Sending points to a node's pickle port, as carbon does.
+//! Sending points to a node, as carbon and its senders do.
 
 use anyhow::Context as _;
 use serde_pickle::SerOptions;
@@ -42,4 +42,13 @@ impl PickleSender {
         self.0.flush().await?;
         Ok(())
     }
+}
+
+/// Sends points as lines.
+pub(crate) async fn send_lines(address: SocketAddr, points: &[Point]) -> anyhow::Result<()> {
+    let lines: String =
+        points.iter().map(|(name, (time, value))| format!("{name} {value} {time}\n")).collect();
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(lines.as_bytes()).await?;
+    Ok(stream.shutdown().await?)
 }

@@ -1,7 +1,7 @@
 //! `skyline status`: what a running node does, in a screenful.
 
 use super::http;
-use super::output::{program, say};
+use super::output::say;
 use super::send::reachable;
 use anyhow::Context as _;
 use jiff::{Timestamp, Unit};
@@ -46,16 +46,8 @@ pub(super) async fn status(
 /// The answer of a node's status listener; whatever else answers there is named as such.
 async fn ask(address: SocketAddr) -> anyhow::Result<Value> {
     let answer = http::get(address, "/-/status").await;
-    let refused = |error: &anyhow::Error| {
-        let io = error.downcast_ref::<std::io::Error>();
-        io.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-    };
     let status = match answer {
-        Err(error) if refused(&error) => anyhow::bail!(
-            "nobody listens at {address}: is the node running? Start it with `{} run --config FILE`, or \
-             name its status listener (http.status) with --address",
-            program()
-        ),
+        Err(error) if http::is_refused(&error) => return Err(http::nobody(address)),
         Err(error) if error.is::<http::Silent>() => {
             anyhow::bail!("{error:#}: something holds the port, and a node there hangs or is overloaded")
         }

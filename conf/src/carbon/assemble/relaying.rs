@@ -8,6 +8,11 @@ use crate::routing::{
     CarbonHash, Cluster, Destination, Endpoint, Matcher, Ring, RingKey, RingKind, Routing, Server, Share,
     Target, address,
 };
+use std::io::ErrorKind;
+
+/// What to do where there are no rules.
+const NO_RULES: &str = "RELAY_METHOD = rules needs this file, and packages have it as an example only (Debian: \
+                        /usr/share/doc/graphite-carbon/examples/relay-rules.conf.example); check the path, and CONF_DIR";
 
 /// The values of `RELAY_METHOD`.
 const METHODS: [&str; 6] = [
@@ -143,7 +148,13 @@ fn ring(
 
 fn by_rules(conf: &Conf, files: &mut Files<'_>, routing: &mut Routing, pools: bool) -> Result<(), Error> {
     let overrides = files.overrides;
-    let (path, text) = files.text(&conf.text("RELAY_RULES"), &overrides.relay_rules)?;
+    let read = files.text(&conf.text("RELAY_RULES"), &overrides.relay_rules);
+    let (path, text) = read.map_err(|error| match error {
+        Error::Unreadable { path, source, .. } if source.kind() == ErrorKind::NotFound => {
+            Error::Unreadable { path, source, advice: NO_RULES }
+        }
+        error => error,
+    })?;
     for rule in relay_rules::read(&text).map_err(in_file(&path))? {
         let (members, notes) = members_of(&rule, routing);
         files.note(&path, notes);

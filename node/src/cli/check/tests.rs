@@ -29,10 +29,10 @@ fn each_finding_is_a_line() {
         }
     };
     let good = "[relay]\ndestinations = ['10.0.0.1:2004:pickle']\n";
-    check(good, true, &["ok       settings: skyline.toml: 1 keys set", "nothing contradicts"]);
+    check(good, true, &["ok       settings: skyline.toml: 1 key set", "nothing contradicts"]);
     check("", true, &["warning  relay.destinations: there is none"]);
     let rules = "[[relay.rule]]\nsend_to = 'destinations'\n";
-    check(&format!("{good}{rules}"), true, &["ok       relay.rule: 1 rules, 1 destinations"]);
+    check(&format!("{good}{rules}"), true, &["ok       relay.rule: 1 rule, 1 destination"]);
     let rules = "[[relay.rule]]\nsend_to = 'destination'\nhash_key = '\\1'\n";
     check(
         &format!("{good}{rules}"),
