@@ -315,7 +315,9 @@ mod tests {
         std::fs::write(&settings, format!("relay.files.c_relay_conf = '{}'\n", rules.display())).unwrap();
         std::fs::write(&rules, "nonsense").unwrap();
         for _ in 0..2 {
-            let Reloaded::Refused(why) = reloads.reload(&mut Never, &CancellationToken::new()).await else { panic!("it was taken") };
+            let Reloaded::Refused(why) = reloads.reload(&mut Never, &CancellationToken::new()).await else {
+                panic!("it was taken")
+            };
             assert!(why.contains("relay.conf:1:1"), "{why}");
             assert_eq!(**reloads.files.load(), [settings.clone(), rules.clone()]);
         }
