@@ -143,8 +143,10 @@ fn fit(relaying: &mut Relaying, notes: &mut Vec<Note>) {
     if let Some(sending) = relaying.sending.first() {
         settings.relay.sending = sending.clone();
     }
+    settings.relay.detour_seconds = relaying.detour_seconds.unwrap_or_default();
     write::into_range(&mut settings, notes);
     relaying.listen = settings.listen;
+    relaying.detour_seconds = Some(settings.relay.detour_seconds).filter(|seconds| *seconds > 0.0);
     relaying.sending.fill(settings.relay.sending);
 }
 

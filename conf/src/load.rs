@@ -13,6 +13,7 @@ mod error;
 
 pub use error::{Error, Place, Problem};
 
+use crate::bounded;
 use crate::model::Settings;
 use std::path::Path;
 use toml::{Table, Value};
@@ -88,7 +89,7 @@ fn insert(table: &mut Table, path: &str, value: Value) {
 pub fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Loaded, Error> {
     let mut gathered = Gathered::default();
     if let Some(path) = path {
-        let bytes = std::fs::read(path).map_err(|source| Error::unreadable(path, source))?;
+        let bytes = bounded::bytes(path).map_err(|source| Error::unreadable(path, source))?;
         match String::from_utf8(bytes) {
             Ok(text) => document::read(&text, path, &mut gathered),
             Err(error) => {

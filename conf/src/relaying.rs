@@ -98,21 +98,24 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
     if let Some((own, _)) = own.into_iter().find(|(_, is_empty)| !is_empty) {
         return Err(Error::BothWays { key, own });
     }
-    match key {
-        "relay.files.carbon_conf" => of_carbon(settings),
-        "relay.files.c_relay_conf" => of_c_relay(settings),
-        _ => of_relay_ng(settings),
+    let (path, read) = match key {
+        "relay.files.carbon_conf" => (carbon_conf, of_carbon(settings)),
+        "relay.files.c_relay_conf" => (c_relay_conf, of_c_relay(settings)),
+        _ => (relay_ng_conf, of_relay_ng(settings)),
+    };
+    let mut relaying = read?;
+    if relaying.routing.destinations.is_empty() {
+        let note = Note::new(None, "", "it names no destination: nothing is forwarded");
+        relaying.notes.push(note.in_file(path).advise("is it whole?"));
     }
+    Ok(relaying)
 }
 
 impl Relaying {
     /// Makes every address of hosts that are meant so a destination of its own. `resolve`: the addresses of a host.
     pub fn take_every_address(&mut self, resolve: impl FnMut(&Server) -> Vec<IpAddr>) {
-        let usual = self.sending.first().cloned();
-        crelay::every_address::expand(&mut self.routing, resolve);
-        if let Some(usual) = usual {
-            self.sending.resize(self.routing.destinations.len(), usual);
-        }
+        let places = crelay::every_address::expand(&mut self.routing, resolve);
+        self.sending = places.iter().filter_map(|place| self.sending.get(*place)).cloned().collect();
     }
 }
 
@@ -292,6 +295,19 @@ mod tests {
     use crate::model::relay::{DestinationEntry, DestinationTable};
 
     #[test]
+    fn a_file_without_destinations_is_noted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut settings = Settings::default();
+        settings.relay.files.c_relay_conf = file.path().to_owned();
+        let notes =
+            || -> Vec<String> { read(&settings).unwrap().notes.iter().map(ToString::to_string).collect() };
+        let note = "it names no destination: nothing is forwarded; is it whole?";
+        assert_eq!(notes(), [format!("{}: {note}", file.path().display())]);
+        std::fs::write(file.path(), "cluster a forward h:1;").unwrap();
+        assert_eq!(notes(), Vec::<String>::new());
+    }
+
+    #[test]
     fn a_destination_may_have_settings_of_its_own() {
         let mut settings = Settings::default();
         let table = DestinationTable {
@@ -305,6 +321,29 @@ mod tests {
         let marks: Vec<u64> = relaying.sending.iter().map(|sending| sending.mark_points).collect();
         assert_eq!(marks, [Sending::default().mark_points, 7]);
         assert_eq!(relaying.routing.destinations.len(), 2);
+    }
+
+    #[test]
+    fn every_address_is_sent_to_as_its_destination_is() {
+        let text = "relay.destinations = ['a:1', { address = 'two:1', every_address = true, mark_points = 7 }, 'b:1']\n\
+                    [[relay.cluster]]\nname = 'c'\nkind = 'any_of'\nstand_ins = false\ndestinations = ['b:1', 'a:1']\n\
+                    [[relay.cluster]]\nname = 'd'\ndestinations = ['two:1', 'a:1']\n\
+                    [[relay.rule]]\nsend_to = ['c', 'd']\n";
+        let settings = crate::load::text(text, Path::new("s.toml")).unwrap().settings;
+        let mut relaying = read(&settings).unwrap();
+        relaying.take_every_address(|_| vec![IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2])]);
+        let told: Vec<(&str, usize, u64)> = relaying
+            .routing
+            .destinations
+            .iter()
+            .zip(&relaying.sending)
+            .map(|(one, sending)| (one.label.as_str(), one.endpoints.len(), sending.mark_points))
+            .collect();
+        let usual = Sending::default().mark_points;
+        assert_eq!(
+            told,
+            [("b:1", 1, usual), ("a:1", 1, usual), ("two:1 (10.0.0.1)", 1, 7), ("two:1 (10.0.0.2)", 1, 7)]
+        );
     }
 
     /// What a file of carbon-c-relay becomes with these settings.

@@ -18,6 +18,7 @@ mod version;
 
 use clap::{Parser, Subcommand};
 pub(crate) use config::Config;
+pub(crate) use output::sentence;
 use std::process::ExitCode;
 
 /// Usage or settings are wrong (sysexits EX_USAGE).
@@ -159,7 +160,7 @@ pub(crate) fn main() -> ExitCode {
         if error.is::<output::Unread>() {
             return ExitCode::SUCCESS;
         }
-        eprintln!("skyline: {}", output::sentence(&error));
+        eprintln!("skyline: {}", sentence(&error));
         ExitCode::from(EXIT_SETTINGS)
     })
 }

@@ -41,16 +41,26 @@ pub(crate) async fn send(health: Arc<Health>, seconds: u32, stop: CancellationTo
 }
 
 /// Sends the metrics of the relay that this node stands for, as often as that says, until `stop`. `before`: as it
-/// was when nothing had come in yet.
-pub(crate) async fn send_named(health: Arc<Health>, mut before: Snapshot, stop: CancellationToken) {
+/// was when nothing had come in yet. An interval begins there, or when a reload has first asked for such metrics.
+pub(crate) async fn send_named(health: Arc<Health>, before: Snapshot, stop: CancellationToken) {
+    let mut before = Some(before);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     seconds.tick().await;
     let mut ticks = 0_u32;
     while stop.run_until_cancelled(seconds.tick()).await.is_some() {
-        ticks = ticks.saturating_add(1);
         let named = health.named.load_full();
-        let Some(own) = &named.own else { continue };
+        let Some(own) = &named.own else {
+            before = None;
+            continue;
+        };
+        let Some(then) = &before else {
+            before = Some(Snapshot::take(&health));
+            health.watch.take_queues();
+            ticks = 0;
+            continue;
+        };
+        ticks = ticks.saturating_add(1);
         if own.every_seconds().is_none_or(|every| f64::from(ticks) < every) {
             continue;
         }
@@ -58,12 +68,12 @@ pub(crate) async fn send_named(health: Arc<Health>, mut before: Snapshot, stop: 
         let now = Snapshot::take(&health);
         let queues = health.watch.take_queues();
         let lines = match own {
-            OwnMetrics::Carbon(own) => carbon::lines(own, &health.name, (&before, &now), &queues),
+            OwnMetrics::Carbon(own) => carbon::lines(own, &health.name, (then, &now), &queues),
             OwnMetrics::CRelay(statistics) => {
-                c_relay::lines(statistics, &health.name, (&before, &now), named.aggregates)
+                c_relay::lines(statistics, &health.name, (then, &now), named.aggregates)
             }
         };
-        before = now;
+        before = Some(now);
         submit(&health, lines).await;
     }
 }

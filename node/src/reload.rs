@@ -4,11 +4,13 @@
 //! goes where it was routed then, because the journal keeps that with the point. Other settings need a
 //! restart, and are named.
 
-use crate::cli::Config;
+use crate::cli::{Config, sentence};
 use arc_swap::ArcSwap;
 use serde_json::json;
 use skyline_conf::check::Finding;
 use skyline_conf::model::Settings;
+use skyline_conf::model::listen::Listen;
+use skyline_conf::model::relay::Relay;
 use skyline_conf::relaying::{self, Relaying};
 use skyline_conf::{check, keys};
 pub(crate) use skyline_webapp::status::Reloaded;
@@ -27,8 +29,15 @@ const WAITING: usize = 16;
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// What a wish hears that comes too late.
+const STOPPING: &str = "the node is stopping";
+
 /// Sections whose keys are swapped.
 const SWAPPED: [&str; 2] = ["relay.", "listen."];
+
+/// Keys of these that are not: they are looked at when the node starts, or a socket is bound.
+const AT_START: [&str; 4] =
+    ["relay.reload_on_change", "listen.when_full", "listen.udp_when_full", "listen.udp_buffer_bytes"];
 
 /// A wish that settings are read again, and who wants to know how it went.
 pub(crate) type Request = oneshot::Sender<Reloaded>;
@@ -79,7 +88,7 @@ pub(crate) fn door() -> (Door, mpsc::Receiver<Request>) {
 /// Asks for a reload and waits for the outcome.
 pub(crate) async fn ask(door: &Door) -> Reloaded {
     let (answer, outcome) = oneshot::channel();
-    let ended = || Reloaded::Refused("the node is stopping".to_owned());
+    let ended = || Reloaded::Refused(STOPPING.to_owned());
     if door.send(answer).await.is_err() {
         return ended();
     }
@@ -105,7 +114,7 @@ impl Reloads {
         stop: CancellationToken,
     ) {
         while let Some(Some(answer)) = stop.run_until_cancelled(wishes.recv()).await {
-            let outcome = self.reload(&mut target).await;
+            let outcome = self.reload(&mut target, &stop).await;
             match &outcome {
                 Reloaded::Done(report) => {
                     self.counters.done.fetch_add(1, Relaxed);
@@ -124,24 +133,26 @@ impl Reloads {
         }
     }
 
-    async fn reload(&mut self, target: &mut (impl Swap + Send)) -> Reloaded {
+    /// Files may be on a disk that does not answer: a stop does not wait for them.
+    async fn reload(&mut self, target: &mut (impl Swap + Send), stop: &CancellationToken) -> Reloaded {
         let config = self.config.clone();
-        let reading = tokio::task::spawn_blocking(move || read(&config)).await;
+        let reading = tokio::task::spawn_blocking(move || read(&config));
+        let Some(reading) = stop.run_until_cancelled(reading).await else {
+            return Reloaded::Refused(STOPPING.to_owned());
+        };
         let (settings, relaying) = match reading.map_err(anyhow::Error::from).flatten() {
             Ok(read) => read,
-            Err(why) => return Reloaded::Refused(format!("{why:#}")),
+            Err(why) => {
+                self.look_at_named().await;
+                return Reloaded::Refused(sentence(&why));
+            }
         };
         let files = self.config.file().into_iter().chain(relaying.files.iter().cloned()).collect();
         if let Err(error) = target.swap(&relaying, &settings).await {
-            return Reloaded::Refused(format!("{error:#}"));
+            return Reloaded::Refused(sentence(&error));
         }
         self.files.store(Arc::new(files));
-        let changed = keys::changed(&self.in_force, &settings);
-        let (swapped, waits): (Vec<&str>, Vec<&str>) =
-            changed.into_iter().partition(|key| SWAPPED.iter().any(|section| key.starts_with(section)));
-        // What needs a restart is named each time until there is one.
-        self.in_force.relay = settings.relay;
-        self.in_force.listen = settings.listen;
+        let (swapped, waits) = taken_over(&mut self.in_force, settings);
         Reloaded::Done(json!({
             "changed": swapped,
             "needs_restart": waits,
@@ -150,6 +161,34 @@ impl Reloads {
             "notes": relaying.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))
     }
+
+    /// A file with a fault may be one that is named since: it is looked at from now on, so that mending it is seen.
+    async fn look_at_named(&self) {
+        let config = self.config.clone();
+        let named = tokio::task::spawn_blocking(move || {
+            let files = config.load().map(|loaded| loaded.settings.relay.files);
+            files.map(|files| files.named().cloned().collect::<Vec<_>>()).unwrap_or_default()
+        });
+        let mut files = Vec::clone(&self.files.load());
+        for file in named.await.unwrap_or_default() {
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+        self.files.store(Arc::new(files));
+    }
+}
+
+/// Takes over what is swapped; the keys that have changed: those in force now, and those that need a restart, which
+/// are named each time until there is one.
+fn taken_over(in_force: &mut Settings, new: Settings) -> (Vec<&'static str>, Vec<&'static str>) {
+    let is_swapped =
+        |key: &&str| SWAPPED.iter().any(|section| key.starts_with(section)) && !AT_START.contains(key);
+    let both = keys::changed(in_force, &new).into_iter().partition(is_swapped);
+    in_force.relay = Relay { reload_on_change: in_force.relay.reload_on_change, ..new.relay };
+    let Listen { when_full, udp_when_full, udp_buffer_bytes, .. } = in_force.listen;
+    in_force.listen = Listen { when_full, udp_when_full, udp_buffer_bytes, ..new.listen };
+    both
 }
 
 /// Reads and checks settings and relay files.
@@ -204,6 +243,17 @@ impl Version {
     }
 }
 
+/// What is known of files after a reload: one that has changed since it was looked at `before` may not have been read
+/// so, and counts as it was then. Others that are read now are as they are `after`.
+fn look_again(before: &[(PathBuf, Version)], mut after: Vec<(PathBuf, Version)>) -> Vec<(PathBuf, Version)> {
+    for (path, version) in &mut after {
+        if let Some((_, was)) = before.iter().find(|(known, _)| known == path) {
+            version.clone_from(was);
+        }
+    }
+    after
+}
+
 /// Asks for a reload when one of `files` has changed and then stayed as it is for a look.
 async fn watch(files: Arc<ArcSwap<Vec<PathBuf>>>, door: Door, stop: CancellationToken) {
     let look = || -> Vec<(PathBuf, Version)> {
@@ -217,9 +267,66 @@ async fn watch(files: Arc<ArcSwap<Vec<PathBuf>>>, door: Door, stop: Cancellation
         last.clone_from(&now);
         if is_settled && now != known {
             drop(ask(&door).await);
-            // Other files may be read now; theirs are the versions that were just read.
-            known = look();
+            known = look_again(&now, look());
             last.clone_from(&known);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_named_until_there_is_one() {
+        let mut in_force = Settings::default();
+        let mut new = Settings::default();
+        new.relay.reload_on_change = false;
+        new.relay.detour_seconds = 5.0;
+        new.listen.max_connections = 7;
+        new.listen.udp_buffer_bytes += 1;
+        new.node.name = "other".to_owned();
+        let waits = vec!["node.name", "listen.udp_buffer_bytes", "relay.reload_on_change"];
+        let swapped = vec!["listen.max_connections", "relay.detour_seconds"];
+        assert_eq!(taken_over(&mut in_force, new.clone()), (swapped, waits.clone()));
+        assert_eq!(taken_over(&mut in_force, new), (Vec::new(), waits));
+        for key in AT_START {
+            assert!(keys::find(key).is_some(), "{key}");
+        }
+    }
+
+    /// Nothing that is refused comes so far.
+    struct Never;
+
+    impl Swap for Never {
+        async fn swap(&mut self, _: &Relaying, _: &Settings) -> anyhow::Result<()> {
+            anyhow::bail!("it was asked to swap")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_with_a_fault_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let (settings, rules) = (folder.path().join("skyline.toml"), folder.path().join("relay.conf"));
+        std::fs::write(&settings, "").unwrap();
+        let config = Config::of_file(settings.to_str().unwrap());
+        let (in_force, relaying) = read(&config).unwrap();
+        let mut reloads = Reloads::new(config, in_force, &relaying, Arc::default());
+        std::fs::write(&settings, format!("relay.files.c_relay_conf = '{}'\n", rules.display())).unwrap();
+        std::fs::write(&rules, "nonsense").unwrap();
+        for _ in 0..2 {
+            let Reloaded::Refused(why) = reloads.reload(&mut Never, &CancellationToken::new()).await else { panic!("it was taken") };
+            assert!(why.contains("relay.conf:1:1"), "{why}");
+            assert_eq!(**reloads.files.load(), [settings.clone(), rules.clone()]);
+        }
+    }
+
+    #[test]
+    fn what_changes_while_it_is_read_is_read_again() {
+        let version =
+            |path: &str, length| (PathBuf::from(path), Version(Some((SystemTime::UNIX_EPOCH, length))));
+        let before = [version("a", 1), version("b", 1)];
+        let after = vec![version("a", 2), version("c", 1)];
+        assert_eq!(look_again(&before, after), [version("a", 1), version("c", 1)]);
     }
 }

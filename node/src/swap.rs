@@ -53,6 +53,8 @@ impl Swap for Parts {
     async fn swap(&mut self, new: &Relaying, settings: &Settings) -> anyhow::Result<()> {
         // What can fail comes first; then nothing has changed but listeners, which are put back.
         self.listening.replace(&new.listen)?;
+        // Whoever wants one of their addresses next, be it the next reload, finds it free.
+        self.listening.closed().await;
         let mut both = pairs(new);
         let known: Vec<String> = both.iter().map(|(destination, _)| reader_of(destination)).collect();
         // Those that leave stay until all that was routed to them is in the journal: then they know what they
@@ -60,13 +62,18 @@ impl Swap for Parts {
         let leaving = pairs(&self.in_force).into_iter().filter(|(d, _)| !known.contains(&reader_of(d)));
         both.extend(leaving);
         if let Err(error) = self.replace(both).await {
-            self.listening.replace(&self.in_force.listen)?;
+            if let Err(fault) = self.listening.replace(&self.in_force.listen) {
+                tracing::error!(error = %fault, "listeners are not put back: a reload or a restart does it");
+            }
             return Err(error);
         }
         for old in self.health.detour.replace(new) {
             Intake::settled(old).await;
         }
-        self.replace(pairs(new)).await?;
+        // Points are routed anew already: this cannot be a refusal any more.
+        if let Err(error) = self.replace(pairs(new)).await {
+            tracing::error!(error = %format!("{error:#}"), "destinations that are gone stay until the next reload");
+        }
         self.destinations.reopen();
         self.intake.deduplicate(settings.relay.deduplicate_seconds, settings.relay.deduplicate_points);
         self.health.named.store(Arc::new(Named::of(new)));

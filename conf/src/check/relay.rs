@@ -28,10 +28,17 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     }
     let mut good = Vec::new();
     let mut seen = HashSet::new();
-    for (text, has_protocol) in relay.destinations.iter().filter_map(address_of) {
-        match address::read(text) {
+    for entry in &relay.destinations {
+        let Some((text, has_protocol)) = address_of(entry) else { continue };
+        let read = if has_protocol { address::without_protocol(text) } else { address::read(text) };
+        match read {
             Ok(written) => {
-                if !seen.insert((written.host.clone(), written.port, written.instance.clone())) {
+                let way = match entry {
+                    DestinationEntry::Address(_) => (None, None),
+                    DestinationEntry::Table(table) => (table.transport, table.every_address),
+                };
+                let way = (way.0.unwrap_or_default(), way.1.unwrap_or_default());
+                if !seen.insert((written.host.clone(), written.port, written.instance.clone(), way)) {
                     let advice = "remove one; host, port and instance together must differ";
                     findings.problem(DESTINATIONS, format!("`{text}` is there twice"), advice);
                 }

@@ -208,6 +208,16 @@ fn node_and_record() {
 fn destinations() {
     problem(|s| to(s, &["h"]), "relay.destinations", "`h`: the port is missing; write host:port");
     problem(|s| to(s, &["h:1", "h:1:pickle"]), "relay.destinations", "is there twice");
+    fine(|s| {
+        to(s, &["h:1"]);
+        let udp = DestinationTable {
+            name: Some("u".to_owned()),
+            address: Some("h:1".to_owned()),
+            transport: Some(crate::model::relay::destination::Transport::Udp),
+            ..DestinationTable::default()
+        };
+        s.relay.destinations.push(DestinationEntry::Table(Box::new(udp)));
+    });
     problem(|s| to(s, &["127.0.0.1:2003"]), "relay.destinations", "this node's own listen.plaintext_tcp");
     problem(|s| to(s, &["localhost:2003:a"]), "relay.destinations", "come back for ever");
     problem(|s| to(s, &["127.0.0.1:2024:pickle"]), "relay.destinations", "own listen.pickle_tcp");

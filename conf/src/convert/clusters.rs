@@ -24,7 +24,7 @@ impl Form<'_> {
             }
         }
         let is_in_order = order.iter().copied().eq(0..all.len());
-        let listed = if is_in_order { Vec::new() } else { all.iter().map(entry).collect() };
+        let listed = if is_in_order { Vec::new() } else { all.iter().map(|one| self.entry(one)).collect() };
         let mut known: HashSet<usize> = if is_in_order { HashSet::new() } else { (0..all.len()).collect() };
         let clusters =
             self.routing.clusters.iter().map(|cluster| self.cluster(cluster, &mut known)).collect();
@@ -38,7 +38,7 @@ impl Form<'_> {
         let are_new = members.iter().all(|(index, _)| !known.contains(index));
         let is_single = |(index, destination): &(usize, &Destination)| {
             if known.insert(*index) {
-                entry(destination)
+                self.entry(destination)
             } else {
                 DestinationEntry::Address(destination.label.clone())
             }
@@ -47,7 +47,11 @@ impl Form<'_> {
         let together = if are_new { together(cluster, &members) } else { None };
         if let Some((kind, servers)) = together {
             known.extend(&cluster.members);
-            return ClusterTable { kind, destinations: servers.iter().map(server).collect(), ..table };
+            return ClusterTable {
+                kind,
+                destinations: servers.iter().map(|one| self.server(one)).collect(),
+                ..table
+            };
         }
         let destinations = members.iter().map(is_single).collect();
         let table = ClusterTable { destinations, ..table };
@@ -133,50 +137,69 @@ fn together(cluster: &Cluster, members: &[(usize, &Destination)]) -> Option<(Clu
     }
 }
 
-/// A destination in the shortest form that says all of it.
-fn entry(destination: &Destination) -> DestinationEntry {
-    let label = &destination.label;
-    let Some((first, others)) = destination.endpoints.split_first() else {
-        return DestinationEntry::Address(label.clone());
-    };
-    let mut table = match first {
-        Endpoint::Server(server) if others.is_empty() && address::read(label).as_ref() == Ok(server) => {
+impl Form<'_> {
+    /// A destination in the shortest form that says all of it.
+    fn entry(&self, destination: &Destination) -> DestinationEntry {
+        let label = &destination.label;
+        let Some((first, others)) = destination.endpoints.split_first() else {
             return DestinationEntry::Address(label.clone());
-        }
-        Endpoint::Server(server) => of_server(server),
-        Endpoint::File(path) => DestinationTable { file: Some(path.clone()), ..DestinationTable::default() },
-    };
-    let shown = table.address.clone().or_else(|| Some(table.file.as_ref()?.display().to_string()));
-    table.name = Some(label.clone()).filter(|label| Some(label) != shown.as_ref());
-    if !others.is_empty() {
-        let stand_in = |endpoint: &Endpoint| match endpoint {
-            Endpoint::Server(one) => server(one),
-            Endpoint::File(path) => DestinationEntry::Table(Box::new(DestinationTable {
-                file: Some(path.clone()),
-                ..DestinationTable::default()
-            })),
         };
-        table.stand_ins = Some(others.iter().map(stand_in).collect());
+        let mut table = match first {
+            Endpoint::Server(server) if others.is_empty() && says(label, server) => {
+                return DestinationEntry::Address(label.clone());
+            }
+            Endpoint::Server(server) => of_server(server),
+            Endpoint::File(path) => {
+                DestinationTable { file: Some(path.clone()), ..DestinationTable::default() }
+            }
+        };
+        let shown = table.address.clone().or_else(|| Some(table.file.as_ref()?.display().to_string()));
+        table.name = Some(label.clone()).filter(|label| Some(label) != shown.as_ref());
+        if !others.is_empty() {
+            let stand_in = |endpoint: &Endpoint| match endpoint {
+                Endpoint::Server(one) => self.server(one),
+                Endpoint::File(path) => DestinationEntry::Table(Box::new(DestinationTable {
+                    file: Some(path.clone()),
+                    ..DestinationTable::default()
+                })),
+            };
+            table.stand_ins = Some(others.iter().map(stand_in).collect());
+        }
+        DestinationEntry::Table(Box::new(table))
     }
-    DestinationEntry::Table(Box::new(table))
+
+    /// A server that needs no name, and is not taken for a destination whose name is its address.
+    fn server(&self, server: &Server) -> DestinationEntry {
+        let text = server.to_string();
+        let is_name_of_other = |one: &Destination| {
+            one.label == text
+                && !matches!(one.endpoints.as_slice(), [Endpoint::Server(other)] if other == server)
+        };
+        if address::read(&text).as_ref() == Ok(server)
+            && !self.routing.destinations.iter().any(is_name_of_other)
+        {
+            return DestinationEntry::Address(text);
+        }
+        DestinationEntry::Table(Box::new(of_server(server)))
+    }
 }
 
-/// A server that needs no name.
-fn server(server: &Server) -> DestinationEntry {
-    let text = server.to_string();
-    if address::read(&text).as_ref() == Ok(server) {
-        return DestinationEntry::Address(text);
-    }
-    DestinationEntry::Table(Box::new(of_server(server)))
+/// Whether an address by itself says all of a server. An instance with a colon has to be told from a protocol that is
+/// misspelt.
+fn says(text: &str, server: &Server) -> bool {
+    let has_colon = server.instance.as_deref().is_some_and(|instance| instance.contains(':'));
+    !has_colon && address::read(text).as_ref() == Ok(server)
 }
 
 fn of_server(server: &Server) -> DestinationTable {
     let text = server.to_string();
-    let says_it = address::read(&text)
-        .is_ok_and(|read| (read.instance, read.protocol) == (server.instance.clone(), server.protocol));
+    let plain = Server {
+        protocol: server.protocol,
+        ..Server::plain(&server.host, server.port, server.instance.clone())
+    };
     DestinationTable {
+        protocol: (!says(&text, &plain)).then(|| server.protocol.into()),
         address: Some(text),
-        protocol: (!says_it).then(|| server.protocol.into()),
         transport: Some(server.transport.into()).filter(|transport| *transport != Transport::Tcp),
         packing: Some(server.packing.into()).filter(|packing| *packing != listen::Packing::Plain),
         tls: server.tls.as_ref().map(|tls| DestinationTls {

@@ -21,11 +21,17 @@ fn converted(files: &[(&str, &str)], named: impl Fn(std::path::PathBuf) -> Files
     let mut settings = Settings::default();
     settings.relay.files = named(dir.path().join(files[0].0));
     let read = relaying::read(&settings).unwrap_or_else(|error| panic!("{error}"));
-    convert(&read).unwrap_or_else(|error| {
+    let converted = convert(&read).unwrap_or_else(|error| {
         let (mut read, mut notes) = (read.clone(), Vec::new());
         fit(&mut read, &mut notes);
         panic!("{error}\n{}", write::text(&read, &relay(&read), &notes))
-    })
+    });
+    // A node can run with it.
+    let settings = load::text(&converted.text, Path::new("converted")).unwrap().settings;
+    let findings = crate::check::check(&settings);
+    let problems: Vec<_> = findings.iter().filter(|finding| finding.is_problem()).collect();
+    assert!(problems.is_empty(), "{problems:?}\n{}", converted.text);
+    converted
 }
 
 #[track_caller]
@@ -72,6 +78,38 @@ fn carbon() {
 }
 
 #[test]
+fn one_address_in_several_ways() {
+    let check = |text: &str| {
+        converted(&[("r.conf", text)], |path| Files { c_relay_conf: path, ..Files::default() });
+    };
+    check("cluster a forward h:1 h:1 proto udp; match * send to a;");
+    check(
+        "cluster a forward g:1; cluster b forward h:1 h:1 proto udp; cluster c forward h:1 g:1; match * send to b;",
+    );
+    check("cluster a forward h:1=x:y; match * send to a;");
+    let carbon =
+        "[relay]\nRELAY_METHOD = consistent-hashing\nDESTINATION_PROTOCOL = line\nDESTINATIONS = h:1:x:y\n";
+    converted(&[("carbon.conf", carbon)], |path| Files { carbon_conf: path, ..Files::default() });
+}
+
+#[test]
+fn a_server_is_not_taken_for_a_destination_of_its_name() {
+    let server = |host: &str| Endpoint::Server(Server::plain(host, 1, None));
+    let encrypted = Server { tls: Some(Tls::default()), ..Server::plain("h", 1, None) };
+    let cluster = |name: &str, members| Cluster { name: name.to_owned(), share: Share::All, members };
+    let routing = Routing {
+        destinations: vec![
+            Destination { label: "h:1".to_owned(), endpoints: vec![Endpoint::Server(encrypted)] },
+            Destination { label: "b".to_owned(), endpoints: vec![server("h"), server("g")] },
+        ],
+        clusters: vec![cluster("a", vec![0]), cluster("b", vec![1])],
+        ..Routing::default()
+    };
+    let text = of_routing(&routing).unwrap().text;
+    assert!(text.contains("destinations = [{ address = \"h:1\" }, \"g:1\"]"), "{text}");
+}
+
+#[test]
 fn carbon_that_tells_of_itself() {
     let conf = "[relay]\nDESTINATIONS = h:1:a, g:1:b\nRELAY_METHOD = consistent-hashing\nDYNAMIC_ROUTER = yes\n\
                 DYNAMIC_ROUTER_MAX_RETRIES = 3\nTCP_KEEPALIVE = no\nQUEUE_LOW_WATERMARK_PCT = 0.5\n";
@@ -93,6 +131,10 @@ fn carbon_that_tells_of_itself() {
     );
     let told = |converted: &Converted| converted.text.contains("relay.self_metrics: how often");
     assert!(!told(&usual) && told(&of("CARBON_METRIC_INTERVAL = 10\n")));
+    has(
+        &of("[relay:b]\nDYNAMIC_ROUTER_MAX_RETRIES = 900000\n"),
+        &["detour_seconds = 86_400\n", "is out of its range here"],
+    );
     assert!(!of("CARBON_METRIC_INTERVAL = 0\n").text.contains("self_metrics ="));
 }
 

@@ -6,13 +6,14 @@
 use crate::routing::{Cluster, Destination, Endpoint, Routing, Server, Share, rotated};
 use std::net::IpAddr;
 
-/// Puts a destination for each address in the place of those with [`Server::every_address`]. `resolve`: the
-/// addresses of a host, in their order.
-pub fn expand(routing: &mut Routing, mut resolve: impl FnMut(&Server) -> Vec<IpAddr>) {
+/// Puts a destination for each address in the place of those with [`Server::every_address`], and says of each that is
+/// there then in the place of which it is, as an index into those before. `resolve`: the addresses of a host, in their
+/// order.
+pub fn expand(routing: &mut Routing, mut resolve: impl FnMut(&Server) -> Vec<IpAddr>) -> Vec<usize> {
     let is_meant = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Server(s) if s.every_address);
     let any = |destination: &Destination| destination.endpoints.iter().any(is_meant);
     if !routing.destinations.iter().any(any) {
-        return;
+        return (0..routing.destinations.len()).collect();
     }
     let mut known: Vec<(Server, Vec<Server>)> = Vec::new();
     let mut addresses = |server: &Server| {
@@ -26,33 +27,54 @@ pub fn expand(routing: &mut Routing, mut resolve: impl FnMut(&Server) -> Vec<IpA
     let before = std::mem::take(&mut routing.destinations);
     // For each destination of before those in its place, once they are made.
     let mut made: Vec<Option<Vec<usize>>> = vec![None; before.len()];
+    let mut place_of = Vec::new();
     let Routing { destinations, clusters, .. } = routing;
     for Cluster { share, members, name } in clusters {
+        let its = || members.iter().filter_map(|member| before.get(*member));
+        // Members with stand-ins are made of all servers of the cluster; others stand by themselves.
+        let is_alone = its().count() > 1 && its().all(|destination| destination.endpoints.len() < 2);
+        let are_together = *share == Share::AnyOf && !is_alone && its().any(any);
         let mut now = Vec::with_capacity(members.len());
         let mut first_of_each = Vec::with_capacity(members.len());
         for member in members.iter() {
             let Some(destination) = before.get(*member) else { continue };
-            match (&*share, destination.endpoints.as_slice()) {
-                (Share::AnyOf, [Endpoint::Server(first), ..]) => first_of_each.extend(addresses(first)),
-                (_, endpoints) => {
+            match destination.endpoints.as_slice() {
+                [Endpoint::Server(first), ..] if are_together => {
+                    first_of_each.extend(addresses(first).into_iter().map(|server| (*member, server)));
+                }
+                endpoints => {
                     let Some(place) = made.get_mut(*member) else { continue };
                     let places = place.get_or_insert_with(|| {
-                        let all = in_place_of(destination, endpoints, &mut addresses);
-                        let from = destinations.len();
-                        destinations.extend(all);
-                        (from..destinations.len()).collect()
+                        let all = in_place_of(destination, endpoints, &mut addresses).into_iter();
+                        let at =
+                            all.map(|one| match destinations.iter().position(|other| is_same(other, &one)) {
+                                Some(known) => known,
+                                None => {
+                                    place_of.push(*member);
+                                    destinations.push(one);
+                                    destinations.len() - 1
+                                }
+                            });
+                        at.collect()
                     });
-                    now.extend_from_slice(places);
+                    for place in places {
+                        if !now.contains(place) {
+                            now.push(*place);
+                        }
+                    }
                 }
             }
         }
-        for (server, endpoints) in first_of_each.iter().zip(rotated(&first_of_each)) {
+        let (of, servers): (Vec<usize>, Vec<Server>) = first_of_each.into_iter().unzip();
+        for ((member, server), endpoints) in of.into_iter().zip(&servers).zip(rotated(&servers)) {
             now.push(destinations.len());
+            place_of.push(member);
             destinations.push(Destination { label: format!("{name}/{}", server.place()), endpoints });
         }
         *members = now;
     }
     super::compile::clusters::tell_apart(destinations);
+    place_of
 }
 
 /// A server by itself becomes one for each address; of servers that stand in for each other each is followed by
@@ -77,6 +99,17 @@ fn in_place_of(
         Endpoint::File(_) => vec![endpoint.clone()],
     });
     vec![Destination { label: destination.label.clone(), endpoints: each.collect() }]
+}
+
+/// Whether both are one server that is sent to in one way: an address of a host may stand in the configuration as well.
+fn is_same(a: &Destination, b: &Destination) -> bool {
+    match (a.endpoints.as_slice(), b.endpoints.as_slice()) {
+        ([Endpoint::Server(a)], [Endpoint::Server(b)]) => {
+            let alone = |server: &Server| Server { every_address: false, ..server.clone() };
+            a.host == b.host && alone(a) == alone(b)
+        }
+        _ => false,
+    }
 }
 
 /// A server for each address; itself where there are not several, or where it is not meant so.
@@ -141,6 +174,17 @@ mod tests {
         );
         assert_eq!(expanded("cluster c failover useall one two;"), ["c: one:2003 10.0.0.1:2003 [::1]:2003"]);
         assert_eq!(expanded("cluster c forward two;"), ["two:2003: two:2003"]);
+        assert_eq!(
+            expanded("cluster c forward useall two 10.0.0.1; cluster d forward 10.0.0.1;"),
+            [
+                "two:2003 (10.0.0.1): 10.0.0.1:2003",
+                "two:2003 (::1): [::1]:2003",
+                "two:2003 (10.0.0.1): 10.0.0.1:2003"
+            ]
+        );
+        // One of the two is looked up for all its addresses, and has one.
+        let one = "cluster c forward useall one; cluster d forward one;";
+        assert!(matches!(expanded(one).as_slice(), [a, b] if a == b), "{:?}", expanded(one));
         assert_eq!(
             expanded("cluster c forward useall two; cluster d forward useall two;").len(),
             4,

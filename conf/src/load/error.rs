@@ -31,6 +31,7 @@ impl Error {
             ErrorKind::NotFound => "check the path; without a settings file everything has its default",
             ErrorKind::PermissionDenied => "let the user that runs the node read it",
             ErrorKind::IsADirectory => "name the file in that folder",
+            ErrorKind::FileTooLarge => "is it the right one?",
             _ => "check the path",
         };
         Self::Unreadable { path: path.to_owned(), source, advice }

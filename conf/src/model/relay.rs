@@ -99,8 +99,13 @@ impl Files {
     /// Whether a file is named.
     #[must_use]
     pub fn is_any(&self) -> bool {
+        self.named().next().is_some()
+    }
+
+    /// The files that are named.
+    pub fn named(&self) -> impl Iterator<Item = &PathBuf> {
         let paths = [&self.carbon_conf, &self.c_relay_conf, &self.relay_ng_conf];
-        paths.iter().any(|path| !path.as_os_str().is_empty())
+        paths.into_iter().filter(|path| !path.as_os_str().is_empty())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which relay's language a file is written in.
 
-use crate::{keys, relay_ng};
-use std::fmt;
+use crate::{bounded, keys, relay_ng};
+use std::path::Path;
+use std::{fmt, io};
 
 /// Whose language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,14 @@ impl Language {
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.word() == word)
+    }
+
+    /// The language of a file, as far as it can be told.
+    ///
+    /// # Errors
+    /// The file cannot be read, is longer than files of relays are, or is a pipe.
+    pub fn of_file(path: &Path) -> io::Result<Option<Self>> {
+        Ok(Self::of_text(&String::from_utf8_lossy(&bounded::bytes(path)?)))
     }
 
     /// Recognises the language of a text by the first line that only one of them can have, so that a file with

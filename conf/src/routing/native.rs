@@ -215,10 +215,12 @@ impl Compiler<'_> {
             (name, _) => match self.rules.get(name) {
                 Some(index) => Then::From(*index),
                 None => {
-                    let near = nearest::word(name, self.rules.keys().copied().chain([TOP, NOWHERE]));
+                    let words: &[&str] =
+                        if below.is_some() { &[BELOW, TOP, NOWHERE] } else { &[TOP, NOWHERE] };
+                    let near = nearest::word(name, self.rules.keys().chain(words).copied());
                     let right = match near {
                         Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("write {TOP}, {NOWHERE} or the `name` of a rule"),
+                        None => format!("write {} or the `name` of a rule", words.join(", ")),
                     };
                     self.fault(at, format!("there is no rule `{name}`; {right}"));
                     Then::FromTop
@@ -233,6 +235,10 @@ impl Compiler<'_> {
         self.routing.own = if clusters.is_empty() {
             self.then(&At("relay.own_metrics_at".to_owned()), word, None)
         } else {
+            if word != TOP {
+                let message = "relay.own_metrics_to is there too, and counts: remove one of the two";
+                self.fault(&At("relay.own_metrics_at".to_owned()), message);
+            }
             Then::Clusters(self.targets(&At("relay.own_metrics_to".to_owned()), clusters))
         };
     }

@@ -133,7 +133,7 @@ impl Config {
 
     /// A settings file and no relay file.
     #[cfg(test)]
-    pub(super) fn of_file(path: &str) -> Self {
+    pub(crate) fn of_file(path: &str) -> Self {
         let relay = RelayFiles {
             carbon_conf: None,
             instance: None,

@@ -29,7 +29,7 @@ macro_rules! say {
 pub(super) use say;
 
 /// An error and its causes, each said once: some messages hold their cause already.
-pub(super) fn sentence(error: &anyhow::Error) -> String {
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
@@ -42,6 +42,11 @@ pub(super) fn sentence(error: &anyhow::Error) -> String {
     text
 }
 
+/// A number of things: `1 rule`, `2 rules`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The program as it was called, so that a command that is printed can be typed.
 pub(super) fn program() -> String {
     let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
@@ -51,14 +56,14 @@ pub(super) fn program() -> String {
     called.filter(is_plain).unwrap_or_else(|| "skyline".to_owned())
 }
 
-/// A number of things.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn things_are_counted() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "rule")), ["0 rules", "1 rule", "2 rules"]);
+    }
 
     #[test]
     fn a_cause_is_said_once() {

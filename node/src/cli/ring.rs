@@ -13,9 +13,10 @@ use names::{Names, Source};
 use places::Places;
 use serde::Serialize;
 use side::Side;
+use skyline_conf::relaying::Language;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -100,13 +101,24 @@ pub(super) fn act(action: &Action) -> anyhow::Result<()> {
         say!("taken for the same server: {old} (old) and {new} (new)")?;
     }
     compared.comparison.print()?;
-    next(diff, &compared)
+    say!("next: {}", next(diff, &compared))
 }
 
 fn compare(diff: &Diff) -> anyhow::Result<Compared> {
     let read = |file: &str| Side::read(file, &diff.instance, diff.aggregator);
     let (old, new) = (read(&diff.old)?, read(&diff.new)?);
     let places = Places::of(&old.routing, &new.routing, diff.by_host);
+    if let Some(list) = &diff.list {
+        let given = diff.names.as_deref().into_iter();
+        let read = given.chain([&old, &new].map(|side| Path::new(side.told().file)));
+        let real = |path: &Path| path.canonicalize().ok();
+        let is_list = |path: &Path| real(path).is_some() && real(path) == real(list);
+        anyhow::ensure!(
+            !read.into_iter().any(is_list),
+            "--list {}: this file is read, and would be lost; name another one",
+            list.display()
+        );
+    }
     let mut names = Names::open(diff.names.as_deref(), diff.sample)?;
     let create = |path: &PathBuf| {
         File::create(path).map(BufWriter::new).with_context(|| format!("--list {}", path.display()))
@@ -138,33 +150,36 @@ impl Compared {
 }
 
 /// What to type next.
-fn next(diff: &Diff, compared: &Compared) -> anyhow::Result<()> {
+fn next(diff: &Diff, compared: &Compared) -> String {
     let Compared { new, source, comparison, .. } = compared;
     let Diff { old, new: to, .. } = diff;
-    let mut flags = String::new();
+    let mut of_carbon = String::new();
     if diff.instance != "a" {
-        flags += &format!(" --instance {}", diff.instance);
+        of_carbon += &format!(" --instance {}", diff.instance);
     }
     if diff.aggregator {
-        flags += " --aggregator";
+        of_carbon += " --aggregator";
     }
+    let flags = format!("{of_carbon}{}", if diff.by_host { " --by-host" } else { "" });
     let program = program();
     if let Source::Sample { .. } = source {
-        return say!(
-            "next: {program} ring diff {old} {to}{flags} --names FILE, with the names of your metrics"
-        );
+        return format!("{program} ring diff {old} {to}{flags} --names FILE, with the names of your metrics");
     }
     match &diff.list {
         Some(list) if comparison.moved > 0 => {
-            say!("next: copy the history of the metrics in {}, then change the file", list.display())
+            format!("copy the history of the metrics in {}, then change the file", list.display())
         }
         None if comparison.moved > 0 => {
             let names = diff.names.as_ref().map_or_else(String::new, |names| names.display().to_string());
-            say!(
-                "next: {program} ring diff {old} {to}{flags} --names {names} --list moves.tsv names each of them"
+            format!(
+                "{program} ring diff {old} {to}{flags} --names {names} --list moves.tsv names each of them"
             )
         }
-        _ => say!("next: {program} check{}{flags}", new.argument()),
+        _ => {
+            // Other files have no instances, and a command refuses to be told of one.
+            let of_carbon = if new.language == Language::Carbon { of_carbon.as_str() } else { "" };
+            format!("{program} check{}{of_carbon}", new.argument())
+        }
     }
 }
 

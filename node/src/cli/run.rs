@@ -12,6 +12,7 @@ use skyline_relay::gather::Gather;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -20,6 +21,8 @@ use tracing_subscriber::EnvFilter;
 const EXIT_DISK: u8 = 74;
 /// A part of the program has panicked (sysexits EX_SOFTWARE).
 const EXIT_FAULT: u8 = 70;
+/// How long what is not part of the stop may keep the process.
+const LAST_WORK: Duration = Duration::from_secs(1);
 /// Threads whose panics end a request, not the node.
 const HTTP_THREAD: &str = "http";
 
@@ -50,7 +53,8 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
     if settings.window.enabled {
         huge_pages::ask();
     }
-    runtime()?.block_on(async move {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async move {
         let stop = stop_signal()?;
         let has_panicked = stop_on_panic(&stop);
         let hang_ups = signal(SignalKind::hangup())?;
@@ -66,7 +70,10 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
         node.stop().await;
         let fault = has_panicked.load(Ordering::Acquire);
         Ok(if fault { ExitCode::from(EXIT_FAULT) } else { ExitCode::SUCCESS })
-    })
+    });
+    // Everything is saved: a file or a name that a thread still waits for keeps the process no longer.
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
 }
 
 /// A part that has panicked does its work no more: the node stops in order, so that the journal is kept

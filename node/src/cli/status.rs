@@ -76,11 +76,15 @@ fn number(value: Option<&Value>) -> String {
 
 fn text(value: &Value, key: &str) -> String {
     match value.get(key) {
-        // Whatever answers must not move the cursor of a terminal.
-        Some(Value::String(s)) => s.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+        Some(Value::String(s)) => harmless(s),
         Some(Value::Null) | None => "-".to_owned(),
         Some(other) => other.to_string(),
     }
+}
+
+/// Whatever answers must not move the cursor of a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// The whole report.
@@ -107,11 +111,11 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
         duration(uptime),
     )?;
     for reason in rows(status, "/reasons") {
-        writeln!(out, "  ! {}", reason.as_str().unwrap_or("?"))?;
+        writeln!(out, "  ! {}", harmless(reason.as_str().unwrap_or("?")))?;
     }
     writeln!(out, "\nin                 received       logged      refused  at")?;
     for row in rows(status, "/listeners") {
-        let at: Vec<_> = rows(row, "/addresses").iter().filter_map(Value::as_str).collect();
+        let at: Vec<_> = rows(row, "/addresses").iter().filter_map(Value::as_str).map(harmless).collect();
         write!(
             out,
             "  {:<14} {:>12} {:>12} {:>12}  {}",
@@ -303,7 +307,8 @@ fn refusal(row: &Value) -> String {
 
 fn reasons(value: Option<&Value>) -> String {
     let Some(Value::Object(reasons)) = value else { return String::new() };
-    let each: Vec<_> = reasons.iter().map(|(reason, n)| format!("{reason} {}", number(Some(n)))).collect();
+    let each: Vec<_> =
+        reasons.iter().map(|(reason, n)| format!("{} {}", harmless(reason), number(Some(n)))).collect();
     if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
 }
 
@@ -333,7 +338,7 @@ mod tests {
     fn a_status_in_words() {
         let status = serde_json::json!({
             "version": "1.0.0", "name": "web1", "ready": true, "ledger_balanced": true, "uptime_seconds": 61.5,
-            "reasons": [], "journal": {"points": 1500, "bytes": 3_145_728, "budget": 1_048_576},
+            "reasons": ["a\u{1b}[2J"], "journal": {"points": 1500, "bytes": 3_145_728, "budget": 1_048_576},
             "listeners": [
                 {"listener": "pickle_tcp", "addresses": ["127.0.0.1:2004"], "received": 7, "logged": 5,
                  "refused": 2, "reasons": {"bad_value": 2}},
@@ -361,7 +366,8 @@ mod tests {
         });
         assert_eq!(
             text_of(&status),
-            "skyline 1.0.0 on web1: ready, up for 1m 1s\n\
+            "skyline 1.0.0 on web1: ready, up for 1m 1s\n  \
+               ! a\u{fffd}[2J\n\
              \n\
              in                 received       logged      refused  at\n  \
                pickle_tcp                7            5            2  127.0.0.1:2004 (bad_value 2)\n  \

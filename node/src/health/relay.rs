@@ -64,11 +64,11 @@ impl Health {
             };
             add(
                 "skyline_destination_detoured",
-                "1 while new points of its names go to others because it is down (DYNAMIC_ROUTER).",
+                "1 while new points of its names go to others because it is down (DYNAMIC_ROUTER)",
                 f64::from(self.detour.is_out(&d.reader)),
             );
             if let Some(rate) = self.watch.rate(&d.reader) {
-                add("skyline_destination_points_per_second", "Points that it took, of the last 10 s.", rate);
+                add("skyline_destination_points_per_second", "Points that it took, of the last 10 s", rate);
             }
         }
     }

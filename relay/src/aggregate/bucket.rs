@@ -162,6 +162,9 @@ pub(super) enum Place {
 /// Times beyond this are no times: a million years.
 const FAR: f64 = 3e13;
 
+/// A point may have waited so long, seconds, between its receipt and the journal.
+const SET_BACK: f64 = 600.0;
+
 impl Rule {
     pub(super) fn new(aggregation: Aggregation) -> Self {
         Self {
@@ -193,11 +196,22 @@ impl Rule {
         let keep = f64::from(self.aggregation.keep);
         if begin as f64 > now + keep {
             Place::Future
-        } else if begin as f64 + keep <= now || begin <= self.forgotten {
+        } else if begin as f64 + keep <= now || (begin <= self.forgotten && !self.is_set_back(now)) {
             Place::TooLate
         } else {
             Place::In(begin)
         }
+    }
+
+    /// Whether the clock went back so far that what was forgotten lies in the future: it was ahead then, and says
+    /// nothing of the buckets of now.
+    fn is_set_back(&self, now: f64) -> bool {
+        self.forgotten as f64 > now + f64::from(self.aggregation.keep) + SET_BACK
+    }
+
+    /// The bucket that begins there is over.
+    pub(super) fn forget(&mut self, begin: i64, now: f64) {
+        self.forgotten = if self.is_set_back(now) { begin } else { self.forgotten.max(begin) };
     }
 
     /// Buckets that should have been computed before `now` are closed: their first points are not known.
@@ -205,7 +219,7 @@ impl Rule {
         let last = now - f64::from(self.aggregation.after);
         if last.abs() < FAR {
             let begin = (last.floor() as i64).div_euclid(self.every()) * self.every();
-            self.forgotten = self.forgotten.max(begin);
+            self.forget(begin, now);
         }
     }
 

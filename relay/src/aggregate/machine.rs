@@ -312,8 +312,8 @@ fn compute(rule: &mut Rule, place: Option<usize>, now: f64, counts: &mut Counts,
 /// Forgets buckets that take no points any more and were sent.
 fn forget(rule: &mut Rule, now: f64, counts: &mut Counts) {
     let keep = f64::from(rule.aggregation.keep);
-    let (buckets, forgotten) = (&mut rule.buckets, &mut rule.forgotten);
-    buckets.retain(|begin, bucket| {
+    let mut newest = None;
+    rule.buckets.retain(|begin, bucket| {
         let is_over = *begin as f64 + keep <= now;
         if !is_over || !(bucket.is_settled() || bucket.failures >= PATIENCE) {
             return true;
@@ -322,9 +322,12 @@ fn forget(rule: &mut Rule, now: f64, counts: &mut Counts) {
             counts.unsent += bucket.series.len() as u64;
         }
         drop_bucket(bucket, counts);
-        *forgotten = (*forgotten).max(*begin);
+        newest = Some(*begin);
         false
     });
+    if let Some(newest) = newest {
+        rule.forget(newest, now);
+    }
 }
 
 fn drop_bucket(bucket: &Bucket, counts: &mut Counts) {

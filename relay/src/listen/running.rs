@@ -7,13 +7,20 @@ use arc_swap::ArcSwap;
 use skyline_conf::model::listen::Listen;
 use skyline_core::batch::Listener;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// How long [`Running::closed`] waits.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// The handle of listeners that run. They go on when it is dropped.
 #[derive(Debug)]
 pub struct Running {
     open: Vec<Open>,
+    /// Of sockets that are being closed: cancelled when they are.
+    closing: Vec<CancellationToken>,
     shared: Arc<Shared>,
     tracker: TaskTracker,
 }
@@ -26,11 +33,13 @@ struct Open {
     way: Arc<ArcSwap<Way>>,
     /// Closes this socket and its connections.
     stop: CancellationToken,
+    /// Cancelled when the socket is closed.
+    closed: CancellationToken,
 }
 
 impl Running {
     pub(super) const fn new(shared: Arc<Shared>, tracker: TaskTracker) -> Self {
-        Self { open: Vec::new(), shared, tracker }
+        Self { open: Vec::new(), closing: Vec::new(), shared, tracker }
     }
 
     /// Every open socket with the address that it really has (port 0 was replaced).
@@ -75,10 +84,25 @@ impl Running {
             if let Some(open) = self.open.get(*at) {
                 tracing::info!(listener = open.way.load().listener.label(), address = %open.address, "no longer listening");
                 open.stop.cancel();
+                self.closing.push(open.closed.clone());
             }
         }
         self.open.retain(|open| !open.stop.is_cancelled() || self.shared.stop.is_cancelled());
         Ok(())
+    }
+
+    /// Waits until the sockets that [`replace`](Self::replace) closes are closed, and their addresses free. One that
+    /// is held up by a full journal is waited for no longer than a second.
+    pub async fn closed(&mut self) {
+        let all = std::mem::take(&mut self.closing);
+        let waiting = async {
+            for closed in &all {
+                closed.cancelled().await;
+            }
+        };
+        if timeout(CLOSING, waiting).await.is_err() {
+            self.closing = all.into_iter().filter(|closed| !closed.is_cancelled()).collect();
+        }
     }
 
     /// Starts to read what is bound.
@@ -88,18 +112,24 @@ impl Running {
             tracing::info!(listener = listener.label(), %address, "listening");
             let stop = self.shared.stop.child_token();
             let way = Arc::new(ArcSwap::new(way));
-            let open = Open { place, address, way: Arc::clone(&way), stop: stop.clone() };
+            let closed = CancellationToken::new();
+            let at_end = closed.clone().drop_guard();
+            let open = Open { place, address, way: Arc::clone(&way), stop: stop.clone(), closed };
             let shared = Arc::clone(&self.shared);
             match socket {
                 Socket::Udp(socket) => {
                     shared.intake.traffic().drops.watch(listener, &open.address, &socket);
-                    self.tracker.spawn(udp::serve(socket, way, shared, stop));
+                    self.tracker.spawn(async move {
+                        udp::serve(socket, way, shared, stop).await;
+                        drop(at_end);
+                    });
                 }
                 socket => {
                     let tracker = self.tracker.clone();
                     self.tracker.spawn(async move {
                         stream::serve(socket, way, shared, tracker, stop).await;
                         drop(path);
+                        drop(at_end);
                     });
                 }
             }

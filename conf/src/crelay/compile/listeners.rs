@@ -153,7 +153,14 @@ impl Compiler<'_> {
 
     pub(super) fn send_statistics(&mut self, SendStatistics { to, stop }: &SendStatistics) {
         self.relay.statistics.to = match (self.targets(to), to) {
-            (Some(clusters), SendTo::Clusters(_)) => {
+            (Some(clusters), SendTo::Clusters(names)) => {
+                if let (false, Some(first)) = (*stop, names.first()) {
+                    self.note(
+                        first.at,
+                        "without `stop` statistics go through the rules, and to no cluster but by them: write `stop` to \
+                         send them here, or a `match` for their names",
+                    );
+                }
                 StatisticsTarget::Clusters { clusters, rules_too: !*stop }
             }
             _ => StatisticsTarget::Blackhole,

@@ -212,6 +212,11 @@ fn listeners_and_statistics() {
     assert_eq!(statistics.to, StatisticsTarget::Clusters { clusters: vec![0], rules_too: false });
     assert_eq!(statistics.prefix_of("Web1.example.org"), "x.web1..example.org");
     assert_eq!(Statistics::default().prefix_of("web1.example.org"), "carbon.relays.web1_example_org");
+    let told = |text: &str| {
+        self::relay(text).notes.iter().any(|n| n.to_string().contains("without `stop` statistics"))
+    };
+    assert!(told("cluster a forward h; send statistics to a; match * send to a;"));
+    assert!(!told("cluster a forward h; send statistics to a stop; match * send to a;"));
     assert_eq!(self::relay("send statistics to blackhole;").statistics.to, StatisticsTarget::Blackhole);
     assert_eq!(self::relay("").statistics, Statistics::default());
 }

@@ -127,7 +127,7 @@ impl Compiler<'_> {
         let at = at.key("destinations");
         let mut servers: Vec<(Server, Read)> = Vec::new();
         for entry in &table.destinations {
-            let Some(read) = self.read(&at, entry) else { continue };
+            let Some(read) = self.known_or_read(&at, entry) else { continue };
             match read.endpoints.as_slice() {
                 [Endpoint::Server(server)] if servers.iter().any(|(known, _)| known == server) => {
                     self.fault(&at, format!("`{}` is there twice: write it once", read.label));
@@ -149,19 +149,35 @@ impl Compiler<'_> {
     fn any_of(&mut self, at: &At, table: &ClusterTable) -> Vec<usize> {
         let (servers, read): (Vec<_>, Vec<_>) = self.servers(at, table).into_iter().unzip();
         let endpoints = rotated(&servers);
+        let is_alone =
+            |server: &Server| servers.iter().filter(|other| other.place() == server.place()).count() < 2;
         let members = servers.iter().zip(read).zip(endpoints);
         let members = members.map(|((server, read), endpoints)| Read {
-            label: format!("{}/{}", table.name, server.place()),
+            // Instances may share an address.
+            label: match is_alone(server) {
+                true => format!("{}/{}", table.name, server.place()),
+                false => format!("{}/{server}", table.name),
+            },
             endpoints,
             sending: read.sending,
         });
-        members.filter_map(|member| self.add(at, member)).collect()
+        let members: Vec<Read> = members.collect();
+        members.into_iter().filter_map(|member| self.add(at, member)).collect()
     }
 
     /// One destination with all servers; it is sent to as the first is.
     fn failover(&mut self, at: &At, table: &ClusterTable) -> Vec<usize> {
         let servers = self.servers(at, table);
+        for entry in table.destinations.iter().skip(1) {
+            self.sent_otherwise(&at.key("destinations"), entry);
+        }
         let Some((_, first)) = servers.first() else { return Vec::new() };
+        if self.destinations.contains_key(&table.name) {
+            let message =
+                format!("a destination is called `{}` too: give the cluster another name", table.name);
+            self.fault(at, message);
+            return Vec::new();
+        }
         let sending = first.sending.clone();
         let endpoints = servers.into_iter().map(|(server, _)| Endpoint::Server(server)).collect();
         self.add(at, Read { label: table.name.clone(), endpoints, sending }).into_iter().collect()

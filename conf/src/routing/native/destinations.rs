@@ -78,6 +78,17 @@ impl Compiler<'_> {
         Some(index)
     }
 
+    /// A copy of the destination of that name, or one that is written out.
+    pub(super) fn known_or_read(&mut self, at: &At, entry: &DestinationEntry) -> Option<Read> {
+        let known = match entry {
+            DestinationEntry::Address(name) => self.known(name),
+            DestinationEntry::Table(_) => None,
+        };
+        let Some(index) = known else { return self.read(at, entry) };
+        let Destination { label, endpoints } = self.routing.destinations.get(index)?.clone();
+        Some(Read { label, endpoints, sending: self.sending.get(index)?.clone() })
+    }
+
     /// The destination of that name.
     fn known(&self, name: &str) -> Option<usize> {
         self.destinations.get(name).or_else(|| self.destinations.get(name.trim())).copied()
@@ -129,7 +140,17 @@ impl Compiler<'_> {
                     return None;
                 }
             },
-            (None, Some(path)) => Endpoint::File(path.clone()),
+            (None, Some(path)) => {
+                let keys = [
+                    ("protocol", table.protocol.is_some()),
+                    ("transport", table.transport.is_some()),
+                    ("packing", table.packing.is_some()),
+                    ("tls", table.tls.is_some()),
+                    ("every_address", table.every_address.is_some()),
+                ];
+                self.without(at, &keys, "a file takes plain lines: remove it");
+                Endpoint::File(path.clone())
+            }
             (None, None) => {
                 self.faults.push(Fault { place: at.0.clone(), message: "an address is missing".to_owned() });
                 return None;
@@ -143,13 +164,9 @@ impl Compiler<'_> {
         let label = table.name.clone().or(written).unwrap_or_else(shown);
         let mut endpoints = vec![first];
         for entry in table.stand_ins.iter().flatten() {
-            match entry {
-                DestinationEntry::Address(name) if self.known(name).is_some() => {
-                    let known = self.known(name).and_then(|index| self.routing.destinations.get(index));
-                    endpoints.extend(known.into_iter().flat_map(|known| known.endpoints.iter().cloned()));
-                }
-                entry => endpoints.extend(self.read(&at.key("stand_ins"), entry)?.endpoints),
-            }
+            let at = at.key("stand_ins");
+            self.sent_otherwise(&at, entry);
+            endpoints.extend(self.known_or_read(&at, entry)?.endpoints);
         }
         let usual = &self.relay.sending;
         let sending = Sending {
@@ -161,6 +178,27 @@ impl Compiler<'_> {
             ..usual.clone()
         };
         Some(Read { label, endpoints, sending })
+    }
+
+    /// Keys of a destination that is sent to as another one is.
+    pub(super) fn sent_otherwise(&mut self, at: &At, entry: &DestinationEntry) {
+        let DestinationEntry::Table(table) = entry else { return };
+        let keys = [
+            ("when_behind", table.when_behind.is_some()),
+            ("mark_points", table.mark_points.is_some()),
+            ("catch_up_points_per_second", table.catch_up_points_per_second.is_some()),
+        ];
+        self.without(
+            at,
+            &keys,
+            "what stands in for another destination is sent to as that one is: write it there",
+        );
+    }
+
+    fn without(&mut self, at: &At, keys: &[(&str, bool)], why: &str) {
+        for (key, _) in keys.iter().filter(|(_, is_there)| *is_there) {
+            self.fault(&at.key(key), why);
+        }
     }
 
     /// Two members that a ring cannot tell apart.

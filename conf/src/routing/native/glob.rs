@@ -2,7 +2,7 @@
 
 /// Writes a glob of a whole name as a regular expression in Go's syntax. `*` is any text without a dot, `**` any text,
 /// `?` a character but a dot, `[a-c]` and `[!a-c]` one of some or of all others, `{a,b}` one of some texts, in which
-/// `*` and `?` stand for what they are outside. Each of these is a group.
+/// `*`, `**` and `?` stand for what they are outside. Each of these is a group.
 ///
 /// # Errors
 /// What is wrong, in a few words.
@@ -21,7 +21,7 @@ pub fn expression(glob: &str) -> Result<String, &'static str> {
     while let Some(c) = chars.next() {
         let (open, close) = if is_within { ("", "") } else { ("(", ")") };
         match c {
-            '*' if !is_within && chars.next_if_eq(&'*').is_some() => out.push_str("(.*)"),
+            '*' if chars.next_if_eq(&'*').is_some() => out.push_str(&format!("{open}.*{close}")),
             '*' => out.push_str(&format!("{open}[^.]*{close}")),
             '?' => out.push_str(&format!("{open}[^.]{close}")),
             '[' => {
@@ -31,6 +31,8 @@ pub fn expression(glob: &str) -> Result<String, &'static str> {
                     match chars.next().ok_or("`[` without `]`")? {
                         ']' if !class.is_empty() => break,
                         c @ ('[' | ']' | '\\' | '^' | '&' | '~') => class.extend(['\\', c]),
+                        // Two in a row would take characters out.
+                        '-' if class.ends_with('-') => class.push_str(r"\-"),
                         c => class.push(c),
                     }
                 }
@@ -80,6 +82,10 @@ mod tests {
         check("a.**", "a.b.c", Some(&["b.c"]));
         check("**.cpu?", "x.y.cpu1", Some(&["x.y", "1"]));
         check("{web,db*}[0-9].x", "db-a7.x", Some(&["db-a", "7"]));
+        check("{a.**,b}.x", "a.b.c.x", Some(&["a.b.c"]));
+        check("{a.*,b}.x", "a.b.c.x", None);
+        check("a[+--]c", "a,c", Some(&[","]));
+        check("a[+--]c", "a+c", Some(&["+"]));
         check("a[!b-]c", "axc", Some(&["x"]));
         check("a[!b-]c", "a-c", None);
         check("a[]x]c", "a]c", Some(&["]"]));

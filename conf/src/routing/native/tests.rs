@@ -123,6 +123,41 @@ fn clusters_share_destinations() {
 }
 
 #[test]
+fn servers_that_stand_in_may_be_called_by_name() {
+    let text = |kind: &str| {
+        format!(
+            "[relay]\ndestinations = [{{ name = 'west', address = 'w:1', tls = {{}}, mark_points = 5 }}, 'e:1']\n\
+             [[relay.cluster]]\nname = 'c'\nkind = '{kind}'\ndestinations = ['west', 'e:1', 'x:1']\n"
+        )
+    };
+    let check = |kind: &str, labels: &[&str]| {
+        let native = compiled(&text(kind)).unwrap();
+        let made = native.routing.destinations.get(2..).unwrap();
+        assert_eq!(made.iter().map(|one| one.label.as_str()).collect::<Vec<_>>(), labels);
+        assert_eq!(made[0].endpoints[0], native.routing.destinations[0].endpoints[0], "it is encrypted");
+        assert_eq!((made[0].endpoints.len(), native.sending[2].mark_points), (3, 5));
+    };
+    check("any_of", &["c/w:1", "c/e:1", "c/x:1"]);
+    check("failover", &["c"]);
+}
+
+#[test]
+fn instances_of_one_address_may_stand_in() {
+    let text = "[[relay.cluster]]\nname = 'c'\nkind = 'any_of'\ndestinations = ['h:1:a', 'h:1:b', 'g:1:a']\n";
+    let labels: Vec<String> =
+        compiled(text).unwrap().routing.destinations.into_iter().map(|one| one.label).collect();
+    assert_eq!(labels, ["c/h:1:a", "c/h:1:b", "c/g:1"]);
+}
+
+#[test]
+fn own_metrics_go_one_way() {
+    let cluster = "[[relay.cluster]]\nname = 'c'\ndestinations = ['h:1']\n";
+    let check = |keys: &str| compiled(&format!("[relay]\nown_metrics_to = ['c']\n{keys}\n{cluster}"));
+    assert_eq!(check("").unwrap().routing.own, Then::Clusters(vec![0]));
+    assert!(check("own_metrics_at = 'nowhere'").unwrap_err().contains("remove one of the two"));
+}
+
+#[test]
 fn what_nothing_is_sent_to_is_told() {
     let notes = |text: &str| -> Vec<String> {
         compiled(text).unwrap().notes.iter().map(ToString::to_string).collect()
@@ -274,6 +309,10 @@ fn rules_that_are_refused() {
         "aggregate = [{ name = 'x', function = 'sum' }]\nevery_seconds = 9\noutputs_at = 'y'",
         "no rule `y`",
     );
+    check(
+        "aggregate = [{ name = 'x', function = 'sum' }]\nevery_seconds = 9\noutputs_at = 'belo'",
+        "did you mean `below`?",
+    );
     check("stop = true\nname = 'top'", "`top` is a word for a place");
     check("stop = true\nname = 'a'\n[[relay.rule]]\nstop = true\nname = 'a'", "rule 1 has this name too");
     check("stop = true\nline = 5", "unknown key `relay.rule.line`");
@@ -303,6 +342,18 @@ fn clusters_that_are_refused() {
     check(&of("destinations = [{ address = 'h:1', transport = 'udp', packing = 'gzip' }]"), "datagrams");
     check(&of("destinations = ['h:1', { file = '/x', name = 'h:1' }]"), "another destination is called");
     check(&of("kind = 'failover'\ndestinations = [{ file = '/x' }]"), "are servers");
+    let named = "name = 'x'\ndestinations = [{ name = 'c', address = 'h:1' }]\n[[relay.cluster]]";
+    let failover = of("kind = 'failover'\ndestinations = ['g:1', 'i:1']");
+    check(&format!("{named}\n{failover}"), "give the cluster another name");
+    check(&of("destinations = [{ file = '/x', protocol = 'pickle' }]"), "protocol: a file takes plain lines");
+    check(
+        &of("destinations = [{ address = 'h:1', stand_ins = [{ address = 'g:1', mark_points = 5 }] }]"),
+        "stand_ins: mark_points: what stands in",
+    );
+    check(
+        &of("kind = 'failover'\ndestinations = ['h:1', { address = 'g:1', mark_points = 5 }]"),
+        "what stands in",
+    );
     let twice = "name = 'c'\ndestinations = ['h:1']\n[[relay.cluster]]\nname = 'c'\ndestinations = ['h:2']";
     check(twice, "is defined above");
 }

@@ -70,7 +70,8 @@ impl fmt::Display for Source {
 /// The names, one after the other.
 pub(super) struct Names {
     from: From,
-    /// Hashes of those that were given.
+    given: u64,
+    /// Hashes of those of a file that were given; those that are made up differ.
     seen: HashSet<u64>,
     repeated: u64,
     line: String,
@@ -101,6 +102,7 @@ impl Names {
         };
         Ok(Self {
             from,
+            given: 0,
             seen: HashSet::new(),
             repeated: 0,
             line: String::new(),
@@ -122,12 +124,14 @@ impl Names {
             if name.is_empty() {
                 continue;
             }
-            if self.seen.insert(name_hash(name.as_bytes())) {
+            let is_made_up = matches!(self.from, From::Sample { .. });
+            if is_made_up || self.seen.insert(name_hash(name.as_bytes())) {
                 break;
             }
             self.repeated += 1;
         }
-        if (self.seen.len() as u64).is_multiple_of(LOOK) {
+        self.given += 1;
+        if self.given.is_multiple_of(LOOK) {
             self.progress();
         }
         Ok(Some(self.line.trim()))
@@ -173,12 +177,12 @@ impl Names {
             bar
         });
         bar.set_position(at);
-        bar.set_message(format!("{} names", self.seen.len()));
+        bar.set_message(format!("{} names", self.given));
     }
 
     /// Where they came from.
     pub(super) fn source(&self) -> Source {
-        let names = self.seen.len() as u64;
+        let names = self.given;
         match &self.from {
             From::Lines { shown, .. } => Source::File { file: shown.clone(), names, repeated: self.repeated },
             From::Sample { count, .. } => {

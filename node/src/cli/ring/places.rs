@@ -84,7 +84,10 @@ impl Places {
         let mut pair: Vec<Option<usize>> = vec![None; theirs.len()];
         for is_same in Identity::WAYS.iter().take(if by_host { 4 } else { 3 }) {
             let free = |pair: &[Option<usize>], i: usize| !pair.contains(&Some(i));
-            for (i, one) in ours.iter().enumerate().filter(|(_, one)| **one != Identity::Nothing) {
+            for (i, one) in ours.iter().enumerate() {
+                if *one == Identity::Nothing || !free(&pair, i) {
+                    continue;
+                }
                 let like = |other: &Identity<'_>| is_same(one, other);
                 let mut found = theirs
                     .iter()
@@ -92,9 +95,8 @@ impl Places {
                     .filter(|(j, other)| pair.get(*j).is_some_and(Option::is_none) && like(other));
                 let (Some((j, _)), None) = (found.next(), found.next()) else { continue };
                 // Another of the old file may be meant as well.
-                let rivals = ours.iter().enumerate().filter(|(k, other)| free(&pair, *k) && like(other));
-                if free(&pair, i)
-                    && rivals.count() == 1
+                let rivals = ours.iter().enumerate().filter(|(k, other)| like(other) && free(&pair, *k));
+                if rivals.count() == 1
                     && let Some(slot) = pair.get_mut(j)
                 {
                     *slot = Some(i);

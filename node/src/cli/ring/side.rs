@@ -57,8 +57,7 @@ impl Side {
 
 fn recognised(path: &Path) -> anyhow::Result<Language> {
     let shown = path.display();
-    let bytes = std::fs::read(path).with_context(|| shown.to_string())?;
-    Language::of_text(&String::from_utf8_lossy(&bytes)).with_context(|| {
+    Language::of_file(path).with_context(|| shown.to_string())?.with_context(|| {
         let ways: Vec<String> =
             Language::ALL.iter().map(|one| format!("{}:{shown} for {one}", one.word())).collect();
         format!("{shown}: cannot tell whose relay file this is; write {}", ways.join(", "))

@@ -105,3 +105,54 @@ fn files_that_cannot_be_read() {
     let side = Side::read(&path.display().to_string(), "a", false).unwrap();
     assert_eq!(side.argument(), format!(" --carbon-conf {}", Path::new(&path).display()));
 }
+
+#[test]
+fn what_is_read_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("old"), OLD).unwrap();
+    std::fs::write(path("names"), "a\n").unwrap();
+    for list in ["old", "names"] {
+        let diff = Diff {
+            old: path("old"),
+            new: path("old"),
+            names: Some(path("names").into()),
+            sample: 1,
+            list: Some(path(list).into()),
+            instance: "a".to_owned(),
+            aggregator: false,
+            by_host: false,
+            json: false,
+        };
+        let error = compare(&diff).err().unwrap().to_string();
+        assert!(error.contains("name another one"), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(path("old")).unwrap(), OLD);
+}
+
+#[test]
+fn what_to_type_next_can_be_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("carbon"), format!("{OLD}[relay:b]\nDESTINATIONS = h:1\n")).unwrap();
+    std::fs::write(path("c-relay"), "cluster a forward h:2; match * send to a;").unwrap();
+    std::fs::write(path("names"), "a\n").unwrap();
+    let check = |new: &str, by_host, names: Option<&str>, expected: &str| {
+        let diff = Diff {
+            old: path("carbon"),
+            new: path(new),
+            names: names.map(|name| path(name).into()),
+            sample: 5,
+            list: None,
+            instance: "b".to_owned(),
+            aggregator: false,
+            by_host,
+            json: false,
+        };
+        let said = next(&diff, &compare(&diff).unwrap());
+        assert!(said.ends_with(expected), "{said}");
+    };
+    check("c-relay", true, Some("names"), &format!(" check --c-relay-conf {}", path("c-relay")));
+    check("carbon", false, Some("names"), &format!(" check --carbon-conf {} --instance b", path("carbon")));
+    check("c-relay", true, None, " --instance b --by-host --names FILE, with the names of your metrics");
+}

@@ -329,3 +329,19 @@ proptest! {
         prop_assert!(matches!(state::read(&path), state::Found::State(_)));
     }
 }
+
+#[test]
+fn a_clock_that_was_ahead_stops_nothing() {
+    let mut machine = machine(vec![aggregation("^in", &[("sum", Sum)], Then::FromTop)]);
+    add(&mut machine, 900_100.0, "in", 900_100.0, 1.0);
+    assert_eq!(told(&machine.tick(900_200.0)), ["sum 900100 1"]);
+    machine.tick(900_300.0);
+    assert_eq!(machine.open(), 0);
+    // Set back to what it is.
+    add(&mut machine, 100.0, "in", 100.0, 2.0);
+    assert_eq!(told(&machine.tick(115.0)), ["sum 100 2"]);
+    machine.tick(900.0);
+    // A part of what was sent is still no whole.
+    add(&mut machine, 159.0, "in", 100.0, 1.0);
+    assert_eq!((machine.counts.too_late, machine.open()), (1, 0));
+}

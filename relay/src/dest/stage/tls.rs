@@ -128,6 +128,10 @@ fn trusted(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Error> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    // A pipe would be waited for.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Err(unusable("certificate", path, "it is a pipe or a device, not a file"));
+    }
     let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match all {
         Ok(all) if all.is_empty() => Err(unusable("certificate", path, "it has none in PEM form")),

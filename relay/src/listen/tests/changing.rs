@@ -129,3 +129,23 @@ async fn settings_hold_for_new_connections() {
     node.refuses(Listener::ProtobufTcp, Reject::Frame, 1).await;
     node.stop().await;
 }
+
+#[tokio::test]
+async fn an_address_that_is_gone_is_free_again() {
+    let mut node = Node::start(|_, _| ());
+    let before = node.settings.clone();
+    let mut without = before.clone();
+    let at = free();
+    let mut with = before.clone();
+    with.plaintext_tcp = vec![at];
+    with.plaintext_udp = vec![at];
+    without.plaintext_tcp = Vec::new();
+    for _ in 0..20 {
+        node.running.replace(&with).unwrap();
+        let held = TcpStream::connect(at).await.unwrap();
+        node.running.replace(&without).unwrap();
+        node.running.closed().await;
+        drop(held);
+    }
+    node.stop().await;
+}

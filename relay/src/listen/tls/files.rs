@@ -47,7 +47,11 @@ pub(super) fn key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    if std::fs::metadata(path).map_err(named)?.len() > MAX_BYTES {
+    let found = std::fs::metadata(path).map_err(named)?;
+    if !found.is_file() && !found.is_dir() {
+        return Err(unusable(path, "it is a pipe or a device, not a file"));
+    }
+    if found.len() > MAX_BYTES {
         return Err(unusable(path, "it is too long for a file of certificates"));
     }
     std::fs::read(path).map_err(named)
