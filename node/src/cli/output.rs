@@ -51,11 +51,6 @@ pub(super) fn program() -> String {
     called.filter(is_plain).unwrap_or_else(|| "skyline".to_owned())
 }
 
-/// A number of things.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
