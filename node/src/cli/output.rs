@@ -42,6 +42,11 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
     text
 }
 
+/// A number of things: `1 rule`, `2 rules`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The program as it was called, so that a command that is printed can be typed.
 pub(super) fn program() -> String {
     let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
