@@ -16,6 +16,7 @@ pub mod template;
 pub mod walk;
 
 use pattern::Pattern;
+use serde::{Deserialize, Serialize};
 use template::Template;
 
 /// A relay configuration, whatever language it was written in.
@@ -60,7 +61,7 @@ pub struct Destination {
 }
 
 /// Something that takes points.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Endpoint {
     /// A server.
     Server(Server),
@@ -69,7 +70,7 @@ pub enum Endpoint {
 }
 
 /// A server that takes points.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// Name or address, IPv6 without brackets.
     pub host: String,
@@ -118,7 +119,7 @@ pub fn rotated(servers: &[Server]) -> Vec<Vec<Endpoint>> {
 }
 
 /// What is sent to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Protocol {
     /// Lines.
     Plaintext,
@@ -129,7 +130,7 @@ pub enum Protocol {
 }
 
 /// How points travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Transport {
     /// A stream.
     Tcp,
@@ -138,7 +139,7 @@ pub enum Transport {
 }
 
 /// What a stream is packed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Packing {
     /// Nothing.
     Plain,
@@ -149,7 +150,7 @@ pub enum Packing {
 }
 
 /// TLS towards a server. Its name is always checked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tls {
     /// PEM file of the authorities that are trusted; none: the system's.
     pub ca: Option<std::path::PathBuf>,

@@ -5,17 +5,28 @@
 //! there means that one and no other. All others need a chain to an authority of that file, and a server's must
 //! be for the name under which it was sought.
 
-mod der;
 mod trust;
 
 pub(crate) use trust::{client_trust, server_trust};
 
+use rustls::CertificateError;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
+/// What a certificate says, of whatever version it is.
+///
+/// # Errors
+/// It is none.
+fn parsed<'c>(certificate: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, CertificateError> {
+    let read = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    Ok(read.1)
+}
 
 /// A chain of certificates with the key of the first.
 ///
@@ -27,13 +38,15 @@ pub(crate) fn certified(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, String> {
     let key = provider.key_provider.load_private_key(key).map_err(|error| error.to_string())?;
-    let parts = chain.first().and_then(|own| der::parts(own)).ok_or("the certificate cannot be read")?;
-    match key.public_key() {
-        Some(public) if public.as_ref() != parts.key => {
-            Err("the private key is not that of the certificate".to_owned())
-        }
-        _ => Ok(CertifiedKey::new(chain, key)),
+    let own = chain.first().ok_or("there is no certificate")?;
+    let of_another = {
+        let own = parsed(own).map_err(|_| "the certificate cannot be read")?;
+        key.public_key().is_some_and(|public| public.as_ref() != own.public_key().raw)
+    };
+    if of_another {
+        return Err("the private key is not that of the certificate".to_owned());
     }
+    Ok(CertifiedKey::new(chain, key))
 }
 
 /// All certificates at `path` as `read` reads them from a file; of a folder those of all its files, of which some

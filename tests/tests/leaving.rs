@@ -83,7 +83,7 @@ fn points_are_held_when_the_form_is_lost() -> anyhow::Result<()> {
     let digest = send(&node)?;
     stays.has(POINTS, SOON)?;
     node.process.kill()?;
-    std::fs::write(node.folder().join("state/destinations"), "nonsense")?;
+    std::fs::write(node.folder().join("state/destinations.json"), "nonsense")?;
     let gone = Sink::start_at(gone, Protocol::Pickle)?;
     let port = gone.address().port();
     node.set("relay.destinations", format!("[{:?}]", stays.destination()))?;

@@ -22,7 +22,6 @@ use super::accumulator::{Accumulator, Sum};
 use super::bucket::{Bucket, Key, Series};
 use super::inputs::Inputs;
 use super::machine::Machine;
-use crate::bytes::Rest;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -203,4 +202,39 @@ fn decode_series(rest: &mut Rest<'_>, machine: &Machine) -> Option<Series> {
         _ => return None,
     };
     Some(Series { key, accumulator, is_changed })
+}
+
+/// What is not read yet.
+struct Rest<'b>(&'b [u8]);
+
+impl<'b> Rest<'b> {
+    fn bytes(&mut self, n: usize) -> Option<&'b [u8]> {
+        let (taken, rest) = self.0.split_at_checked(n)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.bytes(N)?.try_into().ok()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take().map(|[byte]| byte)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn f64(&mut self) -> Option<f64> {
+        self.take().map(f64::from_le_bytes)
+    }
 }

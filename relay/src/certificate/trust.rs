@@ -1,9 +1,11 @@
 //! Whose certificate is taken.
 
-use super::der;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -66,30 +68,32 @@ impl Own {
 
     /// Whether it is valid at that time.
     fn in_time(shown: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-        let parts = der::parts(shown).ok_or(CertificateError::BadEncoding)?;
+        let certificate = super::parsed(shown)?;
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        if now < parts.not_before {
+        if now < certificate.validity().not_before.timestamp() {
             Err(CertificateError::NotValidYet.into())
-        } else if now > parts.not_after {
+        } else if now > certificate.validity().not_after.timestamp() {
             Err(CertificateError::Expired.into())
         } else {
             Ok(())
         }
     }
 
+    /// The signature of a handshake, made with the key of any certificate.
     fn signed_in_tls12(
         &self,
         message: &[u8],
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let parts = der::parts(shown).ok_or(CertificateError::BadEncoding)?;
-        let (algorithm, key) = der::key(parts.key).ok_or(CertificateError::BadEncoding)?;
+        if !self.has(shown) {
+            return verify_tls12_signature(message, shown, signed, &self.algorithms);
+        }
+        let certificate = super::parsed(shown)?;
+        let key = certificate.public_key().subject_public_key.as_ref();
         let of_scheme = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
-        // In TLS 1.2 a scheme does not say the curve: all of it are tried, as far as they are for such a key.
-        let fits =
-            of_scheme.flat_map(|(_, all)| *all).filter(|a| a.public_key_alg_id().as_ref() == algorithm);
-        for candidate in fits {
+        // In TLS 1.2 a scheme does not say the curve: all are tried. One of another kind of key cannot agree.
+        for candidate in of_scheme.flat_map(|(_, all)| *all) {
             if candidate.verify_signature(key, message, signed.signature()).is_ok() {
                 return Ok(HandshakeSignatureValid::assertion());
             }
@@ -97,14 +101,18 @@ impl Own {
         Err(CertificateError::BadSignature.into())
     }
 
+    /// The same in TLS 1.3.
     fn signed_in_tls13(
         &self,
         message: &[u8],
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let parts = der::parts(shown).ok_or(CertificateError::BadEncoding)?;
-        let key = SubjectPublicKeyInfoDer::from(parts.key);
+        if !self.has(shown) {
+            return verify_tls13_signature(message, shown, signed, &self.algorithms);
+        }
+        let certificate = super::parsed(shown)?;
+        let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
         verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
     }
 }
@@ -136,10 +144,7 @@ impl ServerCertVerifier for Servers {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.own.has(shown) {
-            return self.own.signed_in_tls12(message, shown, signed);
-        }
-        self.chains.verify_tls12_signature(message, shown, signed)
+        self.own.signed_in_tls12(message, shown, signed)
     }
 
     fn verify_tls13_signature(
@@ -148,14 +153,11 @@ impl ServerCertVerifier for Servers {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.own.has(shown) {
-            return self.own.signed_in_tls13(message, shown, signed);
-        }
-        self.chains.verify_tls13_signature(message, shown, signed)
+        self.own.signed_in_tls13(message, shown, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.own.algorithms.supported_schemes()
     }
 }
 
@@ -188,10 +190,7 @@ impl ClientCertVerifier for Clients {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.own.has(shown) {
-            return self.own.signed_in_tls12(message, shown, signed);
-        }
-        self.chains.verify_tls12_signature(message, shown, signed)
+        self.own.signed_in_tls12(message, shown, signed)
     }
 
     fn verify_tls13_signature(
@@ -200,14 +199,11 @@ impl ClientCertVerifier for Clients {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.own.has(shown) {
-            return self.own.signed_in_tls13(message, shown, signed);
-        }
-        self.chains.verify_tls13_signature(message, shown, signed)
+        self.own.signed_in_tls13(message, shown, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.own.algorithms.supported_schemes()
     }
 }
 
@@ -231,7 +227,9 @@ mod tests {
 
     #[test]
     fn one_that_is_trusted_itself_is_taken_in_its_time() {
-        let begin = u64::try_from(der::parts(&first_version()).unwrap().not_before).unwrap();
+        let begin =
+            u64::try_from(super::super::parsed(&first_version()).unwrap().validity().not_before.timestamp())
+                .unwrap();
         assert_eq!(judge(first_version(), begin), Ok(()));
         assert_eq!(judge(first_version(), begin - 1), Err(CertificateError::NotValidYet.into()));
         assert_eq!(
@@ -242,7 +240,9 @@ mod tests {
 
     #[test]
     fn another_of_the_same_issuer_is_not() {
-        let begin = u64::try_from(der::parts(&first_version()).unwrap().not_before).unwrap();
+        let begin =
+            u64::try_from(super::super::parsed(&first_version()).unwrap().validity().not_before.timestamp())
+                .unwrap();
         let mut other = first_version().to_vec();
         // The last byte of its signature.
         *other.last_mut().unwrap() ^= 1;

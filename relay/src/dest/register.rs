@@ -4,10 +4,12 @@
 //! owed what waits for it, after a restart too, and a port that takes pickles, TLS or packed streams can do nothing
 //! with lines. So how a destination is sent to is entered before points are routed to it, and stays until
 //! its position is forgotten.
-
-mod format;
+//!
+//! The file is JSON, by the names of the readers; a key that a later version has added has its default in a file of
+//! this one. It is replaced as a whole, so that half of it is never there.
 
 use super::Error;
+use serde::{Deserialize, Serialize};
 use skyline_conf::model::relay::Sending;
 use skyline_conf::routing::Endpoint;
 use skyline_core::file;
@@ -16,10 +18,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// Name of the file in the folder of the state.
-const NAME: &str = "destinations";
+const NAME: &str = "destinations.json";
 
 /// How points go to a destination.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Way {
     /// The first that can be reached is used.
     pub(super) endpoints: Vec<Endpoint>,
@@ -43,8 +45,8 @@ pub(super) struct Register {
 pub(super) enum Fault {
     #[error("it is not there")]
     Missing,
-    #[error("it is damaged, or of another version")]
-    Damaged,
+    #[error("it is damaged, or of another version: {0}")]
+    Damaged(serde_json::Error),
     #[error("it cannot be read: {0}")]
     Unreadable(io::Error),
 }
@@ -68,10 +70,12 @@ impl Register {
             Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), Some(Fault::Missing)),
             Err(error) => (Vec::new(), Some(Fault::Unreadable(error))),
         };
-        let (mut ways, fault) = match (format::decode(&written), fault) {
-            (Some(ways), None) => (ways, None),
-            (None, None) => (Ways::new(), Some(Fault::Damaged)),
-            (_, fault) => (Ways::new(), fault),
+        let (mut ways, fault) = match fault {
+            Some(fault) => (Ways::new(), Some(fault)),
+            None => match serde_json::from_slice(&written) {
+                Ok(ways) => (ways, None),
+                Err(error) => (Ways::new(), Some(Fault::Damaged(error))),
+            },
         };
         ways.retain(|reader, _| known.contains(reader));
         // A folder in which nothing has ever been sent has no register either.
@@ -115,16 +119,7 @@ impl Register {
     }
 
     fn replace(&mut self, ways: Ways, unwritten: Unwritten) -> Result<(), Error> {
-        let bytes = format::encode(&ways);
-        let outcome = if bytes == self.written {
-            Ok(())
-        } else {
-            // Changes are seldom, so they are always waited for until they are on the disk.
-            file::replace(&self.path, &bytes, true)
-        };
-        if outcome.is_ok() {
-            self.written = bytes;
-        }
+        let outcome = self.write(&ways);
         if outcome.is_ok() || unwritten == Unwritten::GoOn {
             self.ways = ways;
         } else if ways == self.ways {
@@ -133,12 +128,23 @@ impl Register {
         }
         outcome.map_err(|source| Error::Register { path: self.path.clone(), source })
     }
+
+    fn write(&mut self, ways: &Ways) -> io::Result<()> {
+        let bytes = serde_json::to_vec_pretty(ways)?;
+        if bytes != self.written {
+            // Changes are seldom, so they are always waited for until they are on the disk.
+            file::replace(&self.path, &bytes, true)?;
+            self.written = bytes;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skyline_conf::routing::Server;
+    use skyline_conf::model::relay::WhenBehind;
+    use skyline_conf::routing::{Packing, Protocol, Server, Tls, Transport};
 
     fn way(port: u16) -> Way {
         Way { endpoints: vec![Endpoint::Server(Server::plain("h", port, None))], sending: Sending::default() }
@@ -170,6 +176,51 @@ mod tests {
     }
 
     #[test]
+    fn everything_that_tells_how_to_send_is_kept() {
+        let server = Server {
+            instance: Some("a".into()),
+            protocol: Protocol::Pickle,
+            packing: Packing::Gzip,
+            tls: Some(Tls { ca: Some("/ca".into()), identity: Some(("/crt".into(), "/key".into())) }),
+            every_address: true,
+            ..Server::plain("host.example", 2004, None)
+        };
+        let endpoints = vec![
+            Endpoint::Server(server.clone()),
+            Endpoint::Server(Server { tls: Some(Tls::default()), protocol: Protocol::Protobuf, ..server }),
+            Endpoint::Server(Server { transport: Transport::Udp, ..Server::plain("::1", 65_535, None) }),
+            Endpoint::File("/a b\n".into()),
+        ];
+        let sending = Sending {
+            when_behind: WhenBehind::Shed,
+            mark_points: u64::MAX,
+            retry_max_seconds: 0.1 + 0.2,
+            ..Sending::default()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let way = Way { endpoints, sending };
+        let (mut register, _) = Register::open(dir.path(), &[]);
+        register.enter([("a".to_owned(), way.clone())], Unwritten::Refuse).unwrap();
+        let (register, fault) = Register::open(dir.path(), &known(&["a"]));
+        assert!(fault.is_none(), "{fault:?}");
+        assert_eq!(register.way("a"), Some(&way));
+    }
+
+    #[test]
+    fn what_a_later_version_has_added_has_its_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut register, _) = Register::open(dir.path(), &[]);
+        register.enter(of(&[("a", 1)]), Unwritten::Refuse).unwrap();
+        let path = dir.path().join(NAME);
+        let mut text: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        text["a"]["sending"].as_object_mut().unwrap().remove("keepalive").unwrap();
+        std::fs::write(&path, text.to_string()).unwrap();
+        let (register, fault) = Register::open(dir.path(), &known(&["a"]));
+        assert!(fault.is_none(), "{fault:?}");
+        assert_eq!(register.way("a"), Some(&way(1)));
+    }
+
+    #[test]
     fn a_register_that_is_lost_is_told_and_written_anew() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(NAME);
@@ -182,8 +233,9 @@ mod tests {
         check(&[], None);
         check(&known(&["a"]), Some("it is not there"));
         std::fs::write(&path, "nonsense").unwrap();
-        check(&[], Some("it is damaged, or of another version"));
-        let mut register = check(&known(&["a"]), Some("it is damaged, or of another version"));
+        let damaged = "it is damaged, or of another version: expected ident at line 1 column 2";
+        check(&[], Some(damaged));
+        let mut register = check(&known(&["a"]), Some(damaged));
         register.enter(of(&[("a", 1)]), Unwritten::Refuse).unwrap();
         let (register, fault) = Register::open(dir.path(), &known(&["a"]));
         assert!(fault.is_none() && register.way("a") == Some(&way(1)));
@@ -199,7 +251,7 @@ mod tests {
         let state = dir.path().join("state");
         let (mut register, _) = Register::open(&state, &[]);
         let error = register.enter(of(&[("a", 1)]), Unwritten::Refuse).unwrap_err().to_string();
-        assert!(error.contains("state/destinations") && error.contains("full"), "{error}");
+        assert!(error.contains("state/destinations.json") && error.contains("full"), "{error}");
         assert_eq!(register.way("a"), None);
         register.enter(of(&[("a", 1)]), Unwritten::GoOn).unwrap_err();
         assert_eq!(register.way("a"), Some(&way(1)));

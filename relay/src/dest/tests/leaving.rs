@@ -28,7 +28,7 @@ async fn restarted_without(dir: &Path, to: (Destination, Sending), points: u64) 
 async fn is_gone(rig: &Rig, dir: &Path) {
     eventually("it is gone", || rig.destinations.status().is_empty()).await;
     eventually("nothing is registered", || {
-        rig.journal.orphans().is_empty() && std::fs::read(dir.join("destinations")).unwrap().len() == 12
+        rig.journal.orphans().is_empty() && std::fs::read(dir.join("destinations.json")).unwrap() == b"{}"
     })
     .await;
 }
@@ -135,7 +135,7 @@ async fn what_may_not_have_been_read_is_sent_again_after_the_restart() {
 async fn points_are_held_when_it_is_not_known_how_to_send_them() {
     for is_missing in [true, false] {
         let (dir, address) = (TempDir::new().unwrap(), free_address());
-        let register = dir.path().join("destinations");
+        let register = dir.path().join("destinations.json");
         let to = destination("x", [Server { protocol: Protocol::Pickle, ..server(address) }]);
         let rig = Rig::of(dir.path(), vec![to.clone()]);
         rig.log(0..1000).await;
@@ -177,7 +177,7 @@ async fn a_lost_register_does_no_harm_to_those_that_are_configured() {
     let rig = Rig::of(dir.path(), vec![to.clone()]);
     rig.log(0..100).await;
     drop(rig.drain().await);
-    std::fs::write(dir.path().join("destinations"), "nonsense").unwrap();
+    std::fs::write(dir.path().join("destinations.json"), "nonsense").unwrap();
     let rig = Rig::of(dir.path(), vec![to]);
     assert!(!rig.status(0).held && rig.destinations.status().len() == 1);
     // It is whole again: what leaves now goes on.
@@ -193,7 +193,7 @@ async fn a_lost_register_does_no_harm_to_those_that_are_configured() {
 #[tokio::test]
 async fn a_register_that_cannot_be_written_refuses_changes_and_keeps_no_node_from_starting() {
     let (dir, sink, other) = (TempDir::new().unwrap(), Sink::new().await, Sink::new().await);
-    let register = dir.path().join("destinations");
+    let register = dir.path().join("destinations.json");
     // Nothing can be put in the place of a folder.
     std::fs::create_dir(&register).unwrap();
     let to = destination("x", [server(sink.address)]);
@@ -202,7 +202,7 @@ async fn a_register_that_cannot_be_written_refuses_changes_and_keeps_no_node_fro
     rig.delivered(0, 100).await;
     let more = vec![to.clone(), destination("y", [server(other.address)])];
     let error = rig.destinations.replace(more.clone()).unwrap_err().to_string();
-    assert!(error.contains("destinations: "), "{error}");
+    assert!(error.contains("destinations.json: "), "{error}");
     assert_eq!(rig.destinations.status().len(), 1);
     assert!(rig.journal.orphans().is_empty(), "no position of what was refused");
     std::fs::remove_dir(&register).unwrap();
