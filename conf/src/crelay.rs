@@ -11,7 +11,6 @@ mod address;
 pub mod clean;
 pub mod compile;
 mod error;
-pub mod every_address;
 mod glob;
 pub mod include;
 mod parse;

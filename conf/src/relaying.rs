@@ -12,6 +12,7 @@ use crate::model::Settings;
 use crate::model::listen::{self, Listen};
 use crate::model::relay::{Files, Sending, WhenBehind};
 use crate::note::Note;
+use crate::routing::every_address;
 use crate::routing::native::{self, Native};
 use crate::routing::{Endpoint, Names, Packing, Routing, Server, Then};
 use crate::{crelay, relay_ng};
@@ -114,7 +115,7 @@ pub fn read(settings: &Settings) -> Result<Relaying, Error> {
 impl Relaying {
     /// Makes every address of hosts that are meant so a destination of its own. `resolve`: the addresses of a host.
     pub fn take_every_address(&mut self, resolve: impl FnMut(&Server) -> Vec<IpAddr>) {
-        let places = crelay::every_address::expand(&mut self.routing, resolve);
+        let places = every_address::expand(&mut self.routing, resolve);
         self.sending = places.iter().filter_map(|place| self.sending.get(*place)).cloned().collect();
     }
 }

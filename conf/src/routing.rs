@@ -9,6 +9,7 @@
 //! point into; every pattern is compiled; every group that a template names exists.
 
 pub mod address;
+pub mod every_address;
 pub mod function;
 pub mod native;
 pub mod pattern;

@@ -92,6 +92,22 @@ fn with_shed_oldest_the_oldest_points_go_and_are_counted() -> anyhow::Result<()>
     Ok(())
 }
 
+/// Sends `points` to a node that blocks because of `disk`, which is emptied once it says so.
+fn send_until_there_is_room(
+    node: &Node,
+    disk: &SmallDisk,
+    points: u64,
+) -> anyhow::Result<carbon_load::send::SendReport> {
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| send(node, points));
+        eventually_true(Duration::from_secs(20), "not ready, and the reason told", || {
+            node.ask("/-/ready").is_ok_and(|answer| answer.status == 503 && answer.text().contains("full"))
+        })?;
+        disk.empty()?;
+        sender.join().map_err(|_| anyhow::anyhow!("the sender failed"))?
+    })
+}
+
 #[test]
 fn with_block_senders_wait_until_somebody_makes_room() -> anyhow::Result<()> {
     let disk = SmallDisk::mount()?;
@@ -102,14 +118,7 @@ fn with_block_senders_wait_until_somebody_makes_room() -> anyhow::Result<()> {
     sink.has(first.sent, Duration::from_secs(10))?;
     disk.fill(0)?;
     let points = 300_000;
-    std::thread::scope(|scope| {
-        let sender = scope.spawn(|| send(&node, points));
-        eventually_true(Duration::from_secs(15), "not ready, and the reason told", || {
-            node.ask("/-/ready").is_ok_and(|answer| answer.status == 503 && answer.text().contains("full"))
-        })?;
-        disk.empty()?;
-        sender.join().map_err(|_| anyhow::anyhow!("the sender failed"))?
-    })?;
+    send_until_there_is_room(&node, &disk, points)?;
     sink.has(first.sent + points, Duration::from_secs(20))?;
     eventually_true(Duration::from_secs(10), "ready again", || {
         node.ask("/-/ready").is_ok_and(|a| a.status == 200)
@@ -198,14 +207,7 @@ fn with_block_rules_and_copies_everybody_gets_everything_in_the_end() -> anyhow:
     let node = by_rules(&disk, folder.path(), to)?.with("journal.when_full", "\"block\"").start()?;
     disk.fill(MEGABYTE / 4)?;
     let points = 200_000;
-    std::thread::scope(|scope| {
-        let sender = scope.spawn(|| send(&node, points));
-        eventually_true(Duration::from_secs(20), "not ready, and the reason told", || {
-            node.ask("/-/ready").is_ok_and(|answer| answer.status == 503 && answer.text().contains("full"))
-        })?;
-        disk.empty()?;
-        sender.join().map_err(|_| anyhow::anyhow!("the sender failed"))?
-    })?;
+    send_until_there_is_room(&node, &disk, points)?;
     for sink in [&first, &second, &third] {
         sink.has(points, Duration::from_secs(30))?;
         assert_eq!((sink.received(), sink.malformed()), (points, 0));

@@ -22,7 +22,7 @@ use super::include::{Source, Whole};
 use super::syntax::{At, Position, SendTo, Statement};
 use crate::nearest;
 use crate::note::Note;
-use crate::routing::{Names, Routing};
+use crate::routing::{Names, Routing, every_address};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -84,7 +84,7 @@ pub fn compile(whole: &Whole) -> Result<Relay, Error> {
         compiler.statement(statement);
     }
     if compiler.faults.is_empty() {
-        clusters::tell_apart(&mut compiler.relay.routing.destinations);
+        every_address::tell_apart(&mut compiler.relay.routing.destinations);
         Ok(compiler.relay)
     } else {
         Err(Error::Faulty { faults: compiler.faults })

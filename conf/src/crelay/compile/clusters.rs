@@ -9,7 +9,7 @@ use crate::routing::{
     self, Destination, Endpoint, Packing, Protocol, Ring, RingKey, RingKind, Server, Share, Tls, Transport,
     rotated,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Servers so far, by what tells them apart.
@@ -239,26 +239,5 @@ fn label(server: &Server) -> String {
     match &server.instance {
         Some(instance) => format!("{}={instance}", server.place()),
         None => server.place(),
-    }
-}
-
-/// Gives destinations of the same label (datagrams and streams to one address, with `useall` and without)
-/// different ones, whatever their order.
-pub(in crate::crelay) fn tell_apart(destinations: &mut [Destination]) {
-    let mut seen = HashSet::new();
-    let twice: HashSet<String> =
-        destinations.iter().filter(|d| !seen.insert(d.label.clone())).map(|d| d.label.clone()).collect();
-    for destination in destinations.iter_mut().filter(|d| twice.contains(&d.label)) {
-        if let Some(Endpoint::Server(server)) = destination.endpoints.first() {
-            destination.label.push_str(if server.transport == Transport::Udp { "/udp" } else { "" });
-            destination.label.push_str(if server.every_address { "/useall" } else { "" });
-        }
-    }
-    // A cluster or a file that is called like a server.
-    seen.clear();
-    for destination in destinations {
-        while !seen.insert(destination.label.clone()) {
-            destination.label.push('\'');
-        }
     }
 }

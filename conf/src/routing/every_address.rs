@@ -1,9 +1,10 @@
-//! `useall`: every address of a host is a server of its own.
+//! Every address of a host as a server of its own (`every_address`; carbon-c-relay's `useall`).
 //!
 //! Which addresses there are is asked when a configuration is read, as carbon-c-relay does it. A host without any, or
 //! with one alone, stays as it is written, and is looked up again at each connection.
 
-use crate::routing::{Cluster, Destination, Endpoint, Routing, Server, Share, rotated};
+use crate::routing::{Cluster, Destination, Endpoint, Routing, Server, Share, Transport, rotated};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// Puts a destination for each address in the place of those with [`Server::every_address`], and says of each that is
@@ -73,7 +74,7 @@ pub fn expand(routing: &mut Routing, mut resolve: impl FnMut(&Server) -> Vec<IpA
         }
         *members = now;
     }
-    super::compile::clusters::tell_apart(destinations);
+    tell_apart(destinations);
     place_of
 }
 
@@ -127,10 +128,31 @@ fn of(server: &Server, addresses: &[IpAddr]) -> Vec<Server> {
     all
 }
 
+/// Gives destinations of the same label (datagrams and streams to one address, with `useall` and without)
+/// different ones, whatever their order.
+pub(crate) fn tell_apart(destinations: &mut [Destination]) {
+    let mut seen = HashSet::new();
+    let twice: HashSet<String> =
+        destinations.iter().filter(|d| !seen.insert(d.label.clone())).map(|d| d.label.clone()).collect();
+    for destination in destinations.iter_mut().filter(|d| twice.contains(&d.label)) {
+        if let Some(Endpoint::Server(server)) = destination.endpoints.first() {
+            destination.label.push_str(if server.transport == Transport::Udp { "/udp" } else { "" });
+            destination.label.push_str(if server.every_address { "/useall" } else { "" });
+        }
+    }
+    // A cluster or a file that is called like a server.
+    seen.clear();
+    for destination in destinations {
+        while !seen.insert(destination.label.clone()) {
+            destination.label.push('\'');
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::read_text;
     use super::*;
+    use crate::crelay::read_text;
     use std::path::Path;
 
     /// Labels of the members of each cluster, with their endpoints.
