@@ -3,6 +3,7 @@
 mod parts;
 mod relay;
 mod sockets;
+mod stores;
 
 pub use sockets::own_listener;
 
@@ -66,6 +67,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
     ranges(settings, &mut findings);
     sockets::check(settings, &mut findings);
     parts::check(settings, &mut findings);
+    stores::check(settings, &mut findings);
     relay::check(settings, &mut findings);
     let mut findings = findings.all;
     let place = |key: &str| keys::all().iter().position(|k| k.path.starts_with(key));

@@ -23,3 +23,4 @@ pub mod reference;
 pub mod relay_ng;
 pub mod relaying;
 pub mod routing;
+pub mod secret;

@@ -5,8 +5,10 @@ pub mod http;
 pub mod journal;
 pub mod keepalive;
 pub mod listen;
+pub mod memcached;
 pub mod node;
 pub mod record;
+pub mod redis;
 pub mod relay;
 pub mod window;
 
@@ -30,6 +32,10 @@ pub struct Settings {
     pub detect: detect::Detect,
     /// Where anomalies are recorded.
     pub record: record::Record,
+    /// The copy of the windows in Redis.
+    pub redis: redis::Redis,
+    /// A cache that several nodes share.
+    pub memcached: memcached::Memcached,
     /// Pages, API, health and metrics over HTTP.
     pub http: http::Http,
 }

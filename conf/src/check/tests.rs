@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::model::listen::{Protocol, Stream};
+use crate::model::record::Tls;
+use crate::model::redis::{Kind, Layout};
 use crate::model::relay::cluster::ClusterTable;
 use crate::model::relay::{DestinationEntry, DestinationTable, Method, WhenBehind};
 use std::net::SocketAddr;
@@ -320,4 +322,61 @@ fn own_listeners() {
     check("10.1.2.3:1501", None);
     check("10.1.2.3:2004", None);
     check("[::1]:2003", None);
+}
+
+#[test]
+fn redis_servers() {
+    fn on(s: &mut Settings, servers: &[&str], kind: Kind) {
+        (s.redis.servers, s.redis.kind) = (servers.iter().map(ToString::to_string).collect(), kind);
+    }
+    const ONE: &[&str] = &["redis://127.0.0.1:6379"];
+    fine(|s| on(s, ONE, Kind::Single));
+    fine(|s| on(s, &["unix:///run/redis/redis-server.sock"], Kind::Single));
+    fine(|s| on(s, &["rediss://[::1]:6379", "rediss://h:6380"], Kind::Cluster));
+    problem(|s| on(s, &["127.0.0.1:6379"], Kind::Single), "redis.servers", "write unix:///PATH");
+    problem(|s| on(s, &["redis://:secret@h:1"], Kind::Single), "redis.servers", "`an address with a user");
+    problem(|s| on(s, &["redis://a:1", "redis://b:1"], Kind::Single), "redis.servers", "set redis.kind");
+    problem(|s| on(s, &["unix:///a"], Kind::Cluster), "redis.servers", "only a single server");
+    problem(|s| on(s, ONE, Kind::Sentinel), "redis.sentinel_master", "it is empty");
+    problem(|s| (on(s, ONE, Kind::Cluster), s.redis.database = 1).0, "redis.database", "only database 0");
+    let compat = |s: &mut Settings| (on(s, ONE, Kind::Cluster), s.redis.layout = Layout::Compat).0;
+    problem(compat, "redis.layout", "not for a cluster");
+    problem(|s| (on(s, ONE, Kind::Single), s.redis.prefix = "a{b}".into()).0, "redis.prefix", "use letters");
+    problem(
+        |s| (on(s, ONE, Kind::Single), s.redis.password_file = "/no/such".into()).0,
+        "redis.password_file",
+        "cannot be read",
+    );
+    problem(
+        |s| (on(s, ONE, Kind::Single), s.redis.password_env = "SKYLINE_NO_SUCH".into()).0,
+        "redis.password_env",
+        "is not set",
+    );
+    problem(|s| s.window.shards = "5-1024".into(), "window.shards", "`5-1024` names no shards");
+}
+
+#[test]
+fn servers_of_the_record_and_the_cache() {
+    fn on(server: &str) -> impl FnOnce(&mut Settings) + use<> {
+        let server = server.to_owned();
+        |s| s.record.server = server
+    }
+    fine(on("mysql://127.0.0.1:3306/skyline"));
+    fine(on("mysql://db.example.net/skyline"));
+    fine(on("mysql:///skyline?socket=/run/mysqld/mysqld.sock"));
+    for bad in ["127.0.0.1", "mysql://h", "mysql://h:3306/", "mysql:///skyline", "postgres://h/x"] {
+        problem(on(bad), "record.server", "write mysql://");
+    }
+    problem(on("mysql://u:secret@h/skyline"), "record.server", "`an address with a user`");
+    problem(
+        |s| {
+            s.record.server = "mysql:///a?socket=/b".into();
+            s.record.tls = Tls::Verified;
+        },
+        "record.tls",
+        "not encrypted",
+    );
+    problem(|s| s.memcached.address = "here".into(), "memcached.address", "write 127.0.0.1:11211");
+    problem(|s| s.memcached.namespace = "a b".into(), "memcached.namespace", "use up to 100");
+    fine(|s| s.memcached.address = "/run/memcached.sock".into());
 }

@@ -1,5 +1,6 @@
 //! `[record]`: where anomalies are recorded.
 
+use crate::secret::Credentials;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -9,10 +10,37 @@ use std::path::PathBuf;
 pub struct Record {
     /// SQLite file; empty: `anomalies.db` in `node.state_dir`.
     pub sqlite_file: PathBuf,
+    /// `mysql://HOST:PORT/DATABASE`, or `mysql:///DATABASE?socket=PATH`; empty: SQLite.
+    pub server: String,
+    /// User of the server.
+    pub user: String,
+    /// File whose first line is the password; empty: none.
+    pub password_file: PathBuf,
+    /// Variable of the environment that holds the password; empty: none.
+    pub password_env: String,
+    /// How the connection to the server is encrypted.
+    pub tls: Tls,
+    /// PEM file of the authorities of the server's certificate; empty: those of the system.
+    pub ca_file: PathBuf,
+    /// Anomalies of a metric that follow each other within so many seconds are one (`PANORAMA_EXPIRY_TIME`).
+    pub join_seconds: u32,
+    /// Anomalies that wait for a record that is away are kept in a file of so many bytes at most.
+    pub spill_bytes: u64,
     /// Anomalies older than so many days are removed; 0: never.
     pub keep_days: u32,
     /// One syslog line for each anomaly.
     pub syslog: Syslog,
+}
+
+/// How a connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tls {
+    /// Not at all.
+    #[default]
+    Off,
+    /// Encrypted; the server's certificate and name are checked.
+    Verified,
 }
 
 /// Syslog lines: facility local4, severity warning.
@@ -25,9 +53,35 @@ pub struct Syslog {
     pub address: String,
 }
 
+impl Record {
+    /// Whether the record is on a server instead of in a file.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        !self.server.is_empty()
+    }
+
+    /// User and password of the server.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials<'_> {
+        Credentials { user: &self.user, file: &self.password_file, variable: &self.password_env }
+    }
+}
+
 impl Default for Record {
     fn default() -> Self {
-        Self { sqlite_file: PathBuf::new(), keep_days: 365, syslog: Syslog::default() }
+        Self {
+            sqlite_file: PathBuf::new(),
+            server: String::new(),
+            user: "skyline".into(),
+            password_file: PathBuf::new(),
+            password_env: String::new(),
+            tls: Tls::Off,
+            ca_file: PathBuf::new(),
+            join_seconds: 900,
+            spill_bytes: 256 << 20,
+            keep_days: 365,
+            syslog: Syslog::default(),
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Window {
     pub skip: Vec<String>,
     /// Names that are stored although `skip` matches.
     pub keep: Vec<String>,
+    /// Shards whose metrics this node keeps and judges, `0-511,700`; empty: all 1,024.
+    pub shards: String,
     /// Threads that own windows and judge; 0: one for every two cores.
     pub threads: u32,
     /// Every shard is saved once in so many seconds.
@@ -39,6 +41,7 @@ impl Default for Window {
             max_new_names_per_minute: 1_000_000,
             skip: Vec::new(),
             keep: Vec::new(),
+            shards: String::new(),
             threads: 0,
             snapshot_seconds: 3_600.0,
         }

@@ -1,0 +1,131 @@
+//! Passwords: in files or variables, never in the settings, never shown.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// A password. Neither form of printing shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret of a text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for who sends it to its server.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Who a server is asked as, and where the password is.
+#[derive(Debug, Clone, Copy)]
+pub struct Credentials<'a> {
+    /// Name of the user; empty: none is given.
+    pub user: &'a str,
+    /// File whose first line is the password; empty: none.
+    pub file: &'a Path,
+    /// Variable of the environment that holds it; empty: none.
+    pub variable: &'a str,
+}
+
+/// A password is not where the settings say.
+#[derive(Debug, thiserror::Error)]
+pub enum Missing {
+    /// The file cannot be read.
+    #[error("the password file {path} cannot be read: {source}; give it to the user that runs the node")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file has no first line.
+    #[error("the password file {path} is empty; write the password on its first line")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The variable is not set.
+    #[error("the variable {name} is not set; set it to the password, or name a file instead")]
+    Variable {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Credentials<'_> {
+    /// The password; none where neither a file nor a variable is named. The file wins.
+    ///
+    /// # Errors
+    /// What is named is not there.
+    pub fn password(&self) -> Result<Option<Secret>, Missing> {
+        if !self.file.as_os_str().is_empty() {
+            let path = self.file.to_owned();
+            let text = crate::bounded::read(self.file)
+                .map_err(|source| Missing::File { path: path.clone(), source })?;
+            return match text.lines().next().filter(|line| !line.is_empty()) {
+                Some(line) => Ok(Some(Secret::new(line))),
+                None => Err(Missing::Empty { path }),
+            };
+        }
+        if self.variable.is_empty() {
+            return Ok(None);
+        }
+        match std::env::var(self.variable) {
+            Ok(text) if !text.is_empty() => Ok(Some(Secret::new(text))),
+            _ => Err(Missing::Variable { name: self.variable.to_owned() }),
+        }
+    }
+}
+
+/// Whether others than its owner and group can read a file.
+#[must_use]
+pub fn is_open_to_all(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_come_from_where_the_settings_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        let of = |file: &Path, variable: &str| Credentials { user: "", file, variable }.password();
+        let none = Path::new("");
+        assert_eq!(of(none, "").unwrap(), None);
+        assert!(of(&file, "").unwrap_err().to_string().contains("cannot be read"));
+        std::fs::write(&file, "\n").unwrap();
+        assert!(of(&file, "").unwrap_err().to_string().contains("is empty"));
+        std::fs::write(&file, "a b&%/c\nnot this\n").unwrap();
+        let secret = of(&file, "PATH").unwrap().unwrap();
+        assert_eq!(secret.reveal(), "a b&%/c");
+        assert_eq!(format!("{secret:?}"), "(secret)");
+        assert_eq!(of(none, "PATH").unwrap().unwrap().reveal(), std::env::var("PATH").unwrap());
+        assert!(of(none, "SKYLINE_NO_SUCH").unwrap_err().to_string().contains("SKYLINE_NO_SUCH"));
+    }
+
+    #[test]
+    fn files_open_to_all_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "x").unwrap();
+        for (mode, open) in [(0o600, false), (0o640, false), (0o644, true)] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_open_to_all(&file), open, "{mode:o}");
+        }
+    }
+}
