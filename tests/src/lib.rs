@@ -11,39 +11,9 @@ pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod pickle;
-pub mod port;
-pub mod process;
 pub mod status;
 
-use anyhow::bail;
-use std::time::{Duration, Instant};
-
-/// Waits until `look` gives something, at most for `limit`.
-///
-/// # Errors
-///
-/// After `limit`, naming `what` was waited for.
-pub fn eventually<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return Ok(found);
-        }
-        if start.elapsed() >= limit {
-            bail!("after {} s still not: {what}", limit.as_secs_f64());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// [`eventually`] for a condition.
-///
-/// # Errors
-///
-/// As [`eventually`].
-pub fn eventually_true(limit: Duration, what: &str, mut look: impl FnMut() -> bool) -> anyhow::Result<()> {
-    eventually(limit, what, || look().then_some(()))
-}
+pub use skyline_peers::{eventually, eventually_true, port, process};
 
 /// Whether full sizes were asked for (`SKYLINE_LONG=1`, as `cargo xtask test --long` sets it).
 #[must_use]

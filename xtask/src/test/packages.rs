@@ -20,8 +20,15 @@ const CARBON: Package = Package { name: "graphite-carbon", program: "carbon-cach
 /// Certificates as operators make them.
 const OPENSSL: Package = Package { name: "openssl", program: "openssl" };
 
+/// Redis, also as a cluster and with sentinels.
+const REDIS: Package = Package { name: "redis-server", program: "redis-server" };
+/// MariaDB.
+const MARIADB: Package = Package { name: "mariadb-server", program: "mariadbd" };
+/// memcached.
+const MEMCACHED: Package = Package { name: "memcached", program: "memcached" };
+
 /// What the tests need.
-pub(crate) const ALL: [Package; 3] = [CARBON, C_RELAY, OPENSSL];
+pub(crate) const ALL: [Package; 6] = [CARBON, C_RELAY, OPENSSL, REDIS, MARIADB, MEMCACHED];
 
 /// Debian asks this program before it starts a service.
 const POLICY: &str = "/usr/sbin/policy-rc.d";

@@ -10,11 +10,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("skyline-conf", &["skyline-core"]),
     ("skyline-journal", &["skyline-core", "skyline-conf"]),
     ("skyline-store", &["skyline-core", "skyline-conf"]),
+    ("skyline-mirror", &["skyline-core", "skyline-conf", "skyline-journal", "skyline-store"]),
     ("skyline-relay", &["skyline-core", "skyline-conf", "skyline-journal"]),
     ("skyline-detect", &["skyline-core", "skyline-conf", "skyline-store"]),
     ("skyline-sql", &["skyline-core", "skyline-conf"]),
     ("skyline-webapp", &["skyline-core", "skyline-conf", "skyline-store", "skyline-sql"]),
     ("carbon-load", &["skyline-core"]),
+    ("skyline-peers", &[]),
     ("xtask", &[]),
 ];
 

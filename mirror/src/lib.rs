@@ -1,0 +1,1 @@
+//! The copy of the windows in Redis, and windows taken from it.
