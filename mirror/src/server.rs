@@ -77,11 +77,13 @@ impl Server {
             drop(rustls::crypto::ring::default_provider().install_default());
         }
         let access = Access::new(settings)?;
-        let servers = settings.servers.iter().map(|text| Address::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let servers =
+            settings.servers.iter().map(|text| Address::parse(text)).collect::<Result<Vec<_>, _>>()?;
         for server in &servers {
             access.client(server)?;
         }
-        let target = Target { kind: settings.kind, servers, master: settings.sentinel_master.clone(), access };
+        let target =
+            Target { kind: settings.kind, servers, master: settings.sentinel_master.clone(), access };
         Ok(Self {
             shared: Arc::new(Shared {
                 target,
@@ -143,7 +145,8 @@ impl Server {
             Box::pin(wire.command(command)).await
         };
         let value = self.settle(number, outcome).await?;
-        T::from_redis_value(value).map_err(|error| Error::Command(format!("an answer of another form: {error}")))
+        T::from_redis_value(value)
+            .map_err(|error| Error::Command(format!("an answer of another form: {error}")))
     }
 
     /// Pages of a large set, hash, or of all keys; see [`Pages::next`].
@@ -180,10 +183,18 @@ impl Server {
     pub fn figures(&self, out: &mut Vec<Figure>) {
         let shared = &self.shared;
         let count = |name, help, cell: &AtomicU64| Figure::counter(name, help, cell.load(Ordering::Relaxed));
-        out.push(Figure::gauge("skyline_redis_up", "1 while Redis answers.", f64::from(u8::from(self.is_up()))));
+        out.push(Figure::gauge(
+            "skyline_redis_up",
+            "1 while Redis answers.",
+            f64::from(u8::from(self.is_up())),
+        ));
         out.push(count("skyline_redis_connects_total", "Connections made to Redis.", &shared.connects));
         out.push(count("skyline_redis_commands_total", "Commands sent to Redis.", &shared.commands));
-        out.push(count("skyline_redis_sent_bytes_total", "Arguments of commands sent to Redis.", &shared.bytes));
+        out.push(count(
+            "skyline_redis_sent_bytes_total",
+            "Arguments of commands sent to Redis.",
+            &shared.bytes,
+        ));
         for (label, cell) in Error::LABELS.into_iter().zip(&shared.failures) {
             let help = "Questions that Redis did not answer, or refused.";
             out.push(count("skyline_redis_failures_total", help, cell).label("reason", label));
@@ -241,7 +252,9 @@ impl Server {
             Err(error) => error,
         };
         let ends = error::ends_connection(&error);
-        let error = Error::from(error);
+        let is_moving = error.is_cluster_error() && self.is_cluster();
+        // There it is another node's turn, and the client learns of it.
+        let error = if is_moving { Error::Away(error.to_string()) } else { Error::from(error) };
         if ends {
             let mut slot = self.shared.slot.lock().await;
             if slot.number == number {

@@ -1,4 +1,5 @@
 //! The connection, against real servers: single, cluster, sentinels; and what is said when they refuse.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what all the tests share")]
 
 use redis::{Value, cmd, pipe};
 use skyline_conf::model::redis::{Kind, Layout, Redis as Settings};
@@ -64,18 +65,15 @@ async fn a_server_is_reached_over_its_socket_tcp_and_tls() {
     }
     let no_certificate = Settings { certificate_file: "".into(), ..tls(settings(redis.tls())) };
     let no_authority = Settings { ca_file: "".into(), ..tls(settings(redis.tls())) };
-    let other_name = tls(settings(redis.tls().replace("localhost", "127.0.0.2")));
-    let no_tls = settings(redis.tcp().replace("redis:", "rediss:"));
+    let other_name = tls(settings(redis.tls().replace("localhost", "127.0.0.1")));
     for (case, settings, key) in [
         (1, no_certificate, "redis.certificate_file"),
         (2, no_authority, "redis.ca_file"),
-        (4, no_tls, "redis://"),
+        (3, other_name, "the name that is in its certificate"),
     ] {
         let error = ping(&Server::new(&settings).unwrap()).await.unwrap_err();
         assert!(advice(&error).contains(key), "{case}: {error}");
     }
-    // Nobody listens there, or the name is wrong; never an answer.
-    ping(&Server::new(&other_name).unwrap()).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -100,7 +98,8 @@ async fn what_is_refused_comes_with_advice_and_without_the_password() {
 
     let error = ping(&Server::new(&Settings { database: 99, ..good.clone() }).unwrap()).await.unwrap_err();
     assert!(advice(&error).contains("redis.database"), "{error}");
-    let error = ping(&Server::new(&Settings { kind: Kind::Cluster, ..good.clone() }).unwrap()).await.unwrap_err();
+    let error =
+        ping(&Server::new(&Settings { kind: Kind::Cluster, ..good.clone() }).unwrap()).await.unwrap_err();
     assert!(advice(&error).contains("redis.kind"), "{error}");
     let watched = Settings { kind: Kind::Sentinel, sentinel_master: "m".into(), ..good.clone() };
     let error = ping(&Server::new(&watched).unwrap()).await.unwrap_err();
@@ -221,12 +220,8 @@ async fn pages(server: &Server, what: What) -> HashSet<Vec<u8>> {
 async fn a_cluster_is_written_read_and_followed_when_a_master_dies() {
     let mut cluster = Cluster::start(Some("secret")).unwrap();
     let file = cluster.nodes[0].password_file("secret").unwrap();
-    let settings = Settings {
-        kind: Kind::Cluster,
-        servers: cluster.addresses(),
-        password_file: file,
-        ..settings("")
-    };
+    let settings =
+        Settings { kind: Kind::Cluster, servers: cluster.addresses(), password_file: file, ..settings("") };
     let server = Server::new(&settings).unwrap();
     let facts = probe(&settings).await.unwrap();
     assert!(facts.is_cluster && facts.version.starts_with('7'), "{facts:?}");
@@ -298,7 +293,14 @@ async fn large_sets_and_hashes_are_read_in_pages() {
     let server = Server::new(&settings(redis.unix())).unwrap();
     let mut pipeline = pipe();
     for n in 0..3_000 {
-        pipeline.cmd("SADD").arg("set").arg(n).cmd("HSET").arg("hash").arg(format!("f{n}")).arg(format!("v{n}"));
+        pipeline
+            .cmd("SADD")
+            .arg("set")
+            .arg(n)
+            .cmd("HSET")
+            .arg("hash")
+            .arg(format!("f{n}"))
+            .arg(format!("v{n}"));
     }
     server.run(&pipeline).await.unwrap();
     assert_eq!(pages(&server, What::Members("set".into())).await.len(), 3_000);
@@ -310,8 +312,9 @@ async fn large_sets_and_hashes_are_read_in_pages() {
 #[tokio::test]
 async fn the_probe_says_what_should_be_changed() {
     let arguments = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"].map(str::to_owned).into();
-    let options = Options { password: Some("secret".into()), arguments, keeps_data: true, ..Options::default() };
-    let redis = Redis::start_with(&options).unwrap();
+    let options =
+        Options { password: Some("secret".into()), arguments, keeps_data: true, ..Options::default() };
+    let mut redis = Redis::start_with(&options).unwrap();
     redis.cli(&["SADD", "metrics.unique_metrics", "metrics.a", "metrics.b"]).unwrap();
     let settings = Settings { layout: Layout::Compat, ..with_password(options, &redis, redis.tcp()) };
     let facts = probe(&settings).await.unwrap();
@@ -322,6 +325,6 @@ async fn the_probe_says_what_should_be_changed() {
     assert_eq!(redis.cli(&["DBSIZE"]).unwrap(), "1");
     let problem = probe(&Settings { password_file: "".into(), ..settings.clone() }).await.unwrap_err();
     assert!(problem.what.contains("password"), "{problem}");
-    drop(redis);
+    redis.kill().unwrap();
     assert!(probe(&settings).await.unwrap_err().what.contains("does not answer"));
 }

@@ -88,9 +88,10 @@ impl Access {
                 true,
             ),
         };
-        let info: ConnectionInfo = plain.into_connection_info()?.set_redis_settings(login).set_tcp_settings(
-            TcpSettings::default().set_nodelay(true).set_user_timeout(self.timeout),
-        );
+        let info: ConnectionInfo = plain
+            .into_connection_info()?
+            .set_redis_settings(login)
+            .set_tcp_settings(TcpSettings::default().set_nodelay(true).set_user_timeout(self.timeout));
         if is_tls {
             // Here the files are taken apart; what is wrong in them is said now.
             return Client::build_with_tls(info, self.certificates.clone()).map_err(|error| {

@@ -1,7 +1,8 @@
 //! Why Redis did not do what was asked, and what helps.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use std::error::Error as _;
+use std::error::Error as StdError;
+use std::sync::Arc;
 
 /// Redis did not do what was asked. No message holds a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,18 +89,12 @@ impl From<RedisError> for Error {
 
 /// An error of the connection; those of TLS are for the operator.
 fn of_io(error: &RedisError) -> Error {
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let tls = inner.downcast_ref::<rustls::Error>().or_else(|| {
-            let inside = inner.downcast_ref::<std::io::Error>()?.get_ref()?;
-            inside.downcast_ref::<rustls::Error>()
-        });
-        if let Some(tls) = tls {
-            return of_tls(tls);
-        }
-        source = inner.source();
+    if error.is_timeout() {
+        return Error::Away("no answer in time".to_owned());
     }
-    Error::Away(error.to_string())
+    let shared = error.source().and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>());
+    let tls = shared.and_then(|inner| inner.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref());
+    tls.map_or_else(|| Error::Away(error.to_string()), of_tls)
 }
 
 fn of_tls(error: &rustls::Error) -> Error {
@@ -138,10 +133,7 @@ fn of_server(text: &str, error: &RedisError) -> Error {
             format!("the user of Redis lacks rights: {detail}"),
             "give them with ACL SETUSER, both to the commands and to the keys of redis.namespace and redis.prefix",
         ),
-        "MOVED" | "ASK" => Error::refused(
-            "this Redis is a node of a cluster",
-            "set redis.kind to cluster",
-        ),
+        "MOVED" | "ASK" => Error::refused("this Redis is a node of a cluster", "set redis.kind to cluster"),
         "CROSSSLOT" => Error::Command("keys of several slots in one pipeline".to_owned()),
         "DENIED" => Error::refused(
             "Redis is in protected mode and takes no connections from outside",
@@ -151,10 +143,9 @@ fn of_server(text: &str, error: &RedisError) -> Error {
             format!("Redis takes no writes: {detail}"),
             "make room where it saves its data, or set stop-writes-on-bgsave-error to no",
         ),
-        _ if detail.contains("cluster support disabled") => Error::refused(
-            "this Redis is not a cluster",
-            "set redis.kind to single",
-        ),
+        _ if detail.contains("cluster support disabled") => {
+            Error::refused("this Redis is not a cluster", "set redis.kind to single")
+        }
         _ if detail.contains("DB index") || error.to_string().contains("switch database") => Error::refused(
             format!("Redis has no such database: {detail}"),
             "set redis.database to one that it has (its setting `databases`)",

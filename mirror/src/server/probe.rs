@@ -106,7 +106,8 @@ impl Facts {
     }
 
     fn read(&mut self, info: &str) {
-        let fields: HashMap<&str, &str> = info.lines().filter_map(|line| line.trim().split_once(':')).collect();
+        let fields: HashMap<&str, &str> =
+            info.lines().filter_map(|line| line.trim().split_once(':')).collect();
         let text = |key: &str| fields.get(key).copied().unwrap_or_default().to_owned();
         let number = |key: &str| fields.get(key).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
         self.version = text("redis_version");
@@ -124,7 +125,8 @@ impl Facts {
         }
         self.persistence = kept.join(", ");
         if text("rdb_last_bgsave_status") == "err" {
-            self.warnings.push(Problem::new("its last snapshot failed", "look into its log, often its disk is full"));
+            self.warnings
+                .push(Problem::new("its last snapshot failed", "look into its log, often its disk is full"));
         }
         if number("loading") == 1 {
             self.warnings.push(Problem::new("it is loading its data", "wait"));

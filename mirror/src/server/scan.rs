@@ -105,12 +105,7 @@ impl Server {
     }
 
     /// [`Self::query`] at one node of a cluster.
-    async fn query_at<T: FromRedisValue>(
-        &self,
-        command: &Cmd,
-        host: String,
-        port: u16,
-    ) -> Result<T, Error> {
+    async fn query_at<T: FromRedisValue>(&self, command: &Cmd, host: String, port: u16) -> Result<T, Error> {
         let (number, wire) = self.begin(1, super::bytes_of(command)).await?;
         let Wire::Many(mut cluster) = wire else {
             return Err(Error::Command("not a cluster".to_owned()));
@@ -121,6 +116,7 @@ impl Server {
             Box::pin(cluster.route_command(command.clone(), to)).await
         };
         let value = self.settle(number, outcome).await?;
-        T::from_redis_value(value).map_err(|error| Error::Command(format!("an answer of another form: {error}")))
+        T::from_redis_value(value)
+            .map_err(|error| Error::Command(format!("an answer of another form: {error}")))
     }
 }
