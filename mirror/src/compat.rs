@@ -1,0 +1,3 @@
+//! Layout `compat`: windows in Redis as the reference's tools read and write them.
+
+pub mod pair;
