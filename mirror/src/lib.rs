@@ -3,3 +3,4 @@
 pub mod compat;
 pub mod fuzz;
 pub mod server;
+pub mod windows;
