@@ -39,7 +39,11 @@ pub struct Adopted {
 impl Adopted {
     /// Appends the figures of adopting.
     pub fn figures(&self, out: &mut Vec<Figure>) {
-        out.push(Figure::counter("skyline_redis_adopted_metrics_total", "Windows taken from Redis.", self.metrics));
+        out.push(Figure::counter(
+            "skyline_redis_adopted_metrics_total",
+            "Windows taken from Redis.",
+            self.metrics,
+        ));
         out.push(Figure::counter("skyline_redis_adopted_points_total", "Points of them.", self.points));
         for (reason, n) in [
             ("missing", self.missing),
@@ -119,7 +123,8 @@ impl Adoption {
 
     /// The window in a key.
     fn window(&mut self, key: &[u8], stored: Stored) -> Option<(String, Vec<Datapoint>)> {
-        let Some(name) = key.strip_prefix(self.namespace.as_bytes()).and_then(|n| name::for_window(n).ok()) else {
+        let Some(name) = key.strip_prefix(self.namespace.as_bytes()).and_then(|n| name::for_window(n).ok())
+        else {
             self.adopted.bad_names += 1;
             return None;
         };
@@ -158,7 +163,11 @@ impl Adoption {
     /// Tells of the first; the others are counted.
     fn warn(&mut self, metric: &str, why: &str) {
         if !std::mem::replace(&mut self.warned, true) {
-            tracing::warn!(metric, why, "a key in Redis cannot be read as a window; further ones are counted");
+            tracing::warn!(
+                metric,
+                why,
+                "a key in Redis cannot be read as a window; further ones are counted"
+            );
         }
     }
 }

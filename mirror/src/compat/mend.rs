@@ -5,6 +5,7 @@
 use super::pair::{self, Pair, Pairs};
 use super::state::add;
 use super::stored::{self, Replaced, Replacements, Stored};
+use super::write::TAKEN;
 use super::{Compat, Windows};
 use crate::server::Error;
 use redis::{Value, cmd};
@@ -17,6 +18,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 /// The windows may be so far behind the log when a gap is found.
 const SETTLE: Duration = Duration::from_secs(2);
+/// So long the points that wait in the log are waited for.
+const CATCH_UP: Duration = Duration::from_secs(20);
 /// From the begin of one mending to that of the next, at least.
 const BETWEEN: Duration = Duration::from_secs(30);
 /// Pause after a failure.
@@ -38,6 +41,11 @@ impl<W: Windows> Compat<W> {
             // Stands until it is mended, also when the node ends before.
             self.insist(cmd("SET").arg(self.options.gap_key()).arg(1)).await;
             sleep(SETTLE).await;
+            // What is put in before it comes from the log would be there twice.
+            while self.state.waiting.load(Ordering::Relaxed) > 2 * TAKEN as u64 && begin.elapsed() < CATCH_UP
+            {
+                sleep(PAUSE).await;
+            }
             let put_in = Box::pin(self.mend()).await;
             self.state.mended.fetch_max(gaps, Ordering::AcqRel);
             if !self.state.has_gap() {
@@ -95,7 +103,10 @@ impl<W: Windows> Compat<W> {
         add(&self.state.put_in, put_in);
         if !windows.is_empty() {
             // What was read and compared is there; the next gap, or the windows themselves, will tell.
-            tracing::warn!(keys = windows.len(), "keys change faster than they can be compared with the windows");
+            tracing::warn!(
+                keys = windows.len(),
+                "keys change faster than they can be compared with the windows"
+            );
         }
         put_in
     }
@@ -121,7 +132,11 @@ impl<W: Windows> Compat<W> {
             if lacked == 0 {
                 continue;
             }
-            if old.is_empty() { replacements.create(key, &new) } else { replacements.replace(key, old, &new) }
+            if old.is_empty() {
+                replacements.create(key, &new)
+            } else {
+                replacements.replace(key, old, &new)
+            }
             changed.push((place, lacked));
         }
         let outcomes = replacements.run(&self.server).await?;

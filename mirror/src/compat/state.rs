@@ -16,6 +16,8 @@ pub struct State {
     /// Points that Redis refused, their keys hold something else.
     pub(super) refused: AtomicU64,
     pub(super) rejected: Mutex<RejectCounts>,
+    /// Points in the log that are not in Redis yet.
+    pub(super) waiting: AtomicU64,
     /// Names that are written.
     pub(super) names: AtomicU64,
     /// Gaps that were found, and how many of them are mended.
@@ -26,7 +28,7 @@ pub struct State {
     /// Points that were put in while mending.
     pub(super) put_in: AtomicU64,
     pub(super) trim: Trim,
-    /// Since when Redis takes nothing, seconds; 0: it takes what comes.
+    /// Redis takes nothing.
     pub(super) stuck: AtomicBool,
 }
 
@@ -84,13 +86,25 @@ impl State {
         };
         let trim = &self.trim;
         count("skyline_redis_points_total", "Points that Redis has taken.", &self.written);
-        count("skyline_redis_resent_points_total", "Points sent again, after an answer was lost.", &self.resent);
+        count(
+            "skyline_redis_resent_points_total",
+            "Points sent again, after an answer was lost.",
+            &self.resent,
+        );
         count("skyline_redis_refused_points_total", "Points whose key holds something else.", &self.refused);
         count("skyline_redis_gaps_total", "Times that Redis lacked points.", &self.gaps);
-        count("skyline_redis_mended_points_total", "Points put in from the windows after a gap.", &self.put_in);
+        count(
+            "skyline_redis_mended_points_total",
+            "Points put in from the windows after a gap.",
+            &self.put_in,
+        );
         count("skyline_redis_trim_rounds_total", "Times that all keys were trimmed.", &trim.rounds);
         count("skyline_redis_trimmed_keys_total", "Keys that were looked at.", &trim.looked_at);
-        count("skyline_redis_rewritten_keys_total", "Keys that were trimmed or put in order.", &trim.rewritten);
+        count(
+            "skyline_redis_rewritten_keys_total",
+            "Keys that were trimmed or put in order.",
+            &trim.rewritten,
+        );
         count("skyline_redis_deleted_keys_total", "Keys whose points were all too old.", &trim.deleted);
         count("skyline_redis_raced_keys_total", "Keys left alone as another wrote.", &trim.raced);
         count("skyline_redis_dropped_points_total", "Points trimmed away: old or double.", &trim.dropped);
@@ -104,7 +118,10 @@ impl State {
             let n = rejected.get(reason);
             if n > 0 {
                 let help = "Points that are not written to Redis.";
-                out.push(Figure::counter("skyline_redis_rejected_points_total", help, n).label("reason", reason.label()));
+                out.push(
+                    Figure::counter("skyline_redis_rejected_points_total", help, n)
+                        .label("reason", reason.label()),
+                );
             }
         }
     }

@@ -8,7 +8,7 @@
 use super::state::{State, add};
 use super::{Compat, Options, Windows};
 use crate::server::{Error, Server};
-use redis::{Pipeline, Value, cmd, pipe};
+use redis::{Pipeline, Value, pipe};
 use skyline_core::batch::{Origin, Sample};
 use skyline_core::point::Datapoint;
 use skyline_core::reject::RejectCounts;
@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Points that are taken from the log, and so in flight, at once.
-const TAKEN: usize = 4_000;
+pub(super) const TAKEN: usize = 4_000;
 /// Without points the mark is looked at once in so long.
 const LOOK: Duration = Duration::from_secs(10);
 /// Pauses between attempts while Redis takes nothing.
@@ -118,6 +118,7 @@ impl<'c, W: Windows> Writer<'c, W> {
                         return;
                     }
                     self.reader.done(chunk.end, chunk.delivered);
+                    self.state().waiting.store(self.reader.ledger().waiting, Ordering::Relaxed);
                     looked = Instant::now();
                 }
                 Err(error) => {
@@ -132,7 +133,7 @@ impl<'c, W: Windows> Writer<'c, W> {
     async fn begin(&mut self) {
         let gap_key = self.options().gap_key();
         let mut question = pipe();
-        question.cmd("GET").arg(&self.options().mark).cmd("EXISTS").arg(&gap_key);
+        question.atomic().cmd("GET").arg(&self.options().mark).cmd("EXISTS").arg(&gap_key);
         let answers = loop {
             match self.server().run(&question).await {
                 Ok(answers) => break answers,
@@ -159,11 +160,18 @@ impl<'c, W: Windows> Writer<'c, W> {
 
     /// Looks whether Redis still has what it had.
     async fn look(&mut self) -> Result<(), Error> {
-        let found: Option<Value> = self.server().query(cmd("GET").arg(&self.options().mark)).await?;
-        let found = found.as_ref().and_then(number).unwrap_or(0);
+        let found = self.found().await?;
         self.compare(found, None);
         self.mark = Mark::Is(found);
         Ok(())
+    }
+
+    /// The mark that Redis holds. Asked in a transaction: who may not begin one would have
+    /// the commands of a chunk carried out one by one.
+    async fn found(&self) -> Result<u64, Error> {
+        let mut question = pipe();
+        question.atomic().cmd("GET").arg(&self.options().mark);
+        Ok(self.server().run(&question).await?.first().and_then(number).unwrap_or(0))
     }
 
     /// The mark that was found, against what it should be.
@@ -247,8 +255,7 @@ impl<'c, W: Windows> Writer<'c, W> {
 
     async fn attempt(&mut self, chunk: &Chunk) -> Result<(), Error> {
         if let Mark::Was(_) = self.mark {
-            let found: Option<Value> = self.server().query(cmd("GET").arg(&self.options().mark)).await?;
-            let found = found.as_ref().and_then(number).unwrap_or(0);
+            let found = self.found().await?;
             self.compare(found, Some(chunk.end));
             self.mark = Mark::Is(found);
             if found == chunk.end {
@@ -261,7 +268,7 @@ impl<'c, W: Windows> Writer<'c, W> {
         let outcomes = match self.server().run_each(&chunk.pipeline).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                if let (Mark::Is(mark), Error::Away(_)) = (self.mark, &error) {
+                if let Mark::Is(mark) = self.mark {
                     self.mark = Mark::Was(mark);
                 }
                 return Err(error);
