@@ -471,6 +471,13 @@ impl Shards {
         Some(points.filter(|p| p.ts >= from && p.ts <= until).collect())
     }
 
+    /// The names of a shard's metrics, in no order.
+    #[must_use]
+    pub fn names(&self, shard: ShardId) -> Vec<String> {
+        let slots = self.by_shard.get(usize::from(shard.0)).map_or(&[][..], Vec::as_slice);
+        slots.iter().filter_map(|slot| self.at(*slot)).map(|series| series.name.to_string()).collect()
+    }
+
     /// Points and heap bytes of all windows, and bytes of everything else that is kept a metric.
     /// Walks all metrics.
     #[must_use]

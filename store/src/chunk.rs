@@ -74,10 +74,12 @@ impl Header {
 pub struct HandOut {
     /// The blocks that were not handed out before: number of the hour since the epoch, and the chunk.
     pub blocks: Vec<(i64, Vec<u8>)>,
-    /// The open chunk; empty: the shard has no series.
+    /// The open chunk.
     pub open: Vec<u8>,
     /// Its first bytes.
     pub mark: [u8; MARK_BYTES],
+    /// Every block is in it: what was handed out before is of no use.
+    pub is_whole: bool,
     /// Series of the shard.
     pub series: u32,
     /// Points in `blocks`.
@@ -94,9 +96,9 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// Nothing yet. `copy`: the copy that blocks are for; those that have its number are in it.
+    /// Nothing yet. `copy`: the copy that blocks are for; those that have its number are in it. `is_whole`: no block has.
     #[must_use]
-    pub fn new(header: &Header, copy: u8) -> Self {
+    pub fn new(header: &Header, copy: u8, is_whole: bool) -> Self {
         let mark = header.mark();
         let mut open = mark.to_vec();
         open.extend_from_slice(&header.every.to_bits().to_le_bytes());
@@ -106,7 +108,7 @@ impl Chunks {
         open.push(node.len() as u8);
         open.extend_from_slice(node);
         open.extend_from_slice(&[0; 4]);
-        Self { out: HandOut { open, mark, ..HandOut::default() }, copy }
+        Self { out: HandOut { open, mark, is_whole, ..HandOut::default() }, copy }
     }
 
     /// Adds a series. `rank`: where its owner has it among the others; `counter_until`: seconds.

@@ -338,7 +338,7 @@ fn handed_over(from: &mut Shards, copy: u8) -> Vec<skyline_store::chunk::Whole> 
         Header { writer: 1, written_at: NOON, position: 0, every: 60.0, is_released: false, node: "a".into() };
     let mut all = Vec::new();
     for shard in from.owned() {
-        let mut chunks = Chunks::new(&header, copy);
+        let mut chunks = Chunks::new(&header, copy, false);
         from.hand_out(shard, &mut chunks);
         let out = chunks.finish();
         let mut gathered = Gathered::default();
