@@ -5,6 +5,7 @@
 
 pub mod port;
 pub mod process;
+pub mod redis;
 
 use anyhow::{Context as _, bail};
 use process::Process;
