@@ -10,6 +10,7 @@ mod health;
 mod http;
 mod huge_pages;
 mod node;
+mod mirror;
 mod own_metrics;
 mod plane;
 mod process;

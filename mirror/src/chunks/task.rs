@@ -68,7 +68,7 @@ pub async fn run<S: Shards>(
         task.keep_up().await;
     };
     if stop.run_until_cancelled(running).await.is_none() {
-        drop(abort.run_until_cancelled(task.last_round()).await);
+        abort.run_until_cancelled(task.last_round()).await;
     }
 }
 
