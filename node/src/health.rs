@@ -123,10 +123,7 @@ impl Health {
                 "windows are being restored{how_far}; points are logged and forwarded meanwhile"
             ));
         }
-        if let Some((left, shards)) = self.mirror.as_ref().and_then(Mirror::is_taking) {
-            let done = shards - left.min(shards);
-            reasons.push(format!("windows are being taken from Redis: {done} of {shards} shards"));
-        }
+        reasons.extend(self.mirror.as_ref().and_then(Mirror::is_taking));
         if let Some(why) = self.plane.told.away() {
             reasons.push(format!("the record takes no anomalies, they wait: {why}"));
         }

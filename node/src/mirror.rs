@@ -13,12 +13,16 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+/// A Redis that does not answer at the start is waited for so long before the node says it is ready, seconds.
+const PATIENCE: f64 = 10.0;
+
 /// The copy of the windows.
 #[derive(Debug)]
 pub(crate) struct Mirror {
     pub(crate) server: Server,
     pub(crate) told: Arc<Told>,
     clock: Clock,
+    started: f64,
 }
 
 /// When the copy ends, and what waits for that.
@@ -68,7 +72,7 @@ pub(crate) fn start(
         });
     }
     tracing::info!(servers = ?redis.servers, layout = ?redis.layout, "windows are copied to Redis");
-    Ok(Some(Mirror { server, told, clock: clock.clone() }))
+    Ok(Some(Mirror { server, told, clock: clock.clone(), started: clock.now() }))
 }
 
 /// The node's own number: made at its first start, kept in its state.
@@ -85,11 +89,16 @@ fn number(state_dir: &Path) -> anyhow::Result<u64> {
 }
 
 impl Mirror {
-    /// Shards of which windows are still to be taken from Redis, and all shards, while that goes on. While Redis
-    /// does not answer the node does what it can without.
-    pub(crate) fn is_taking(&self) -> Option<(u64, u64)> {
+    /// Why the windows are not yet as whole as Redis can make them; none: they are, or Redis does not answer and the
+    /// node does what it can without.
+    pub(crate) fn is_taking(&self) -> Option<String> {
+        let waited = self.clock.now() - self.started;
+        if self.told.has_begun() || !(self.server.is_up() || (0.0..PATIENCE).contains(&waited)) {
+            return None;
+        }
         let (left, shards) = self.told.adopting();
-        (left > 0 && self.server.is_up()).then_some((left, shards))
+        let done = shards.saturating_sub(left);
+        Some(format!("windows are being taken from Redis: {done} of {shards} shards"))
     }
 
     /// Adds the figures of the copy.

@@ -89,7 +89,7 @@ impl<S: Shards> Task<S> {
         for index in 0..self.states.len() {
             self.adopt(index).await;
         }
-        self.told.set_adopting(0);
+        self.told.set_begun();
         self.spread();
     }
 

@@ -15,6 +15,7 @@ pub struct Told {
     /// When the shard was written that was written longest ago; seconds as bits, 0: none was.
     oldest: AtomicU64,
     is_complete: AtomicBool,
+    has_begun: AtomicBool,
     pub(super) adopted: AtomicU64,
     pub(super) not_adopted: AtomicU64,
     pub(super) damaged: AtomicU64,
@@ -33,6 +34,16 @@ impl Told {
 
     pub(super) fn set_adopting(&self, left: u64) {
         self.adopting.store(left, Ordering::Release);
+    }
+
+    pub(super) fn set_begun(&self) {
+        self.adopting.store(0, Ordering::Release);
+        self.has_begun.store(true, Ordering::Release);
+    }
+
+    /// Whether it was found out what Redis has, and what was wanted of it was taken.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Acquire)
     }
 
     pub(super) fn set_behind(&self, behind: u64, oldest: f64, others: u64) {
