@@ -180,8 +180,7 @@ impl Node {
         let router = swap::router(&relaying.routing, &journal);
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
-        let ends =
-            mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
+        let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
         let mirror = mirror::start(&settings, &plane, &name, &clock, &ends)?;
         let intake = intake(&settings, &journal, router, &clock)?;
         let aggregates = TaskTracker::new();

@@ -334,8 +334,14 @@ fn second_order_holds_back_repeats() {
 /// What another node gets of all shards that were handed out.
 fn handed_over(from: &mut Shards, copy: u8) -> Vec<skyline_store::chunk::Whole> {
     use skyline_store::chunk::{Chunks, Gathered, Header};
-    let header =
-        Header { writer: 1, written_at: NOON, position: 0, every: 60.0, is_released: false, node: "a".into() };
+    let header = Header {
+        writer: 1,
+        written_at: NOON,
+        position: 0,
+        every: 60.0,
+        is_released: false,
+        node: "a".into(),
+    };
     let mut all = Vec::new();
     for shard in from.owned() {
         let mut chunks = Chunks::new(&header, copy, false);

@@ -184,10 +184,8 @@ impl<S: Shards> Task<S> {
         let now = self.options.clock.now();
         let Some(state) = self.states.get_mut(index) else { return Ok(()) };
         let keys = Keys::new(&self.options.prefix, state.shard);
-        let front: Vec<u8> = self
-            .server
-            .query(cmd("GETRANGE").arg(keys.open()).arg(0).arg(HEADER_BYTES - 1))
-            .await?;
+        let front: Vec<u8> =
+            self.server.query(cmd("GETRANGE").arg(keys.open()).arg(0).arg(HEADER_BYTES - 1)).await?;
         let seen = state.see(&front, self.options.writer);
         let was_others = state.other.take().is_some();
         let is_first = state.written_at.is_none();
@@ -215,12 +213,20 @@ impl<S: Shards> Task<S> {
                 if header.is_released || since_then > MISSED * header.every.max(1.0) {
                     // Its blocks are there; those of this node's files are not.
                     let takes_all = is_first && state.file.is_none() && self.options.adopt;
-                    if takes_all { state.trust(&header) } else { state.write_all(now) }
+                    if takes_all {
+                        state.trust(&header)
+                    } else {
+                        state.write_all(now)
+                    }
                     return Ok(());
                 }
                 let (shard, node) = (state.shard.0, header.node.as_str());
                 if !was_others {
-                    tracing::warn!(shard, node, "another node writes this shard; it is left alone until that node stops");
+                    tracing::warn!(
+                        shard,
+                        node,
+                        "another node writes this shard; it is left alone until that node stops"
+                    );
                 }
                 self.told.set_note(Some(format!(
                     "shard {shard} is also written by the node {node}: give each node shards of its own with \
@@ -299,7 +305,8 @@ impl<S: Shards> Task<S> {
             is_released: self.is_last_round,
             node: self.options.node.clone(),
         };
-        let out = self.shards.hand_out(state.shard, std::mem::replace(&mut state.since, Since::Last), header).await;
+        let out =
+            self.shards.hand_out(state.shard, std::mem::replace(&mut state.since, Since::Last), header).await;
         match out {
             // The windows have gone.
             None => state.due = f64::INFINITY,

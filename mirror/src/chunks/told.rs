@@ -121,7 +121,11 @@ impl Told {
                 "Points in blocks that were written to Redis",
                 of(&self.blocks_points),
             ),
-            Figure::counter("skyline_mirror_bytes_total", "Bytes of chunks written to Redis", of(&self.bytes)),
+            Figure::counter(
+                "skyline_mirror_bytes_total",
+                "Bytes of chunks written to Redis",
+                of(&self.bytes),
+            ),
             Figure::counter(
                 "skyline_mirror_rewritten_total",
                 "Times that Redis had lost a shard, so that all of it was written again",

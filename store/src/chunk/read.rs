@@ -176,7 +176,8 @@ impl Gathered {
 /// A window of blocks in the order in which they were handed out, and of a tail.
 fn assemble(blocks: Vec<Block>, mut tail: Tail, sealer: &mut Sealer) -> Window {
     // The slow way is for blocks that were handed out again, and for tails from before their block was sealed.
-    let mut starts: Vec<(f64, f64)> = blocks.iter().map(|block| (block.first_ts(), block.last_ts())).collect();
+    let mut starts: Vec<(f64, f64)> =
+        blocks.iter().map(|block| (block.first_ts(), block.last_ts())).collect();
     starts.sort_by(|a, b| a.0.total_cmp(&b.0));
     let apart = starts.windows(2).all(|pair| matches!(pair, [a, b] if a.1 < b.0));
     let end = starts.last().map_or(f64::NEG_INFINITY, |(_, last)| *last);

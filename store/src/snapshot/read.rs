@@ -6,8 +6,8 @@
 
 use super::{BLOCKS_HEADER, Error, SNAP_MAGIC, ShardFile, VERSION};
 use crate::block::{BLOCK_POINTS, Block, MAX_BLOCK_BYTES};
-use crate::input::Input;
 use crate::chunk::RESTORED;
+use crate::input::Input;
 use crate::window::{Tail, Window};
 use std::collections::VecDeque;
 use std::fs::File;

@@ -13,8 +13,8 @@ impl Thread {
         header.position = self.held_through;
         let index = usize::from(shard.0);
         // A metric that was removed is still in the blocks that were handed out.
-        let is_whole = since == Since::Nothing
-            || self.removed_from.get_mut(index).is_some_and(std::mem::take);
+        let is_whole =
+            since == Since::Nothing || self.removed_from.get_mut(index).is_some_and(std::mem::take);
         let copy = match self.copies.get(index).copied().unwrap_or(FIRST_COPY) {
             u8::MAX if is_whole => {
                 self.parts.shards.forget_copies(shard);
