@@ -181,7 +181,7 @@ impl Node {
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
-        let mirror = mirror::start(&settings, &plane, &name, &clock, &ends)?;
+        let mirror = mirror::start(&settings, &journal, &plane, &name, &clock, &ends)?;
         let intake = intake(&settings, &journal, router, &clock)?;
         let aggregates = TaskTracker::new();
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
@@ -310,7 +310,13 @@ impl Node {
         self.tokens.destinations.cancel();
         self.senders.close();
         let plane = Arc::clone(&self.plane);
-        let threads = tokio::task::spawn_blocking(move || plane.join());
+        let health = Arc::clone(&self.health);
+        let threads = tokio::task::spawn_blocking(move || {
+            plane.join();
+            if let Some(mirror) = &health.mirror {
+                mirror.join();
+            }
+        });
         let (senders, recorder) = (self.senders.clone(), self.recorder.take());
         let ending = async {
             let (threads, ()) = tokio::join!(threads, senders.wait());
