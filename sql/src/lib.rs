@@ -22,6 +22,7 @@ mod row;
 mod search;
 mod server;
 mod session;
+mod spill;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -34,3 +35,4 @@ pub use record::{Context, Recorded};
 pub use retention::Counts;
 pub use row::{Row, Verdict};
 pub use search::{Cursor, MAX_LIMIT, Names, Order, Page, Search};
+pub use spill::{Found, Spill};

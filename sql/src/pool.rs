@@ -10,6 +10,7 @@ use crate::migrate::{self, STEPS};
 use crate::place::Place;
 use crate::server::Server;
 use crate::session::{Link, Session, Transaction};
+use crate::statement::Statement;
 use skyline_conf::model::record::Record;
 use skyline_core::clock::Clock;
 use sqlx::SqlitePool;
@@ -296,6 +297,19 @@ impl Store {
         let server = Server::new(settings)?;
         let lease = server.lease().await?;
         Ok(Session::new(server.place().clone(), Link::MySql(lease), STATEMENT_LIMIT))
+    }
+
+    /// Whether it is there and has the tables of this version; makes them in an empty database.
+    ///
+    /// # Errors
+    /// Why it cannot be used now.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let outcome =
+            self.writer().await?.number(Statement::new("SELECT version FROM schema_migration LIMIT 1")).await;
+        if outcome.is_err() {
+            self.doubt();
+        }
+        outcome.map(drop)
     }
 
     /// A transaction that may write.

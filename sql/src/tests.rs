@@ -86,11 +86,11 @@ async fn here() -> (TempDir, Store) {
     (dir, store)
 }
 
-fn context() -> Context {
+pub(crate) fn context() -> Context {
     Context { host: "web01".to_owned(), app: "analyzer".to_owned() }
 }
 
-fn anomaly(metric: &str, ts: f64) -> Anomaly {
+pub(crate) fn anomaly(metric: &str, ts: f64) -> Anomaly {
     Anomaly {
         metric: metric.to_owned(),
         point: Datapoint::new(ts, 950.0),
