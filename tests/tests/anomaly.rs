@@ -2,12 +2,11 @@
 //! `/anomalies.json`; a calm point is not.
 
 use anyhow::Context as _;
-use skyline_tests::node::{Node, Setup};
+use skyline_tests::node::Setup;
 use skyline_tests::{day, eventually_true, load, port};
-use std::io::Write as _;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
