@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use skyline_tests::node::Setup;
-use skyline_tests::{day, eventually_true, load, port};
+use skyline_tests::{day, eventually_true, load, now, port};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
