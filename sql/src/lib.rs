@@ -10,12 +10,15 @@
 //! Invariants: an anomaly is a row or is counted with one, once, however often and in whatever grouping it
 //! is recorded; an anomaly's id is never used twice.
 
+mod account;
 mod dictionary;
 mod error;
 mod figures;
+mod judgement;
 mod migrate;
 mod place;
 mod pool;
+mod probe;
 mod record;
 mod retention;
 mod row;
@@ -27,10 +30,13 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Account, Audit, Role, SYSTEM};
 pub use error::Error;
 pub use migrate::Plan;
+pub use migrate::backup::Migration;
 pub use place::Place;
 pub use pool::{Options, Store};
+pub use probe::{Facts, Problem, probe};
 pub use record::{Context, Recorded};
 pub use retention::Counts;
 pub use row::{Row, Verdict};

@@ -1,7 +1,11 @@
 //! The record as its callers see it, on files in a folder of its own.
 
+mod accounts;
+mod joining;
 mod migrating;
 mod opening;
+mod outages;
+mod probing;
 mod record;
 mod retention;
 mod search;
