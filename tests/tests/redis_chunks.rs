@@ -1,7 +1,7 @@
 //! Windows in Redis, layout `chunks`: written as they change, taken over by a node without a disk, written again
 //! after Redis has lost them.
 
-use skyline_peers::redis::{Cluster, Redis};
+use skyline_peers::redis::{Cluster, Redis, Sentinels};
 use skyline_tests::node::{Node, Setup};
 use skyline_tests::peer::sink::{Protocol, Sink};
 use skyline_tests::steady::{self, Steady, Watch};
@@ -210,6 +210,26 @@ fn a_cluster_that_loses_a_master_goes_on() -> anyhow::Result<()> {
         let master = cluster.masters()[1];
         cluster.nodes[master].kill()?;
         watch.go_on(Duration::from_secs(size(8, 30)));
+        Ok(())
+    })
+}
+
+#[test]
+fn the_sentinels_next_master_goes_on() -> anyhow::Result<()> {
+    let mut sentinels = Sentinels::start("a secret")?;
+    let password = sentinels.servers[0].password_file("a secret")?;
+    let setup = Setup::window()
+        .with("redis.servers", format!("{:?}", sentinels.addresses()))
+        .with("redis.kind", "\"sentinel\"")
+        .with("redis.sentinel_master", format!("{:?}", Sentinels::MASTER))
+        .with("redis.password_file", format!("{password:?}"))
+        .with("redis.write_seconds", WRITE_SECONDS)
+        .with("redis.timeout_seconds", 1);
+    rides_out(setup, |watch| {
+        let before = sentinels.master_port();
+        sentinels.servers[0].kill()?;
+        watch.go_on(Duration::from_secs(size(10, 30)));
+        anyhow::ensure!(sentinels.master_port() != before, "the replica is no master");
         Ok(())
     })
 }
