@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) new: AtomicU64,
+    pub(crate) joined: AtomicU64,
     pub(crate) known: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) failures: AtomicU64,
@@ -15,6 +16,12 @@ pub(crate) struct Totals {
 }
 
 impl Store {
+    /// Transactions that failed since the record was opened.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.totals().failures.load(Ordering::Relaxed)
+    }
+
     /// Adds the record's figures to `out`.
     pub fn figures(&self, out: &mut Vec<Figure>) {
         const RECORDED: &str = "skyline_record_anomalies_total";
@@ -22,6 +29,7 @@ impl Store {
         let totals = self.totals();
         let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
         out.push(Figure::counter(RECORDED, HELP, of(&totals.new)).label("outcome", "new"));
+        out.push(Figure::counter(RECORDED, HELP, of(&totals.joined)).label("outcome", "joined"));
         out.push(Figure::counter(RECORDED, HELP, of(&totals.known)).label("outcome", "known"));
         out.push(Figure::counter(RECORDED, HELP, of(&totals.refused)).label("outcome", "refused"));
         out.push(Figure::counter(
