@@ -4,6 +4,7 @@
 mod relay;
 
 use crate::detour::Detour;
+use crate::mirror::Mirror;
 use crate::own_metrics::Named;
 use crate::plane::Plane;
 use crate::process::Process;
@@ -44,6 +45,7 @@ pub(crate) struct Health {
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
+    pub(crate) mirror: Option<Mirror>,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
@@ -73,6 +75,7 @@ pub(crate) struct Parts {
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Store,
+    pub(crate) mirror: Option<Mirror>,
     pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
@@ -91,6 +94,7 @@ impl Health {
             destinations: parts.destinations,
             plane: parts.plane,
             store: parts.store,
+            mirror: parts.mirror,
             listening: ArcSwap::from_pointee(parts.listening),
             aggregator: parts.aggregator,
             reloads: parts.reloads,
@@ -119,6 +123,7 @@ impl Health {
                 "windows are being restored{how_far}; points are logged and forwarded meanwhile"
             ));
         }
+        reasons.extend(self.mirror.as_ref().and_then(Mirror::is_taking));
         let told = &self.plane.told;
         let (away, stuck) = (told.away(), told.stuck());
         if let (Some(why), 1..) = (&away, stuck) {
@@ -225,6 +230,9 @@ impl Health {
         ));
         self.plane.figures(&mut out);
         self.store.figures(&mut out);
+        if let Some(mirror) = &self.mirror {
+            mirror.figures(&mut out);
+        }
         process_figures(&mut out);
         out
     }

@@ -9,7 +9,7 @@ use crate::health::{self, Health};
 use crate::http::Http;
 use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
-use crate::{record, reload, swap};
+use crate::{mirror, record, reload, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
@@ -67,6 +67,7 @@ fn windows(
         name,
         stop: &tokens.windows,
         abort: &tokens.abort,
+        copied: &tokens.copied,
     };
     let (plane, recorder) = start_plane(parts)?;
     Ok((plane, Some(recorder)))
@@ -133,6 +134,8 @@ struct Tokens {
     windows: CancellationToken,
     destinations: CancellationToken,
     http: CancellationToken,
+    /// The copy in Redis asks the windows for nothing more.
+    copied: CancellationToken,
     /// The time is up: end now.
     abort: CancellationToken,
 }
@@ -177,6 +180,8 @@ impl Node {
         let router = swap::router(&relaying.routing, &journal);
         let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
+        let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
+        let mirror = mirror::start(&settings, &journal, &plane, &name, &clock, &ends)?;
         let intake = intake(&settings, &journal, router, &clock)?;
         let aggregates = TaskTracker::new();
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
@@ -192,6 +197,7 @@ impl Node {
             destinations: Arc::clone(&destinations),
             plane: Arc::clone(&plane),
             store: store.clone(),
+            mirror,
             listening: bound.addresses(),
             aggregator,
             reloads: Arc::clone(&reloads),
@@ -304,7 +310,13 @@ impl Node {
         self.tokens.destinations.cancel();
         self.senders.close();
         let plane = Arc::clone(&self.plane);
-        let threads = tokio::task::spawn_blocking(move || plane.join());
+        let health = Arc::clone(&self.health);
+        let threads = tokio::task::spawn_blocking(move || {
+            plane.join();
+            if let Some(mirror) = &health.mirror {
+                mirror.join();
+            }
+        });
         let (senders, recorder) = (self.senders.clone(), self.recorder.take());
         let ending = async {
             let (threads, ()) = tokio::join!(threads, senders.wait());

@@ -6,6 +6,8 @@
 pub mod mariadb;
 pub mod port;
 pub mod process;
+pub mod python;
+pub mod redis;
 
 use anyhow::{Context as _, bail};
 use process::Process;

@@ -10,11 +10,14 @@ mod latency;
 mod load;
 mod machine;
 mod million;
+mod mirror;
 mod program;
 mod run;
 mod table;
+mod takeover;
 mod workload;
 
+use anyhow::Context as _;
 use clap::Parser;
 use filled::Filled;
 use run::Runs;
@@ -72,6 +75,11 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     let probes = if options.quick { 200 } else { 1_500 };
     if options.wants("latency") {
         println!("{}", table::latency(&latency::all(probes)?));
+    }
+    if options.wants("mirror") {
+        let workload = workloads.iter().find(|w| w.name == "D2").context("the load of the mirror")?;
+        println!("{}", mirror::run(workload, if options.quick { 1 } else { options.runs })?);
+        println!("{}", takeover::run(workload, if options.quick { 5_000 } else { 100_000 })?);
     }
     if options.million && options.wants("M1") {
         println!("{}", million::run(options.quick, options.minutes)?);
