@@ -5,13 +5,11 @@ use anyhow::{Context as _, ensure};
 use skyline_peers::mariadb::{Database, MariaDb};
 use skyline_tests::node::{Node, Setup};
 use skyline_tests::peer::sink::{Protocol, Sink};
-use skyline_tests::{eventually_true, load, now, pickle, size};
-use std::io::Write as _;
+use skyline_tests::{day, eventually_true, load, now, size};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-const MINUTES: i64 = 1440;
 /// Metrics that turn bad together.
 const GROUP: usize = 5;
 const LIMIT: Duration = Duration::from_secs(40);
@@ -22,28 +20,8 @@ fn metric(number: usize) -> String {
     format!("shop.server-{number}.latency")
 }
 
-/// A day of a gentle curve with noise for each of the first `count` metrics, up to the minute before the last.
 fn send_history(node: &Node, count: usize) -> anyhow::Result<()> {
-    let last = now() / 60 * 60 - 60;
-    let mut stream = load::connect(node.pickle())?;
-    let mut noise = 7_u32;
-    for number in 0..count {
-        let name = metric(number);
-        let points: Vec<_> = (0..MINUTES)
-            .map(|i| {
-                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let value = 200.0 + 20.0 * (i as f64 / 229.0).sin() + f64::from(noise >> 16) / 6_553.6;
-                (name.as_str(), (last - 60 * (MINUTES - 1 - i)) as f64, (value * 1000.0).round() / 1000.0)
-            })
-            .collect();
-        for chunk in points.chunks(500) {
-            stream.write_all(&pickle::frame(chunk))?;
-        }
-    }
-    let points = count as u64 * MINUTES as u64;
-    eventually_true(LIMIT, "the history in the windows", || {
-        node.status().is_ok_and(|s| s.number("/window/stored") >= points)
-    })
+    day::send(node, &(0..count).map(metric).collect::<Vec<_>>())
 }
 
 /// The bad points of one group of metrics.
@@ -197,7 +175,6 @@ fn outages_of_the_server_lose_nothing_and_hold_up_nothing() -> anyhow::Result<()
     let sink = Sink::start(Protocol::Lines)?;
     let mut node = setup(&database, &sink).start()?;
     send_history(&node, 7 * GROUP)?;
-    // Saved: after a kill the windows are there at once.
     let stop = AtomicBool::new(false);
     let to = node.plaintext();
     std::thread::scope(|scope| {
