@@ -209,3 +209,47 @@ fn a_node_starts_without_its_server_and_makes_the_tables_when_it_comes() -> anyh
     ensure!(migrated.status.success() && said.contains("nothing to do"), "{said}");
     Ok(())
 }
+
+/// The database as the first version left it, with a row.
+fn old_tables(database: &Database) -> anyhow::Result<()> {
+    const STEP: &str = include_str!("../../sql/migrations/mysql/0001_anomalies.sql");
+    let bytes: String = STEP.bytes().map(|byte| format!("{byte:02x}")).collect();
+    database.run(&format!(
+        "{STEP}\nCREATE TABLE schema_migration (version BIGINT PRIMARY KEY, name VARCHAR(190) NOT NULL, \
+         checksum VARCHAR(190) NOT NULL, applied_at BIGINT NOT NULL); \
+         INSERT INTO schema_migration VALUES (1, 'anomalies', MD5(X'{bytes}'), 0); \
+         INSERT INTO metric (name, name_hash, first_seen_at, last_seen_at) VALUES ('old', REPEAT('x', 16), 1, 1);"
+    ))?;
+    Ok(())
+}
+
+fn migrate(node: &Node, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
+    let mut command = std::process::Command::new(skyline_tests::node::binary()?);
+    let output = command.arg("migrate").arg("--config").arg(node.config()).args(arguments).output()?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn tables_with_rows_are_changed_by_a_person_and_anomalies_wait_for_it() -> anyhow::Result<()> {
+    let server = MariaDb::shared()?;
+    let database = server.database()?;
+    old_tables(&database)?;
+    let sink = Sink::start(Protocol::Lines)?;
+    let node = setup(&database, &sink).start()?;
+    send_history(&node, GROUP)?;
+    turn_bad(&node, 0)?;
+    waits(&node, GROUP)?;
+    let ready = node.ask("/-/ready")?.text();
+    ensure!(ready.contains("skyline migrate"), "{ready}");
+    let (good, said) = migrate(&node, &["--dry-run", "--json"])?;
+    ensure!(good && said.contains("\"planned\"") && said.contains("mariadb-dump"), "{said}");
+    let (good, said) = migrate(&node, &[])?;
+    ensure!(!good && said.contains("mariadb-dump --socket=") && said.contains("--yes"), "{said}");
+    let (good, said) = migrate(&node, &["--yes"])?;
+    ensure!(good && said.contains("done: 4 steps applied"), "{said}");
+    recorded(&node, &database, 1)?;
+    let (good, said) = migrate(&node, &["--yes"])?;
+    ensure!(good && said.contains("nothing to do"), "{said}");
+    Ok(())
+}
