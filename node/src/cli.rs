@@ -6,6 +6,7 @@ mod config;
 mod convert;
 mod demo;
 mod http;
+mod migrate;
 mod output;
 mod reload;
 mod ring;
@@ -112,6 +113,16 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Bring the tables of the record of anomalies up to date, after a backup
+    ///
+    /// A file is copied first; the node does the same by itself when it starts. A database of a server is
+    /// changed by the node only while it is empty.
+    Migrate {
+        #[command(flatten)]
+        options: migrate::Options,
+        #[command(flatten)]
+        config: Config,
+    },
     /// A whole node with senders and history on loopback; nothing leaves this machine
     Demo {
         #[command(subcommand)]
@@ -150,6 +161,7 @@ pub(crate) fn main() -> ExitCode {
             block_on(status::status(&config, address, form)).map(exit_of)
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
+        Command::Migrate { config, options } => block_on(migrate::migrate(&config, options)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),
             Some(action) => block_on(demo::act(action)).map(exit_of),

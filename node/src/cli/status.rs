@@ -142,6 +142,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
     )?;
     write_destinations(out, rows(status, "/destinations"))?;
     write_windows(out, status)?;
+    write_record(out, status)?;
     writeln!(
         out,
         "ledger         {}",
@@ -151,6 +152,25 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
         Some(last) => writeln!(out, "last refused   {}", refusal(last)),
         None => Ok(()),
     }
+}
+
+/// Where anomalies are recorded, and whether they are.
+fn write_record(out: &mut String, status: &Value) -> std::fmt::Result {
+    let Some(record) = status.get("record") else { return Ok(()) };
+    let state = match record.get("away").and_then(Value::as_str) {
+        None => "up".to_owned(),
+        Some(why) => format!("AWAY: {}", harmless(why)),
+    };
+    let waiting = |key: &str| record.get(key).and_then(Value::as_u64).unwrap_or(0);
+    write!(out, "record         {}: {state}", text(record, "place"))?;
+    if waiting("waiting") > 0 {
+        let bytes = mebibytes(record.get("waiting_bytes"));
+        write!(out, "; {} anomalies wait in a file ({bytes})", number(record.get("waiting")))?;
+    }
+    if waiting("stuck") > 0 {
+        write!(out, "; {} FIND NO ROOM THERE", number(record.get("stuck")))?;
+    }
+    writeln!(out)
 }
 
 /// Who sends most.
