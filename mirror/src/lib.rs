@@ -1,1 +1,3 @@
 //! The copy of the windows in Redis, and windows taken from it.
+
+pub mod server;

@@ -6,6 +6,7 @@
 pub mod memcached;
 pub mod port;
 pub mod process;
+pub mod redis;
 
 use anyhow::{Context as _, bail};
 use process::Process;
