@@ -1,6 +1,6 @@
 //! From settings to parts: what each part is given, and the start of the window threads.
 
-use crate::plane::recorder::Recorder;
+use crate::plane::recorder::{Recorder, Told};
 use crate::plane::{Handle, Plane, QUESTIONS, Shared, state, thread};
 use crate::syslog::Syslog;
 use anyhow::Context as _;
@@ -97,6 +97,7 @@ pub(crate) struct PlaneParts<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) journal: &'a Journal,
     pub(crate) store: Store,
+    pub(crate) told: Arc<Told>,
     pub(crate) clock: Clock,
     pub(crate) name: &'a str,
     pub(crate) stop: &'a CancellationToken,
@@ -105,13 +106,13 @@ pub(crate) struct PlaneParts<'a> {
 
 /// Starts the window threads and the recorder.
 pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio::task::JoinHandle<()>)> {
-    let PlaneParts { settings, journal, store, clock, name, stop, abort } = parts;
+    let PlaneParts { settings, journal, store, told, clock, name, stop, abort } = parts;
     let dir = settings.node.state_dir.join("window");
     std::fs::create_dir_all(&dir).with_context(|| format!("window folder {}", dir.display()))?;
     let threads = window_threads(&settings.window);
     let past = Arc::new(state::Past::load(&dir));
     let (found, found_in) = tokio::sync::mpsc::channel(FOUND);
-    let mut plane = Plane { threads: Vec::new(), told: Arc::default() };
+    let mut plane = Plane { threads: Vec::new(), told };
     let mut readers = Vec::with_capacity(usize::from(threads));
     for number in 0..threads {
         let mut reader = journal.reader(&format!("window-{number}"), Scope::Everything)?;
@@ -159,7 +160,9 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
         .then(|| Syslog::new(&settings.record.syslog.address, name))
         .transpose()?;
     let context = skyline_sql::Context { host: name.to_owned(), app: "analyzer".to_owned() };
-    let recorder = Recorder { store, context, shared, syslog, told: Arc::clone(&plane.told) };
+    let told = Arc::clone(&plane.told);
+    let place = store.path().display().to_string();
+    let recorder = Recorder { store, context, shared, syslog, told, clock, place };
     let recorder = tokio::spawn(recorder.run(found_in));
     Ok((plane, recorder))
 }

@@ -8,6 +8,7 @@ use crate::own_metrics::Named;
 use crate::plane::Plane;
 use crate::process::Process;
 use crate::reload::Counters;
+use crate::stores::Stores;
 use crate::swap::Aggregates;
 use crate::watch::Watch;
 use arc_swap::ArcSwap;
@@ -21,7 +22,6 @@ use skyline_relay::aggregate::Aggregator;
 use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
-use skyline_sql::Store;
 use skyline_webapp::status::Readiness;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,7 +43,7 @@ pub(crate) struct Health {
     pub(crate) intake: Intake,
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
-    pub(crate) store: Store,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
@@ -72,7 +72,7 @@ pub(crate) struct Parts {
     pub(crate) intake: Intake,
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
-    pub(crate) store: Store,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
@@ -90,7 +90,7 @@ impl Health {
             intake: parts.intake,
             destinations: parts.destinations,
             plane: parts.plane,
-            store: parts.store,
+            stores: parts.stores,
             listening: ArcSwap::from_pointee(parts.listening),
             aggregator: parts.aggregator,
             reloads: parts.reloads,
@@ -119,9 +119,6 @@ impl Health {
                 "windows are being restored{how_far}; points are logged and forwarded meanwhile"
             ));
         }
-        if let Some(why) = self.plane.told.away() {
-            reasons.push(format!("the record takes no anomalies, they wait: {why}"));
-        }
         if self.intake.waiting() > 0 {
             reasons.push(
                 "the journal is full: listeners wait; see `skyline status` for who is behind".to_owned(),
@@ -139,6 +136,7 @@ impl Health {
             ready: reasons.is_empty(),
             reasons,
             progress: json!({ "metrics_restored": restored, "metrics": metrics }),
+            stores: self.stores.health(),
         }
     }
 
@@ -220,7 +218,7 @@ impl Health {
             skyline_conf::routing::pattern::given_up(),
         ));
         self.plane.figures(&mut out);
-        self.store.figures(&mut out);
+        self.stores.figures(&mut out);
         process_figures(&mut out);
         out
     }
@@ -240,6 +238,8 @@ impl Health {
             "destinations": self.relay_destinations(),
             "senders": self.relay_senders(SENDERS_SHOWN).0,
             "window": self.window_status(),
+            "stores": readiness.stores.iter().map(skyline_webapp::status::store).collect::<Vec<_>>(),
+            "syslog_unsent": self.stores.told.unsent.load(Ordering::Relaxed),
             "bad_points": self.bad_points(usize::MAX),
         })
     }

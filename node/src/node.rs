@@ -9,6 +9,8 @@ use crate::health::{self, Health};
 use crate::http::Http;
 use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
+use crate::plane::recorder::Told;
+use crate::stores::Stores;
 use crate::{record, reload, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
@@ -46,23 +48,33 @@ fn state_dir(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(state_dir)
 }
 
+/// The stores that the settings name.
+fn stores(settings: &Settings, record: Store, clock: &Clock) -> Stores {
+    let place = record.path().display().to_string();
+    let told = Arc::new(Told::new(&place, clock.now()));
+    // A file was just opened.
+    told.standing.up(clock.now(), &place);
+    Stores::new(record, told, &settings.redis, clock)
+}
+
 /// The window threads and the recorder, if windows are kept.
 fn windows(
     settings: &Settings,
     journal: &Journal,
-    store: &Store,
+    stores: &Stores,
     clock: &Clock,
     name: &str,
     tokens: &Tokens,
 ) -> anyhow::Result<(Plane, Option<tokio::task::JoinHandle<()>>)> {
     if !settings.window.enabled {
         forget_old_threads(journal, &settings.node.state_dir.join("window"), 0);
-        return Ok((Plane { threads: Vec::new(), told: Arc::default() }, None));
+        return Ok((Plane { threads: Vec::new(), told: Arc::clone(&stores.told) }, None));
     }
     let parts = PlaneParts {
         settings,
         journal,
-        store: store.clone(),
+        store: stores.record.clone(),
+        told: Arc::clone(&stores.told),
         clock: clock.clone(),
         name,
         stop: &tokens.windows,
@@ -111,7 +123,7 @@ pub(crate) struct Node {
     settings: Settings,
     health: Arc<Health>,
     journal: Journal,
-    store: Store,
+    stores: Arc<Stores>,
     intake: Intake,
     plane: Arc<Plane>,
     destinations: Arc<Destinations>,
@@ -166,7 +178,12 @@ impl Node {
         let bound = Listeners::bind(&relaying.listen)?;
         let state_dir = state_dir(&settings)?;
         let sync = settings.journal.durability == Durability::Machine;
-        let store = record::open(&settings, StoreOptions { sync, clock: clock.clone() }).await?;
+        let record = record::open(
+            &settings,
+            StoreOptions { sync, clock: clock.clone(), memcached: settings.memcached.clone() },
+        )
+        .await?;
+        let stores = Arc::new(stores(&settings, record, &clock));
         let journal = open_journal(&settings)?;
         let flow = Flow::default();
         let senders = TaskTracker::new();
@@ -175,7 +192,7 @@ impl Node {
         let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
         let router = swap::router(&relaying.routing, &journal);
-        let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
+        let (plane, recorder) = windows(&settings, &journal, &stores, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let intake = intake(&settings, &journal, router, &clock)?;
         let aggregates = TaskTracker::new();
@@ -191,7 +208,7 @@ impl Node {
             intake: intake.clone(),
             destinations: Arc::clone(&destinations),
             plane: Arc::clone(&plane),
-            store: store.clone(),
+            stores: Arc::clone(&stores),
             listening: bound.addresses(),
             aggregator,
             reloads: Arc::clone(&reloads),
@@ -218,7 +235,7 @@ impl Node {
         let node = Self {
             health,
             journal,
-            store,
+            stores,
             intake,
             plane,
             destinations,
@@ -262,6 +279,7 @@ impl Node {
                 }
             }
         });
+        self.stores.look_after(&self.senders, &stop);
         self.senders.spawn(own_metrics::send_named(Arc::clone(&health), nothing_yet, stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {
@@ -269,7 +287,7 @@ impl Node {
         }
         let days = self.settings.record.keep_days;
         if days > 0 {
-            let (store, clock) = (self.store.clone(), self.health.clock.clone());
+            let (store, clock) = (self.stores.record.clone(), self.health.clock.clone());
             self.senders.spawn(async move {
                 while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(3600))).await.is_some()
                 {
@@ -332,7 +350,7 @@ impl Node {
             tracing::error!(%error, "the last save ended early");
         }
         self.tokens.http.cancel();
-        self.store.close().await;
+        self.stores.record.close().await;
         self.report_what_is_left();
         self.http.end().await;
     }

@@ -9,6 +9,7 @@
 //! Invariants: one row for each (metric, time of the point, app, host), however often and in
 //! whatever grouping it is recorded; an anomaly's id is never used twice.
 
+mod answers;
 pub mod cache;
 mod dictionary;
 mod error;

@@ -1,9 +1,12 @@
 //! Opening the database: one connection that writes, several that read.
 
+use crate::answers;
+use crate::cache::Cache;
 use crate::dictionary::Known;
 use crate::error::Error;
 use crate::figures::Totals;
 use crate::migrate;
+use skyline_conf::model::memcached::Memcached;
 use skyline_core::clock::Clock;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -32,6 +35,8 @@ pub struct Options {
     /// Sync the disk with every transaction. Without it a power failure (not a crash of the process)
     /// may take the last transactions; the rest stays whole.
     pub sync: bool,
+    /// A cache that nodes with this record share.
+    pub memcached: Memcached,
 }
 
 /// The record. Cheap to clone; all clones are the same record.
@@ -46,6 +51,7 @@ struct Inner {
     readers: SqlitePool,
     totals: Totals,
     known: Known,
+    cache: Cache,
 }
 
 /// Code by which SQLite says that another connection holds the file (SQLITE_BUSY and SQLITE_LOCKED).
@@ -133,6 +139,7 @@ impl Store {
         let reading = connect.pragma("case_sensitive_like", "ON").pragma("query_only", "ON");
         let readers = pool().max_connections(READERS).connect_lazy_with(reading);
         let (path, clock) = (path.to_owned(), options.clock);
+        let cache = answers::cache(&path.display().to_string(), &options.memcached, &clock);
         Ok(Self(Arc::new(Inner {
             path,
             clock,
@@ -140,6 +147,7 @@ impl Store {
             readers,
             totals: Totals::default(),
             known: Known::default(),
+            cache,
         })))
     }
 
@@ -165,6 +173,10 @@ impl Store {
 
     pub(crate) fn readers(&self) -> &SqlitePool {
         &self.0.readers
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     pub(crate) fn known(&self) -> &Known {

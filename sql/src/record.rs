@@ -44,7 +44,7 @@ impl Store {
             return Ok(Recorded::default());
         }
         let totals = self.totals();
-        let recorded = self.transaction(anomalies, context).await.inspect_err(|_| {
+        let recorded = self.changing(self.transaction(anomalies, context)).await.inspect_err(|_| {
             totals.failures.fetch_add(1, Ordering::Relaxed);
             self.known().clear();
         })?;

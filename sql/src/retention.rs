@@ -23,6 +23,10 @@ impl Store {
     /// # Errors
     /// [`Error::Retry`] when the database cannot be written now; what was removed before stays so.
     pub async fn purge(&self, older_than: f64) -> Result<u64, Error> {
+        self.changing(self.purge_older(older_than)).await
+    }
+
+    async fn purge_older(&self, older_than: f64) -> Result<u64, Error> {
         let failed = |e| Error::of(self.path(), e);
         let mut removed = 0;
         loop {
@@ -63,6 +67,10 @@ impl Store {
     /// # Errors
     /// [`Error::Retry`] when the database cannot be written now.
     pub async fn remove_metric(&self, name: &str) -> Result<u64, Error> {
+        self.changing(self.remove_named(name)).await
+    }
+
+    async fn remove_named(&self, name: &str) -> Result<u64, Error> {
         let failed = |e| Error::of(self.path(), e);
         let mut transaction = self.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let removed =

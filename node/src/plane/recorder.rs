@@ -7,9 +7,11 @@
 use super::{Found, Shared};
 use crate::syslog::Syslog;
 use skyline_core::anomaly::Anomaly;
+use skyline_core::clock::Clock;
+use skyline_core::health::Standing;
 use skyline_sql::{Context, Error, Store};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
@@ -20,10 +22,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How the record does, for others to see.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Told {
-    /// Why the record takes nothing now.
-    away: Mutex<Option<String>>,
+    /// Whether the record takes what it is given.
+    pub(crate) standing: Standing,
     /// Anomalies that the record refused for what they are.
     pub(crate) lost: AtomicU64,
     /// Syslog lines that could not be sent.
@@ -31,14 +33,10 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Why the record takes nothing now; `None`: it takes what comes.
-    pub(crate) fn away(&self) -> Option<String> {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_away(&self, why: Option<String>) -> bool {
-        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *away, why).is_none()
+    /// Of a record that was opened at `place`.
+    pub(crate) fn new(place: &str, now: f64) -> Self {
+        let standing = Standing::unknown("record", place, now);
+        Self { standing, lost: AtomicU64::new(0), unsent: AtomicU64::new(0) }
     }
 }
 
@@ -49,6 +47,8 @@ pub(crate) struct Recorder {
     pub(crate) shared: Vec<Arc<Shared>>,
     pub(crate) syslog: Option<Syslog>,
     pub(crate) told: Arc<Told>,
+    pub(crate) clock: Clock,
+    pub(crate) place: String,
 }
 
 impl Recorder {
@@ -88,7 +88,8 @@ impl Recorder {
         let mut pause = SHORTEST_PAUSE;
         loop {
             let Err(error) = self.store.record(anomalies, &self.context).await else {
-                self.told.set_away(None);
+                self.told.standing.waits(0);
+                self.told.standing.up(self.clock.now(), &self.place);
                 return true;
             };
             match (&error, anomalies) {
@@ -108,8 +109,9 @@ impl Recorder {
                     return true;
                 }
                 _ => {
-                    if self.told.set_away(Some(error.to_string())) {
-                        let waiting = anomalies.len();
+                    let waiting = anomalies.len();
+                    self.told.standing.waits(waiting as u64);
+                    if self.told.standing.away(self.clock.now(), &error.to_string()) {
                         tracing::error!(%error, waiting, "anomalies cannot be recorded; they wait, and the journal keeps their points");
                     }
                     tokio::time::sleep(pause).await;
