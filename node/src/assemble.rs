@@ -161,7 +161,7 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
         .transpose()?;
     let context = skyline_sql::Context { host: name.to_owned(), app: "analyzer".to_owned() };
     let told = Arc::clone(&plane.told);
-    let place = store.path().display().to_string();
+    let place = store.place().to_string();
     let recorder = Recorder { store, context, shared, syslog, told, clock, place };
     let recorder = tokio::spawn(recorder.run(found_in));
     Ok((plane, recorder))

@@ -25,7 +25,7 @@ use skyline_relay::flow::Flow;
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::{Context as ListenContext, Listeners};
 use skyline_relay::route::Router;
-use skyline_sql::{Options as StoreOptions, Store};
+use skyline_sql::Store;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,10 +50,11 @@ fn state_dir(settings: &Settings) -> anyhow::Result<PathBuf> {
 
 /// The stores that the settings name.
 fn stores(settings: &Settings, record: Store, clock: &Clock) -> Stores {
-    let place = record.path().display().to_string();
-    let told = Arc::new(Told::new(&place, clock.now()));
-    // A file was just opened.
-    told.standing.up(clock.now(), &place);
+    let told = Arc::new(Told::new(&record.place().to_string(), clock.now()));
+    if record.place().file().is_some() {
+        // It was just opened; a server is first asked later.
+        told.standing.up(clock.now(), &record.place().to_string());
+    }
     Stores::new(record, told, &settings.redis, clock)
 }
 
@@ -178,11 +179,7 @@ impl Node {
         let bound = Listeners::bind(&relaying.listen)?;
         let state_dir = state_dir(&settings)?;
         let sync = settings.journal.durability == Durability::Machine;
-        let record = record::open(
-            &settings,
-            StoreOptions { sync, clock: clock.clone(), memcached: settings.memcached.clone() },
-        )
-        .await?;
+        let record = record::open(&settings, sync, &clock).await?;
         let stores = Arc::new(stores(&settings, record, &clock));
         let journal = open_journal(&settings)?;
         let flow = Flow::default();

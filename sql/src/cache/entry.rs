@@ -3,7 +3,7 @@
 //! Anybody who reaches a memcached can write to it, and a hash of questions may clash: a value is taken
 //! only if its checksum fits and it names the very question, the generation and a plausible time.
 
-use crate::row::Row;
+use crate::row::{Row, Verdict};
 use serde::{Deserialize, Serialize};
 use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::anomaly::Anomaly;
@@ -71,6 +71,12 @@ struct Stored {
     seq: u64,
     recurrences: u64,
     ended: Option<Bits>,
+    last_received: Bits,
+    verdict: String,
+    explained_by: Option<i64>,
+    chat_thread: Option<String>,
+    label: Option<String>,
+    label_by: Option<String>,
 }
 
 fn names(set: AlgorithmSet) -> Vec<String> {
@@ -84,7 +90,8 @@ fn set(names: &[String]) -> AlgorithmSet {
 impl From<&Row> for Stored {
     fn from(row: &Row) -> Self {
         // Named one by one, so that a new field is not forgotten.
-        let Row { id, anomaly, host, app, recurrences, ended } = row;
+        let Row { id, anomaly, host, app, recurrences, ended, last_received, verdict, .. } = row;
+        let Row { explained_by, chat_thread, label, label_by, .. } = row;
         let Anomaly { metric, point, received, judged_value, asked, triggered, .. } = anomaly;
         let Anomaly { mean, stddev, window_from, window_points, full_duration, counter, seq, .. } = anomaly;
         let floats = [point.ts, point.value, *judged_value, *received, *mean, *stddev, *window_from];
@@ -102,6 +109,12 @@ impl From<&Row> for Stored {
             seq: *seq,
             recurrences: *recurrences,
             ended: ended.map(Bits::from),
+            last_received: (*last_received).into(),
+            verdict: verdict.name().to_owned(),
+            explained_by: *explained_by,
+            chat_thread: chat_thread.clone(),
+            label: label.clone(),
+            label_by: label_by.clone(),
         }
     }
 }
@@ -130,6 +143,12 @@ impl From<Stored> for Row {
             app: stored.app,
             recurrences: stored.recurrences,
             ended: stored.ended.map(f64::from),
+            last_received: stored.last_received.into(),
+            verdict: Verdict::from_name(&stored.verdict).unwrap_or_default(),
+            explained_by: stored.explained_by,
+            chat_thread: stored.chat_thread,
+            label: stored.label,
+            label_by: stored.label_by,
         }
     }
 }

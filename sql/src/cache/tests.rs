@@ -3,7 +3,7 @@
 mod hostile;
 
 use super::{Cache, Options};
-use crate::row::Row;
+use crate::row::{Row, Verdict};
 use skyline_conf::model::memcached::Memcached as Settings;
 use skyline_core::algorithm::Algorithm;
 use skyline_core::anomaly::Anomaly;
@@ -39,6 +39,12 @@ pub(super) fn row(id: i64, metric: &str) -> Row {
         app: "analyzer".to_owned(),
         recurrences: 3,
         ended: Some(70.0),
+        last_received: 71.5,
+        verdict: Verdict::Explained,
+        explained_by: Some(4),
+        chat_thread: None,
+        label: Some("ours".to_owned()),
+        label_by: None,
     }
 }
 
