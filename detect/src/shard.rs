@@ -14,7 +14,7 @@ use skyline_core::batch::{Batch, Origin, Sample};
 use skyline_core::name;
 use skyline_core::point::Datapoint;
 use skyline_core::reject::{Reject, RejectCounts};
-use skyline_core::shard::{SHARDS, ShardId};
+use skyline_core::shard::{SHARDS, ShardId, ShardSet};
 use skyline_store::snapshot::Buffers;
 use skyline_store::window::Pushed;
 use std::collections::HashMap;
@@ -36,6 +36,8 @@ pub struct Options {
     pub thread: u16,
     /// Number of threads.
     pub threads: u16,
+    /// The shards of this node.
+    pub shards: ShardSet,
     /// Judge at all.
     pub judge: bool,
     /// Timestamps further ahead of the time of receipt are refused, seconds.
@@ -60,6 +62,7 @@ impl Default for Options {
         Self {
             thread: 0,
             threads: 1,
+            shards: ShardSet::ALL,
             judge: true,
             max_future: f64::INFINITY,
             max_metrics: usize::MAX,
@@ -169,14 +172,14 @@ impl Shards {
 
     /// Whether this thread owns a shard.
     #[must_use]
-    pub const fn owns(&self, shard: ShardId) -> bool {
-        shard.0 % self.options.threads == self.options.thread
+    pub fn owns(&self, shard: ShardId) -> bool {
+        shard.0 % self.options.threads == self.options.thread && self.options.shards.contains(shard)
     }
 
     /// The shards of this thread.
     pub fn owned(&self) -> impl Iterator<Item = ShardId> + use<> {
         let (thread, threads) = (self.options.thread, self.options.threads);
-        (0..SHARDS).filter(move |s| s % threads == thread).map(ShardId)
+        self.options.shards.iter().filter(move |shard| shard.0 % threads == thread)
     }
 
     /// Number of metrics.
@@ -394,8 +397,7 @@ impl Shards {
         if self.skipped.contains_key(name) {
             return Err(Reject::Skipped);
         }
-        let listed = |list: &[String]| list.iter().any(|entry| name::entry_matches(entry, text));
-        if listed(&self.options.skip) && !listed(&self.options.keep) {
+        if self.is_skipped(text) {
             if self.skipped.len() < self.options.max_metrics {
                 self.skipped.insert(name.into(), ());
             }
@@ -412,7 +414,7 @@ impl Shards {
             return Err(Reject::NewNameCap);
         }
         self.new_names.1 += 1;
-        let never = listed(&self.options.never_counters);
+        let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, text));
         let slot = match self.free.pop() {
             Some(slot) => {
                 if let Some(place) = self.at_mut(slot) {
@@ -424,6 +426,12 @@ impl Shards {
         };
         self.enlist(hash, slot);
         Ok(slot)
+    }
+
+    /// Whether the lists of the settings keep a name out.
+    fn is_skipped(&self, name: &str) -> bool {
+        let listed = |list: &[String]| list.iter().any(|entry| name::entry_matches(entry, name));
+        listed(&self.options.skip) && !listed(&self.options.keep)
     }
 
     /// The slot of the next series that is put behind all others.
@@ -461,6 +469,13 @@ impl Shards {
         let view = chunk.get(slot as usize % CHUNK)?.window.view(&mut self.context.columns);
         let points = view.ts.iter().zip(view.values).map(|(ts, value)| Datapoint::new(*ts, *value));
         Some(points.filter(|p| p.ts >= from && p.ts <= until).collect())
+    }
+
+    /// The names of a shard's metrics, in no order.
+    #[must_use]
+    pub fn names(&self, shard: ShardId) -> Vec<String> {
+        let slots = self.by_shard.get(usize::from(shard.0)).map_or(&[][..], Vec::as_slice);
+        slots.iter().filter_map(|slot| self.at(*slot)).map(|series| series.name.to_string()).collect()
     }
 
     /// Points and heap bytes of all windows, and bytes of everything else that is kept a metric.

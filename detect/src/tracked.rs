@@ -14,6 +14,7 @@ use crate::vote::{self, Scratch, Vote, grubbs};
 use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::point::Datapoint;
 use skyline_store::block::Sealer;
+use skyline_store::chunk::Chunks;
 use skyline_store::edge::{Decoded, Edge};
 use skyline_store::snapshot::Writer;
 use skyline_store::view::WindowView;
@@ -202,6 +203,11 @@ impl Tracked {
         buffer.clear();
         self.encode_state(buffer);
         to.series(&self.name, rank, buffer, &mut self.window);
+    }
+
+    /// Adds it to what is handed out of its shard. `rank`: where it lies among the others.
+    pub(crate) fn hand_out(&mut self, rank: u32, chunks: &mut Chunks) {
+        chunks.series(&self.name, rank, self.counter_until, &mut self.window);
     }
 
     /// Writes what [`Self::restored`] takes beside the points: until when it stays classed as a counter

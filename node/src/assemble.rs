@@ -9,6 +9,7 @@ use skyline_conf::model::detect::Detect;
 use skyline_conf::model::window::Window;
 use skyline_core::algorithm::Algorithm;
 use skyline_core::clock::Clock;
+use skyline_core::shard::ShardSet;
 use skyline_detect::shard::{Options as ShardOptions, Shards};
 use skyline_detect::tracked::Context as DetectContext;
 use skyline_journal::{Durability, Journal, Options as JournalOptions, Scope, WhenFull};
@@ -81,6 +82,8 @@ pub(crate) fn shard_options(settings: &Settings, thread: u16, threads: u16) -> S
     ShardOptions {
         thread,
         threads,
+        // Checked with the other settings.
+        shards: window.shards.parse().unwrap_or(ShardSet::ALL),
         judge: settings.detect.enabled,
         max_future: f64::from(window.max_future_seconds),
         max_metrics: share(window.max_metrics) as usize,
@@ -102,11 +105,12 @@ pub(crate) struct PlaneParts<'a> {
     pub(crate) name: &'a str,
     pub(crate) stop: &'a CancellationToken,
     pub(crate) abort: &'a CancellationToken,
+    pub(crate) copied: &'a CancellationToken,
 }
 
 /// Starts the window threads and the recorder.
 pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio::task::JoinHandle<()>)> {
-    let PlaneParts { settings, journal, store, told, clock, name, stop, abort } = parts;
+    let PlaneParts { settings, journal, store, told, clock, name, stop, abort, copied } = parts;
     let dir = settings.node.state_dir.join("window");
     std::fs::create_dir_all(&dir).with_context(|| format!("window folder {}", dir.display()))?;
     let threads = window_threads(&settings.window);
@@ -143,6 +147,7 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
             found: found.clone(),
             stop: stop.clone(),
             abort: abort.clone(),
+            copied: copied.clone(),
         };
         let past = Arc::clone(&past);
         let join = std::thread::Builder::new()

@@ -119,6 +119,7 @@ impl Health {
                 "windows are being restored{how_far}; points are logged and forwarded meanwhile"
             ));
         }
+        reasons.extend(self.stores.is_taking());
         if self.intake.waiting() > 0 {
             reasons.push(
                 "the journal is full: listeners wait; see `skyline status` for who is behind".to_owned(),

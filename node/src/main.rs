@@ -9,6 +9,7 @@ mod detour;
 mod health;
 mod http;
 mod huge_pages;
+mod mirror;
 mod node;
 mod own_metrics;
 mod plane;

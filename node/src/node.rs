@@ -11,7 +11,7 @@ use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
 use crate::plane::recorder::Told;
 use crate::stores::Stores;
-use crate::{record, reload, swap};
+use crate::{mirror, record, reload, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
@@ -48,38 +48,40 @@ fn state_dir(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(state_dir)
 }
 
-/// The stores that the settings name.
-fn stores(settings: &Settings, record: Store, clock: &Clock) -> Stores {
-    let told = Arc::new(Told::new(&record.place().to_string(), clock.now()));
+/// Whether the record takes what it is given, as far as that is known.
+fn told(record: &Store, clock: &Clock) -> Told {
+    let (place, now) = (record.place().to_string(), clock.now());
+    let told = Told::new(&place, now);
     if record.place().file().is_some() {
         // It was just opened; a server is first asked later.
-        told.standing.up(clock.now(), &record.place().to_string());
+        told.standing.up(now, &place);
     }
-    Stores::new(record, told, &settings.redis, clock)
+    told
 }
 
 /// The window threads and the recorder, if windows are kept.
 fn windows(
     settings: &Settings,
     journal: &Journal,
-    stores: &Stores,
+    (record, told): (&Store, &Arc<Told>),
     clock: &Clock,
     name: &str,
     tokens: &Tokens,
 ) -> anyhow::Result<(Plane, Option<tokio::task::JoinHandle<()>>)> {
     if !settings.window.enabled {
         forget_old_threads(journal, &settings.node.state_dir.join("window"), 0);
-        return Ok((Plane { threads: Vec::new(), told: Arc::clone(&stores.told) }, None));
+        return Ok((Plane { threads: Vec::new(), told: Arc::clone(told) }, None));
     }
     let parts = PlaneParts {
         settings,
         journal,
-        store: stores.record.clone(),
-        told: Arc::clone(&stores.told),
+        store: record.clone(),
+        told: Arc::clone(told),
         clock: clock.clone(),
         name,
         stop: &tokens.windows,
         abort: &tokens.abort,
+        copied: &tokens.copied,
     };
     let (plane, recorder) = start_plane(parts)?;
     Ok((plane, Some(recorder)))
@@ -146,6 +148,8 @@ struct Tokens {
     windows: CancellationToken,
     destinations: CancellationToken,
     http: CancellationToken,
+    /// The copy in Redis asks the windows for nothing more.
+    copied: CancellationToken,
     /// The time is up: end now.
     abort: CancellationToken,
 }
@@ -180,7 +184,7 @@ impl Node {
         let state_dir = state_dir(&settings)?;
         let sync = settings.journal.durability == Durability::Machine;
         let record = record::open(&settings, sync, &clock).await?;
-        let stores = Arc::new(stores(&settings, record, &clock));
+        let told = Arc::new(told(&record, &clock));
         let journal = open_journal(&settings)?;
         let flow = Flow::default();
         let senders = TaskTracker::new();
@@ -189,8 +193,11 @@ impl Node {
         let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
         let router = swap::router(&relaying.routing, &journal);
-        let (plane, recorder) = windows(&settings, &journal, &stores, &clock, &name, &tokens)?;
+        let (plane, recorder) = windows(&settings, &journal, (&record, &told), &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
+        let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
+        let mirror = mirror::start(&settings, &plane, &name, &clock, &ends)?;
+        let stores = Arc::new(Stores::new(record, told, mirror, &settings.redis, &clock));
         let intake = intake(&settings, &journal, router, &clock)?;
         let aggregates = TaskTracker::new();
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };

@@ -2,8 +2,9 @@
 //!
 //! [`thread`] is one such thread; [`state`] what it leaves on disk besides windows; [`recorder`]
 //! takes anomalies from them into the record. Nothing outside touches a window: others ask
-//! through [`Plane::series`] and get copies.
+//! through [`Plane::series`] and get copies. [`copied`] answers for the copy in Redis.
 
+pub(crate) mod copied;
 pub(crate) mod latency;
 pub(crate) mod recorder;
 pub(crate) mod state;
@@ -14,10 +15,12 @@ use skyline_core::figure::Figure;
 use skyline_core::point::Datapoint;
 use skyline_core::shard::ShardId;
 use skyline_journal::Caller;
+use skyline_mirror::chunks::Since;
+use skyline_store::chunk::{HandOut, Header, Whole};
 use skyline_webapp::api::Unanswered;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 
 /// Questions that may wait for one thread.
@@ -30,6 +33,12 @@ pub(crate) enum Question {
     Series { name: String, from: f64, until: f64, answer: oneshot::Sender<Option<Vec<Datapoint>>> },
     /// Remove a metric; the answer says whether it was there.
     Remove { name: String, answer: oneshot::Sender<bool> },
+    /// The names of a shard's metrics.
+    Names { shard: ShardId, answer: oneshot::Sender<Vec<String>> },
+    /// Hand a shard out for its copy. The thread sets the header's position.
+    HandOut { shard: ShardId, since: Since, header: Header, answer: oneshot::Sender<HandOut> },
+    /// Take series over; the answer says how many were, and how many not.
+    Adopt { series: Vec<Whole>, answer: oneshot::Sender<(u64, u64)> },
 }
 
 /// What a thread shows to others.
@@ -43,6 +52,10 @@ pub(crate) struct Shared {
     pub(crate) to_restore: AtomicU64,
     /// Whether windows are whole and points are judged as they come.
     pub(crate) warm: AtomicBool,
+    /// How far the files of the thread's shards were when they were restored; none: a shard has no files.
+    pub(crate) files: OnceLock<Vec<(ShardId, Option<u64>)>>,
+    /// The thread has read the journal to its end and saved; it only answers for the copy now.
+    pub(crate) ended: AtomicBool,
     /// Published ten times a second.
     pub(crate) view: Mutex<View>,
 }
@@ -70,6 +83,15 @@ pub(crate) struct Found {
     pub(crate) through: u64,
 }
 
+/// A question that was not taken.
+#[derive(Debug)]
+enum Refused {
+    /// The thread has too many now.
+    Full(Box<Question>),
+    /// There is no such thread any more.
+    Gone,
+}
+
 /// All window threads.
 #[derive(Debug)]
 pub(crate) struct Plane {
@@ -88,18 +110,24 @@ pub(crate) struct Handle {
 }
 
 impl Plane {
-    fn owner(&self, name: &str) -> Option<&Handle> {
-        let shard = ShardId::of_name(name.as_bytes());
-        self.threads.get(usize::from(shard.0).checked_rem(self.threads.len())?)
-    }
-
-    fn send(&self, name: &str, question: Question) -> Result<(), Unanswered> {
-        let owner = self.owner(name).ok_or(Unanswered::Off)?;
-        owner.questions.try_send(question).map_err(|e| match e {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => Unanswered::Busy,
+    /// Puts a question to the thread that owns a shard.
+    fn put(&self, shard: ShardId, question: Question) -> Result<(), Refused> {
+        let number = usize::from(shard.0).checked_rem(self.threads.len());
+        let owner = number.and_then(|number| self.threads.get(number)).ok_or(Refused::Gone)?;
+        owner.questions.try_send(question).map_err(|error| match error {
+            TrySendError::Full(question) => Refused::Full(Box::new(question)),
+            TrySendError::Disconnected(_) => Refused::Gone,
         })?;
         owner.caller.call();
         Ok(())
+    }
+
+    fn send(&self, name: &str, question: Question) -> Result<(), Unanswered> {
+        if self.threads.is_empty() {
+            return Err(Unanswered::Off);
+        }
+        let shard = ShardId::of_name(name.as_bytes());
+        self.put(shard, question).map_err(|_| Unanswered::Busy)
     }
 
     /// Waits for all threads to end.

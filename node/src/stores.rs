@@ -3,12 +3,12 @@
 //! Points need none of them: one that is away is named, and the node goes on. Nobody may have a reason to
 //! talk to a store for long, so each is looked at now and then by a task of its own.
 
+use crate::mirror::Mirror;
 use crate::plane::recorder::Told;
 use skyline_conf::model::redis::Redis as Settings;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
 use skyline_core::health::{Standing, StoreHealth};
-use skyline_mirror::server::Server;
 use skyline_sql::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use tokio_util::task::TaskTracker;
 const LOOK: Duration = Duration::from_secs(1);
 /// Redis is asked whether it is there once in so many looks while it is.
 const QUIET_LOOKS: u32 = 5;
+/// What Redis is called in reports.
+const NAME: &str = "redis";
 
 /// The stores.
 #[derive(Debug)]
@@ -28,63 +30,59 @@ pub(crate) struct Stores {
     redis: Option<Redis>,
 }
 
-/// Redis, and how it is doing.
+/// Redis with the copy of the windows.
 #[derive(Debug)]
 struct Redis {
-    /// None: the settings of it cannot be used.
-    server: Option<Server>,
+    mirror: Mirror,
     standing: Standing,
     place: String,
     clock: Clock,
 }
 
 impl Redis {
-    fn new(settings: &Settings, clock: Clock) -> Option<Self> {
-        if !settings.is_on() {
-            return None;
-        }
+    fn new(mirror: Mirror, settings: &Settings, clock: Clock) -> Self {
         // Users and passwords have keys of their own.
         let place = settings.servers.join(", ");
-        let standing = Standing::unknown("redis", &place, clock.now());
-        let server = Server::new(settings).inspect_err(|error| {
-            standing.away(clock.now(), &error.to_string());
-            tracing::error!(%error, "Redis cannot be used");
-        });
-        Some(Self { server: server.ok(), standing, place, clock })
+        Self { standing: Standing::unknown(NAME, &place, clock.now()), mirror, place, clock }
     }
 
-    fn note(&self) {
-        let Some(server) = &self.server else { return };
+    fn health(&self) -> StoreHealth {
+        let Mirror { server, told, .. } = &self.mirror;
+        self.standing.waits(told.behind());
         if server.is_up() {
-            self.standing.up(self.clock.now(), &self.place);
+            let note = told.note().map_or_else(String::new, |note| format!("; {note}"));
+            self.standing.up(self.clock.now(), &format!("{}{note}", self.place));
         } else if let Some(error) = server.last_error() {
             self.standing.away(self.clock.now(), &error.to_string());
         }
+        self.standing.get()
     }
 
     async fn look(&self) {
-        if let Some(server) = &self.server {
-            // Its outcome is what the connection then says of itself.
-            drop(server.query::<String>(&redis::cmd("PING")).await);
-            self.note();
-        }
+        // Its outcome is what the connection then says of itself.
+        drop(self.mirror.server.query::<String>(&redis::cmd("PING")).await);
     }
 }
 
 impl Stores {
-    pub(crate) fn new(record: Store, told: Arc<Told>, redis: &Settings, clock: &Clock) -> Self {
-        Self { record, told, redis: Redis::new(redis, clock.clone()) }
+    pub(crate) fn new(
+        record: Store,
+        told: Arc<Told>,
+        mirror: Option<Mirror>,
+        settings: &Settings,
+        clock: &Clock,
+    ) -> Self {
+        Self { record, told, redis: mirror.map(|mirror| Redis::new(mirror, settings, clock.clone())) }
+    }
+
+    /// Why the windows are not yet as whole as Redis can make them.
+    pub(crate) fn is_taking(&self) -> Option<String> {
+        self.redis.as_ref().and_then(|redis| redis.mirror.is_taking())
     }
 
     /// How each is doing.
     pub(crate) fn health(&self) -> Vec<StoreHealth> {
-        let redis = self.redis.as_ref().map_or_else(
-            || StoreHealth::off("redis"),
-            |redis| {
-                redis.note();
-                redis.standing.get()
-            },
-        );
+        let redis = self.redis.as_ref().map_or_else(|| StoreHealth::off(NAME), Redis::health);
         vec![self.told.standing.get(), redis, self.record.cache_health()]
     }
 
@@ -94,8 +92,8 @@ impl Stores {
             health.figures(out);
         }
         self.record.figures(out);
-        if let Some(server) = self.redis.as_ref().and_then(|redis| redis.server.as_ref()) {
-            server.figures(out);
+        if let Some(redis) = &self.redis {
+            redis.mirror.figures(out);
         }
     }
 
@@ -118,7 +116,7 @@ impl Stores {
             let mut quiet = QUIET_LOOKS;
             while token.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
                 quiet += 1;
-                let is_up = redis.server.as_ref().is_some_and(Server::is_up);
+                let is_up = redis.mirror.server.is_up();
                 if is_up && quiet < QUIET_LOOKS {
                     continue;
                 }

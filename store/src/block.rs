@@ -21,6 +21,8 @@ pub struct Block {
     last_ts: f64,
     /// Offset in the shard's file of blocks; 0 while it is not there.
     pub stored_at: u32,
+    /// Number of the copy outside of this node that has it, see [`crate::chunk`]; 0: none has.
+    pub copy: u8,
     n: u8,
 }
 
@@ -64,6 +66,7 @@ impl Sealer {
             bytes: self.bytes.as_slice().into(),
             last_ts: ts.get(n.wrapping_sub(1)).copied().unwrap_or(first),
             stored_at: 0,
+            copy: 0,
             n: n as u8,
         }
     }
@@ -84,7 +87,7 @@ impl Block {
         if n == 0 || usize::from(n) > MAX_BLOCK_POINTS {
             return None;
         }
-        let mut block = Self { bytes: bytes.into(), last_ts: 0.0, stored_at, n };
+        let mut block = Self { bytes: bytes.into(), last_ts: 0.0, stored_at, copy: 0, n };
         let (mut ts, mut values) = (Vec::new(), Vec::new());
         block.open()?;
         block.read(block.len() - 1, block.len(), &mut ts, &mut values);

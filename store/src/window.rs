@@ -78,6 +78,20 @@ impl Tail {
         (&self.values, &self.times, self.first, self.step)
     }
 
+    /// Whether its times are finite, ascend, and begin behind `end`; and whether no value is NaN.
+    pub(crate) fn is_ascending_from(&mut self, mut end: f64) -> bool {
+        self.gather();
+        (0..self.len()).all(|i| {
+            let before = std::mem::replace(&mut end, self.ts(i));
+            end > before && end.is_finite()
+        }) && self.values.iter().all(|value| !value.is_nan())
+    }
+
+    /// Appends all its points to the two columns.
+    pub(crate) fn read_all(&mut self, ts: &mut Vec<f64>, values: &mut Vec<f64>) {
+        self.read(0, self.len(), ts, values);
+    }
+
     fn len(&self) -> usize {
         self.values.len() + usize::from(self.staged)
     }
@@ -273,6 +287,13 @@ impl Window {
     #[must_use]
     pub fn blocks(&self) -> (&[Block], &[Block]) {
         self.sealed.as_slices()
+    }
+
+    /// Forgets which copy its blocks are in, see [`crate::chunk`].
+    pub fn forget_copies(&mut self) {
+        for block in &mut self.sealed {
+            block.copy = 0;
+        }
     }
 
     /// Heap bytes that the window holds: blocks, tail, queue.

@@ -3,52 +3,13 @@
 
 use anyhow::Context as _;
 use skyline_tests::node::{Node, Setup};
-use skyline_tests::{eventually, eventually_true, load, now, pickle, port};
+use skyline_tests::{day, eventually_true, load, port};
 use std::io::Write as _;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-const MINUTES: i64 = 1440;
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A day of a gentle curve with noise, a point a minute, up to the minute before the last.
-fn history(metric: &str) -> Vec<(&str, f64, f64)> {
-    let last = now() / 60 * 60 - 60;
-    let mut noise = 7_u32;
-    (0..MINUTES)
-        .map(|i| {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let value = 200.0 + 20.0 * (i as f64 / 229.0).sin() + f64::from(noise >> 16) / 6_553.6;
-            (metric, (last - 60 * (MINUTES - 1 - i)) as f64, (value * 1000.0).round() / 1000.0)
-        })
-        .collect()
-}
-
-fn send_history(node: &Node, metric: &str) -> anyhow::Result<()> {
-    let mut stream = load::connect(node.pickle())?;
-    for chunk in history(metric).chunks(500) {
-        stream.write_all(&pickle::frame(chunk))?;
-    }
-    eventually_true(Duration::from_secs(10), "the history in the window", || {
-        node.series(metric).is_ok_and(|points| points.len() == MINUTES as usize)
-    })
-}
-
-/// Sends one point now, and what the node recorded of it within a second.
-fn bad_point(node: &Node, metric: &str) -> anyhow::Result<serde_json::Value> {
-    let time = now() / 60 * 60;
-    load::bytes(node.plaintext(), format!("{metric} 5000 {time}\n"))?;
-    let sent = Instant::now();
-    let found =
-        eventually(SECOND, "the anomaly in the API", || node.anomalies(metric).ok()?.into_iter().next())?;
-    assert!(sent.elapsed() < SECOND, "took {:?}", sent.elapsed());
-    assert_eq!(found.get("timestamp").and_then(serde_json::Value::as_i64), Some(time), "{found}");
-    assert_eq!(found.get("value").and_then(serde_json::Value::as_f64), Some(5000.0), "{found}");
-    let listed = skyline_tests::http::get(node.api(), "/anomalies.json")?;
-    assert!(listed.text().contains(metric), "{}", listed.text());
-    Ok(found)
-}
 
 #[test]
 fn a_bad_point_is_told_within_a_second_over_udp_syslog() -> anyhow::Result<()> {
@@ -58,9 +19,9 @@ fn a_bad_point_is_told_within_a_second_over_udp_syslog() -> anyhow::Result<()> {
         .with("record.syslog.enabled", true)
         .with("record.syslog.address", format!("\"udp:{}\"", syslog.local_addr()?))
         .start()?;
-    send_history(&node, "shop.checkout.latency")?;
+    day::send(&node, &["shop.checkout.latency".to_owned()])?;
     assert!(node.anomalies("shop.checkout.latency")?.is_empty(), "the history itself is anomalous");
-    let anomaly = bad_point(&node, "shop.checkout.latency")?;
+    let anomaly = day::bad_point(&node, "shop.checkout.latency")?;
     let triggered =
         anomaly.get("algorithms_triggered").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
     assert!(triggered >= 6, "{anomaly}");
@@ -83,8 +44,8 @@ fn a_bad_point_is_told_over_a_unix_socket_and_outlives_the_node() -> anyhow::Res
         .with("record.syslog.enabled", true)
         .with("record.syslog.address", format!("{path:?}"))
         .start()?;
-    send_history(&node, "shop.cart.errors")?;
-    bad_point(&node, "shop.cart.errors")?;
+    day::send(&node, &["shop.cart.errors".to_owned()])?;
+    day::bad_point(&node, "shop.cart.errors")?;
     let mut line = [0; 4096];
     let length = syslog.recv(&mut line).context("no syslog line within a second")?;
     assert!(length > 0);
@@ -98,7 +59,7 @@ fn a_bad_point_is_told_over_a_unix_socket_and_outlives_the_node() -> anyhow::Res
 #[test]
 fn a_calm_point_is_stored_and_not_told() -> anyhow::Result<()> {
     let node = Setup::window().start()?;
-    send_history(&node, "shop.calm")?;
+    day::send(&node, &["shop.calm".to_owned()])?;
     load::bytes(node.plaintext(), format!("shop.calm 201.5 {}\n", now() / 60 * 60))?;
     eventually_true(Duration::from_secs(5), "the point judged", || {
         node.status().is_ok_and(|s| {
@@ -112,15 +73,15 @@ fn a_calm_point_is_stored_and_not_told() -> anyhow::Result<()> {
 #[test]
 fn a_damaged_record_is_set_aside_and_the_node_goes_on() -> anyhow::Result<()> {
     let mut node = Setup::window().start()?;
-    send_history(&node, "shop.cart.errors")?;
-    bad_point(&node, "shop.cart.errors")?;
+    day::send(&node, &["shop.cart.errors".to_owned()])?;
+    day::bad_point(&node, "shop.cart.errors")?;
     node.stop(Duration::from_secs(20))?;
     let state = node.folder().join("state");
     std::fs::write(state.join("anomalies.db"), "no database, whatever it was ".repeat(1000))?;
     node.restart()?;
     assert!(node.anomalies("shop.cart.errors")?.is_empty());
-    send_history(&node, "shop.other")?;
-    bad_point(&node, "shop.other")?;
+    day::send(&node, &["shop.other".to_owned()])?;
+    day::bad_point(&node, "shop.other")?;
     let names = std::fs::read_dir(&state)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     assert!(names.into_iter().any(|name| name.starts_with("anomalies.db.damaged-")));
     Ok(())

@@ -1,10 +1,12 @@
-//! Windows that come from a shard's files, go to them, and end.
+//! Windows that come from a shard's files or from elsewhere, go there, and end.
 
 use super::{AHEAD, CHUNK, Shards};
 use crate::prefetch;
 use crate::tracked::Tracked;
 use skyline_core::name;
+use skyline_core::reject::Reject;
 use skyline_core::shard::{ShardId, name_hash};
+use skyline_store::chunk::{Chunks, Whole};
 use skyline_store::snapshot::{Error, Saved, ShardFile};
 
 impl Shards {
@@ -67,6 +69,82 @@ impl Shards {
             *list = kept;
         }
         outcome
+    }
+
+    /// Adds the series of a shard to what is handed out of it.
+    pub fn hand_out(&mut self, shard: ShardId, chunks: &mut Chunks) {
+        let Some(list) = self.by_shard.get(usize::from(shard.0)) else { return };
+        let slots = list.clone();
+        for (i, slot) in slots.iter().copied().enumerate() {
+            if let Some(series) = slots.get(i + 2 * AHEAD).and_then(|slot| self.at(*slot)) {
+                prefetch::item(series);
+            }
+            if let Some(series) = slots.get(i + AHEAD).and_then(|slot| self.at(*slot)) {
+                series.fetch_all();
+            }
+            if let Some(series) = self.at_mut(slot) {
+                series.hand_out(slot, chunks);
+            }
+        }
+    }
+
+    /// Forgets which copy a shard's blocks are in.
+    pub fn forget_copies(&mut self, shard: ShardId) {
+        let slots = self.by_shard.get(usize::from(shard.0)).cloned().unwrap_or_default();
+        for slot in slots {
+            if let Some(series) = self.at_mut(slot) {
+                series.window.forget_copies();
+            }
+        }
+    }
+
+    /// Takes over a series from elsewhere. Points that are here already stay as they are; older and missing
+    /// ones join them. `now`: what is too old then is left out.
+    ///
+    /// # Errors
+    /// Why it is not taken: its name, a list of the settings, another node's shard, or there are too many.
+    pub fn adopt(&mut self, whole: Whole, now: f64) -> Result<(), Reject> {
+        let text = name::for_window(whole.name.as_bytes())?;
+        let hash = name_hash(text.as_bytes());
+        if !self.owns(ShardId::of_hash(hash)) {
+            return Err(Reject::Skipped);
+        }
+        let mut window = whole.window;
+        window.evict(now - self.context.settings.full_duration - self.context.grace);
+        let state = whole.counter_until.to_bits().to_le_bytes();
+        let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, text));
+        let found = self.index.find(hash, |slot| self.at(slot).is_some_and(|series| &*series.name == text));
+        let Some(slot) = found else {
+            if window.is_empty() {
+                return Ok(());
+            }
+            if self.is_skipped(text) {
+                return Err(Reject::Skipped);
+            }
+            if self.index.len() >= self.options.max_metrics {
+                return Err(Reject::MetricCap);
+            }
+            let slot = match self.free.pop() {
+                Some(slot) => {
+                    if let Some(place) = self.at_mut(slot) {
+                        *place = Tracked::restored(text, hash, slot, never, &state, window);
+                    }
+                    slot
+                }
+                None => self.push(Tracked::restored(text, hash, self.end(), never, &state, window)),
+            };
+            self.enlist(hash, slot);
+            return Ok(());
+        };
+        let chunk = self.series.get_mut(slot as usize / CHUNK);
+        if let Some(series) = chunk.and_then(|chunk| chunk.get_mut(slot as usize % CHUNK)) {
+            let here = series.window.view(&mut self.context.columns);
+            for (ts, value) in here.ts.iter().zip(here.values) {
+                window.push(*ts, *value, &mut self.context.sealer);
+            }
+            *series = Tracked::restored(text, hash, slot, never, &state, window);
+        }
+        Ok(())
     }
 
     /// Removes one metric; says whether it was there.

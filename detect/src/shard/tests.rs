@@ -330,3 +330,83 @@ fn second_order_holds_back_repeats() {
     check(false, 10, 0);
     check(true, 1, 9);
 }
+
+/// What another node gets of all shards that were handed out.
+fn handed_over(from: &mut Shards, copy: u8) -> Vec<skyline_store::chunk::Whole> {
+    use skyline_store::chunk::{Chunks, Gathered, Header};
+    let header = Header {
+        writer: 1,
+        written_at: NOON,
+        position: 0,
+        every: 60.0,
+        is_released: false,
+        node: "a".into(),
+    };
+    let mut all = Vec::new();
+    for shard in from.owned() {
+        let mut chunks = Chunks::new(&header, copy, false);
+        from.hand_out(shard, &mut chunks);
+        let out = chunks.finish();
+        let mut gathered = Gathered::default();
+        for (_, chunk) in &out.blocks {
+            gathered.add_blocks(chunk).unwrap();
+        }
+        gathered.add_open(&out.open).unwrap();
+        all.extend(gathered.into_series(&mut skyline_store::block::Sealer::default()));
+    }
+    all
+}
+
+#[test]
+fn another_node_goes_on_with_the_same_windows_and_verdicts() {
+    let mut here = Rig::new(options());
+    let value = |i: u32| 100.0 + f64::from(i * 7919 % 13);
+    for i in 0..1_440 {
+        let ts = NOON + 60.0 * f64::from(i);
+        here.live(ts + 1.0, &[("a", ts, value(i)), ("b", ts, f64::from(i))]);
+    }
+    let mut there = Rig::new(options());
+    let now = NOON + 60.0 * 1_440.0;
+    // A point that came before the windows did stays.
+    there.live(now + 1.0, &[("a", now, 104.0)]);
+    for whole in handed_over(&mut here.shards, 2) {
+        there.shards.adopt(whole, now).unwrap();
+    }
+    here.live(now + 1.0, &[("a", now, 104.0)]);
+    assert_eq!(there.values("a"), here.values("a"));
+    assert_eq!(there.values("b"), here.values("b"));
+    for rig in [&mut here, &mut there] {
+        rig.live(now + 61.0, &[("a", now + 60.0, 900.0), ("b", now + 60.0, 1_440.0)]);
+    }
+    assert_eq!((here.anomalies.len(), there.anomalies.len()), (1, 1));
+    assert_eq!(here.anomalies[0].triggered, there.anomalies[0].triggered);
+    // Blocks that were taken from a copy are in that copy.
+    let again = handed_over(&mut there.shards, skyline_store::chunk::RESTORED);
+    assert!(again.iter().all(|whole| whole.window.len() < 240), "blocks were handed out again");
+}
+
+#[test]
+fn what_may_not_be_kept_is_not_taken_over() {
+    let mut here = Rig::new(options());
+    here.live(NOON, &[("a.b", NOON, 1.0), ("skip.me", NOON, 1.0), ("c", NOON - 86_000.0, 1.0)]);
+    let shards = "0-1022".parse().unwrap();
+    let mut there = Rig::new(Options { skip: vec!["skip.".into()], max_metrics: 1, shards, ..options() });
+    let outcome: Vec<_> = handed_over(&mut here.shards, 2)
+        .into_iter()
+        .map(|whole| (whole.name.clone(), there.shards.adopt(whole, NOON + 3_600.0)))
+        .collect();
+    let of = |name: &str| outcome.iter().find(|(n, _)| &**n == name).unwrap().1;
+    assert_eq!(of("skip.me"), Err(Reject::Skipped));
+    assert_eq!(of("c"), Ok(()), "it is too old, and was left out");
+    assert_eq!((of("a.b"), there.shards.len()), (Ok(()), 1));
+}
+
+#[test]
+fn shards_of_other_nodes_are_left_alone() {
+    let of = |name: &str| ShardId::of_name(name.as_bytes()).0;
+    let shards = of("a.b").to_string().parse().unwrap();
+    let mut rig = Rig::new(Options { shards, ..options() });
+    assert_ne!(of("a.b"), of("c"));
+    rig.live(NOON, &[("a.b", NOON, 1.0), ("c", NOON, 1.0)]);
+    assert_eq!((rig.shards.len(), rig.shards.owned().count()), (1, 1));
+}

@@ -4,6 +4,7 @@
 //! recorded. Shards are saved one at a time, in turn, so that no save holds up verdicts; the journal
 //! is kept back to the oldest of them.
 
+mod copy;
 mod load;
 mod save;
 
@@ -60,6 +61,8 @@ pub(crate) struct Parts {
     pub(crate) stop: CancellationToken,
     /// Stop now.
     pub(crate) abort: CancellationToken,
+    /// The copy in Redis has what it asks for, and asks no more.
+    pub(crate) copied: CancellationToken,
 }
 
 /// A shard's files and how far they go.
@@ -98,13 +101,20 @@ struct Thread {
     save_failed_at: f64,
     looked_at: f64,
     is_pressed: bool,
+    /// By shard: the number of the copy in Redis that has its blocks.
+    copies: Vec<u8>,
+    /// By shard: a metric was removed since it was last handed out.
+    removed_from: Vec<bool>,
 }
 
 /// Runs until told to stop.
 pub(crate) fn run(parts: Parts, past: &Past) {
-    let Ok(mut thread) = Thread::load(parts, past) else { return };
-    thread.serve();
-    thread.finish();
+    let shared = Arc::clone(&parts.shared);
+    if let Ok(mut thread) = Thread::load(parts, past) {
+        thread.serve();
+        thread.finish();
+    }
+    shared.ended.store(true, Ordering::Release);
 }
 
 impl Thread {
@@ -227,10 +237,19 @@ impl Thread {
                     let was_there = self.parts.shards.remove(&name);
                     if was_there {
                         // Its files still have it, and a start after a crash would bring it back.
-                        self.save_out_of_turn(ShardId::of_name(name.as_bytes()));
+                        let shard = ShardId::of_name(name.as_bytes());
+                        if let Some(removed) = self.removed_from.get_mut(usize::from(shard.0)) {
+                            *removed = true;
+                        }
+                        self.save_out_of_turn(shard);
                     }
                     let _nobody_asks_any_more = answer.send(was_there);
                 }
+                Question::Names { shard, answer } => drop(answer.send(self.parts.shards.names(shard))),
+                Question::HandOut { shard, since, header, answer } => {
+                    drop(answer.send(self.hand_out(shard, since, header)));
+                }
+                Question::Adopt { series, answer } => drop(answer.send(self.adopt(series))),
             }
         }
     }
@@ -313,5 +332,7 @@ impl Thread {
         }
         self.save_state();
         self.publish();
+        self.parts.shared.ended.store(true, Ordering::Release);
+        self.answer_for_the_copy();
     }
 }

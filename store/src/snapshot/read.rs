@@ -6,6 +6,8 @@
 
 use super::{BLOCKS_HEADER, Error, SNAP_MAGIC, ShardFile, VERSION};
 use crate::block::{BLOCK_POINTS, Block, MAX_BLOCK_BYTES};
+use crate::chunk::RESTORED;
+use crate::input::Input;
 use crate::window::{Tail, Window};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -317,7 +319,10 @@ impl Part {
                 for (entry, found, sealed) in &mut entries {
                     let Some(found) = found.get(k) else { continue };
                     match Block::from_bytes(bytes_of(&found.bytes), found.at) {
-                        Some(block) => sealed.push_back(block),
+                        Some(mut block) => {
+                            block.copy = RESTORED;
+                            sealed.push_back(block);
+                        }
                         None => {
                             // What was damaged was counted when it was read.
                             lost += u64::from(!found.bytes.is_empty());
@@ -385,39 +390,5 @@ impl<'a> Entry<'a> {
         // One that was sealed before has the room for a block, so that its next points ask for no memory.
         let points = if self.offsets.is_empty() { self.values.len() / 8 } else { BLOCK_POINTS };
         Tail::from_parts(numbers(self.values), numbers(self.times), points, self.first, self.step)
-    }
-}
-
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.first_chunk::<N>().copied()
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.chunk::<1>().map(|[b]| b)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.chunk().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.chunk().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.chunk().map(u64::from_le_bytes)
-    }
-
-    fn f64(&mut self) -> Option<f64> {
-        self.u64().map(f64::from_bits)
     }
 }

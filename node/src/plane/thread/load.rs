@@ -1,9 +1,10 @@
 //! The start of a window thread: its shards from their files, and where it goes on in the journal.
 
+use super::copy::FIRST_COPY;
 use super::{Parts, Saved, Thread};
 use crate::plane::latency::Latency;
 use crate::plane::state::{Past, PastShard};
-use skyline_core::shard::ShardId;
+use skyline_core::shard::{SHARDS, ShardId};
 use skyline_detect::shard::Done;
 use skyline_detect::tracked::NEIGHBOURS;
 use skyline_store::snapshot::{Contents, Error, Part, ShardFile};
@@ -124,7 +125,7 @@ impl Thread {
         let position = parts.reader.position();
         let end = parts.journal.end();
         let owned: Vec<ShardId> = parts.shards.owned().collect();
-        let (mut all, mut positions) = (Vec::new(), Vec::new());
+        let (mut all, mut positions, mut files) = (Vec::new(), Vec::new(), Vec::new());
         let mut begin = position;
         // Behind the reader's position where shards came from another thread.
         let mut all_judged = position.min(end);
@@ -138,6 +139,7 @@ impl Thread {
             if let Some(contents) = &restoring.contents {
                 applied = contents.position;
             }
+            files.push((shard, restoring.contents.as_ref().map(|contents| contents.position)));
             ahead = ahead.max(applied.max(judged).saturating_sub(end));
             // What the journal gives numbers to from here on is new, whatever was there before.
             let applied = applied.min(end);
@@ -151,6 +153,7 @@ impl Thread {
             all.push(restoring);
         }
         restore(&mut parts, &mut all)?;
+        drop(parts.shared.files.set(files));
         let saved: Vec<_> = std::iter::zip(all, positions)
             .map(|(Restoring { shard, file, .. }, position)| Saved { shard, file, position })
             .collect();
@@ -195,6 +198,8 @@ impl Thread {
             save_failed_at: f64::NEG_INFINITY,
             looked_at: 0.0,
             is_pressed: false,
+            copies: vec![FIRST_COPY; usize::from(SHARDS)],
+            removed_from: vec![false; usize::from(SHARDS)],
             parts,
         })
     }

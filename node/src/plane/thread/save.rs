@@ -61,7 +61,8 @@ impl Thread {
         if waits || backing_off || !self.unrecorded.is_empty() || !self.held.is_empty() {
             return;
         }
-        while let Some(index) = self.out_of_turn.pop() {
+        for _ in 0..SAVES {
+            let Some(index) = self.out_of_turn.pop() else { break };
             if !self.save_at(index, now) {
                 return self.out_of_turn.push(index);
             }
@@ -87,12 +88,17 @@ impl Thread {
 
     /// Saves a shard as soon as that may be: at once, unless an anomaly is still to be recorded.
     pub(super) fn save_out_of_turn(&mut self, shard: ShardId) {
+        self.wish_to_save(shard);
+        self.save_due(self.parts.clock.now());
+    }
+
+    /// Puts a shard before those that are saved in turn.
+    pub(super) fn wish_to_save(&mut self, shard: ShardId) {
         if let Some(index) = self.saved.iter().position(|saved| saved.shard == shard)
             && !self.out_of_turn.contains(&index)
         {
             self.out_of_turn.push(index);
         }
-        self.save_due(self.parts.clock.now());
     }
 
     pub(super) fn save_next(&mut self, now: f64) {

@@ -34,7 +34,7 @@ pub(crate) fn all(probes: u32) -> anyhow::Result<Vec<Latency>> {
 fn one(program: Program, loaded: bool, probes: u32) -> anyhow::Result<Latency> {
     let listen = port::free();
     let plain = Workload { defaults: true, ..workload::all(true).swap_remove(0) };
-    let running = Running::start(program, &plain, None, &[listen])?;
+    let running = Running::start(program, &plain, None, &[listen], |setup| setup)?;
     let to = running.address(&plain).to_string();
     let folder = tempfile::tempdir()?;
     let interval_ms = 10;

@@ -10,11 +10,13 @@ mod latency;
 mod load;
 mod machine;
 mod million;
+mod mirror;
 mod program;
 mod run;
 mod table;
 mod workload;
 
+use anyhow::Context as _;
 use clap::Parser;
 use filled::Filled;
 use run::Runs;
@@ -72,6 +74,10 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     let probes = if options.quick { 200 } else { 1_500 };
     if options.wants("latency") {
         println!("{}", table::latency(&latency::all(probes)?));
+    }
+    if options.wants("mirror") {
+        let workload = workloads.iter().find(|w| w.name == "D2").context("the load of the mirror")?;
+        println!("{}", mirror::run(workload, if options.quick { 1 } else { options.runs })?);
     }
     if options.million && options.wants("M1") {
         println!("{}", million::run(options.quick, options.minutes)?);

@@ -20,7 +20,8 @@ pub(crate) fn run(quick: bool, minutes: u32) -> anyhow::Result<String> {
         folder.path(),
     )?;
     let began = Instant::now();
-    let mut running = Running::start(Program::Node, &workload, Some(&filled), &[sink_address])?;
+    let mut running =
+        Running::start(Program::Node, &workload, Some(&filled), &[sink_address], |setup| setup)?;
     let restore = began.elapsed().as_secs_f64();
     let restored_mib = mib(&mut running, "VmRSS");
     eprintln!("restored in {restore:.0} s: {restored_mib:.0} MiB");

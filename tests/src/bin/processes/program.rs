@@ -36,12 +36,13 @@ pub(crate) enum Running {
 }
 
 impl Running {
-    /// Starts it for a workload, sending to `sinks`.
+    /// Starts it for a workload, sending to `sinks`; the node with settings that are changed before.
     pub(crate) fn start(
         program: Program,
         workload: &Workload,
         filled: Option<&Filled>,
         sinks: &[SocketAddr],
+        change: impl FnOnce(Setup) -> Setup,
     ) -> anyhow::Result<Self> {
         match program {
             Program::CRelay => {
@@ -66,7 +67,7 @@ impl Running {
                         .with("window.max_future_seconds", 86_400);
                     state = Some(copy);
                 }
-                Ok(Self::Node { node: Box::new(setup.start()?), _state: state })
+                Ok(Self::Node { node: Box::new(change(setup).start()?), _state: state })
             }
         }
     }

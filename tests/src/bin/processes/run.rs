@@ -4,6 +4,7 @@ use crate::filled::Filled;
 use crate::load::{self, Background, number};
 use crate::program::{Program, Running};
 use crate::workload::Workload;
+use skyline_tests::node::Setup;
 use skyline_tests::{now, port};
 use std::fmt;
 use std::net::SocketAddr;
@@ -40,10 +41,21 @@ impl fmt::Display for Run {
 
 /// Starts, warms up, measures, ends.
 pub(crate) fn run(workload: &Workload, program: Program, filled: Option<&Filled>) -> anyhow::Result<Run> {
+    run_with(workload, program, filled, |setup| setup, |_| Ok(()))
+}
+
+/// The same with changed settings; `prepare` is called before what is measured.
+pub(crate) fn run_with(
+    workload: &Workload,
+    program: Program,
+    filled: Option<&Filled>,
+    change: impl FnOnce(Setup) -> Setup,
+    prepare: impl FnOnce(&Running) -> anyhow::Result<()>,
+) -> anyhow::Result<Run> {
     let folder = tempfile::tempdir()?;
     let sinks: Vec<SocketAddr> = (0..workload.destinations).map(|_| port::free()).collect();
     let sink = start_sink(workload, &sinks, folder.path())?;
-    let mut running = Running::start(program, workload, filled, &sinks)?;
+    let mut running = Running::start(program, workload, filled, &sinks, change)?;
     // Otherwise the last of warm-up and load is the current minute.
     let first = filled.map_or_else(
         || now() / 60 * 60 - 60 * (workload.points + workload.warm_up - 1).cast_signed(),
@@ -55,6 +67,7 @@ pub(crate) fn run(workload: &Workload, program: Program, filled: Option<&Filled>
         send(workload, &running, workload.warm_up, first)?;
         arrival.of(workload.before(), &mut running)?;
     }
+    prepare(&running)?;
     let cpu = running.process().cpu_seconds();
     send(workload, &running, workload.points, first + 60 * workload.warm_up.cast_signed())?;
     arrival.of(workload.before() + workload.measured(), &mut running)?;

@@ -1,0 +1,76 @@
+//! Reading a shard's windows.
+
+use super::keys::{Keys, hours};
+use super::told::Told;
+use crate::server::{Error, Server};
+use redis::{Pipeline, Value};
+use skyline_store::block::Sealer;
+use skyline_store::chunk::{Gathered, Whole};
+use std::sync::atomic::Ordering;
+
+/// Hours that are read at once.
+const AT_ONCE: usize = 8;
+
+/// A shard's series as Redis has them. `now` and `keep`: which hours can be of use, seconds.
+pub(super) async fn read(
+    server: &Server,
+    keys: Keys<'_>,
+    now: f64,
+    keep: f64,
+    told: &Told,
+) -> Result<Vec<Whole>, Error> {
+    let mut chunks: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let hours: Vec<i64> = hours(now, keep).collect();
+    for some in hours.chunks(AT_ONCE) {
+        let mut pipeline = Pipeline::new();
+        for hour in some {
+            pipeline.cmd("HGETALL").arg(keys.blocks(*hour));
+        }
+        for answer in server.run(&pipeline).await? {
+            chunks.extend(fields(answer));
+        }
+    }
+    // In the order in which they were handed out, whatever hour they are of.
+    chunks.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut gathered = Gathered::default();
+    for (field, chunk) in &chunks {
+        match gathered.add_blocks(chunk) {
+            Ok(0) => {}
+            Ok(lost) => drop(told.damaged.fetch_add(lost, Ordering::Relaxed)),
+            Err(error) => damaged(told, &String::from_utf8_lossy(field), &error),
+        }
+    }
+    let open: Option<Vec<u8>> = server.query(redis::cmd("GET").arg(keys.open())).await?;
+    if let Some(open) = open
+        && let Err(error) = gathered.add_open(&open)
+    {
+        damaged(told, &keys.open(), &error);
+    }
+    Ok(gathered.into_series(&mut Sealer::default()))
+}
+
+fn damaged(told: &Told, what: &str, error: &dyn std::fmt::Display) {
+    told.damaged.fetch_add(1, Ordering::Relaxed);
+    tracing::warn!(%error, chunk = what, "a chunk in Redis cannot be read; its points are left out");
+}
+
+/// The fields of a hash with their values.
+fn fields(answer: Value) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let bytes = |value: Value| match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    };
+    let flat: Vec<Value> = match answer {
+        Value::Map(pairs) => {
+            return pairs.into_iter().filter_map(|(k, v)| Some((bytes(k)?, bytes(v)?))).collect();
+        }
+        Value::Array(flat) => flat,
+        _ => return Vec::new(),
+    };
+    let mut flat = flat.into_iter();
+    let mut all = Vec::with_capacity(flat.len() / 2);
+    while let (Some(field), Some(value)) = (flat.next(), flat.next()) {
+        all.extend(bytes(field).zip(bytes(value)));
+    }
+    all
+}

@@ -1,0 +1,365 @@
+//! The task that keeps the copy: looks at what Redis has, takes windows from it, writes shards in turn.
+
+use super::adopt;
+use super::keys::{Keys, field, hours, seconds_left};
+use super::state::{Seen, State};
+use super::told::Told;
+use super::{Shards, Since};
+use crate::server::{Error, Server};
+use redis::{Pipeline, Value, cmd};
+use skyline_core::clock::Clock;
+use skyline_store::chunk::{HandOut, Header, MARK_BYTES};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Longest pause before the task looks whether a shard is due, or Redis is back.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Pause after Redis has refused something, and somebody has to act.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
+/// Bytes of an open chunk that hold its header: mark, two more numbers, and the node's name.
+const HEADER_BYTES: usize = MARK_BYTES + 10 + 255;
+/// A shard that another node writes is taken over when that has missed so many of its turns.
+const MISSED: f64 = 1.5;
+
+/// What is copied, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Beginning of all keys.
+    pub prefix: String,
+    /// Every shard is written once in so many seconds.
+    pub every: f64,
+    /// Points that are so much older are of no use, seconds.
+    pub keep: f64,
+    /// The node's name, for others to read.
+    pub node: String,
+    /// The node's own number: the same after a restart, another for each node.
+    pub writer: u64,
+    /// Take windows that the node lacks.
+    pub adopt: bool,
+    /// The time.
+    pub clock: Clock,
+}
+
+struct Task<S> {
+    server: Server,
+    shards: Arc<S>,
+    options: Options,
+    told: Arc<Told>,
+    states: Vec<State>,
+    /// Number of the connection on which all shards were last looked at.
+    looked_on: u64,
+    is_last_round: bool,
+}
+
+/// Runs until `stop`, then writes what the windows have become by then; `abort` ends that.
+pub async fn run<S: Shards>(
+    server: Server,
+    shards: Arc<S>,
+    options: Options,
+    told: Arc<Told>,
+    (stop, abort): (CancellationToken, CancellationToken),
+) {
+    let mut task =
+        Task { server, shards, options, told, states: Vec::new(), looked_on: 0, is_last_round: false };
+    let running = async {
+        task.begin().await;
+        task.keep_up().await;
+    };
+    if stop.run_until_cancelled(running).await.is_none() {
+        abort.run_until_cancelled(task.last_round()).await;
+    }
+}
+
+impl<S: Shards> Task<S> {
+    /// Waits for the windows and for Redis, looks at every shard, and takes over what is wanted.
+    async fn begin(&mut self) {
+        let files = loop {
+            match self.shards.files() {
+                Some(files) => break files,
+                None => tokio::time::sleep(PAUSE).await,
+            }
+        };
+        self.told.set_shards(files.len());
+        self.states = files.into_iter().map(|(shard, file)| State::new(shard, file)).collect();
+        let wants = self.states.iter().filter(|state| state.file.is_none()).count() as u64;
+        self.told.set_adopting(if self.options.adopt { wants } else { 0 });
+        self.look_at_all().await;
+        for index in 0..self.states.len() {
+            self.adopt(index).await;
+        }
+        self.told.set_begun();
+        self.spread();
+    }
+
+    /// Shards that are not due at once get their turns one after the other.
+    fn spread(&mut self) {
+        let (now, every) = (self.options.clock.now(), self.options.every);
+        let all = self.states.len().max(1) as f64;
+        for (i, state) in self.states.iter_mut().enumerate() {
+            if state.since == Since::Restored && state.other.is_none() {
+                state.due = now + every * (i as f64 / all);
+            }
+        }
+    }
+
+    async fn keep_up(&mut self) {
+        loop {
+            let now = self.options.clock.now();
+            self.tell(now);
+            if self.server.connection() != self.looked_on {
+                self.look_at_all().await;
+            }
+            let next = self
+                .states
+                .iter()
+                .enumerate()
+                .min_by(|a, b| a.1.due.total_cmp(&b.1.due))
+                .map(|(index, state)| (index, state.due));
+            let Some((index, due)) = next else { return };
+            if due > now {
+                let pause = Duration::from_secs_f64((due - now).min(PAUSE.as_secs_f64()));
+                tokio::time::sleep(pause).await;
+                continue;
+            }
+            self.turn(index).await;
+        }
+    }
+
+    /// One shard's turn.
+    async fn turn(&mut self, index: usize) {
+        let Some(state) = self.states.get_mut(index) else { return };
+        if state.other.is_some() {
+            if let Err(error) = self.look(index).await {
+                self.pause(&error).await;
+            }
+            return;
+        }
+        if let Err(error) = self.write(index).await {
+            self.pause(&error).await;
+        }
+    }
+
+    async fn pause(&self, error: &Error) {
+        let is_refused = matches!(error, Error::Refused { .. } | Error::Full(_) | Error::Command(_));
+        if is_refused {
+            self.told.set_note(Some(error.to_string()));
+        }
+        tokio::time::sleep(if is_refused { LONG_PAUSE } else { PAUSE }).await;
+    }
+
+    fn tell(&self, now: f64) {
+        let late = self.options.every.min(60.0);
+        let behind = self.states.iter().filter(|s| s.other.is_none() && s.due + late < now).count();
+        let others = self.states.iter().filter(|s| s.other.is_some()).count();
+        let oldest = self.states.iter().filter_map(|s| s.written_at).fold(f64::INFINITY, f64::min);
+        let oldest = if oldest.is_finite() { oldest } else { 0.0 };
+        self.told.set_behind(behind as u64, oldest, others as u64);
+    }
+
+    /// Looks at every shard, for as long as that takes.
+    async fn look_at_all(&mut self) {
+        let mut index = 0;
+        let mut connection = self.server.connection();
+        while index < self.states.len() {
+            match self.look(index).await {
+                // What was seen before the connection was made anew may have gone since.
+                Ok(()) if index > 0 && self.server.connection() != connection => index = 0,
+                Ok(()) => index += 1,
+                Err(error) => {
+                    self.tell(self.options.clock.now());
+                    self.pause(&error).await;
+                    index = 0;
+                }
+            }
+            connection = self.server.connection();
+        }
+        self.looked_on = connection;
+        self.told.set_note(None);
+    }
+
+    /// Finds out what Redis has of a shard, and what is to be done about it.
+    async fn look(&mut self, index: usize) -> Result<(), Error> {
+        let now = self.options.clock.now();
+        let Some(state) = self.states.get_mut(index) else { return Ok(()) };
+        let keys = Keys::new(&self.options.prefix, state.shard);
+        let front: Vec<u8> =
+            self.server.query(cmd("GETRANGE").arg(keys.open()).arg(0).arg(HEADER_BYTES - 1)).await?;
+        let seen = state.see(&front, self.options.writer);
+        let was_others = state.other.take().is_some();
+        let is_first = state.written_at.is_none();
+        match seen {
+            Seen::AsWritten => {}
+            Seen::Nothing | Seen::Strange => {
+                self.told.lost.fetch_add(u64::from(state.mark.take().is_some()), Ordering::Relaxed);
+                state.is_empty = seen == Seen::Nothing;
+                state.adopts = false;
+                state.write_all(now);
+            }
+            // An earlier run of this node: it has the blocks of the files, if these are not newer.
+            Seen::Own(header) if is_first => {
+                let has_all = state.file.map_or(self.options.adopt, |file| header.position >= file);
+                state.adopts = state.file.is_none();
+                if has_all { state.trust(&header) } else { state.write_all(now) }
+            }
+            // Redis has come back with something older.
+            Seen::Own(_) => {
+                self.told.lost.fetch_add(1, Ordering::Relaxed);
+                state.write_all(now);
+            }
+            Seen::Other(header) => {
+                let since_then = now - header.written_at;
+                if header.is_released || since_then > MISSED * header.every.max(1.0) {
+                    // Its blocks are there; those of this node's files are not.
+                    let takes_all = is_first && state.file.is_none() && self.options.adopt;
+                    if takes_all {
+                        state.trust(&header)
+                    } else {
+                        state.write_all(now)
+                    }
+                    return Ok(());
+                }
+                let (shard, node) = (state.shard.0, header.node.as_str());
+                if !was_others {
+                    tracing::warn!(
+                        shard,
+                        node,
+                        "another node writes this shard; it is left alone until that node stops"
+                    );
+                }
+                self.told.set_note(Some(format!(
+                    "shard {shard} is also written by the node {node}: give each node shards of its own with \
+                     window.shards, or a redis.prefix of its own"
+                )));
+                state.write_all(now + (MISSED * header.every - since_then).clamp(0.25, 60.0));
+                state.other = Some(header);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a shard's windows from Redis, if they are wanted, for as long as that takes.
+    async fn adopt(&mut self, index: usize) {
+        let Some(state) = self.states.get_mut(index) else { return };
+        if !std::mem::take(&mut state.adopts) || !self.options.adopt {
+            return;
+        }
+        let shard = state.shard;
+        let keys = Keys::new(&self.options.prefix, shard);
+        let series = loop {
+            let now = self.options.clock.now();
+            match adopt::read(&self.server, keys, now, self.options.keep, &self.told).await {
+                Ok(series) => break series,
+                Err(error) => self.pause(&error).await,
+            }
+        };
+        let (taken, refused) = self.shards.adopt(series).await;
+        self.told.adopted.fetch_add(taken, Ordering::Relaxed);
+        self.told.not_adopted.fetch_add(refused, Ordering::Relaxed);
+        let (left, _) = self.told.adopting();
+        self.told.set_adopting(left.saturating_sub(1));
+    }
+
+    /// Writes a shard: what it has handed out before, if that is not yet in Redis, else what it hands out now.
+    async fn write(&mut self, index: usize) -> Result<(), Error> {
+        let now = self.options.clock.now();
+        self.hand_out(index, now).await;
+        let Some(state) = self.states.get_mut(index) else { return Ok(()) };
+        let Some((out, handed_out_at)) = &state.pending else { return Ok(()) };
+        let pipeline = pipeline(state, out, *handed_out_at, now, &self.options);
+        let answers = self.server.run(&pipeline).await?;
+        self.told.wrote(out);
+        let found = match answers.get(answers.len().wrapping_sub(2)) {
+            Some(Value::BulkString(found)) => found.as_slice(),
+            _ => &[],
+        };
+        // What stood there is what this run wrote last, or this very write, of which the answer was lost.
+        let was_there = state.mark.is_none_or(|mark| found == mark || found == out.mark);
+        let keep = self.options.keep;
+        state.hours.extend(out.blocks.iter().map(|(hour, _)| *hour));
+        state.hours.retain(|hour| hours(now, keep).contains(hour));
+        state.hours.dedup();
+        state.is_empty = out.series == 0;
+        state.mark = (!state.is_empty).then_some(out.mark);
+        state.written_at = Some(*handed_out_at);
+        state.due = now + self.options.every;
+        state.pending = None;
+        if !was_there {
+            // Whatever removed this shard has most likely removed others too.
+            self.told.lost.fetch_add(1, Ordering::Relaxed);
+            state.write_all(now);
+            self.looked_on = 0;
+        }
+        Ok(())
+    }
+
+    /// Asks a shard for what is to be written, unless something waits.
+    async fn hand_out(&mut self, index: usize, now: f64) {
+        let Some(state) = self.states.get_mut(index).filter(|state| state.pending.is_none()) else { return };
+        let header = Header {
+            writer: self.options.writer,
+            written_at: now,
+            position: 0,
+            every: self.options.every,
+            is_released: self.is_last_round,
+            node: self.options.node.clone(),
+        };
+        let out =
+            self.shards.hand_out(state.shard, std::mem::replace(&mut state.since, Since::Last), header).await;
+        match out {
+            // The windows have gone.
+            None => state.due = f64::INFINITY,
+            Some(out) if out.series == 0 && state.is_empty => state.due = now + self.options.every,
+            Some(out) => state.pending = Some((out, now)),
+        }
+    }
+
+    /// The node stops: once the windows change no more, each shard is written a last time.
+    async fn last_round(&mut self) {
+        self.is_last_round = true;
+        while !self.shards.have_ended() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for index in 0..self.states.len() {
+            let Some(state) = self.states.get(index) else { return };
+            if state.other.is_some() || state.adopts {
+                continue;
+            }
+            // What waits is not the last.
+            for _ in 0..=usize::from(state.pending.is_some()) {
+                if let Err(error) = self.write(index).await {
+                    tracing::warn!(%error, "the last of the windows is not written to Redis; the next start does it");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The commands that write a shard; the answers of the last two are the mark that stood there before, and nothing.
+fn pipeline(state: &State, out: &HandOut, handed_out_at: f64, now: f64, options: &Options) -> Pipeline {
+    let keys = Keys::new(&options.prefix, state.shard);
+    let mut pipeline = Pipeline::new();
+    if out.is_whole {
+        let unlink = pipeline.cmd("UNLINK");
+        for hour in hours(now, options.keep) {
+            unlink.arg(keys.blocks(hour));
+        }
+    }
+    for (hour, chunk) in &out.blocks {
+        let key = keys.blocks(*hour);
+        pipeline.cmd("HSET").arg(&key).arg(field(handed_out_at)).arg(chunk.as_slice());
+        if out.is_whole || !state.hours.contains(hour) {
+            pipeline.cmd("EXPIRE").arg(&key).arg(seconds_left(*hour, now, options.keep));
+        }
+    }
+    pipeline.cmd("GETRANGE").arg(keys.open()).arg(0).arg(MARK_BYTES - 1);
+    if out.series == 0 {
+        pipeline.cmd("UNLINK").arg(keys.open());
+    } else {
+        let open = pipeline.cmd("SET").arg(keys.open()).arg(out.open.as_slice());
+        open.arg("EX").arg(options.keep.ceil() as u64);
+    }
+    pipeline
+}

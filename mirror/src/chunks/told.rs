@@ -1,0 +1,151 @@
+//! What the writer of chunks tells about itself.
+
+use skyline_core::figure::Figure;
+use skyline_store::chunk::HandOut;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// How the copy does. Written by the task, read by anybody.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Shards whose windows are still to be taken from Redis, while that goes on.
+    adopting: AtomicU64,
+    shards: AtomicU64,
+    behind: AtomicU64,
+    /// When the shard was written that was written longest ago; seconds as bits, 0: none was.
+    oldest: AtomicU64,
+    is_complete: AtomicBool,
+    has_begun: AtomicBool,
+    pub(super) adopted: AtomicU64,
+    pub(super) not_adopted: AtomicU64,
+    pub(super) damaged: AtomicU64,
+    handed_out: AtomicU64,
+    blocks_points: AtomicU64,
+    bytes: AtomicU64,
+    pub(super) lost: AtomicU64,
+    others: AtomicU64,
+    note: Mutex<Option<String>>,
+}
+
+impl Told {
+    pub(super) fn set_shards(&self, shards: usize) {
+        self.shards.store(shards as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_adopting(&self, left: u64) {
+        self.adopting.store(left, Ordering::Release);
+    }
+
+    pub(super) fn set_begun(&self) {
+        self.adopting.store(0, Ordering::Release);
+        self.has_begun.store(true, Ordering::Release);
+    }
+
+    /// Whether it was found out what Redis has, and what was wanted of it was taken.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_behind(&self, behind: u64, oldest: f64, others: u64) {
+        self.behind.store(behind, Ordering::Relaxed);
+        self.oldest.store(oldest.to_bits(), Ordering::Relaxed);
+        self.others.store(others, Ordering::Relaxed);
+        self.is_complete.store(behind == 0, Ordering::Release);
+    }
+
+    pub(super) fn set_note(&self, note: Option<String>) {
+        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
+
+    pub(super) fn wrote(&self, out: &HandOut) {
+        let bytes = out.blocks.iter().map(|(_, chunk)| chunk.len()).sum::<usize>() + out.open.len();
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.blocks_points.fetch_add(out.block_points, Ordering::Relaxed);
+        self.handed_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Shards whose windows are being taken from Redis, and all shards of this node.
+    pub fn adopting(&self) -> (u64, u64) {
+        (self.adopting.load(Ordering::Acquire), self.shards.load(Ordering::Relaxed))
+    }
+
+    /// Whether every shard was written when it was due, and nothing of what was written is missing.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete.load(Ordering::Acquire)
+    }
+
+    /// Series that were taken from Redis.
+    pub fn adopted(&self) -> u64 {
+        self.adopted.load(Ordering::Relaxed)
+    }
+
+    /// What a person should know, as a sentence.
+    pub fn note(&self) -> Option<String> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shards that wait to be written although it is their time.
+    pub fn behind(&self) -> u64 {
+        self.behind.load(Ordering::Relaxed)
+    }
+
+    /// Adds its figures. `now`: seconds.
+    pub fn figures(&self, now: f64, out: &mut Vec<Figure>) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let oldest = f64::from_bits(of(&self.oldest));
+        let age = if oldest > 0.0 { (now - oldest).max(0.0) } else { 0.0 };
+        out.extend([
+            Figure::gauge("skyline_mirror_shards", "Shards that the copy has", of(&self.shards) as f64),
+            Figure::gauge(
+                "skyline_mirror_shards_behind",
+                "Shards that wait to be written to Redis although it is their time",
+                of(&self.behind) as f64,
+            ),
+            Figure::gauge(
+                "skyline_mirror_age_seconds",
+                "Age of the copy of the shard that was written longest ago",
+                age,
+            ),
+            Figure::gauge(
+                "skyline_mirror_shards_of_others",
+                "Shards that are not written, as another node writes them",
+                of(&self.others) as f64,
+            ),
+            Figure::counter(
+                "skyline_mirror_hand_outs_total",
+                "Times that a shard was written to Redis",
+                of(&self.handed_out),
+            ),
+            Figure::counter(
+                "skyline_mirror_points_total",
+                "Points in blocks that were written to Redis",
+                of(&self.blocks_points),
+            ),
+            Figure::counter(
+                "skyline_mirror_bytes_total",
+                "Bytes of chunks written to Redis",
+                of(&self.bytes),
+            ),
+            Figure::counter(
+                "skyline_mirror_rewritten_total",
+                "Times that Redis had lost a shard, so that all of it was written again",
+                of(&self.lost),
+            ),
+            Figure::counter(
+                "skyline_mirror_adopted_total",
+                "Series that were taken from Redis",
+                of(&self.adopted),
+            ),
+            Figure::counter(
+                "skyline_mirror_not_adopted_total",
+                "Series in Redis that the windows did not take",
+                of(&self.not_adopted),
+            ),
+            Figure::counter(
+                "skyline_mirror_damaged_total",
+                "Chunks in Redis that could not be read",
+                of(&self.damaged),
+            ),
+        ]);
+    }
+}
