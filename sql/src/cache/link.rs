@@ -96,6 +96,7 @@ fn late(limit: Duration) -> String {
 fn said(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the connection ended".to_owned(),
+        io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
         io::ErrorKind::InvalidData if error.get_ref().is_none() => {
             "what answers there is not memcached".to_owned()
         }

@@ -26,10 +26,10 @@ pub(super) fn lines(look: &Look, settings: &Settings, report: &mut Report) {
     }
 }
 
-/// An address of a listener for lines, as `nc` takes it.
+/// An address of a listener for lines, as bash takes it.
 fn for_lines(settings: &Settings) -> String {
     let address = settings.listen.plaintext_tcp.first().copied().map(crate::cli::send::reachable);
-    address.map_or_else(|| "HOST PORT".to_owned(), |at| format!("{} {}", at.ip(), at.port()))
+    address.map_or_else(|| "HOST/PORT".to_owned(), |at| format!("{}/{}", at.ip(), at.port()))
 }
 
 fn listeners(look: &Look, settings: &Settings, report: &mut Report) {
@@ -66,7 +66,7 @@ fn listeners(look: &Look, settings: &Settings, report: &mut Report) {
     }
     let Some(newest) = newest.filter(|_| received > 0.0) else {
         let advice = format!(
-            "point a sender at it, or try: echo \"test.doctor 1 $(date +%s)\" | nc -q1 {}",
+            "point a sender at it, or try: bash -c 'echo \"test.doctor 1 $(date +%s)\" > /dev/tcp/{}'",
             for_lines(settings)
         );
         return report.warning("senders", "nobody has sent a point since the start", advice);

@@ -6,8 +6,10 @@ use crate::cli::send::reachable;
 use crate::cli::status;
 use serde_json::Value;
 use skyline_conf::model::Settings;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Between the two answers.
@@ -55,7 +57,13 @@ impl Running {
                     "start it: {} run{arguments}, or systemctl start skyline; look into its log if it ends again",
                     program()
                 );
-                report.problem("node", format!("no node answers: {}", crate::cli::sentence(&error)), advice);
+                let is_refused = |error: std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
+                let message = if TcpStream::connect(address).await.is_err_and(is_refused) {
+                    format!("no node runs with these settings: nobody listens at {address}")
+                } else {
+                    format!("no node answers: {}", crate::cli::sentence(&error))
+                };
+                report.problem("node", message, advice);
                 None
             }
         }

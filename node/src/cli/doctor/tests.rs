@@ -65,7 +65,7 @@ fn points_on_their_way_in() {
     );
     has(
         &full,
-        "warning  senders: nobody has sent a point since the start; point a sender at it, or try: echo",
+        "warning  senders: nobody has sent a point since the start; point a sender at it, or try: bash -c 'echo",
     );
     has(&full, "nearly full");
     has(&of(json!({}), json!({})), "problem  listen: no listener is open");

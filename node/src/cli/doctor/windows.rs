@@ -43,20 +43,15 @@ fn windows(look: &Look, report: &mut Report) {
 }
 
 /// Why points were not judged, those of late first.
-fn not_judged(look: &Look, settings: &Settings) -> Vec<(f64, &'static str, String)> {
-    let window = &settings.window;
+fn not_judged(look: &Look, settings: &Settings) -> Vec<(f64, &'static str, Option<String>)> {
+    let seconds = settings.window.full_duration_seconds;
+    let wait = format!("wait until each metric has enough points in its window of {seconds} s");
     let mut all: Vec<_> = [
-        (
-            "too_short",
-            "too few points",
-            format!(
-                "wait until each metric has enough points in its window of {} s",
-                window.full_duration_seconds
-            ),
-        ),
-        ("stale", "too old when they came", "look at the clocks of the senders".to_owned()),
-        ("boring", "flat for a long time", "nothing: what does not move is not anomalous".to_owned()),
-        ("counter_reset", "counters that were reset", "nothing: the next points are judged".to_owned()),
+        ("too_short", "too few points", Some(wait)),
+        ("stale", "too old when they came", Some("look at the clocks of the senders".to_owned())),
+        // As it should be.
+        ("boring", "flat for a long time", None),
+        ("counter_reset", "counters that were reset", None),
     ]
     .into_iter()
     .map(|(key, words, advice)| (look.number(&format!("/window/not_judged/{key}")), words, advice))
@@ -73,12 +68,15 @@ fn verdicts(look: &Look, settings: &Settings, report: &mut Report) {
     let why = if why.is_empty() { String::new() } else { format!("; not judged: {}", why.join(", ")) };
     if judged == 0.0 {
         return match reasons.first() {
-            Some((_, _, advice)) => {
+            Some((_, _, Some(advice))) => {
                 report.warning(
                     "verdicts",
                     format!("nothing was judged since the start{why}"),
                     advice.as_str(),
                 );
+            }
+            Some((_, _, None)) => {
+                report.ok("verdicts", format!("nothing needed judging since the start{why}"))
             }
             None => report.ok("verdicts", "nothing to judge has come yet"),
         };
@@ -116,7 +114,10 @@ fn last_anomaly(answer: anyhow::Result<http::Answer>, report: &mut Report) {
             let explained = row.get("explanation").and_then(Value::as_str).map(harmless).unwrap_or_default();
             report.ok("last anomaly", format!("{} at {at}: {explained}", text(row, "metric")));
         }
-        None => report.ok("last anomaly", "none is recorded; `skyline seed` sends data that end in one"),
+        None => report.ok(
+            "last anomaly",
+            format!("none is recorded; {} seed sends data that end in one", crate::cli::output::program()),
+        ),
     }
 }
 

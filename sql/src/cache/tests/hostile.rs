@@ -134,7 +134,7 @@ async fn the_probe_says_what_is_wrong() {
         let error = probe(&settings).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     };
-    check(settings(&port::free().to_string()), "refused").await;
+    check(settings(&port::free().to_string()), "nobody listens there").await;
     check(settings("/nonexistent/socket"), "/nonexistent/socket does not answer: No such file").await;
     check(settings(&answers(b"")), "no answer within 0.2 s").await;
     check(settings(&answers(b"220 mail ESMTP\r\n")), "220 mail ESMTP").await;
