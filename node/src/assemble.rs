@@ -1,6 +1,6 @@
 //! From settings to parts: what each part is given, and the start of the window threads.
 
-use crate::plane::recorder::{Recorder, Told};
+use crate::plane::recorder::{Recorder, Waiting};
 use crate::plane::{Handle, Plane, QUESTIONS, Shared, state, thread};
 use crate::syslog::Syslog;
 use anyhow::Context as _;
@@ -100,7 +100,6 @@ pub(crate) struct PlaneParts<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) journal: &'a Journal,
     pub(crate) store: Store,
-    pub(crate) told: Arc<Told>,
     pub(crate) clock: Clock,
     pub(crate) name: &'a str,
     pub(crate) stop: &'a CancellationToken,
@@ -110,13 +109,13 @@ pub(crate) struct PlaneParts<'a> {
 
 /// Starts the window threads and the recorder.
 pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio::task::JoinHandle<()>)> {
-    let PlaneParts { settings, journal, store, told, clock, name, stop, abort, copied } = parts;
+    let PlaneParts { settings, journal, store, clock, name, stop, abort, copied } = parts;
     let dir = settings.node.state_dir.join("window");
     std::fs::create_dir_all(&dir).with_context(|| format!("window folder {}", dir.display()))?;
     let threads = window_threads(&settings.window);
     let past = Arc::new(state::Past::load(&dir));
     let (found, found_in) = tokio::sync::mpsc::channel(FOUND);
-    let mut plane = Plane { threads: Vec::new(), told };
+    let mut plane = Plane { threads: Vec::new(), told: Arc::default() };
     let mut readers = Vec::with_capacity(usize::from(threads));
     for number in 0..threads {
         let mut reader = journal.reader(&format!("window-{number}"), Scope::Everything)?;
@@ -166,8 +165,10 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
         .transpose()?;
     let context = skyline_sql::Context { host: name.to_owned(), app: "analyzer".to_owned() };
     let told = Arc::clone(&plane.told);
-    let place = store.place().to_string();
-    let recorder = Recorder { store, context, shared, syslog, told, clock, place };
+    let sync = settings.journal.durability == skyline_conf::model::journal::Durability::Machine;
+    let spill = settings.node.state_dir.join("anomalies.spill");
+    let waiting = Waiting::open(&spill, settings.record.spill_bytes, sync, &told);
+    let recorder = Recorder { store, context, shared, syslog, told, waiting };
     let recorder = tokio::spawn(recorder.run(found_in));
     Ok((plane, recorder))
 }

@@ -120,6 +120,11 @@ impl Health {
             ));
         }
         reasons.extend(self.stores.is_taking());
+        let told = &self.plane.told;
+        let (away, stuck) = (told.away(), told.stuck());
+        if let (Some(why), 1..) = (&away, stuck) {
+            reasons.push(format!("the record takes no anomalies, and there is no room to keep them: {why}"));
+        }
         if self.intake.waiting() > 0 {
             reasons.push(
                 "the journal is full: listeners wait; see `skyline status` for who is behind".to_owned(),
@@ -133,8 +138,14 @@ impl Health {
         if !self.is_balanced() {
             reasons.push("the ledger does not add up: see /-/status".to_owned());
         }
+        let ready = reasons.is_empty();
+        // All goes on without the record; a person should know all the same.
+        if let (Some(why), 0) = (away, stuck) {
+            let kept = told.kept.load(Ordering::Relaxed);
+            reasons.push(format!("the record is away, {kept} anomalies wait for it in a file: {why}"));
+        }
         Readiness {
-            ready: reasons.is_empty(),
+            ready,
             reasons,
             progress: json!({ "metrics_restored": restored, "metrics": metrics }),
             stores: self.stores.health(),
@@ -240,7 +251,8 @@ impl Health {
             "senders": self.relay_senders(SENDERS_SHOWN).0,
             "window": self.window_status(),
             "stores": readiness.stores.iter().map(skyline_webapp::status::store).collect::<Vec<_>>(),
-            "syslog_unsent": self.stores.told.unsent.load(Ordering::Relaxed),
+            "syslog_unsent": self.plane.told.unsent.load(Ordering::Relaxed),
+            "record": self.record_status(),
             "bad_points": self.bad_points(usize::MAX),
         })
     }
@@ -274,6 +286,20 @@ impl Health {
                 "reader": name, "routed": l.routed, "delivered": l.delivered, "waiting": l.waiting,
                 "shed": l.shed, "lost": l.lost, "pinned_bytes": l.pinned_bytes, "lag_seconds": l.lag_seconds,
             })).collect::<Vec<_>>(),
+        })
+    }
+
+    fn record_status(&self) -> Value {
+        let told = &self.plane.told;
+        json!({
+            "place": self.stores.record.place().to_string(),
+            "up": told.away().is_none(),
+            "away": told.away(),
+            "last_error": told.last_error(),
+            "waiting": told.kept.load(Ordering::Relaxed),
+            "waiting_bytes": told.kept_bytes.load(Ordering::Relaxed),
+            "stuck": told.stuck(),
+            "failures": self.stores.record.failures(),
         })
     }
 

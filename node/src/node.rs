@@ -9,7 +9,6 @@ use crate::health::{self, Health};
 use crate::http::Http;
 use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
-use crate::plane::recorder::Told;
 use crate::stores::Stores;
 use crate::{mirror, record, reload, swap};
 use anyhow::Context as _;
@@ -48,35 +47,23 @@ fn state_dir(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(state_dir)
 }
 
-/// Whether the record takes what it is given, as far as that is known.
-fn told(record: &Store, clock: &Clock) -> Told {
-    let (place, now) = (record.place().to_string(), clock.now());
-    let told = Told::new(&place, now);
-    if record.place().file().is_some() {
-        // It was just opened; a server is first asked later.
-        told.standing.up(now, &place);
-    }
-    told
-}
-
 /// The window threads and the recorder, if windows are kept.
 fn windows(
     settings: &Settings,
     journal: &Journal,
-    (record, told): (&Store, &Arc<Told>),
+    store: &Store,
     clock: &Clock,
     name: &str,
     tokens: &Tokens,
 ) -> anyhow::Result<(Plane, Option<tokio::task::JoinHandle<()>>)> {
     if !settings.window.enabled {
         forget_old_threads(journal, &settings.node.state_dir.join("window"), 0);
-        return Ok((Plane { threads: Vec::new(), told: Arc::clone(told) }, None));
+        return Ok((Plane { threads: Vec::new(), told: Arc::default() }, None));
     }
     let parts = PlaneParts {
         settings,
         journal,
-        store: record.clone(),
-        told: Arc::clone(told),
+        store: store.clone(),
         clock: clock.clone(),
         name,
         stop: &tokens.windows,
@@ -184,7 +171,6 @@ impl Node {
         let state_dir = state_dir(&settings)?;
         let sync = settings.journal.durability == Durability::Machine;
         let record = record::open(&settings, sync, &clock).await?;
-        let told = Arc::new(told(&record, &clock));
         let journal = open_journal(&settings)?;
         let flow = Flow::default();
         let senders = TaskTracker::new();
@@ -193,11 +179,11 @@ impl Node {
         let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
         let router = swap::router(&relaying.routing, &journal);
-        let (plane, recorder) = windows(&settings, &journal, (&record, &told), &clock, &name, &tokens)?;
+        let (plane, recorder) = windows(&settings, &journal, &record, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
         let mirror = mirror::start(&settings, &plane, &name, &clock, &ends)?;
-        let stores = Arc::new(Stores::new(record, told, mirror, &settings.redis, &clock));
+        let stores = Arc::new(Stores::new(record, &plane, mirror, &settings.redis, &clock));
         let intake = intake(&settings, &journal, router, &clock)?;
         let aggregates = TaskTracker::new();
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };

@@ -4,6 +4,7 @@
 //! talk to a store for long, so each is looked at now and then by a task of its own.
 
 use crate::mirror::Mirror;
+use crate::plane::Plane;
 use crate::plane::recorder::Told;
 use skyline_conf::model::redis::Redis as Settings;
 use skyline_core::clock::Clock;
@@ -11,6 +12,7 @@ use skyline_core::figure::Figure;
 use skyline_core::health::{Standing, StoreHealth};
 use skyline_sql::Store;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,7 +28,10 @@ const NAME: &str = "redis";
 #[derive(Debug)]
 pub(crate) struct Stores {
     pub(crate) record: Store,
-    pub(crate) told: Arc<Told>,
+    /// Kept by the recorder.
+    told: Arc<Told>,
+    standing: Standing,
+    clock: Clock,
     redis: Option<Redis>,
 }
 
@@ -67,12 +72,14 @@ impl Redis {
 impl Stores {
     pub(crate) fn new(
         record: Store,
-        told: Arc<Told>,
+        plane: &Plane,
         mirror: Option<Mirror>,
         settings: &Settings,
         clock: &Clock,
     ) -> Self {
-        Self { record, told, redis: mirror.map(|mirror| Redis::new(mirror, settings, clock.clone())) }
+        let standing = Standing::unknown("record", &record.place().to_string(), clock.now());
+        let redis = mirror.map(|mirror| Redis::new(mirror, settings, clock.clone()));
+        Self { record, told: Arc::clone(&plane.told), standing, clock: clock.clone(), redis }
     }
 
     /// Why the windows are not yet as whole as Redis can make them.
@@ -83,7 +90,21 @@ impl Stores {
     /// How each is doing.
     pub(crate) fn health(&self) -> Vec<StoreHealth> {
         let redis = self.redis.as_ref().map_or_else(|| StoreHealth::off(NAME), Redis::health);
-        vec![self.told.standing.get(), redis, self.record.cache_health()]
+        vec![self.record_health(), redis, self.record.cache_health()]
+    }
+
+    fn record_health(&self) -> StoreHealth {
+        self.standing.waits(self.told.kept.load(Ordering::Relaxed) + self.told.stuck());
+        let now = self.clock.now();
+        match self.told.away() {
+            Some(why) => drop(self.standing.away(now, &why)),
+            // A file was opened when the node started; a server is not known before it was asked.
+            None if self.told.is_known() || self.record.place().file().is_some() => {
+                self.standing.up(now, &self.record.place().to_string());
+            }
+            None => {}
+        }
+        self.standing.get()
     }
 
     /// Adds figures to `out`.
@@ -105,6 +126,8 @@ impl Stores {
                 if token.run_until_cancelled(stores.record.tend_cache()).await.is_none() {
                     return;
                 }
+                // Looked at once a second, so that the time of a change is right.
+                drop(stores.health());
             }
         });
         if self.redis.is_none() {

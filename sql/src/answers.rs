@@ -38,7 +38,8 @@ impl Store {
         Ok(Vec::clone(&rows))
     }
 
-    /// Does `write`, which changes answers; once it has ended, nobody is given an answer from before it.
+    /// Does `write`, which changes answers outside of a [`Store::transaction`]; once it has ended, nobody is
+    /// given an answer from before it.
     pub(crate) async fn changing<T>(&self, write: impl Future<Output = T>) -> T {
         let writing = self.cache().writing();
         let outcome = write.await;

@@ -59,7 +59,7 @@ impl Store {
         let totals = self.totals();
         let mut attempt = 1;
         let recorded = loop {
-            match Box::pin(self.changing(self.record_once(anomalies, context))).await {
+            match Box::pin(self.record_once(anomalies, context)).await {
                 Err(Error::Clash { .. }) if attempt < ATTEMPTS => {
                     tokio::time::sleep(PAUSE * attempt).await;
                     attempt += 1;

@@ -78,10 +78,6 @@ impl Store {
     /// # Errors
     /// [`Error::Retry`] when the database cannot be written now.
     pub async fn remove_metric(&self, name: &str) -> Result<u64, Error> {
-        self.changing(self.remove_named(name)).await
-    }
-
-    async fn remove_named(&self, name: &str) -> Result<u64, Error> {
         let hash = name_hash(name);
         let mut transaction = self.transaction().await?;
         let session = transaction.session();

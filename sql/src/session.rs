@@ -3,12 +3,14 @@
 //! A connection on which something went wrong, or whose call was given up, is closed and not used again:
 //! what the server was still about to do there is rolled back by the server.
 
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::place::Place;
 use crate::server::Lease;
 use crate::statement::{Statement, Value};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Executor as _, MySql, Sqlite, Type};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which SQL is spoken.
@@ -139,6 +141,18 @@ impl Session {
         .await
     }
 
+    /// [`Session::execute`] for what may take longer.
+    pub(crate) async fn execute_within(
+        &mut self,
+        statement: Statement,
+        limit: Duration,
+    ) -> Result<Done, Error> {
+        let usual = std::mem::replace(&mut self.limit, limit);
+        let outcome = self.execute(statement).await;
+        self.limit = usual;
+        outcome
+    }
+
     /// Runs a statement and takes all its rows.
     pub(crate) async fn fetch(&mut self, statement: Statement) -> Result<Vec<Row>, Error> {
         self.ask(async |link| match link {
@@ -213,7 +227,7 @@ impl Session {
         let text = self.dialect().pick("BEGIN IMMEDIATE", "START TRANSACTION");
         self.raw(text).await?;
         self.in_transaction = true;
-        Ok(Transaction { session: self })
+        Ok(Transaction { session: self, cache: None })
     }
 
     async fn ask<T>(
@@ -265,6 +279,16 @@ impl Drop for Session {
 /// A transaction; rolled back, with its connection closed, unless it is committed.
 pub(crate) struct Transaction {
     session: Session,
+    /// Told of the end: answers from before it are not given any more.
+    cache: Option<Arc<Cache>>,
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(cache) = &self.cache {
+            drop(cache.writing());
+        }
+    }
 }
 
 impl Transaction {
@@ -272,10 +296,29 @@ impl Transaction {
         &mut self.session
     }
 
+    /// The same, in front of whose database is that cache.
+    pub(crate) fn before(mut self, cache: &Arc<Cache>) -> Self {
+        self.cache = Some(Arc::clone(cache));
+        self
+    }
+
+    /// Undoes everything; the connection stays good.
+    pub(crate) async fn rollback(mut self) -> Result<(), Error> {
+        self.session.raw("ROLLBACK").await?;
+        self.session.in_transaction = false;
+        Ok(())
+    }
+
     /// Makes everything stay.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
         self.session.raw("COMMIT").await?;
         self.session.in_transaction = false;
+        let cache = self.cache.clone();
+        // The connection is free while memcached is told.
+        drop(self);
+        if let Some(cache) = cache {
+            cache.settle().await;
+        }
         Ok(())
     }
 }
