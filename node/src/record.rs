@@ -14,7 +14,8 @@ fn file(settings: &Settings) -> Option<PathBuf> {
     Some(if named.as_os_str().is_empty() { own_file(settings) } else { named.clone() })
 }
 
-fn own_file(settings: &Settings) -> PathBuf {
+/// The node's own file, for settings that name none.
+pub(crate) fn own_file(settings: &Settings) -> PathBuf {
     settings.node.state_dir.join("anomalies.db")
 }
 

@@ -53,7 +53,7 @@ fn line(row: &Value, report: &mut Report) {
 
 /// What is asked beside everything else.
 pub(super) fn probes(settings: &Settings) -> Vec<Part> {
-    let mut parts = Vec::new();
+    let mut parts = vec![Part::new("record", record(settings.clone()))];
     if settings.redis.is_on() {
         parts.push(Part::new("redis", redis(settings.redis.clone())));
     }
@@ -65,6 +65,49 @@ pub(super) fn probes(settings: &Settings) -> Vec<Part> {
         parts.push(Part::new("record.syslog", async move { of_syslog(&syslog) }));
     }
     parts
+}
+
+async fn record(settings: Settings) -> Report {
+    let mut report = Report::new(true);
+    let own = crate::record::own_file(&settings);
+    let named = &settings.record.sqlite_file;
+    let file = if named.as_os_str().is_empty() { &own } else { named };
+    if !settings.record.is_remote() && !file.exists() {
+        report.ok("record", format!("{} is made when the node starts", file.display()));
+        return report;
+    }
+    let facts = match Box::pin(skyline_sql::probe(&settings.record, &own)).await {
+        Ok(facts) => facts,
+        Err(problem) => {
+            report.problem("record", problem.what, problem.advice);
+            return report;
+        }
+    };
+    let anomalies = facts
+        .anomalies
+        .map_or_else(|| "no tables yet".to_owned(), |n| format!("{} anomalies", whole(n as f64)));
+    let message = format!(
+        "{}: {} {} answers in {:.1} ms; {anomalies}, {} MiB; schema {} of {}; {}",
+        facts.place,
+        facts.kind,
+        facts.version,
+        facts.latency.as_secs_f64() * 1e3,
+        facts.bytes >> 20,
+        facts.schema,
+        facts.known,
+        facts.rights.join(", ")
+    );
+    if facts.needs_migration {
+        let advice = format!("type {} migrate, after a backup", crate::cli::output::program());
+        report.problem(
+            "record",
+            format!("{message}: it is of an older version, and nothing is recorded"),
+            advice,
+        );
+    } else {
+        report.ok("record", message);
+    }
+    report
 }
 
 async fn redis(settings: Redis) -> Report {
