@@ -35,6 +35,16 @@ impl ShardSet {
     /// All of them.
     pub const ALL: Self = Self([u64::MAX; SHARDS as usize / 64]);
 
+    /// None of them.
+    pub const NONE: Self = Self([0; SHARDS as usize / 64]);
+
+    /// Adds a shard.
+    pub fn insert(&mut self, shard: ShardId) {
+        if let Some(word) = self.0.get_mut(usize::from(shard.0 / 64)) {
+            *word |= 1 << (shard.0 % 64);
+        }
+    }
+
     /// Whether a shard is in it.
     #[must_use]
     pub fn contains(&self, shard: ShardId) -> bool {
@@ -61,7 +71,7 @@ impl std::str::FromStr for ShardSet {
         if text.trim().is_empty() {
             return Ok(Self::ALL);
         }
-        let mut set = Self([0; SHARDS as usize / 64]);
+        let mut set = Self::NONE;
         for part in text.split(',').map(str::trim) {
             let (from, until) = part.split_once('-').unwrap_or((part, part));
             let number = |text: &str| text.trim().parse::<u16>().ok().filter(|n| *n < SHARDS);
@@ -72,9 +82,7 @@ impl std::str::FromStr for ShardSet {
                 return Err(NoShards(part.to_owned()));
             }
             for shard in from..=until {
-                if let Some(word) = set.0.get_mut(usize::from(shard / 64)) {
-                    *word |= 1 << (shard % 64);
-                }
+                set.insert(ShardId(shard));
             }
         }
         Ok(set)

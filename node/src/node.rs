@@ -182,7 +182,7 @@ impl Node {
         let (plane, recorder) = windows(&settings, &journal, &record, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
-        let mirror = mirror::start(&settings, &plane, &name, &clock, &ends)?;
+        let mirror = mirror::start(&settings, &journal, &plane, &name, &clock, &ends)?;
         let stores = Arc::new(Stores::new(record, &plane, mirror, &settings.redis, &clock));
         let intake = intake(&settings, &journal, router, &clock)?;
         let aggregates = TaskTracker::new();
@@ -312,7 +312,11 @@ impl Node {
         self.tokens.destinations.cancel();
         self.senders.close();
         let plane = Arc::clone(&self.plane);
-        let threads = tokio::task::spawn_blocking(move || plane.join());
+        let stores = Arc::clone(&self.stores);
+        let threads = tokio::task::spawn_blocking(move || {
+            plane.join();
+            stores.join();
+        });
         let (senders, recorder) = (self.senders.clone(), self.recorder.take());
         let ending = async {
             let (threads, ()) = tokio::join!(threads, senders.wait());

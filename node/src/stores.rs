@@ -52,10 +52,10 @@ impl Redis {
     }
 
     fn health(&self) -> StoreHealth {
-        let Mirror { server, told, .. } = &self.mirror;
-        self.standing.waits(told.behind());
+        let server = &self.mirror.server;
+        self.standing.waits(self.mirror.waiting());
         if server.is_up() {
-            let note = told.note().map_or_else(String::new, |note| format!("; {note}"));
+            let note = self.mirror.note().map_or_else(String::new, |note| format!("; {note}"));
             self.standing.up(self.clock.now(), &format!("{}{note}", self.place));
         } else if let Some(error) = server.last_error() {
             self.standing.away(self.clock.now(), &error.to_string());
@@ -85,6 +85,13 @@ impl Stores {
     /// Why the windows are not yet as whole as Redis can make them.
     pub(crate) fn is_taking(&self) -> Option<String> {
         self.redis.as_ref().and_then(|redis| redis.mirror.is_taking())
+    }
+
+    /// Waits until the copy in Redis has ended.
+    pub(crate) fn join(&self) {
+        if let Some(redis) = &self.redis {
+            redis.mirror.join();
+        }
     }
 
     /// How each is doing.

@@ -12,6 +12,7 @@ pub mod block;
 pub mod chunk;
 pub mod column;
 pub mod edge;
+pub mod fuzz;
 mod input;
 pub mod snapshot;
 pub mod view;

@@ -105,6 +105,15 @@ impl Setup {
     ///
     /// When it does not become ready; the end of its log is in the message.
     pub fn start(&self) -> anyhow::Result<Node> {
+        self.start_within(START)
+    }
+
+    /// The same for a node that has more to do before it is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`], after `limit`.
+    pub fn start_within(&self, limit: Duration) -> anyhow::Result<Node> {
         let folder = tempfile::Builder::new().prefix("skyline-test-").tempdir()?;
         let mut ports = Ports::default();
         ports.plaintext = self.plaintext.unwrap_or(ports.plaintext);
@@ -117,7 +126,7 @@ impl Setup {
         }
         let process = launch(&config, folder.path(), &self.arguments)?;
         let mut node = Node { folder, ports, arguments: self.arguments.clone(), process };
-        node.wait_until_ready()?;
+        node.wait_until_ready(limit)?;
         Ok(node)
     }
 }
@@ -220,9 +229,9 @@ impl Node {
         Ok(())
     }
 
-    fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+    fn wait_until_ready(&mut self, limit: Duration) -> anyhow::Result<()> {
         let status = self.ports.status;
-        let outcome = eventually(START, "the node is ready", || {
+        let outcome = eventually(limit, "the node is ready", || {
             if let Err(error) = self.process.must_run() {
                 return Some(Err(error));
             }
@@ -242,7 +251,7 @@ impl Node {
     /// When it still runs, or does not become ready.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.relaunch()?;
-        self.wait_until_ready()
+        self.wait_until_ready(START)
     }
 
     /// The same without waiting until it is ready.

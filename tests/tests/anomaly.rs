@@ -2,12 +2,11 @@
 //! `/anomalies.json`; a calm point is not.
 
 use anyhow::Context as _;
-use skyline_tests::node::{Node, Setup};
-use skyline_tests::{day, eventually_true, load, port};
-use std::io::Write as _;
+use skyline_tests::node::Setup;
+use skyline_tests::{day, eventually_true, load, now, port};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -52,7 +51,7 @@ fn a_bad_point_is_told_over_a_unix_socket_and_outlives_the_node() -> anyhow::Res
     node.process.kill()?;
     node.restart()?;
     assert_eq!(node.anomalies("shop.cart.errors")?.len(), 1);
-    assert_eq!(node.series("shop.cart.errors")?.len(), MINUTES as usize + 1);
+    assert_eq!(node.series("shop.cart.errors")?.len(), day::MINUTES as usize + 1);
     Ok(())
 }
 
@@ -63,7 +62,7 @@ fn a_calm_point_is_stored_and_not_told() -> anyhow::Result<()> {
     load::bytes(node.plaintext(), format!("shop.calm 201.5 {}\n", now() / 60 * 60))?;
     eventually_true(Duration::from_secs(5), "the point judged", || {
         node.status().is_ok_and(|s| {
-            s.number("/window/stored") == MINUTES as u64 + 1 && s.number("/window/judged") >= 1
+            s.number("/window/stored") == day::MINUTES as u64 + 1 && s.number("/window/judged") >= 1
         })
     })?;
     assert!(node.anomalies("shop.calm")?.is_empty());

@@ -4,13 +4,15 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 12] = [
+pub(crate) const TARGETS: [&str; 14] = [
+    "chunk",
     "line",
     "pickle",
     "protobuf",
     "gzip",
     "lz4",
     "recover",
+    "pairs",
     "carbon_conf",
     "carbon_rules",
     "c_relay",

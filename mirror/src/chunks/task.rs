@@ -5,9 +5,11 @@ use super::keys::{Keys, field, hours, seconds_left};
 use super::state::{Seen, State};
 use super::told::Told;
 use super::{Shards, Since};
+use crate::reference;
 use crate::server::{Error, Server};
 use redis::{Pipeline, Value, cmd};
 use skyline_core::clock::Clock;
+use skyline_core::shard::ShardSet;
 use skyline_store::chunk::{HandOut, Header, MARK_BYTES};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +30,8 @@ const MISSED: f64 = 1.5;
 pub struct Options {
     /// Beginning of all keys.
     pub prefix: String,
+    /// Beginning of the keys of Skyline's windows, which are taken over where there are no others.
+    pub namespace: String,
     /// Every shard is written once in so many seconds.
     pub every: f64,
     /// Points that are so much older are of no use, seconds.
@@ -89,8 +93,24 @@ impl<S: Shards> Task<S> {
         for index in 0..self.states.len() {
             self.adopt(index).await;
         }
+        self.take_from_the_reference().await;
         self.told.set_begun();
         self.spread();
+    }
+
+    /// Takes windows of shards that neither this node nor Redis by this layout has from Skyline's keys, if there are any.
+    async fn take_from_the_reference(&self) {
+        if !self.options.adopt {
+            return;
+        }
+        let mut wanted = ShardSet::NONE;
+        for state in self.states.iter().filter(|state| state.file.is_none() && state.is_empty) {
+            wanted.insert(state.shard);
+        }
+        if wanted != ShardSet::NONE {
+            let Self { server, shards, told, options, .. } = self;
+            reference::take_over(server, &options.namespace, wanted, &**shards, told).await;
+        }
     }
 
     /// Shards that are not due at once get their turns one after the other.
@@ -255,8 +275,7 @@ impl<S: Shards> Task<S> {
             }
         };
         let (taken, refused) = self.shards.adopt(series).await;
-        self.told.adopted.fetch_add(taken, Ordering::Relaxed);
-        self.told.not_adopted.fetch_add(refused, Ordering::Relaxed);
+        self.told.took(taken, refused);
         let (left, _) = self.told.adopting();
         self.told.set_adopting(left.saturating_sub(1));
     }

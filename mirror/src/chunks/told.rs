@@ -16,8 +16,8 @@ pub struct Told {
     oldest: AtomicU64,
     is_complete: AtomicBool,
     has_begun: AtomicBool,
-    pub(super) adopted: AtomicU64,
-    pub(super) not_adopted: AtomicU64,
+    adopted: AtomicU64,
+    not_adopted: AtomicU64,
     pub(super) damaged: AtomicU64,
     handed_out: AtomicU64,
     blocks_points: AtomicU64,
@@ -28,15 +28,15 @@ pub struct Told {
 }
 
 impl Told {
-    pub(super) fn set_shards(&self, shards: usize) {
+    pub(crate) fn set_shards(&self, shards: usize) {
         self.shards.store(shards as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn set_adopting(&self, left: u64) {
+    pub(crate) fn set_adopting(&self, left: u64) {
         self.adopting.store(left, Ordering::Release);
     }
 
-    pub(super) fn set_begun(&self) {
+    pub(crate) fn set_begun(&self) {
         self.adopting.store(0, Ordering::Release);
         self.has_begun.store(true, Ordering::Release);
     }
@@ -55,6 +55,12 @@ impl Told {
 
     pub(super) fn set_note(&self, note: Option<String>) {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
+
+    /// The windows took so many series, and refused others.
+    pub(crate) fn took(&self, taken: u64, refused: u64) {
+        self.adopted.fetch_add(taken, Ordering::Relaxed);
+        self.not_adopted.fetch_add(refused, Ordering::Relaxed);
     }
 
     pub(super) fn wrote(&self, out: &HandOut) {

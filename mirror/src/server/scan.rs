@@ -23,6 +23,8 @@ pub struct Pages {
     server: Server,
     what: What,
     cursor: u64,
+    /// The connection over which the cursor came. After a restart of Redis it says nothing.
+    connection: u64,
     /// Masters not looked at yet; unknown before the first page.
     masters: Option<Vec<(String, u16)>>,
     ended: bool,
@@ -30,17 +32,21 @@ pub struct Pages {
 
 impl Pages {
     pub(super) const fn new(server: Server, what: What) -> Self {
-        Self { server, what, cursor: 0, masters: None, ended: false }
+        Self { server, what, cursor: 0, connection: 0, masters: None, ended: false }
     }
 
     /// The next page, which may be empty; `None` after the last.
     ///
     /// # Errors
-    /// Those of Redis; the next call asks for the same page again.
+    /// Those of Redis; the next call goes on, after a new connection from the beginning.
     pub async fn next(&mut self, about: usize) -> Result<Option<Vec<Vec<u8>>>, Error> {
         if self.ended {
             return Ok(None);
         }
+        if self.connection != self.server.connection() {
+            self.rewind();
+        }
+        let asked = self.cursor;
         let mut command = Cmd::new();
         match &self.what {
             What::Members(key) => command.arg("SSCAN").arg(key).arg(self.cursor),
@@ -58,6 +64,10 @@ impl Pages {
             }
             _ => self.server.query(&command).await?,
         };
+        if self.connection != self.server.connection() && asked > 0 {
+            self.rewind();
+            return Ok(Some(page));
+        }
         self.cursor = cursor;
         if cursor == 0 {
             let left = self.masters.as_mut().and_then(|masters| {
@@ -67,6 +77,13 @@ impl Pages {
             self.ended = left.is_none();
         }
         Ok(Some(page))
+    }
+
+    /// Begins anew, with the connection that there is now.
+    fn rewind(&mut self) {
+        self.connection = self.server.connection();
+        self.cursor = 0;
+        self.masters = None;
     }
 
     /// The master to be asked, if one is left.

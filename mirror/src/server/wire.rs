@@ -31,19 +31,34 @@ impl Wire {
 
     /// The raw answers to a pipeline's commands, in their order, errors among them.
     pub(super) async fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
-        let len = pipeline.len();
-        let (offset, count) = if pipeline.is_transaction() { (len + 1, 1) } else { (0, len) };
-        let mut values = match self {
-            Self::One(connection) => connection.req_packed_commands(pipeline, offset, count).await?,
-            Self::Many(connection) => connection.req_packed_commands(pipeline, offset, count).await?,
-        };
         if !pipeline.is_transaction() {
+            return self.commands(pipeline).await;
+        }
+        // The client does not stand it when MULTI itself is refused; here it is a command like the others.
+        let mut all = Pipeline::with_capacity(pipeline.len() + 2);
+        all.cmd("MULTI");
+        for command in pipeline.cmd_iter() {
+            all.add_command(command.clone());
+        }
+        all.cmd("EXEC");
+        let mut answers = self.commands(&all).await?;
+        let outcome = answers.pop();
+        if let Some(Value::Array(values)) = outcome {
             return Ok(values);
         }
-        match values.pop() {
-            Some(Value::Array(values)) => Ok(values),
-            Some(Value::ServerError(error)) => Err(error.into()),
-            _ => Err((ErrorKind::UnexpectedReturnType, "the transaction was not carried out").into()),
+        // What was wrong with a command says more than that the whole was therefore not carried out.
+        let errors = answers.into_iter().chain(outcome).filter_map(|answer| match answer {
+            Value::ServerError(error) => Some(error.into()),
+            _ => None,
+        });
+        let none = || (ErrorKind::UnexpectedReturnType, "the transaction was not carried out").into();
+        Err(errors.into_iter().next().unwrap_or_else(none))
+    }
+
+    async fn commands(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        match self {
+            Self::One(connection) => connection.req_packed_commands(pipeline, 0, pipeline.len()).await,
+            Self::Many(connection) => connection.req_packed_commands(pipeline, 0, pipeline.len()).await,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{Plane, Question, Refused};
 use skyline_core::point::Datapoint;
 use skyline_core::shard::ShardId;
 use skyline_mirror::chunks::{Shards, Since};
+use skyline_mirror::windows::Windows;
 use skyline_store::chunk::{HandOut, Header, Whole};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -31,14 +32,14 @@ impl Plane {
             tokio::time::sleep(AGAIN).await;
         }
     }
+}
 
-    /// The names of a shard's metrics.
-    pub(crate) async fn names(&self, shard: ShardId) -> Vec<String> {
+impl Windows for Plane {
+    async fn names(&self, shard: ShardId) -> Vec<String> {
         self.ask(shard, |answer| Question::Names { shard, answer }).await.unwrap_or_default()
     }
 
-    /// All points of a metric's window.
-    pub(crate) async fn points(&self, name: &str) -> Option<Vec<Datapoint>> {
+    async fn points(&self, name: &str) -> Option<Vec<Datapoint>> {
         let (name, shard) = (name.to_owned(), ShardId::of_name(name.as_bytes()));
         let (from, until) = (f64::NEG_INFINITY, f64::INFINITY);
         self.ask(shard, |answer| Question::Series { name, from, until, answer }).await.flatten()

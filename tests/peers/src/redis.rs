@@ -79,6 +79,8 @@ impl Redis {
         set("dir", &path(""));
         set("save", "");
         set("appendonly", if options.keeps_data { "yes" } else { "no" });
+        // Otherwise what it has answered may not be written yet.
+        set("appendfsync", "always");
         let mut tls_port = None;
         if options.tls {
             let port = port::free().port();

@@ -16,13 +16,15 @@ use std::time::{Duration, Instant};
 type Target = fn(&[u8]);
 
 /// What is driven: a name, which is also the name of its folder of seeds.
-const TARGETS: [(&str, Target); 12] = [
+const TARGETS: [(&str, Target); 14] = [
+    ("chunk", skyline_store::fuzz::chunk),
     ("line", skyline_relay::codec::fuzz::line),
     ("pickle", skyline_relay::codec::fuzz::pickle),
     ("protobuf", skyline_relay::codec::fuzz::protobuf),
     ("gzip", skyline_relay::listen::fuzz::gzip),
     ("lz4", skyline_relay::listen::fuzz::lz4),
     ("recover", skyline_journal::fuzz::fuzz_recover),
+    ("pairs", skyline_mirror::fuzz::pairs),
     ("carbon_conf", skyline_conf::fuzz::carbon_conf),
     ("carbon_rules", skyline_conf::fuzz::carbon_rules),
     ("c_relay", skyline_conf::fuzz::c_relay),

@@ -6,7 +6,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// A Debian package, and a program of it that shows that it is there.
+/// A Debian package, and a program or (its whole path) a file of it that shows that it is there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Package {
     name: &'static str,
@@ -26,9 +26,16 @@ const REDIS: Package = Package { name: "redis-server", program: "redis-server" }
 const MARIADB: Package = Package { name: "mariadb-server", program: "mariadbd" };
 /// memcached.
 const MEMCACHED: Package = Package { name: "memcached", program: "memcached" };
+/// How the reference's tools write to Redis.
+const PYTHON_REDIS: Package =
+    Package { name: "python3-redis", program: "/usr/lib/python3/dist-packages/redis/__init__.py" };
+/// How they pack what they write.
+const PYTHON_MSGPACK: Package =
+    Package { name: "python3-msgpack", program: "/usr/lib/python3/dist-packages/msgpack/__init__.py" };
 
 /// What the tests need.
-pub(crate) const ALL: [Package; 6] = [CARBON, C_RELAY, OPENSSL, REDIS, MARIADB, MEMCACHED];
+pub(crate) const ALL: [Package; 8] =
+    [CARBON, C_RELAY, OPENSSL, REDIS, MARIADB, MEMCACHED, PYTHON_REDIS, PYTHON_MSGPACK];
 
 /// Debian asks this program before it starts a service.
 const POLICY: &str = "/usr/sbin/policy-rc.d";

@@ -14,6 +14,7 @@ mod mirror;
 mod program;
 mod run;
 mod table;
+mod takeover;
 mod workload;
 
 use anyhow::Context as _;
@@ -78,6 +79,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     if options.wants("mirror") {
         let workload = workloads.iter().find(|w| w.name == "D2").context("the load of the mirror")?;
         println!("{}", mirror::run(workload, if options.quick { 1 } else { options.runs })?);
+        println!("{}", takeover::run(workload, if options.quick { 5_000 } else { 100_000 })?);
     }
     if options.million && options.wants("M1") {
         println!("{}", million::run(options.quick, options.minutes)?);

@@ -3,8 +3,8 @@
 use crate::filled::Filled;
 use crate::program::{Program, Running};
 use crate::run::{self, Run};
-use crate::table;
 use crate::workload::Workload;
+use crate::{table, takeover};
 use anyhow::Context as _;
 use skyline_peers::redis::Redis;
 use skyline_tests::eventually_true;
@@ -160,16 +160,8 @@ fn reference() -> anyhow::Result<(f64, f64)> {
         let ts = 1_700_000_000 + (i / 100) as u32 * 60;
         let pair = [&[0x92, 0xce][..], &ts.to_be_bytes(), &[0xcb], &(i as f64 / 8.0).to_be_bytes()].concat();
         command.clear();
-        for words in
-            [[&b"APPEND"[..], key.as_bytes(), &pair], [b"SADD", b"metrics.unique_metrics", key.as_bytes()]]
-        {
-            command.extend_from_slice(b"*3\r\n");
-            for word in words {
-                command.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-                command.extend_from_slice(word);
-                command.extend_from_slice(b"\r\n");
-            }
-        }
+        takeover::command(&[b"APPEND", key.as_bytes(), &pair], &mut command);
+        takeover::command(&[b"SADD", b"metrics.unique_metrics", key.as_bytes()], &mut command);
         stream.write_all(&command)?;
         // Two integers.
         let mut lines = 0;

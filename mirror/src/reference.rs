@@ -1,0 +1,85 @@
+//! Windows that Skyline, or a node with layout `compat`, has left in Redis, given to the windows of this node.
+//! Nothing in Redis is changed.
+
+use crate::chunks::{Shards, Told};
+use crate::compat::{Adopted, Adoption};
+use crate::server::Server;
+use skyline_core::point::Datapoint;
+use skyline_core::shard::{ShardId, ShardSet};
+use skyline_store::block::Sealer;
+use skyline_store::chunk::Whole;
+use skyline_store::window::Window;
+use std::time::Duration;
+
+/// Pause after Redis has not answered.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Takes the windows of shards without files over, if `adopts`, and says that it has begun.
+pub async fn begin<S: Shards>(server: &Server, namespace: &str, shards: &S, adopts: bool, told: &Told) {
+    let files = loop {
+        match shards.files() {
+            Some(files) => break files,
+            None => tokio::time::sleep(PAUSE / 10).await,
+        }
+    };
+    told.set_shards(files.len());
+    let mut wanted = ShardSet::NONE;
+    files.iter().filter(|(_, file)| file.is_none()).for_each(|(shard, _)| wanted.insert(*shard));
+    if adopts && wanted != ShardSet::NONE {
+        take_over(server, namespace, wanted, shards, told).await;
+    }
+    told.set_begun();
+}
+
+/// Takes the windows of some shards over, for as long as that takes; what was found.
+pub(crate) async fn take_over<S: Shards>(
+    server: &Server,
+    namespace: &str,
+    wanted: ShardSet,
+    shards: &S,
+    told: &Told,
+) -> Adopted {
+    let mut adoption = Adoption::new(server.clone(), namespace);
+    let mut sealer = Sealer::default();
+    loop {
+        match adoption.next().await {
+            Ok(None) => break,
+            Ok(Some(windows)) => {
+                let series: Vec<Whole> = windows
+                    .into_iter()
+                    .filter(|(name, _)| wanted.contains(ShardId::of_name(name.as_bytes())))
+                    .map(|(name, points)| whole(name, &points, &mut sealer))
+                    .collect();
+                let (taken, refused) = shards.adopt(series).await;
+                told.took(taken, refused);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "windows are not taken from Redis now");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    let adopted = adoption.adopted();
+    if adopted.names > 0 {
+        let Adopted { metrics, points, missing, bad_names, unreadable, damaged, .. } = adopted;
+        tracing::info!(
+            metrics,
+            points,
+            missing,
+            bad_names,
+            unreadable,
+            damaged,
+            "windows were taken from Skyline's keys in Redis"
+        );
+    }
+    adopted
+}
+
+/// A series of points that ascend. Its order among others is not known: it comes behind them.
+fn whole(name: String, points: &[Datapoint], sealer: &mut Sealer) -> Whole {
+    let mut window = Window::default();
+    for point in points.iter().filter(|point| point.ts.is_finite() && point.value.is_finite()) {
+        window.push(point.ts, point.value, sealer);
+    }
+    Whole { name: name.into(), rank: u32::MAX, counter_until: f64::NEG_INFINITY, window }
+}
