@@ -24,7 +24,7 @@ pub(super) async fn lines(look: &Look, settings: &Settings, report: &mut Report)
 
 fn windows(look: &Look, report: &mut Report) {
     let metrics = look.number("/window/metrics");
-    let message = format!("{} metrics", whole(metrics));
+    let message = format!("{} metric{}", whole(metrics), if metrics == 1.0 { "" } else { "s" });
     if !look.is("/window/warm") {
         let message =
             format!("{message}; they are being restored, points are logged and forwarded meanwhile");
