@@ -6,6 +6,7 @@ mod config;
 mod convert;
 mod demo;
 mod http;
+mod import;
 mod output;
 mod reload;
 mod ring;
@@ -112,6 +113,11 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Take what another program has recorded into the record of this node
+    Import {
+        #[command(subcommand)]
+        action: import::Action,
+    },
     /// A whole node with senders and history on loopback; nothing leaves this machine
     Demo {
         #[command(subcommand)]
@@ -150,6 +156,7 @@ pub(crate) fn main() -> ExitCode {
             block_on(status::status(&config, address, form)).map(exit_of)
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
+        Command::Import { action } => block_on(import::act(&action)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),
             Some(action) => block_on(demo::act(action)).map(exit_of),
