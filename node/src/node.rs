@@ -23,7 +23,7 @@ use skyline_relay::flow::Flow;
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::{Context as ListenContext, Listeners};
 use skyline_relay::route::Router;
-use skyline_sql::{Options as StoreOptions, Store};
+use skyline_sql::Store;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,7 +166,7 @@ impl Node {
         let bound = Listeners::bind(&relaying.listen)?;
         let state_dir = state_dir(&settings)?;
         let sync = settings.journal.durability == Durability::Machine;
-        let store = record::open(&settings, StoreOptions { sync, clock: clock.clone() }).await?;
+        let store = record::open(&settings, sync, &clock).await?;
         let journal = open_journal(&settings)?;
         let flow = Flow::default();
         let senders = TaskTracker::new();

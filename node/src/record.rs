@@ -1,37 +1,43 @@
 //! Opens the record of anomalies.
 
 use skyline_conf::model::Settings;
+use skyline_core::clock::Clock;
 use skyline_sql::{Error, Options, Store};
 use std::path::{Path, PathBuf};
 
-/// Where the record is, and whether that was left to the node.
-fn file(settings: &Settings) -> (PathBuf, bool) {
-    let named = &settings.record.sqlite_file;
-    if named.as_os_str().is_empty() {
-        (settings.node.state_dir.join("anomalies.db"), true)
-    } else {
-        (named.clone(), false)
+/// The file of the record, if the settings name no server: the node's own, or one that they name.
+fn file(settings: &Settings) -> Option<PathBuf> {
+    if settings.record.is_remote() {
+        return None;
     }
+    let named = &settings.record.sqlite_file;
+    Some(if named.as_os_str().is_empty() { own_file(settings) } else { named.clone() })
+}
+
+fn own_file(settings: &Settings) -> PathBuf {
+    settings.node.state_dir.join("anomalies.db")
 }
 
 /// Opens the record. The node's own file that is damaged is set aside and a new one begun: points must
-/// not wait for it. A file that the settings name may be something else altogether, and is left alone.
+/// not wait for it. A file that the settings name may be something else altogether, and is left alone. A
+/// server need not be there yet.
 ///
 /// # Errors
-/// See [`Store::open`]; or a damaged file cannot be set aside.
-pub(crate) async fn open(settings: &Settings, options: Options) -> Result<Store, Error> {
-    let (file, is_own) = file(settings);
-    match Store::open_with(&file, options.clone()).await {
-        Err(error @ Error::Damaged { .. }) if is_own => {
-            let aside = file.with_extension(format!("db.damaged-{}", options.clock.now() as u64));
-            if set_aside(&file, &aside).is_err() {
+/// See [`Store::open_with`]; or a damaged file cannot be set aside.
+pub(crate) async fn open(settings: &Settings, sync: bool, clock: &Clock) -> Result<Store, Error> {
+    let options = Options { sync, clock: clock.clone(), join_seconds: settings.record.join_seconds };
+    let own = own_file(settings);
+    match Store::open_with(&settings.record, &own, options.clone()).await {
+        Err(error @ Error::Damaged { .. }) if file(settings).as_ref() == Some(&own) => {
+            let aside = own.with_extension(format!("db.damaged-{}", clock.now() as u64));
+            if set_aside(&own, &aside).is_err() {
                 return Err(error);
             }
             tracing::error!(
                 %error, kept_as = %aside.display(),
                 "the record of anomalies is damaged; a new one is begun"
             );
-            Store::open_with(&file, options).await
+            Store::open_file(&own, options).await
         }
         other => other,
     }

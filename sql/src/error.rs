@@ -1,47 +1,55 @@
 //! What can go wrong with the record, by what the caller can do about it.
 
-use std::path::{Path, PathBuf};
+use crate::place::Place;
 
 /// Why the record did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Busy, full or failing disk: the same call may succeed later. Nothing of it was stored.
-    #[error("record {path}: {source}")]
+    /// Away, busy, full or failing disk: the same call may succeed later. Nothing of it was stored.
+    #[error("record {place}: {problem}")]
     Retry {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
         /// What the database said.
-        source: sqlx::Error,
+        problem: String,
     },
-    /// The file or a setting is in the way; a person has to act.
-    #[error("record {path} (record.sqlite_file): {problem}")]
+    /// The database or a setting is in the way; a person has to act.
+    #[error("record {place} ({}): {problem}", place.key())]
     Config {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
         /// What is wrong and what to do.
         problem: String,
     },
     /// The file is no database, or is one no more.
-    #[error("record {path} (record.sqlite_file): {problem}")]
+    #[error("record {place} ({}): {problem}", place.key())]
     Damaged {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
         /// What is wrong and what to do.
         problem: String,
     },
     /// What was asked, or what is stored, makes no sense.
-    #[error("record {path}: {problem}")]
+    #[error("record {place}: {problem}")]
     Data {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
         /// What is wrong.
         problem: String,
     },
+    /// Another transaction was in the way: the same call will do at once.
+    #[error("record {place}: {problem}")]
+    Clash {
+        /// The database.
+        place: Place,
+        /// What the database said.
+        problem: String,
+    },
     /// [`crate::Store::close`] was called.
-    #[error("record {path} is closed")]
+    #[error("record {place} is closed")]
     Closed {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
     },
 }
 
@@ -49,46 +57,123 @@ impl Error {
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_retry(&self) -> bool {
-        matches!(self, Self::Retry { .. })
+        matches!(self, Self::Retry { .. } | Self::Clash { .. })
     }
 
-    pub(crate) fn config(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Config { path: path.to_owned(), problem: problem.into() }
+    pub(crate) fn retry(place: &Place, problem: impl Into<String>) -> Self {
+        Self::Retry { place: place.clone(), problem: problem.into() }
     }
 
-    pub(crate) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), problem: problem.into() }
+    pub(crate) fn config(place: &Place, problem: impl Into<String>) -> Self {
+        Self::Config { place: place.clone(), problem: problem.into() }
     }
 
-    pub(crate) fn data(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Data { path: path.to_owned(), problem: problem.into() }
+    pub(crate) fn damaged(place: &Place, problem: impl Into<String>) -> Self {
+        Self::Damaged { place: place.clone(), problem: problem.into() }
+    }
+
+    pub(crate) fn data(place: &Place, problem: impl Into<String>) -> Self {
+        Self::Data { place: place.clone(), problem: problem.into() }
     }
 
     /// Sorts an error of the database by what can be done.
-    pub(crate) fn of(path: &Path, source: sqlx::Error) -> Self {
-        let code = source.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<u32>().ok());
-        // SQLite's primary result code is the low byte of the extended one.
-        match (code.map(|c| c & 0xff), &source) {
-            (Some(26), _) => {
-                Self::damaged(path, "the file is not an SQLite database: name another file or move it away")
-            }
-            (Some(11), _) => {
-                Self::damaged(path, format!("{source}: the file is damaged, restore it or move it away"))
-            }
-            (Some(8), _) => {
-                Self::config(path, "the file cannot be written: give the node's user the right to")
+    pub(crate) fn of(place: &Place, source: &sqlx::Error) -> Self {
+        match source {
+            sqlx::Error::PoolClosed => Self::Closed { place: place.clone() },
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
+                Self::data(place, source.to_string())
             }
             // A row that is referred to by an id in memory was removed: next time the id is looked up.
             _ if source.as_database_error().is_some_and(|e| e.is_foreign_key_violation()) => {
-                Self::Retry { path: path.to_owned(), source }
+                Self::retry(place, source.to_string())
             }
-            (Some(1 | 19 | 20), _) => Self::data(path, source.to_string()),
-            (_, sqlx::Error::PoolClosed) => Self::Closed { path: path.to_owned() },
-            (
-                _,
-                sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_),
-            ) => Self::data(path, source.to_string()),
-            _ => Self::Retry { path: path.to_owned(), source },
+            _ => match place {
+                Place::File(_) => Self::of_sqlite(place, source),
+                Place::Server { .. } => Self::of_mysql(place, source),
+            },
         }
     }
+
+    fn of_sqlite(place: &Place, source: &sqlx::Error) -> Self {
+        // SQLite's primary result code is the low byte of the extended one.
+        match sqlite_code(source) {
+            Some(26) => {
+                Self::damaged(place, "the file is not an SQLite database: name another file or move it away")
+            }
+            Some(11) => {
+                Self::damaged(place, format!("{source}: the file is damaged, restore it or move it away"))
+            }
+            Some(8) => Self::config(place, "the file cannot be written: give the node's user the right to"),
+            Some(1 | 19 | 20) => Self::data(place, source.to_string()),
+            _ => Self::retry(place, source.to_string()),
+        }
+    }
+
+    fn of_mysql(place: &Place, source: &sqlx::Error) -> Self {
+        let Some(number) = mysql_number(source) else {
+            return match source {
+                sqlx::Error::Configuration(_) | sqlx::Error::Tls(_) => Self::config(
+                    place,
+                    format!("{source}: check record.tls, record.ca_file and the server's certificate"),
+                ),
+                _ => Self::retry(place, source.to_string()),
+            };
+        };
+        match number {
+            // A deadlock, a lock that another transaction holds, a row that changed.
+            1020 | 1205 | 1213 => Self::Clash { place: place.clone(), problem: source.to_string() },
+            // Access denied for the user, by password or by plugin.
+            1045 | 1698 => Self::config(
+                place,
+                format!(
+                    "{source}: set record.user and the password in record.password_file or the variable of record.password_env"
+                ),
+            ),
+            // No such database, or none that this user may see.
+            1044 | 1049 => Self::config(place, format!("{source}; {}", make_database(place))),
+            1142 | 1143 | 1227 | 1370 => Self::config(
+                place,
+                format!("{source}: give the user all rights on the database; {}", make_database(place)),
+            ),
+            // Read-only: by an option of the server, or of this session.
+            1290 | 1792 | 1836 => Self::config(
+                place,
+                format!("{source}: name a server that takes writes, or make this one do so"),
+            ),
+            // A table or a column is not there.
+            1054 | 1146 => Self::config(
+                place,
+                format!(
+                    "{source}: its tables are not those of this version of skyline, type: skyline migrate"
+                ),
+            ),
+            // A value that does not fit, is there twice, or breaks a rule.
+            1048 | 1062 | 1064 | 1264 | 1265 | 1366 | 1406 | 3819 | 4025 => {
+                Self::data(place, source.to_string())
+            }
+            _ => Self::retry(place, source.to_string()),
+        }
+    }
+}
+
+/// What to type into the server to have a database and a user for it.
+pub(crate) fn make_database(place: &Place) -> String {
+    let Place::Server { database, user, .. } = place else { return String::new() };
+    format!(
+        "as an administrator of the server, type: CREATE DATABASE IF NOT EXISTS `{database}` CHARACTER SET utf8mb4; \
+         CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY 'PASSWORD'; \
+         GRANT ALL ON `{database}`.* TO '{user}'@'%';"
+    )
+}
+
+/// The primary result code of an error of SQLite.
+pub(crate) fn sqlite_code(source: &sqlx::Error) -> Option<u32> {
+    let code = source.as_database_error()?.code()?.parse::<u32>().ok()?;
+    Some(code & 0xff)
+}
+
+/// The number of an error of MariaDB or MySQL.
+pub(crate) fn mysql_number(source: &sqlx::Error) -> Option<u16> {
+    let error = source.as_database_error()?.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?;
+    Some(error.number())
 }

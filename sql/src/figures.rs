@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) new: AtomicU64,
+    pub(crate) joined: AtomicU64,
     pub(crate) known: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) failures: AtomicU64,
@@ -22,6 +23,7 @@ impl Store {
         let totals = self.totals();
         let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
         out.push(Figure::counter(RECORDED, HELP, of(&totals.new)).label("outcome", "new"));
+        out.push(Figure::counter(RECORDED, HELP, of(&totals.joined)).label("outcome", "joined"));
         out.push(Figure::counter(RECORDED, HELP, of(&totals.known)).label("outcome", "known"));
         out.push(Figure::counter(RECORDED, HELP, of(&totals.refused)).label("outcome", "refused"));
         out.push(Figure::counter(

@@ -1,29 +1,36 @@
 //! The relational record: anomalies, what they were found on, and who voted.
 //!
 //! All SQL text of the node is in this crate; nothing here knows of HTTP or detection. The database
-//! is one SQLite file in WAL mode: one connection writes, several read beside it.
+//! is one SQLite file in WAL mode, where one connection writes and several read beside it, or a database of
+//! a MariaDB or MySQL server that may come and go. The tables are the same in both.
 //!
 //! Entry points: [`Store::open`], [`Store::record`] (a batch in one transaction),
 //! [`Store::anomalies`] (search, page by page), [`Store::latest`] (what is anomalous now).
 //!
-//! Invariants: one row for each (metric, time of the point, app, host), however often and in
-//! whatever grouping it is recorded; an anomaly's id is never used twice.
+//! Invariants: an anomaly is a row or is counted with one, once, however often and in whatever grouping it
+//! is recorded; an anomaly's id is never used twice.
 
 mod dictionary;
 mod error;
 mod figures;
 mod migrate;
+mod place;
 mod pool;
 mod record;
 mod retention;
 mod row;
 mod search;
+mod server;
+mod session;
+mod statement;
 #[cfg(test)]
 mod tests;
 
 pub use error::Error;
+pub use migrate::Plan;
+pub use place::Place;
 pub use pool::{Options, Store};
 pub use record::{Context, Recorded};
 pub use retention::Counts;
-pub use row::Row;
+pub use row::{Row, Verdict};
 pub use search::{Cursor, MAX_LIMIT, Names, Order, Page, Search};

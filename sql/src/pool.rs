@@ -1,14 +1,22 @@
-//! Opening the database: one connection that writes, several that read.
+//! Opening the record: an SQLite file with one connection that writes and several that read, or a server.
+//!
+//! A file is opened, checked and brought up to date at once. A server may be away when the node starts: it
+//! is connected to when the record is first used, and its tables are looked at before anything else.
 
 use crate::dictionary::Known;
-use crate::error::Error;
+use crate::error::{Error, sqlite_code};
 use crate::figures::Totals;
-use crate::migrate;
+use crate::migrate::{self, STEPS};
+use crate::place::Place;
+use crate::server::Server;
+use crate::session::{Link, Session, Transaction};
+use skyline_conf::model::record::Record;
 use skyline_core::clock::Clock;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a statement waits for another process's lock.
@@ -17,6 +25,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a call waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one statement may take. A server that does not answer is away.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+/// The same for a file: locks are waited for first.
+const FILE_LIMIT: Duration = Duration::from_secs(60);
 /// What of the write-ahead log stays on disk after it was folded in, bytes.
 const WAL_KEPT: &str = "67108864";
 /// Largest file that is looked through at open, bytes.
@@ -30,8 +42,10 @@ pub struct Options {
     /// Where `created_at` comes from.
     pub clock: Clock,
     /// Sync the disk with every transaction. Without it a power failure (not a crash of the process)
-    /// may take the last transactions; the rest stays whole.
+    /// may take the last transactions; the rest stays whole. A server follows its own settings.
     pub sync: bool,
+    /// Anomalies of a metric that follow each other within so many seconds are one row; 0: each is a row.
+    pub join_seconds: u32,
 }
 
 /// The record. Cheap to clone; all clones are the same record.
@@ -40,18 +54,22 @@ pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
-    clock: Clock,
-    writer: SqlitePool,
-    readers: SqlitePool,
+    place: Place,
+    options: Options,
+    backend: Backend,
     totals: Totals,
     known: Known,
 }
 
+#[derive(Debug)]
+enum Backend {
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    MySql { server: Server, is_checked: AtomicBool, checking: tokio::sync::Mutex<()> },
+}
+
 /// Code by which SQLite says that another connection holds the file (SQLITE_BUSY and SQLITE_LOCKED).
 fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|e| e.code()?.parse::<u32>().ok());
-    matches!(code.map(|code| code & 0xff), Some(5 | 6))
+    matches!(sqlite_code(error), Some(5 | 6))
 }
 
 /// Opens, again and again while others are opening the file: a file that becomes one with a write-ahead
@@ -70,7 +88,7 @@ async fn patient<F: Future<Output = Result<SqlitePool, sqlx::Error>>>(
 
 /// Looks through a file that is small enough to be looked through in a moment: damage is better met now than
 /// at each question.
-async fn check(path: &Path, writer: &SqlitePool) -> Result<(), Error> {
+async fn check(path: &Path, place: &Place, writer: &SqlitePool) -> Result<(), Error> {
     if std::fs::metadata(path).is_ok_and(|file| file.len() > CHECKED_BYTES) {
         return Ok(());
     }
@@ -78,93 +96,218 @@ async fn check(path: &Path, writer: &SqlitePool) -> Result<(), Error> {
     let damage = match found {
         Ok(found) if found == "ok" => return Ok(()),
         Ok(found) => found.replace('\n', " "),
-        Err(error) => return Err(Error::of(path, error)),
+        Err(error) => return Err(Error::of(place, &error)),
     };
-    Err(Error::damaged(path, format!("{damage}: the file is damaged, restore it or move it away")))
+    Err(Error::damaged(place, format!("{damage}: the file is damaged, restore it or move it away")))
+}
+
+/// How a file is opened.
+fn file_options(path: &Path, sync: bool) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(if sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("journal_size_limit", WAL_KEPT)
+}
+
+fn file_pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None).idle_timeout(None)
+}
+
+/// The only connection that writes a file.
+async fn open_writer(path: &Path, place: &Place, options: &Options) -> Result<SqlitePool, Error> {
+    let connect = file_options(path, options.sync);
+    let open = || file_pool().max_connections(1).connect_with(connect.clone());
+    patient(open).await.map_err(|error| match Error::of(place, &error) {
+        // Opening is done once, with a person at hand: what would be worth a retry later is not now.
+        Error::Retry { .. } => {
+            let advice = if is_busy(&error) {
+                "end the program that has it open"
+            } else {
+                "check the folder, its owner and the disk"
+            };
+            Error::config(place, format!("cannot be opened: {error}; {advice}"))
+        }
+        other => other,
+    })
+}
+
+async fn sqlite_session(place: &Place, pool: &SqlitePool) -> Result<Session, Error> {
+    let connection = pool.acquire().await.map_err(|e| Error::of(place, &e))?;
+    Ok(Session::new(place.clone(), Link::Sqlite(connection), FILE_LIMIT))
 }
 
 impl Store {
-    /// Opens or creates the record in `path` and brings its tables up to date.
+    /// Opens or creates the record in the SQLite file `path` and brings its tables up to date.
     ///
     /// # Errors
     /// [`Error::Damaged`] when the file is no database; [`Error::Config`] when it is another program's, of a
     /// newer version, or cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, Error> {
-        Self::open_with(path, Options::default()).await
+        Self::open_file(path, Options::default()).await
     }
 
     /// [`Store::open`] with choices.
     ///
     /// # Errors
     /// See there.
-    pub async fn open_with(path: &Path, options: Options) -> Result<Self, Error> {
-        let failed = |e| match Error::of(path, e) {
-            // Opening is done once, with a person at hand: what would be worth a retry later is not now.
-            Error::Retry { source, .. } => {
-                let advice = if is_busy(&source) {
-                    "end the program that has it open"
-                } else {
-                    "check the folder, its owner and the disk"
-                };
-                Error::config(path, format!("cannot be opened: {source}; {advice}"))
-            }
-            other => other,
-        };
-        let connect = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(if options.sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .pragma("journal_size_limit", WAL_KEPT);
-        let pool = || {
-            SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None).idle_timeout(None)
-        };
-        let open_writer = || pool().max_connections(1).connect_with(connect.clone());
-        let writer = patient(open_writer).await.map_err(failed)?;
+    pub async fn open_file(path: &Path, options: Options) -> Result<Self, Error> {
+        let place = Place::File(path.to_owned());
+        let writer = open_writer(path, &place, &options).await?;
+        let session = sqlite_session(&place, &writer).await?;
         let now = options.clock.now() as i64;
-        migrate::run(path, &writer, now).await.map_err(|e| match e {
-            Error::Retry { source, .. } => failed(source),
+        migrate::apply(session, STEPS, now).await.map_err(|e| match e {
+            Error::Retry { problem, .. } => Error::config(
+                &place,
+                format!("cannot be opened: {problem}; check the disk and who else has it open"),
+            ),
             other => other,
         })?;
-        check(path, &writer).await?;
+        check(path, &place, &writer).await?;
         // Names are case-sensitive, so LIKE is; query_only: what reads cannot write by mistake.
-        let reading = connect.pragma("case_sensitive_like", "ON").pragma("query_only", "ON");
-        let readers = pool().max_connections(READERS).connect_lazy_with(reading);
-        let (path, clock) = (path.to_owned(), options.clock);
-        Ok(Self(Arc::new(Inner {
-            path,
-            clock,
-            writer,
-            readers,
-            totals: Totals::default(),
-            known: Known::default(),
-        })))
+        let reading =
+            file_options(path, options.sync).pragma("case_sensitive_like", "ON").pragma("query_only", "ON");
+        let readers = file_pool().max_connections(READERS).connect_lazy_with(reading);
+        Ok(Self::new(place, options, Backend::Sqlite { writer, readers }))
     }
 
-    /// The database file.
+    /// The record on the server of the settings. Does not connect: that is done when it is first used, and
+    /// again after each failure.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the settings name no server.
+    pub fn open_server(settings: &Record, options: Options) -> Result<Self, Error> {
+        let server = Server::new(settings)?;
+        let place = server.place().clone();
+        let backend = Backend::MySql {
+            server,
+            is_checked: AtomicBool::new(false),
+            checking: tokio::sync::Mutex::default(),
+        };
+        Ok(Self::new(place, options, backend))
+    }
+
+    /// The record that the settings name: a server, or the file `own_file` if they name none.
+    ///
+    /// # Errors
+    /// See [`Store::open`] and [`Store::open_server`].
+    pub async fn open_with(settings: &Record, own_file: &Path, options: Options) -> Result<Self, Error> {
+        if settings.is_remote() {
+            return Self::open_server(settings, options);
+        }
+        let named: &PathBuf = &settings.sqlite_file;
+        Self::open_file(if named.as_os_str().is_empty() { own_file } else { named }, options).await
+    }
+
+    fn new(place: Place, options: Options, backend: Backend) -> Self {
+        Self(Arc::new(Inner { place, options, backend, totals: Totals::default(), known: Known::default() }))
+    }
+
+    /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0.path
+    pub fn place(&self) -> &Place {
+        &self.0.place
     }
 
-    /// Waits for calls in progress and closes the file. Later calls get [`Error::Closed`].
+    /// Waits for calls in progress and closes the database. Later calls get [`Error::Closed`].
     pub async fn close(&self) {
-        self.0.readers.close().await;
-        self.0.writer.close().await;
+        match &self.0.backend {
+            Backend::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Backend::MySql { server, .. } => server.close().await,
+        }
     }
 
     pub(crate) fn now(&self) -> i64 {
-        self.0.clock.now() as i64
+        self.0.options.clock.now() as i64
     }
 
-    pub(crate) fn writer(&self) -> &SqlitePool {
-        &self.0.writer
+    pub(crate) fn join_seconds(&self) -> u32 {
+        self.0.options.join_seconds
     }
 
-    pub(crate) fn readers(&self) -> &SqlitePool {
-        &self.0.readers
+    /// A connection that may only read.
+    pub(crate) async fn reader(&self) -> Result<Session, Error> {
+        match &self.0.backend {
+            Backend::Sqlite { readers, .. } => sqlite_session(self.place(), readers).await,
+            Backend::MySql { .. } => self.writer().await,
+        }
+    }
+
+    /// A connection that may write; in SQLite there is one.
+    pub(crate) async fn writer(&self) -> Result<Session, Error> {
+        match &self.0.backend {
+            Backend::Sqlite { writer, .. } => sqlite_session(self.place(), writer).await,
+            Backend::MySql { server, is_checked, checking } => {
+                if !is_checked.load(Ordering::Acquire) {
+                    let _one_at_a_time = checking.lock().await;
+                    if !is_checked.load(Ordering::Acquire) {
+                        self.check_server(server).await?;
+                        is_checked.store(true, Ordering::Release);
+                    }
+                }
+                self.server_session(server).await
+            }
+        }
+    }
+
+    async fn server_session(&self, server: &Server) -> Result<Session, Error> {
+        let lease = server.lease().await?;
+        Ok(Session::new(self.place().clone(), Link::MySql(lease), STATEMENT_LIMIT))
+    }
+
+    /// Tables of an empty database are made; those of an older version that hold something are left to a
+    /// person: other nodes may be writing them, and nobody has made a backup.
+    async fn check_server(&self, server: &Server) -> Result<(), Error> {
+        let mut session = self.server_session(server).await?;
+        let plan = migrate::plan(&mut session, STEPS).await?;
+        if plan.is_done() {
+            return Ok(());
+        }
+        if plan.has_rows {
+            let (current, known) = (plan.current, plan.known);
+            return Err(Error::config(
+                self.place(),
+                format!(
+                    "has schema {current} and holds data, this version of skyline needs schema {known}: \
+                     type: skyline migrate"
+                ),
+            ));
+        }
+        migrate::apply(session, STEPS, self.now()).await.map(drop)
+    }
+
+    /// A connection to a file as it is.
+    #[cfg(test)]
+    pub(crate) async fn bare_file(path: &Path) -> Result<Session, Error> {
+        let place = Place::File(path.to_owned());
+        let pool = open_writer(path, &place, &Options::default()).await?;
+        sqlite_session(&place, &pool).await
+    }
+
+    /// A connection to a database as it is.
+    #[cfg(test)]
+    pub(crate) async fn bare_server(settings: &Record) -> Result<Session, Error> {
+        let server = Server::new(settings)?;
+        let lease = server.lease().await?;
+        Ok(Session::new(server.place().clone(), Link::MySql(lease), STATEMENT_LIMIT))
+    }
+
+    /// A transaction that may write.
+    pub(crate) async fn transaction(&self) -> Result<Transaction, Error> {
+        self.writer().await?.begin().await
+    }
+
+    /// The tables may have changed: they are looked at before they are used again.
+    pub(crate) fn doubt(&self) {
+        if let Backend::MySql { is_checked, .. } = &self.0.backend {
+            is_checked.store(false, Ordering::Release);
+        }
     }
 
     pub(crate) fn known(&self) -> &Known {

@@ -2,6 +2,8 @@
 
 use crate::error::Error;
 use crate::pool::Store;
+use crate::record::name_hash;
+use crate::statement::Statement;
 use std::sync::atomic::Ordering;
 
 /// Anomalies removed in one transaction: recording goes on in between.
@@ -17,67 +19,70 @@ pub struct Counts {
 }
 
 impl Store {
-    /// Removes anomalies whose point is older than `older_than` (seconds), and metrics that are left
-    /// with none and were not seen since. Returns the number of anomalies removed.
+    /// Removes anomalies whose point, or the last one that was counted with it, is older than `older_than`
+    /// (seconds), and metrics that are left with none, were not seen since and of which nothing was learnt.
+    /// Returns the number of anomalies removed.
     ///
     /// # Errors
     /// [`Error::Retry`] when the database cannot be written now; what was removed before stays so.
     pub async fn purge(&self, older_than: f64) -> Result<u64, Error> {
-        let failed = |e| Error::of(self.path(), e);
+        // MariaDB deletes neither from a table that the same statement reads nor by a list that has a limit.
+        let mut session = self.writer().await?;
+        let old = session.dialect().pick(
+            "DELETE FROM anomaly WHERE id IN (SELECT id FROM anomaly WHERE anomaly_ts < ? \
+             AND (end_ts IS NULL OR end_ts < ?) ORDER BY anomaly_ts LIMIT ?)",
+            "DELETE FROM anomaly WHERE anomaly_ts < ? AND (end_ts IS NULL OR end_ts < ?) \
+             ORDER BY anomaly_ts LIMIT ?",
+        );
         let mut removed = 0;
         loop {
-            let done = sqlx::query(
-                "DELETE FROM anomaly WHERE id IN (SELECT id FROM anomaly WHERE anomaly_ts < ? ORDER BY anomaly_ts LIMIT ?)",
-            )
-            .bind(older_than)
-            .bind(CHUNK)
-            .execute(self.writer())
-            .await
-            .map_err(failed)?
-            .rows_affected();
+            let statement = Statement::new(old).bind(older_than).bind(older_than).bind(CHUNK);
+            let done = session.execute(statement).await?.rows;
             removed += done;
             self.totals().purged.fetch_add(done, Ordering::Relaxed);
             if done < CHUNK.unsigned_abs() {
                 break;
             }
         }
+        const UNUSED: &str = "SELECT m.id FROM metric m WHERE m.last_seen_at < ? \
+             AND NOT EXISTS (SELECT 1 FROM anomaly a WHERE a.metric_id = m.id) \
+             AND NOT EXISTS (SELECT 1 FROM profile p WHERE p.metric_id = m.id) \
+             AND NOT EXISTS (SELECT 1 FROM training_set t WHERE t.metric_id = m.id) \
+             AND NOT EXISTS (SELECT 1 FROM correlation c WHERE c.metric_id = m.id) LIMIT ?";
         loop {
-            let done = sqlx::query(
-                "DELETE FROM metric WHERE id IN (SELECT m.id FROM metric m WHERE m.last_seen_at < ? \
-                 AND NOT EXISTS (SELECT 1 FROM anomaly a WHERE a.metric_id = m.id) LIMIT ?)",
-            )
-            .bind(older_than)
-            .bind(CHUNK)
-            .execute(self.writer())
-            .await
-            .map_err(failed)?
-            .rows_affected();
-            if done < CHUNK.unsigned_abs() {
+            let place = self.place();
+            let unused = session.fetch(Statement::new(UNUSED).bind(older_than).bind(CHUNK)).await?;
+            let ids: Vec<i64> = unused
+                .iter()
+                .map(|row| row.first::<i64>().map_err(|e| Error::of(place, &e)))
+                .collect::<Result<_, _>>()?;
+            if ids.is_empty() {
+                return Ok(removed);
+            }
+            let mut delete = Statement::new("DELETE FROM metric WHERE id IN ");
+            delete.push_list(ids.iter().copied());
+            // Seen again in between: it stays.
+            delete.push(" AND last_seen_at < ").push_bind(older_than);
+            if session.execute(delete).await?.rows < CHUNK.unsigned_abs() {
                 return Ok(removed);
             }
         }
     }
 
-    /// Removes a metric and all its anomalies; returns how many those were.
+    /// Removes a metric, all its anomalies and all that was learnt of it; returns how many anomalies those were.
     ///
     /// # Errors
     /// [`Error::Retry`] when the database cannot be written now.
     pub async fn remove_metric(&self, name: &str) -> Result<u64, Error> {
-        let failed = |e| Error::of(self.path(), e);
-        let mut transaction = self.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let removed =
-            sqlx::query("DELETE FROM anomaly WHERE metric_id IN (SELECT id FROM metric WHERE name = ?)")
-                .bind(name)
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed)?
-                .rows_affected();
-        sqlx::query("DELETE FROM metric WHERE name = ?")
-            .bind(name)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+        let hash = name_hash(name);
+        let mut transaction = self.transaction().await?;
+        let session = transaction.session();
+        let anomalies = Statement::new(
+            "DELETE FROM anomaly WHERE metric_id IN (SELECT id FROM metric WHERE name_hash = ?)",
+        );
+        let removed = session.execute(anomalies.bind(hash.clone())).await?.rows;
+        session.execute(Statement::new("DELETE FROM metric WHERE name_hash = ?").bind(hash)).await?;
+        transaction.commit().await?;
         Ok(removed)
     }
 
@@ -86,11 +91,14 @@ impl Store {
     /// # Errors
     /// [`Error::Retry`] when the database cannot be read now.
     pub async fn counts(&self) -> Result<Counts, Error> {
-        let (anomalies, metrics): (i64, i64) =
-            sqlx::query_as("SELECT (SELECT count(*) FROM anomaly), (SELECT count(*) FROM metric)")
-                .fetch_one(self.readers())
-                .await
-                .map_err(|e| Error::of(self.path(), e))?;
-        Ok(Counts { anomalies: anomalies.unsigned_abs(), metrics: metrics.unsigned_abs() })
+        let statement = Statement::new(
+            "SELECT (SELECT count(*) FROM anomaly) AS anomalies, (SELECT count(*) FROM metric) AS metrics",
+        );
+        let row = self.reader().await?.fetch_one(statement).await?;
+        let of = |column: &str| {
+            let number = row.as_ref().map_or(Ok(0), |row| row.get::<i64>(column));
+            number.map(i64::unsigned_abs).map_err(|e| Error::of(self.place(), &e))
+        };
+        Ok(Counts { anomalies: of("anomalies")?, metrics: of("metrics")? })
     }
 }

@@ -5,9 +5,10 @@
 
 use crate::error::Error;
 use crate::pool::Store;
+use crate::record::name_hash;
 use crate::row::{Row, SELECT};
+use crate::statement::Statement;
 use skyline_core::algorithm::Algorithm;
-use sqlx::{QueryBuilder, Sqlite};
 use std::fmt;
 use std::str::FromStr;
 
@@ -139,7 +140,7 @@ impl Store {
         if let Some(Names::Like(text)) = &search.names
             && text.len() > MAX_PATTERN
         {
-            return Err(Error::data(self.path(), format!("a pattern has at most {MAX_PATTERN} bytes")));
+            return Err(Error::data(self.place(), format!("a pattern has at most {MAX_PATTERN} bytes")));
         }
         let mut rows = self.rows(statement(search, limit)).await?;
         let more = rows.len() > limit as usize;
@@ -153,22 +154,22 @@ impl Store {
     /// # Errors
     /// [`Error::Retry`] when the database cannot be read now.
     pub async fn anomaly(&self, id: i64) -> Result<Option<Row>, Error> {
-        let mut query = QueryBuilder::new(SELECT);
+        let mut query = Statement::new(SELECT);
         query.push(" WHERE a.id = ").push_bind(id);
         Ok(self.rows(query).await?.pop())
     }
 
-    /// What is anomalous now: the newest anomaly of each metric, if its point was received at
-    /// `since` (seconds) or later. The one received last comes first; at most `limit` (1 to [`MAX_LIMIT`]).
+    /// What is anomalous now: the newest anomaly of each metric, if its point, or that of the last one that
+    /// was counted with it, was received at `since` (seconds) or later. The one received last comes first; at most `limit` (1 to [`MAX_LIMIT`]).
     ///
     /// # Errors
     /// [`Error::Retry`] when the database cannot be read now.
     pub async fn latest(&self, since: f64, limit: u32) -> Result<Vec<Row>, Error> {
-        let mut query = QueryBuilder::new(SELECT);
-        query.push(" WHERE a.received_ts >= ").push_bind(since);
+        let mut query = Statement::new(SELECT);
+        query.push(" WHERE a.last_received_ts >= ").push_bind(since);
         query.push(
             " AND NOT EXISTS (SELECT 1 FROM anomaly b WHERE b.metric_id = a.metric_id \
-             AND (b.anomaly_ts, b.id) > (a.anomaly_ts, a.id)) ORDER BY a.received_ts DESC, a.id DESC LIMIT ",
+             AND (b.anomaly_ts, b.id) > (a.anomaly_ts, a.id)) ORDER BY a.last_received_ts DESC, a.id DESC LIMIT ",
         );
         query.push_bind(i64::from(limit.clamp(1, MAX_LIMIT)));
         self.rows(query).await
@@ -176,14 +177,14 @@ impl Store {
 }
 
 /// The statement of a search; it asks for one row more than the page has, to know whether there is a next page.
-pub(crate) fn statement(search: &Search, limit: u32) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(SELECT);
+pub(crate) fn statement(search: &Search, limit: u32) -> Statement {
+    let mut query = Statement::new(SELECT);
     query.push(" WHERE 1 = 1");
     match &search.names {
         Some(Names::Exact(name)) => {
             query
-                .push(" AND a.metric_id = (SELECT id FROM metric WHERE name = ")
-                .push_bind(name.clone())
+                .push(" AND a.metric_id = (SELECT id FROM metric WHERE name_hash = ")
+                .push_bind(name_hash(name))
                 .push(")");
         }
         Some(Names::Like(text)) => {
@@ -219,7 +220,7 @@ pub(crate) fn statement(search: &Search, limit: u32) -> QueryBuilder<Sqlite> {
         query.push(" AND (a.anomaly_ts, a.id) ").push(beyond).push(" (").push_bind(cursor.ts);
         query.push(", ").push_bind(cursor.id).push(")");
     }
-    query.push(format_args!(" ORDER BY a.anomaly_ts {order}, a.id {order} LIMIT "));
+    query.push(&format!(" ORDER BY a.anomaly_ts {order}, a.id {order} LIMIT "));
     query.push_bind(i64::from(limit) + 1);
     query
 }

@@ -1,17 +1,85 @@
 //! The record as its callers see it, on files in a folder of its own.
 
+mod migrating;
 mod opening;
 mod record;
 mod retention;
 mod search;
 
-use crate::{Context, Order, Row, Search, Store};
+use crate::{Context, Options, Order, Row, Search, Store};
+use skyline_conf::model::record::Record;
 use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::anomaly::Anomaly;
 use skyline_core::point::Datapoint;
+use skyline_peers::mariadb::{Database, MariaDb, Shared};
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A new record and the folder that holds it.
+/// Makes two tests of each function that takes a [`Home`]: on a file, and on a server.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::tests::Home::file()).await;
+            })*
+        }
+        mod mariadb {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::tests::Home::server()).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// Where a record is made: a file in a folder of its own, or a database of its own.
+pub(crate) enum Home {
+    File(TempDir),
+    Server(Database, #[expect(dead_code, reason = "the server runs as long as somebody holds it")] Shared),
+}
+
+impl Home {
+    pub(crate) fn file() -> Self {
+        Self::File(tempfile::tempdir().expect("a folder"))
+    }
+
+    pub(crate) fn server() -> Self {
+        let server = MariaDb::shared().expect("a server");
+        Self::Server(server.database().expect("a database"), server)
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File(dir) => dir.path().join("anomalies.db"),
+            Self::Server(..) => PathBuf::new(),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Record {
+        match self {
+            Self::File(_) => Record { sqlite_file: self.path(), ..Record::default() },
+            Self::Server(database, _) => {
+                Record { server: database.url(), user: "root".into(), ..Record::default() }
+            }
+        }
+    }
+
+    pub(crate) async fn open_with(&self, options: Options) -> Store {
+        Store::open_with(&self.settings(), Path::new(""), options).await.expect("opened")
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        self.open_with(Options::default()).await
+    }
+}
+
+/// A new record in a file, and the folder that holds it.
 async fn here() -> (TempDir, Store) {
     let dir = tempfile::tempdir().expect("a folder");
     let store = Store::open(&dir.path().join("anomalies.db")).await.expect("opened");

@@ -5,6 +5,7 @@ mod tally;
 
 use crate::{cargo, fuzz};
 use clap::Args;
+use skyline_peers::mariadb::{self, MariaDb};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,8 +71,11 @@ fn tests(options: &Options, tally: &mut Tally) -> anyhow::Result<()> {
         tally.add("build", Summary::failure());
         return Ok(());
     }
+    // One for all of them: each test makes a database of its own.
+    let database = MariaDb::start()?;
     let set_up = |command: &mut Command| {
         command.env("SKYLINE_BIN", cargo::target().join("debug/skyline"));
+        command.env(mariadb::VARIABLE, database.socket());
         if options.long {
             command.env("SKYLINE_LONG", "1");
         }

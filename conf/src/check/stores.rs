@@ -41,7 +41,11 @@ fn redis(settings: &Settings, findings: &mut Findings) {
             let advice = "write unix:///PATH, redis://HOST:PORT or rediss://HOST:PORT; user, password and database have keys of their own";
             findings.problem("redis.servers", message, advice);
         } else if server.starts_with("unix:") && redis.kind != Kind::Single {
-            findings.problem("redis.servers", "only a single server can be a socket", "write redis://HOST:PORT");
+            findings.problem(
+                "redis.servers",
+                "only a single server can be a socket",
+                "write redis://HOST:PORT",
+            );
         }
     }
     if redis.kind == Kind::Single && redis.servers.len() > 1 {

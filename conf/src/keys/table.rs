@@ -563,7 +563,12 @@ pub(super) const KEYS: &[Key] = &[
     key("redis.sentinel_master", Text, "", "The name by which the sentinels know the master."),
     key("redis.database", Whole(0, 65_535), "", "Number of the database. A cluster has only 0."),
     key("redis.user", Text, "", "User (ACL). Empty: the default user."),
-    key("redis.password_file", Path, "", "File whose first line is the password (REDIS_PASSWORD). Empty: none."),
+    key(
+        "redis.password_file",
+        Path,
+        "",
+        "File whose first line is the password (REDIS_PASSWORD). Empty: none.",
+    ),
     key("redis.password_env", Text, "", "Variable of the environment that holds the password instead."),
     key("redis.ca_file", Path, "", "PEM file of the authorities for rediss://. Empty: those of the system."),
     key(
@@ -608,12 +613,7 @@ pub(super) const KEYS: &[Key] = &[
         "seconds",
         "Layout compat: every key is freed of old points once in this time, as Skyline's Roomba did. 0: never.",
     ),
-    key(
-        "redis.timeout_seconds",
-        Number(0.1, 60.0),
-        "seconds",
-        "An answer of Redis is awaited for so long.",
-    ),
+    key("redis.timeout_seconds", Number(0.1, 60.0), "seconds", "An answer of Redis is awaited for so long."),
     key(
         "memcached.address",
         Text,

@@ -1,11 +1,13 @@
 //! Purging by age and removing one metric.
 
-use super::{all, anomaly, context, here};
+use super::{Home, all, anomaly, context, on_both};
 use crate::Counts;
+use crate::statement::Statement;
 
-#[tokio::test]
-async fn what_is_older_goes() {
-    let (_dir, store) = here().await;
+on_both!(what_is_older_goes, a_metric_goes_with_its_anomalies);
+
+async fn what_is_older_goes(home: Home) {
+    let store = home.open().await;
     let batch: Vec<_> = (0..2_500).map(|i| anomaly(&format!("m{i}"), f64::from(i))).collect();
     store.record(&batch, &context()).await.expect("recorded");
     let check = async |older_than, removed, anomalies, metrics| {
@@ -17,16 +19,13 @@ async fn what_is_older_goes() {
     check(2_100.0, 0, 400, 400).await;
     check(2_100.5, 1, 399, 399).await;
     check(1e12, 399, 0, 0).await;
-    let orphans: i64 = sqlx::query_scalar("SELECT count(*) FROM anomaly_algorithm")
-        .fetch_one(store.readers())
-        .await
-        .expect("counted");
-    assert_eq!(orphans, 0);
+    let votes = Statement::new("SELECT count(*) FROM anomaly_algorithm");
+    let orphans = store.reader().await.expect("a connection").number(votes).await.expect("counted");
+    assert_eq!(orphans, Some(0));
 }
 
-#[tokio::test]
-async fn a_metric_goes_with_its_anomalies() {
-    let (_dir, store) = here().await;
+async fn a_metric_goes_with_its_anomalies(home: Home) {
+    let store = home.open().await;
     let batch = [anomaly("a", 1.0), anomaly("a", 2.0), anomaly("a.b", 1.0)];
     store.record(&batch, &context()).await.expect("recorded");
     let newest = all(&store).await.iter().map(|r| r.id).max().expect("rows");

@@ -1,18 +1,25 @@
 //! Searches against a plain filter, and the borders that a filter does not show.
 
-use super::{anomaly, context, here, pages};
+use super::{Home, anomaly, context, here, on_both, pages};
+use crate::statement::Statement;
 use crate::{Context, Error, Names, Order, Row, Search, Store};
 use proptest::prelude::*;
 use skyline_core::algorithm::Algorithm;
 use skyline_core::anomaly::Anomaly;
 
+on_both!(
+    names_by_pattern,
+    conditions_are_joined,
+    new_rows_do_not_shift_pages,
+    now_is_the_newest_of_each_metric
+);
+
 async fn metrics(store: &Store, search: Search) -> Vec<String> {
     pages(store, search).await.into_iter().map(|row| row.anomaly.metric).collect()
 }
 
-#[tokio::test]
-async fn names_by_pattern() {
-    let (_dir, store) = here().await;
+async fn names_by_pattern(home: Home) {
+    let store = home.open().await;
     let names = ["a.b.c", "a.b_c", "a.bxc", "A.B.C", "a.b.c.d", "100%!", "größe.x"];
     let batch: Vec<_> = names.iter().enumerate().map(|(i, name)| anomaly(name, i as f64)).collect();
     store.record(&batch, &context()).await.expect("recorded");
@@ -42,9 +49,8 @@ async fn names_by_pattern() {
     assert!(matches!(store.anomalies(&long).await, Err(Error::Data { .. })));
 }
 
-#[tokio::test]
-async fn conditions_are_joined() {
-    let (_dir, store) = here().await;
+async fn conditions_are_joined(home: Home) {
+    let store = home.open().await;
     let other = Context { host: "db01".to_owned(), app: "boundary".to_owned() };
     store
         .record(&[anomaly("a", 1.0), anomaly("a", 2.0), anomaly("b", 3.0)], &context())
@@ -73,9 +79,8 @@ async fn conditions_are_joined() {
     check(Search { limit: u32::MAX, ..any() }, &[4.0, 3.0, 2.0, 1.0]).await;
 }
 
-#[tokio::test]
-async fn new_rows_do_not_shift_pages() {
-    let (_dir, store) = here().await;
+async fn new_rows_do_not_shift_pages(home: Home) {
+    let store = home.open().await;
     let batch: Vec<_> = (0..10).map(|i| anomaly("a", f64::from(i))).collect();
     store.record(&batch, &context()).await.expect("recorded");
     let first = store.anomalies(&Search { limit: 4, ..Search::default() }).await.expect("a page");
@@ -85,9 +90,8 @@ async fn new_rows_do_not_shift_pages() {
     assert_eq!(times, [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]);
 }
 
-#[tokio::test]
-async fn now_is_the_newest_of_each_metric() {
-    let (_dir, store) = here().await;
+async fn now_is_the_newest_of_each_metric(home: Home) {
+    let store = home.open().await;
     let batch = [anomaly("a", 10.0), anomaly("a", 70.0), anomaly("b", 65.0), anomaly("old", 9.0)];
     store.record(&batch, &context()).await.expect("recorded");
     // A point of long ago that came late is not what is anomalous now.
@@ -112,12 +116,11 @@ async fn searches_use_indexes() {
     let batch: Vec<_> = (0..500).map(|i| anomaly(&format!("m{}", i % 50), f64::from(i))).collect();
     store.record(&batch, &context()).await.expect("recorded");
     let check = async |search: Search| {
-        let sql = format!("EXPLAIN QUERY PLAN {}", crate::search::statement(&search, 10).into_string());
-        let plan = sqlx::query_as::<_, (i64, i64, i64, String)>(sqlx::AssertSqlSafe(sql))
-            .fetch_all(store.readers())
-            .await
-            .expect("a plan");
-        let steps: Vec<_> = plan.into_iter().map(|(.., step)| step).collect();
+        let mut explain = Statement::new("EXPLAIN QUERY PLAN ");
+        let search_itself = crate::search::statement(&search, 10);
+        explain.push(&search_itself.text).values = search_itself.values;
+        let plan = store.reader().await.expect("a connection").fetch(explain).await.expect("a plan");
+        let steps: Vec<String> = plan.iter().map(|row| row.get("detail").expect("text")).collect();
         assert!(
             steps.iter().any(|s| s.starts_with("SEARCH a USING") || s.starts_with("SCAN a USING INDEX anomaly_by_ts")),
             "{search:?}: {steps:#?}"

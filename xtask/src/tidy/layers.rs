@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("skyline-webapp", &["skyline-core", "skyline-conf", "skyline-store", "skyline-sql"]),
     ("carbon-load", &["skyline-core"]),
     ("skyline-peers", &[]),
-    ("xtask", &[]),
+    ("xtask", &["skyline-peers"]),
 ];
 
 /// They know all, and nobody may know them.
