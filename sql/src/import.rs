@@ -35,9 +35,6 @@ use map::Map;
 use source::{Dictionary, Source};
 use std::collections::HashMap;
 
-/// Rows of metrics that tell one database from another.
-const MARKS: usize = 16;
-
 /// What is wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -184,12 +181,18 @@ async fn total(source: &mut Source) -> Result<u64, Error> {
     Ok(total)
 }
 
-/// What tells a database from another wherever it is: its first metrics, which the reference never changes.
+/// What tells a database from another wherever it is: the first row of each dictionary and of the metrics. The
+/// reference never changes or removes them.
 async fn mark(source: &mut Source) -> Result<String, Error> {
     use md5::Digest as _;
     let mut sum = md5::Md5::new();
-    for metric in source.metrics(0, MARKS).await? {
-        sum.update(format!("{} {:?} {:?}\n", metric.old_id, metric.name, metric.created));
+    for metric in source.metrics(0, 1).await? {
+        sum.update(format!("metric {} {:?} {:?}\n", metric.old_id, metric.name, metric.created));
+    }
+    for which in Dictionary::ALL {
+        for row in source.names(which, 0, 1).await? {
+            sum.update(format!("{which:?} {} {:?} {:?}\n", row.old_id, row.name, row.created));
+        }
     }
     Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

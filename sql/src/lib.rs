@@ -13,6 +13,7 @@
 mod dictionary;
 mod error;
 mod figures;
+pub mod import;
 mod migrate;
 mod place;
 mod pool;

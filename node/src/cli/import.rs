@@ -157,7 +157,11 @@ fn print(report: &Report, options: &Options, settings: &Settings, took: Duration
     }
     let rows = report.new_rows();
     let seconds = took.as_secs_f64();
-    say!("{} in {seconds:.1} s, {:.0} a second", counted(as_count(rows), "new row"), rows as f64 / seconds.max(1e-3))?;
+    say!(
+        "{} in {seconds:.1} s, {:.0} a second",
+        counted(as_count(rows), "new row"),
+        rows as f64 / seconds.max(1e-3)
+    )?;
     say!("next: {} run{}", program(), options.config.argument())
 }
 
@@ -204,7 +208,8 @@ mod tests {
         let file = folder.path().join("password");
         std::fs::write(&file, "hunter2\n").unwrap();
         let mode = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-        let wanted = options(&["--from", "mysql://u@h/x", "--password-file", file.to_str().unwrap()]).unwrap();
+        let wanted =
+            options(&["--from", "mysql://u@h/x", "--password-file", file.to_str().unwrap()]).unwrap();
         mode(0o644);
         let error = access(&wanted).unwrap_err().to_string();
         assert!(error.contains("chmod 600"), "{error}");
@@ -212,7 +217,9 @@ mod tests {
         let access = access(&wanted).unwrap();
         assert_eq!(access.password.as_ref().unwrap().reveal(), "hunter2");
         assert!(!format!("{access:?}").contains("hunter2"));
-        assert!(options(&["--from", "mysql://u@h/x", "--password-file", "a", "--password-env", "b"]).is_err());
+        assert!(
+            options(&["--from", "mysql://u@h/x", "--password-file", "a", "--password-env", "b"]).is_err()
+        );
         assert!(options(&[]).is_err());
     }
 

@@ -1,6 +1,6 @@
 -- Databases that were imported, how far, and which row became which.
 
--- mark: of the metrics that the database had first; tells that a database has come under another name.
+-- mark: of the rows that the database had first; tells that a database has come under another name.
 CREATE TABLE import_source (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,

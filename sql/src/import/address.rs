@@ -19,8 +19,7 @@ pub struct Address {
 }
 
 /// What to write instead.
-const FORM: &str =
-    "write mysql://USER@HOST:PORT/DATABASE, or mysql://USER@localhost/DATABASE?socket=/run/mysqld/mysqld.sock";
+const FORM: &str = "write mysql://USER@HOST:PORT/DATABASE, or mysql://USER@localhost/DATABASE?socket=/run/mysqld/mysqld.sock";
 
 impl FromStr for Address {
     type Err = Error;
@@ -44,7 +43,9 @@ impl FromStr for Address {
         for part in query.split('&').filter(|part| !part.is_empty()) {
             let key = part.split('=').next().unwrap_or_default();
             if key != "socket" {
-                return Err(wrong(&format!("it has `{key}` behind the question mark, where only `socket` may be")));
+                return Err(wrong(&format!(
+                    "it has `{key}` behind the question mark, where only `socket` may be"
+                )));
             }
         }
         // What sqlx says of an address may repeat it; it is right in all but its form here.

@@ -43,7 +43,8 @@ pub(super) async fn compare(import: &mut Import<'_>, name: String) -> Result<Rep
         // Of a dry run's series and features only the rows are counted.
         let accounted = tally.written + tally.joined + tally.dropped_rows();
         if accounted != tally.read {
-            differences.push(format!("{}: {} rows read, {accounted} accounted for", cursor.table, tally.read));
+            differences
+                .push(format!("{}: {} rows read, {accounted} accounted for", cursor.table, tally.read));
         }
         let new = tally.read.saturating_sub(cursor.before);
         tables.push(Table { name: cursor.table, rows, new, tally: tally.clone() });
@@ -60,7 +61,8 @@ pub(super) async fn compare(import: &mut Import<'_>, name: String) -> Result<Rep
     differences.extend(profiles_differ(import, &there, &profiles));
     // Counts go on in the record once it is used, so the sums are compared by the run that has made the profiles.
     let is_new = tables.iter().any(|table| table.name == step::PROFILES && table.new > 0);
-    let expected: i64 = there.iter().filter(|row| import.maps.metrics.contains_key(&row.0)).map(|row| row.2).sum();
+    let expected: i64 =
+        there.iter().filter(|row| import.maps.metrics.contains_key(&row.0)).map(|row| row.2).sum();
     if is_new && here != expected {
         differences.push(format!("matched_count of all profiles: {expected} there, {here} here"));
     }
@@ -84,7 +86,8 @@ async fn missing(
         return Ok(None);
     }
     let missing = session.number(Statement::new(&text).bind(source_id).bind(table)).await?.unwrap_or(0);
-    Ok((missing > 0).then(|| format!("{target}: {missing} rows of {table} were removed from the record since")))
+    Ok((missing > 0)
+        .then(|| format!("{target}: {missing} rows of {table} were removed from the record since")))
 }
 
 /// Sum of the match counts of imported profiles.
@@ -112,11 +115,7 @@ async fn profiles_here(session: &mut Session, source_id: i64) -> Result<BTreeMap
 }
 
 /// Metrics whose profiles are not as many as there.
-fn profiles_differ(
-    import: &Import<'_>,
-    there: &[(i64, i64, i64)],
-    here: &BTreeMap<i64, i64>,
-) -> Vec<String> {
+fn profiles_differ(import: &Import<'_>, there: &[(i64, i64, i64)], here: &BTreeMap<i64, i64>) -> Vec<String> {
     // Twins are one metric here.
     let mut expected: BTreeMap<i64, i64> = BTreeMap::new();
     for (old, profiles, _) in there {

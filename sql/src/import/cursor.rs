@@ -63,7 +63,8 @@ impl Cursor {
         let row = session.fetch_one(select()).await?.ok_or_else(lost)?;
         let tally = |column| -> Result<Tally, crate::Error> {
             let text: String = row.get(column).map_err(failed)?;
-            serde_json::from_str(&text).map_err(|e| crate::Error::data(&place, format!("import_table.{column}: {e}")))
+            serde_json::from_str(&text)
+                .map_err(|e| crate::Error::data(&place, format!("import_table.{column}: {e}")))
         };
         let so_far = tally("tally")?;
         Ok(Self {
@@ -98,10 +99,11 @@ impl Cursor {
 
     /// Says that all of the tally is audited.
     pub(super) async fn audit(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
-        let update =
-            Statement::new("UPDATE import_table SET audited_tally = tally WHERE source_id = ? AND table_name = ?")
-                .bind(self.source_id)
-                .bind(self.table);
+        let update = Statement::new(
+            "UPDATE import_table SET audited_tally = tally WHERE source_id = ? AND table_name = ?",
+        )
+        .bind(self.source_id)
+        .bind(self.table);
         transaction.session().execute(update).await?;
         self.audited = self.tally.clone();
         Ok(())

@@ -32,7 +32,9 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// The source took too long for one question.
-    #[error("{address}, reading {table}: no answer in {seconds} s; run the same command again when the server is idle")]
+    #[error(
+        "{address}, reading {table}: no answer in {seconds} s; run the same command again when the server is idle"
+    )]
     Slow {
         /// Where.
         address: Box<Address>,
@@ -42,7 +44,9 @@ pub enum Error {
         seconds: u64,
     },
     /// There are no tables of Skyline.
-    #[error("{address}: no database of Skyline, the table `{table}` is missing; name the right database, or give the user the right to read it")]
+    #[error(
+        "{address}: no database of Skyline, the table `{table}` is missing; name the right database, or give the user the right to read it"
+    )]
     Foreign {
         /// Where.
         address: Box<Address>,
@@ -58,19 +62,25 @@ pub enum Error {
         missing: Vec<String>,
     },
     /// The database was imported under another name before.
-    #[error("this database is in the record already, as {known}: give --name {known} to go on with it, or --name with a new name to import it once more")]
+    #[error(
+        "this database is in the record already, as {known}: give --name {known} to go on with it, or --name with a new name to import it once more"
+    )]
     KnownAs {
         /// That name.
         known: String,
     },
     /// Another database has the name.
-    #[error("the record has a database of the name {name} already, with other metrics: give --name with a new name")]
+    #[error(
+        "the record has a database of the name {name} already, with other metrics: give --name with a new name"
+    )]
     NameTaken {
         /// The name.
         name: String,
     },
     /// Somebody else imports the same database into the same record.
-    #[error("another import of this database runs, {table} moved on: wait for it to end, then run this again")]
+    #[error(
+        "another import of this database runs, {table} moved on: wait for it to end, then run this again"
+    )]
     Beside {
         /// Table of the source.
         table: &'static str,

@@ -72,7 +72,8 @@ impl Family {
             kin.root > *id || kin.parent.is_some_and(|parent| parent > *id)
         };
         // A root is higher only where somebody on the way to it names a higher parent.
-        let upward: HashSet<i64> = self.parents.iter().filter(|(id, parent)| parent > id).map(|(id, _)| *id).collect();
+        let upward: HashSet<i64> =
+            self.parents.iter().filter(|(id, parent)| parent > id).map(|(id, _)| *id).collect();
         if upward.is_empty() {
             return Vec::new();
         }

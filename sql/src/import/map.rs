@@ -21,7 +21,9 @@ pub(super) async fn store(
     for pairs in pairs.chunks(CHUNK) {
         let mut insert = Statement::new("INSERT INTO import_map (source_id, kind, old_id, new_id) ");
         insert.push_rows(
-            pairs.iter().map(|(old, new)| [source_id.into(), Value::from(kind), (*old).into(), (*new).into()]),
+            pairs
+                .iter()
+                .map(|(old, new)| [source_id.into(), Value::from(kind), (*old).into(), (*new).into()]),
         );
         session.execute(insert).await?;
     }
@@ -104,11 +106,7 @@ impl Ids {
 }
 
 /// Those of `ids` that a table has.
-pub(super) async fn existing(
-    session: &mut Session,
-    table: &str,
-    ids: &[i64],
-) -> Result<HashSet<i64>, Error> {
+pub(super) async fn existing(session: &mut Session, table: &str, ids: &[i64]) -> Result<HashSet<i64>, Error> {
     let mut found = HashSet::new();
     for ids in ids.chunks(CHUNK) {
         let mut select = Statement::new(&format!("SELECT id FROM {table} WHERE id IN "));

@@ -107,8 +107,9 @@ mod tests {
 
     #[test]
     fn a_week_of_minutes_is_small() {
-        let points: Vec<_> =
-            (0..10_080_i64).map(|i| (1_560_000_000 + 60 * i, (i as f64 / 100.0).sin().mul_add(20.0, 200.0).round())).collect();
+        let points: Vec<_> = (0..10_080_i64)
+            .map(|i| (1_560_000_000 + 60 * i, (i as f64 / 100.0).sin().mul_add(20.0, 200.0).round()))
+            .collect();
         let bytes = encode(&points);
         assert!(bytes.len() < 10_000, "{}", bytes.len());
         assert_eq!(decode(&bytes, points.len()), Some(points));

@@ -12,10 +12,10 @@ mod matching;
 mod profile;
 
 pub(super) use anomaly::{Anomaly, Luminosity};
-pub(super) use dictionary::{Dictionary, Metric, Named, User};
-pub(super) use layout::{Layout, Version};
+pub(super) use dictionary::{Dictionary, Metric};
+pub(super) use layout::Layout;
 pub(super) use matching::{Layer, LayerMatch, Match, Rule};
-pub(super) use profile::{Extent, Lineage, Profile};
+pub(super) use profile::{Extent, Profile};
 
 use super::address::Address;
 use super::error::Error;
@@ -166,7 +166,9 @@ impl Source {
 fn advice(error: &sqlx::Error) -> &'static str {
     match error.as_database_error().and_then(|e| e.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()) {
         // ER_DBACCESS_DENIED_ERROR, ER_BAD_DB_ERROR.
-        Some(e) if matches!(e.number(), 1044 | 1049) => "name the database in --from, and give the user SELECT on it",
+        Some(e) if matches!(e.number(), 1044 | 1049) => {
+            "name the database in --from, and give the user SELECT on it"
+        }
         // ER_ACCESS_DENIED_ERROR.
         Some(e) if e.number() == 1045 => {
             "check the user in --from, and --password-file or --password-env; the right SELECT on the database is enough"

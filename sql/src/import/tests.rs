@@ -45,7 +45,7 @@ impl Old {
         Self::new(&[BASE, TO_1_2_16, FRESH_1_3_0, ROWS, ROWS_1_2_16, ROWS_1_3_0])
     }
 
-    async fn try_into(&self, record: &Store) -> Result<Report, Error> {
+    async fn attempt(&self, record: &Store) -> Result<Report, Error> {
         run(&self.access, record, &Options::default(), &mut |_| {}).await
     }
 
@@ -53,7 +53,7 @@ impl Old {
     fn import_into(&self, record: &Store) -> impl Future<Output = Report> {
         let caller = std::panic::Location::caller();
         async move {
-            let report = self.try_into(record).await.unwrap_or_else(|error| panic!("{caller}: {error}"));
+            let report = self.attempt(record).await.unwrap_or_else(|error| panic!("{caller}: {error}"));
             assert_eq!(report.differences, Vec::<String>::new(), "{caller}");
             report
         }
@@ -94,7 +94,10 @@ const CONTENT: &[(&str, &str)] = &[
     ("source", "id, name, created_at"),
     ("algorithm", "id, name, created_at"),
     ("account", "id, login, role, description"),
-    ("metric", "id, name, first_seen_at, learn_days, learn_after_s, learn_max_generation, learn_max_percent, settings_from"),
+    (
+        "metric",
+        "id, name, first_seen_at, learn_days, learn_after_s, learn_max_generation, learn_max_percent, settings_from",
+    ),
     (
         "anomaly",
         "id, metric_id, host_id, app_id, source_id, anomaly_ts, received_ts, value, full_duration_s, recurrences, \
@@ -109,7 +112,10 @@ const CONTENT: &[(&str, &str)] = &[
     ),
     ("profile_feature", "profile_id, feature_id, value"),
     ("profile_series", "profile_id, point_count, first_ts, last_ts, min_value, max_value, encoding"),
-    ("layer_set", "id, profile_id, metric_id, state, label, created_at, validated_at, check_count, match_count"),
+    (
+        "layer_set",
+        "id, profile_id, metric_id, state, label, created_at, validated_at, check_count, match_count",
+    ),
     ("layer_rule", "layer_set_id, kind, op, bound_number, bound_text, times, state"),
     (
         "match_event",
@@ -126,7 +132,8 @@ const CONTENT: &[(&str, &str)] = &[
 async fn content(record: &Store) -> BTreeMap<&'static str, Vec<String>> {
     let mut content = BTreeMap::new();
     for (table, columns) in CONTENT {
-        let parts: Vec<_> = columns.split(", ").map(|c| format!("COALESCE(CAST({c} AS CHAR), '-')")).collect();
+        let parts: Vec<_> =
+            columns.split(", ").map(|c| format!("COALESCE(CAST({c} AS CHAR), '-')")).collect();
         let sql = format!("SELECT CONCAT_WS('|', {}) FROM {table}", parts.join(", "));
         let mut rows = lines(record, &sql).await;
         rows.sort();

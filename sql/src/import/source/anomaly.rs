@@ -65,7 +65,8 @@ impl Source {
         };
         // The last anomaly may have more: they are read whole, in the place of those that are here.
         rows.retain(|row| row.old_id != last);
-        let sql = format!("SELECT CAST(t.id AS SIGNED) AS old_id, {COLUMNS} FROM luminosity t WHERE t.id = ?");
+        let sql =
+            format!("SELECT CAST(t.id AS SIGNED) AS old_id, {COLUMNS} FROM luminosity t WHERE t.id = ?");
         rows.extend(self.all::<Luminosity>("luminosity", sql, &[last]).await?);
         Ok(rows)
     }

@@ -105,7 +105,9 @@ impl Layout {
     fn newest(&self) -> Version {
         match () {
             () if self.has("ionosphere", "validated_user_id") => Version::V1_3_0Fresh,
-            () if self.has_table("users") && self.has("ionosphere_matched", "validated") => Version::V1_3_0Upgraded,
+            () if self.has_table("users") && self.has("ionosphere_matched", "validated") => {
+                Version::V1_3_0Upgraded
+            }
             () if self.has("anomalies", "slack_thread_ts") => Version::V1_2_16,
             () => Version::V1_2_12,
         }

@@ -46,7 +46,6 @@ pub(crate) struct Layer {
 /// A row of `layers_algorithms`.
 #[derive(Debug, Clone, FromRow)]
 pub(crate) struct Rule {
-    pub(crate) old_id: i64,
     pub(crate) layer_id: i64,
     pub(crate) kind: Option<String>,
     pub(crate) op: Option<String>,
@@ -119,7 +118,7 @@ impl Source {
 
     /// Rules of the layers from `first` to `last`, as they were made.
     pub(crate) async fn rules(&mut self, first: i64, last: i64) -> Result<Vec<Rule>, Error> {
-        let sql = "SELECT CAST(t.id AS SIGNED) AS old_id, CAST(t.layer_id AS SIGNED) AS layer_id, t.layer AS kind, \
+        let sql = "SELECT CAST(t.layer_id AS SIGNED) AS layer_id, t.layer AS kind, \
                    t.`condition` AS op, t.layer_boundary AS bound, CAST(t.times_in_row AS SIGNED) AS times \
                    FROM layers_algorithms t WHERE t.layer_id BETWEEN ? AND ? ORDER BY t.layer_id, t.id";
         self.all("layers_algorithms", sql.to_owned(), &[first, last]).await

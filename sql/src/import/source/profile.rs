@@ -14,7 +14,6 @@ pub(crate) struct Profile {
     pub(crate) anomaly_ts: i64,
     /// Null is enabled.
     pub(crate) enabled: Option<i64>,
-    pub(crate) tsfresh_version: Option<String>,
     /// Seconds.
     pub(crate) calc_time: Option<f64>,
     pub(crate) features_count: Option<i64>,
@@ -68,8 +67,7 @@ impl Source {
             whole("t.echo_fp", "echo"),
             whole(has("user_id", "0"), "user_id"),
             format!(
-                "CAST(t.enabled AS SIGNED) AS enabled, t.tsfresh_version AS tsfresh_version, \
-                 t.calc_time + 0e0 AS calc_time, CAST(t.features_count AS SIGNED) AS features_count, \
+                "CAST(t.enabled AS SIGNED) AS enabled, t.calc_time + 0e0 AS calc_time, CAST(t.features_count AS SIGNED) AS features_count, \
                  t.features_sum + 0e0 AS features_sum, CAST(t.deleted AS SIGNED) AS deleted, {CREATED}, \
                  {label} AS label",
                 label = has("label", "CAST(NULL AS CHAR)"),
@@ -81,7 +79,8 @@ impl Source {
 
     /// Who was learnt from whom, of the profiles behind the id `after`.
     pub(crate) async fn lineage(&mut self, after: i64, limit: usize) -> Result<Vec<Lineage>, Error> {
-        let columns = "CAST(t.metric_id AS SIGNED) AS metric_id, CAST(COALESCE(t.parent_id, 0) AS SIGNED) AS parent_id";
+        let columns =
+            "CAST(t.metric_id AS SIGNED) AS metric_id, CAST(COALESCE(t.parent_id, 0) AS SIGNED) AS parent_id";
         self.page("ionosphere", columns, after, limit).await
     }
 

@@ -108,15 +108,19 @@ async fn write(
         pairs.push((row.old_id, id));
         tally.written += 1;
         rows.push(values(import, tally, id, key, row));
-        votes.extend(self::votes(import, tally, row).into_iter().map(|(algorithm, triggered)| {
-            [Value::Int(id), algorithm.into(), triggered.into()]
-        }));
+        votes.extend(
+            self::votes(import, tally, row)
+                .into_iter()
+                .map(|(algorithm, triggered)| [Value::Int(id), algorithm.into(), triggered.into()]),
+        );
     }
     super::insert(session, INTO, rows, "").await?;
-    super::insert(session, "INSERT INTO anomaly_algorithm (anomaly_id, algorithm_id, triggered) ", votes, "").await?;
+    super::insert(session, "INSERT INTO anomaly_algorithm (anomaly_id, algorithm_id, triggered) ", votes, "")
+        .await?;
     for (id, times) in again {
-        let update =
-            Statement::new("UPDATE anomaly SET recurrences = recurrences + ? WHERE id = ?").bind(times).bind(id);
+        let update = Statement::new("UPDATE anomaly SET recurrences = recurrences + ? WHERE id = ?")
+            .bind(times)
+            .bind(id);
         session.execute(update).await?;
     }
     Ok(pairs)

@@ -26,7 +26,8 @@ pub(super) async fn run(import: &mut Import<'_>) -> Result<(), Error> {
     drop(session);
     loop {
         let rows = import.source.luminosity(cursor.last, BATCH).await?;
-        let (Some(first), Some(last)) = (rows.first().map(|r| r.old_id), rows.last().map(|r| r.old_id)) else {
+        let (Some(first), Some(last)) = (rows.first().map(|r| r.old_id), rows.last().map(|r| r.old_id))
+        else {
             break;
         };
         let mut transaction = import.begin().await?;

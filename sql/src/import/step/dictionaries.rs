@@ -82,7 +82,8 @@ async fn names(import: &mut Import<'_>, which: Dictionary) -> Result<Map, Error>
 /// Users become accounts without a password: nobody can log in as one until an administrator says so.
 async fn users(import: &mut Import<'_>) -> Result<Map, Error> {
     const TABLE: &str = "users";
-    let highest = if import.source.layout().has_table(TABLE) { import.source.highest(TABLE).await? } else { 0 };
+    let highest =
+        if import.source.layout().has_table(TABLE) { import.source.highest(TABLE).await? } else { 0 };
     let mut session = import.session().await?;
     let mut cursor = Cursor::load(&mut session, import.source_id, TABLE, Some("account")).await?;
     let mut map = map::load(&mut session, import.source_id, TABLE, "account").await?;
@@ -101,7 +102,11 @@ async fn users(import: &mut Import<'_>) -> Result<Map, Error> {
         for (row, id) in rows.iter().zip(given) {
             cursor.tally.read += 1;
             let Some(name) = plain(row.name.as_deref()).filter(|name| name.chars().count() <= LOGIN) else {
-                cursor.tally.drop_row(if row.name.is_some() { "no name, or one too long" } else { "no name" });
+                cursor.tally.drop_row(if row.name.is_some() {
+                    "no name, or one too long"
+                } else {
+                    "no name"
+                });
                 continue;
             };
             let id = match known.get(name) {

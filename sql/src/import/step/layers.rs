@@ -19,7 +19,8 @@ const RULES: &str = "layers_algorithms";
 
 const INTO: &str = "INSERT INTO layer_set (id, profile_id, metric_id, state, label, created_by, created_at, validated_at, \
      check_count, match_count, last_checked_at, last_matched_at) ";
-const RULES_INTO: &str = "INSERT INTO layer_rule (layer_set_id, kind, op, bound_number, bound_text, times, state) ";
+const RULES_INTO: &str =
+    "INSERT INTO layer_rule (layer_set_id, kind, op, bound_number, bound_text, times, state) ";
 
 /// A rule as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +133,8 @@ pub(super) async fn run(import: &mut Import<'_>) -> Result<(), Error> {
     drop(session);
     loop {
         let rows = import.source.layers(cursor.last, BATCH).await?;
-        let (Some(first), Some(last)) = (rows.first().map(|r| r.old_id), rows.last().map(|r| r.old_id)) else {
+        let (Some(first), Some(last)) = (rows.first().map(|r| r.old_id), rows.last().map(|r| r.old_id))
+        else {
             break;
         };
         let mut of: HashMap<i64, Vec<Rule>> = HashMap::new();
@@ -242,13 +244,16 @@ mod tests {
 
     fn rule(kind: &str, op: &str, bound: &str, times: Option<i64>) -> Rule {
         let text = |text: &str| Some(text.to_owned());
-        Rule { old_id: 1, layer_id: 1, kind: text(kind), op: text(op), bound: text(bound), times }
+        Rule { layer_id: 1, kind: text(kind), op: text(op), bound: text(bound), times }
     }
 
     #[track_caller]
     fn kept(rule: &Rule, op: &str, number: Option<f64>, text: Option<&str>, is_active: bool) {
         let Outcome::Kept(kept) = outcome(rule) else { panic!("{:?}", outcome(rule)) };
-        assert_eq!((kept.op, kept.number, kept.text.as_deref(), kept.is_active), (op, number, text, is_active));
+        assert_eq!(
+            (kept.op, kept.number, kept.text.as_deref(), kept.is_active),
+            (op, number, text, is_active)
+        );
     }
 
     #[test]

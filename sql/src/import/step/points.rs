@@ -142,7 +142,8 @@ fn packed(points: &[(i64, f64)]) -> Option<Series> {
             *steps.entry(after - before).or_default() += 1;
         }
     }
-    let resolution = steps.into_iter().max_by_key(|(step, times)| (*times, -step)).map_or(0, |(step, _)| step);
+    let resolution =
+        steps.into_iter().max_by_key(|(step, times)| (*times, -step)).map_or(0, |(step, _)| step);
     let values = || points.iter().map(|(_, value)| *value);
     (data.len() <= BYTES).then(|| Series {
         count: points.len() as i64,

@@ -135,7 +135,8 @@ impl Profiles {
             return Ok(());
         };
         let place = (row.metric_id, row.old_id);
-        let series = self.points.series(&mut import.source, place, import.dry, &mut self.series.tally).await?;
+        let series =
+            self.points.series(&mut import.source, place, import.dry, &mut self.series.tally).await?;
         let features =
             self.points.features(&mut import.source, place, import.dry, &mut self.features.tally).await?;
         import.maps.profiles.insert(row.old_id, id);
@@ -277,7 +278,9 @@ fn add_strays(tally: &mut Tally, strays: u64) {
 /// State, since when, and why it is not active.
 fn state(row: &Profile, has_series: bool) -> (&'static str, Option<i64>, Option<&'static str>) {
     match (row.deleted.and_then(time), row.enabled) {
-        (Some(at), _) => ("disabled", time(at).filter(|at| *at > 1), Some("deleted in the imported database")),
+        (Some(at), _) => {
+            ("disabled", time(at).filter(|at| *at > 1), Some("deleted in the imported database"))
+        }
         (None, Some(0)) => ("disabled", None, Some("disabled in the imported database")),
         _ if !has_series => ("disabled", None, Some("its series is missing in the imported database")),
         _ => ("active", None, None),

@@ -61,7 +61,7 @@ async fn interrupted_anywhere(home: Home) {
     let record = home.open().await;
     let (mut polls, mut interrupted) = (20, 0);
     let report = loop {
-        match for_polls(polls, old.try_into(&record)).await {
+        match for_polls(polls, old.attempt(&record)).await {
             Some(outcome) => break outcome.unwrap(),
             None => interrupted += 1,
         }
@@ -103,8 +103,13 @@ async fn what_came_since(home: Home) {
     let check = async |sql: &str, expected: &[&str]| assert_eq!(lines(&record, sql).await, expected, "{sql}");
     check("SELECT CONCAT_WS('|', metric_id, created_at) FROM anomaly WHERE id > 29", &["9|1700000000"]).await;
     check("SELECT CONCAT_WS('|', id, recurrences) FROM anomaly WHERE id = 3", &["3|2"]).await;
-    check("SELECT CONCAT_WS('|', id, parent_id, root_id, state) FROM profile WHERE id > 115", &["201|1|1|active"]).await;
-    check("SELECT CONCAT_WS('|', anomaly_id, metric_id) FROM correlation WHERE anomaly_id > 29", &["41|1"]).await;
+    check(
+        "SELECT CONCAT_WS('|', id, parent_id, root_id, state) FROM profile WHERE id > 115",
+        &["201|1|1|active"],
+    )
+    .await;
+    check("SELECT CONCAT_WS('|', anomaly_id, metric_id) FROM correlation WHERE anomaly_id > 29", &["41|1"])
+        .await;
 }
 
 async fn what_the_record_has_found_itself(home: Home) {
@@ -129,7 +134,11 @@ async fn what_the_record_has_found_itself(home: Home) {
     assert_eq!(counts(&report, "anomalies"), [4, 3, 1, 0]);
     let check = async |sql: &str, expected: &[&str]| assert_eq!(lines(&record, sql).await, expected, "{sql}");
     check("SELECT CONCAT_WS('|', id, recurrences, created_at) FROM anomaly WHERE id = 80", &["80|0|7"]).await;
-    check("SELECT CONCAT_WS('|', id, first_seen_at) FROM metric WHERE name = 'stats.web01.cpu'", &["70|1500000010"]).await;
+    check(
+        "SELECT CONCAT_WS('|', id, first_seen_at) FROM metric WHERE name = 'stats.web01.cpu'",
+        &["70|1500000010"],
+    )
+    .await;
     check("SELECT CONCAT_WS('|', anomaly_id) FROM correlation WHERE anomaly_id IN (1, 80)", &["80"; 2]).await;
 }
 
@@ -137,13 +146,13 @@ async fn under_another_name(home: Home) {
     let (old, record) = (Old::usual(), home.open().await);
     old.import_into(&record).await;
     let moved = Old::usual();
-    let error = moved.try_into(&record).await.unwrap_err().to_string();
+    let error = moved.attempt(&record).await.unwrap_err().to_string();
     let known = old.access.address.source_name();
     assert!(error.contains(&format!("give --name {known} to go on")), "{error}");
     let named = |name: &str| Options { name: Some(name.to_owned()), dry: false };
     let report = run(&moved.access, &record, &named(&known), &mut |_| {}).await.unwrap();
     assert_eq!((report.name.as_str(), report.new_rows()), (known.as_str(), 0));
-    // The mark is that of the first metrics: another database under the name is noticed.
+    // The mark is that of the first rows: another database under the name is noticed.
     moved.database.run("UPDATE metrics SET metric = 'other' WHERE id = 1").unwrap();
     let error = run(&moved.access, &record, &named(&known), &mut |_| {}).await.unwrap_err().to_string();
     assert!(error.contains("give --name with a new name"), "{error}");
@@ -166,7 +175,7 @@ async fn two_databases(home: Home) {
 
 async fn two_at_once(home: Home) {
     let (old, record) = (pages(2_500), home.open().await);
-    let (one, two) = tokio::join!(old.try_into(&record), old.try_into(&record));
+    let (one, two) = tokio::join!(old.attempt(&record), old.attempt(&record));
     for outcome in [&one, &two] {
         // It says so, or the database does.
         if let Err(error) = outcome {
@@ -186,10 +195,13 @@ async fn rows_removed_since(home: Home) {
     let more = "INSERT INTO anomalies (metric_id, host_id, app_id, source_id, anomaly_timestamp, anomalous_datapoint, \
                 full_duration, algorithms_run, triggered_algorithms) VALUES (1, 1, 1, 1, 1700000000, 1, 86400, '1', '1')";
     old.database.run(more).unwrap();
-    let report = old.try_into(&record).await.unwrap();
+    let report = old.attempt(&record).await.unwrap();
     assert_eq!(counts(&report, "anomalies"), [5, 4, 0, 1]);
     assert!(
-        report.differences.iter().any(|d| d == "anomaly: 2 rows of anomalies were removed from the record since"),
+        report
+            .differences
+            .iter()
+            .any(|d| d == "anomaly: 2 rows of anomalies were removed from the record since"),
         "{:?}",
         report.differences
     );

@@ -39,8 +39,10 @@ pub(super) fn rows(anomalies: u64, profiles: u64, points: u64) -> String {
 async fn tens_of_thousands(home: Home) {
     let long = std::env::var_os("SKYLINE_LONG").is_some_and(|value| value != "0");
     let (anomalies, profiles, points) = if long { (300_000, 1_000, 10_080) } else { (20_000, 60, 1_440) };
-    let (old, record) =
-        (Old::new(&[BASE, TO_1_2_16, FRESH_1_3_0, ROWS, &rows(anomalies, profiles, points)]), home.open().await);
+    let (old, record) = (
+        Old::new(&[BASE, TO_1_2_16, FRESH_1_3_0, ROWS, &rows(anomalies, profiles, points)]),
+        home.open().await,
+    );
     let started = Instant::now();
     let report = old.import_into(&record).await;
     let seconds = started.elapsed().as_secs_f64();

@@ -50,7 +50,7 @@ async fn usual_content(record: &Store) {
     )
     .await;
     check(
-        "SELECT CONCAT_WS('|', a.id, m.name, h.name, p.name, s.name, CAST(a.anomaly_ts AS SIGNED), a.created_at, \
+        "SELECT CONCAT_WS('|', a.id, m.name, h.name, p.name, s.name, CAST(a.anomaly_ts AS INTEGER), a.created_at, \
          a.full_duration_s, a.recurrences, a.verdict) FROM anomaly a JOIN metric m ON m.id = a.metric_id \
          JOIN host h ON h.id = a.host_id JOIN app p ON p.id = a.app_id JOIN source s ON s.id = a.source_id ORDER BY a.id",
         &[
@@ -108,7 +108,7 @@ async fn usual_content(record: &Store) {
     )
     .await;
     check(
-        "SELECT CONCAT_WS('|', metric_id, CAST(anomaly_ts AS SIGNED), kind, profile_id, COALESCE(layer_set_id, 0)) \
+        "SELECT CONCAT_WS('|', metric_id, CAST(anomaly_ts AS INTEGER), kind, profile_id, COALESCE(layer_set_id, 0)) \
          FROM match_event ORDER BY id",
         &[
             "1|1570000000|sum|1|0",
@@ -126,7 +126,11 @@ async fn usual_content(record: &Store) {
     )
     .await;
     // One row for each table of which something came.
-    check("SELECT CAST(COUNT(*) AS CHAR) FROM audit_event WHERE action = 'import' AND after_text LIKE '%read%'", &["14"]).await;
+    check(
+        "SELECT CAST(COUNT(*) AS CHAR) FROM audit_event WHERE action = 'import' AND after_text LIKE '%read%'",
+        &["14"],
+    )
+    .await;
 }
 
 async fn version_1_2_12(home: Home) {
@@ -167,13 +171,26 @@ async fn labels_and_verdicts(record: &Store) {
     check(
         "SELECT CONCAT_WS('|', p.id, c.login, COALESCE(v.login, '-'), COALESCE(p.label, '-')) FROM profile p \
          JOIN account c ON c.id = p.created_by LEFT JOIN account v ON v.id = p.validated_by ORDER BY p.id",
-        &["1|ops|ops|weekly peak", "2|system|system|-", "3|system|system|-", "4|system|-|-", "5|admin|admin|-"],
+        &[
+            "1|ops|ops|weekly peak",
+            "2|system|system|-",
+            "3|system|system|-",
+            "4|system|-|-",
+            "5|admin|admin|-",
+        ],
     )
     .await;
     check(
         "SELECT CONCAT_WS('|', e.kind, e.verdict, COALESCE(c.login, '-')) FROM match_event e \
          LEFT JOIN account c ON c.id = e.verdict_by ORDER BY e.id",
-        &["sum|valid|admin", "minmax|invalid|ops", "echo_sum|open|-", "echo_minmax|open|-", "layer|open|-", "layer|invalid|-"],
+        &[
+            "sum|valid|admin",
+            "minmax|invalid|ops",
+            "echo_sum|open|-",
+            "echo_minmax|open|-",
+            "layer|open|-",
+            "layer|invalid|-",
+        ],
     )
     .await;
 }
@@ -204,13 +221,21 @@ async fn ids_in_steps_of_two(home: Home) {
     assert_eq!(counts(&report, "users"), [2, 0, 2, 0]);
     let check = async |sql: &str, expected: &[&str]| assert_eq!(lines(&record, sql).await, expected, "{sql}");
     check("SELECT CONCAT_WS('|', id, name) FROM metric ORDER BY id", &["1|a.b", "3|c.d"]).await;
-    check("SELECT CONCAT_WS('|', id, metric_id, host_id, app_id) FROM anomaly ORDER BY id", &["1|1|3|1", "3|3|1|3"]).await;
+    check(
+        "SELECT CONCAT_WS('|', id, metric_id, host_id, app_id) FROM anomaly ORDER BY id",
+        &["1|1|3|1", "3|3|1|3"],
+    )
+    .await;
     check(
         "SELECT CONCAT_WS('|', id, COALESCE(parent_id, 0), root_id, created_by) FROM profile ORDER BY id",
         &["1|0|1|2", "3|1|1|1"],
     )
     .await;
-    check("SELECT CONCAT_WS('|', profile_id, point_count) FROM profile_series ORDER BY profile_id", &["1|2", "3|1"]).await;
+    check(
+        "SELECT CONCAT_WS('|', profile_id, point_count) FROM profile_series ORDER BY profile_id",
+        &["1|2", "3|1"],
+    )
+    .await;
     check("SELECT CONCAT_WS('|', anomaly_id, metric_id) FROM correlation", &["3|1"]).await;
 }
 
@@ -258,10 +283,10 @@ async fn series_are_whole(home: Home) {
 
 async fn older_ones_are_refused(home: Home) {
     let record = home.open().await;
-    let error = Old::new(&[BASE, BELOW]).try_into(&record).await.unwrap_err().to_string();
+    let error = Old::new(&[BASE, BELOW]).attempt(&record).await.unwrap_err().to_string();
     let missing = "missing: ionosphere_layers_matched.approx_close (version 1.2.8), ionosphere.echo_fp (version 1.2.12); upgrade";
     assert!(error.contains(missing), "{error}");
-    let error = Old::new(&["CREATE TABLE a (x INT);"]).try_into(&record).await.unwrap_err().to_string();
+    let error = Old::new(&["CREATE TABLE a (x INT);"]).attempt(&record).await.unwrap_err().to_string();
     assert!(error.contains("no database of Skyline, the table `metrics` is missing"), "{error}");
     assert_eq!(lines(&record, "SELECT name FROM import_source").await, Vec::<String>::new());
 }
@@ -270,7 +295,8 @@ async fn a_dry_run_says_the_same(home: Home) {
     let old = Old::new(&[BASE, TO_1_2_16, FRESH_1_3_0, ROWS, ROWS_1_2_16, ROWS_1_3_0, ODD_ROWS]);
     let (record, scratch) = (home.open().await, Home::file());
     let scratch = scratch.open().await;
-    let dry = run(&old.access, &scratch, &Options { dry: true, ..Options::default() }, &mut |_| {}).await.unwrap();
+    let dry =
+        run(&old.access, &scratch, &Options { dry: true, ..Options::default() }, &mut |_| {}).await.unwrap();
     let real = old.import_into(&record).await;
     for table in real.tables.iter().filter(|table| !table.name.starts_with("z_")) {
         assert_eq!(of(&dry, table.name).dropped, table.tally.dropped, "{}", table.name);
