@@ -212,7 +212,9 @@ async fn known_as(record: &Store, name: &str, mark: &str, is_given: bool, now: i
         transaction.commit().await?;
         return Ok(id);
     }
-    let select = Statement::new("SELECT name FROM import_source WHERE mark = ? ORDER BY id").bind(mark);
+    let select = Statement::new("SELECT name FROM import_source WHERE mark = ? AND name <> ? ORDER BY id")
+        .bind(mark)
+        .bind(name);
     if let Some(row) = session.fetch_one(select).await?.filter(|_| !is_given) {
         return Err(Error::KnownAs { known: row.get("name").map_err(|e| failed(session.place(), e))? });
     }

@@ -90,11 +90,11 @@ async fn what_came_since(home: Home) {
         .run(
             "INSERT INTO metrics (metric, created_timestamp) VALUES ('new.metric', FROM_UNIXTIME(1700000000));
              INSERT INTO anomalies (id, metric_id, host_id, app_id, source_id, anomaly_timestamp, anomalous_datapoint, \
-             full_duration, algorithms_run, triggered_algorithms) VALUES (41, 9, 1, 1, 1, 1700000000, 1, 86400, '1', '1'), \
+             full_duration, algorithms_run, triggered_algorithms) VALUES (541, 9, 1, 1, 1, 1700000000, 1, 86400, '1', '1'), \
              (43, 4, 2, 1, 1, 1560000300, 9, 86400, '1', '1');
              INSERT INTO ionosphere (id, metric_id, full_duration, enabled, parent_id, generation) VALUES (201, 1, 86400, 1, 1, 1);
              INSERT INTO z_ts_1 (fp_id, timestamp, value) VALUES (201, 1700000000, 5), (997, 1700000000, 5);
-             INSERT INTO luminosity (id, metric_id, coefficient, shifted, shifted_coefficient) VALUES (41, 1, 0.9, 0, 0.9)",
+             INSERT INTO luminosity (id, metric_id, coefficient, shifted, shifted_coefficient) VALUES (541, 1, 0.9, 0, 0.9)",
         )
         .unwrap();
     let report = old.import_into(&record).await;
@@ -108,7 +108,7 @@ async fn what_came_since(home: Home) {
         &["201|1|1|active"],
     )
     .await;
-    check("SELECT CONCAT_WS('|', anomaly_id, metric_id) FROM correlation WHERE anomaly_id > 29", &["41|1"])
+    check("SELECT CONCAT_WS('|', anomaly_id, metric_id) FROM correlation WHERE anomaly_id > 29", &["541|1"])
         .await;
 }
 

@@ -44,7 +44,16 @@ async fn tens_of_thousands(home: Home) {
         home.open().await,
     );
     let started = Instant::now();
-    let report = old.import_into(&record).await;
+    let mut last = ("", started);
+    let report = run(&old.access, &record, &Options::default(), &mut |now| {
+        if now.table != last.0 {
+            println!("{:6.2} s  {}", started.elapsed().as_secs_f64(), now.table);
+            last = (now.table, Instant::now());
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(report.differences, Vec::<String>::new());
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{} rows, {anomalies} anomalies, {profiles} profiles of {points} points, into {}: {seconds:.1} s, {:.0} rows/s",
