@@ -4,6 +4,7 @@ use crate::import::error::Error;
 use crate::import::series;
 use crate::import::source::{Extent, Source};
 use crate::import::tally::Tally;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 /// Features of the reference: their ids.
@@ -41,11 +42,14 @@ impl Points {
         metric: i64,
         profile: i64,
     ) -> Result<Option<Extent>, Error> {
-        if !known.contains_key(&metric) {
-            let extents = source.extents(&format!("{prefix}{metric}")).await?;
-            known.insert(metric, extents.into_iter().map(|extent| (extent.profile, extent)).collect());
-        }
-        Ok(known.get_mut(&metric).and_then(|extents| extents.remove(&profile)))
+        let extents = match known.entry(metric) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let extents = source.extents(&format!("{prefix}{metric}")).await?;
+                unknown.insert(extents.into_iter().map(|extent| (extent.profile, extent)).collect())
+            }
+        };
+        Ok(extents.remove(&profile))
     }
 
     /// The series of a profile, if there is one. In a dry run its bytes are empty.

@@ -101,7 +101,7 @@ async fn what_came_since(home: Home) {
     let new: Vec<_> = report.tables.iter().filter(|t| t.new > 0).map(|t| (t.name, t.new)).collect();
     assert_eq!(new, [("metrics", 1), ("anomalies", 2), ("ionosphere", 1), ("z_ts", 2), ("luminosity", 1)]);
     let check = async |sql: &str, expected: &[&str]| assert_eq!(lines(&record, sql).await, expected, "{sql}");
-    check("SELECT CONCAT_WS('|', metric_id, created_at) FROM anomaly WHERE id > 29", &["9|1700000000"]).await;
+    check("SELECT CONCAT_WS('|', id, metric_id) FROM anomaly WHERE id > 29", &["541|9"]).await;
     check("SELECT CONCAT_WS('|', id, recurrences) FROM anomaly WHERE id = 3", &["3|2"]).await;
     check(
         "SELECT CONCAT_WS('|', id, parent_id, root_id, state) FROM profile WHERE id > 115",

@@ -87,6 +87,11 @@ async fn usual_content(record: &Store) {
         ],
     )
     .await;
+    layers_and_matches(record).await;
+}
+
+async fn layers_and_matches(record: &Store) {
+    let check = async |sql: &str, expected: &[&str]| assert_eq!(lines(record, sql).await, expected, "{sql}");
     check(
         "SELECT CONCAT_WS('|', layer_set_id, kind, op, COALESCE(bound_text, '-'), COALESCE(times, 0), state) FROM layer_rule \
          ORDER BY layer_set_id, kind",
