@@ -1,6 +1,6 @@
 //! From settings to parts: what each part is given, and the start of the window threads.
 
-use crate::plane::recorder::Recorder;
+use crate::plane::recorder::{Recorder, Waiting};
 use crate::plane::{Handle, Plane, QUESTIONS, Shared, state, thread};
 use crate::syslog::Syslog;
 use anyhow::Context as _;
@@ -159,7 +159,11 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
         .then(|| Syslog::new(&settings.record.syslog.address, name))
         .transpose()?;
     let context = skyline_sql::Context { host: name.to_owned(), app: "analyzer".to_owned() };
-    let recorder = Recorder { store, context, shared, syslog, told: Arc::clone(&plane.told) };
+    let told = Arc::clone(&plane.told);
+    let sync = settings.journal.durability == skyline_conf::model::journal::Durability::Machine;
+    let spill = settings.node.state_dir.join("anomalies.spill");
+    let waiting = Waiting::open(&spill, settings.record.spill_bytes, sync, &told);
+    let recorder = Recorder { store, context, shared, syslog, told, waiting };
     let recorder = tokio::spawn(recorder.run(found_in));
     Ok((plane, recorder))
 }

@@ -119,8 +119,10 @@ impl Health {
                 "windows are being restored{how_far}; points are logged and forwarded meanwhile"
             ));
         }
-        if let Some(why) = self.plane.told.away() {
-            reasons.push(format!("the record takes no anomalies, they wait: {why}"));
+        let told = &self.plane.told;
+        let (away, stuck) = (told.away(), told.stuck());
+        if let (Some(why), 1..) = (&away, stuck) {
+            reasons.push(format!("the record takes no anomalies, and there is no room to keep them: {why}"));
         }
         if self.intake.waiting() > 0 {
             reasons.push(
@@ -135,11 +137,13 @@ impl Health {
         if !self.is_balanced() {
             reasons.push("the ledger does not add up: see /-/status".to_owned());
         }
-        Readiness {
-            ready: reasons.is_empty(),
-            reasons,
-            progress: json!({ "metrics_restored": restored, "metrics": metrics }),
+        let ready = reasons.is_empty();
+        // All goes on without the record; a person should know all the same.
+        if let (Some(why), 0) = (away, stuck) {
+            let kept = told.kept.load(Ordering::Relaxed);
+            reasons.push(format!("the record is away, {kept} anomalies wait for it in a file: {why}"));
         }
+        Readiness { ready, reasons, progress: json!({ "metrics_restored": restored, "metrics": metrics }) }
     }
 
     /// Checks the equations of the ledger; called once a second.
@@ -240,6 +244,7 @@ impl Health {
             "destinations": self.relay_destinations(),
             "senders": self.relay_senders(SENDERS_SHOWN).0,
             "window": self.window_status(),
+            "record": self.record_status(),
             "bad_points": self.bad_points(usize::MAX),
         })
     }
@@ -273,6 +278,20 @@ impl Health {
                 "reader": name, "routed": l.routed, "delivered": l.delivered, "waiting": l.waiting,
                 "shed": l.shed, "lost": l.lost, "pinned_bytes": l.pinned_bytes, "lag_seconds": l.lag_seconds,
             })).collect::<Vec<_>>(),
+        })
+    }
+
+    fn record_status(&self) -> Value {
+        let told = &self.plane.told;
+        json!({
+            "place": self.store.place().to_string(),
+            "up": told.away().is_none(),
+            "away": told.away(),
+            "last_error": told.last_error(),
+            "waiting": told.kept.load(Ordering::Relaxed),
+            "waiting_bytes": told.kept_bytes.load(Ordering::Relaxed),
+            "stuck": told.stuck(),
+            "failures": self.store.failures(),
         })
     }
 

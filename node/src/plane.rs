@@ -262,16 +262,7 @@ impl Plane {
             "Anomalies joined with a newer one of the same metric while the record was away",
             sum(&|v| v.joined_anomalies),
         ));
-        out.push(Figure::counter(
-            "skyline_detect_lost_anomalies_total",
-            "Anomalies that the record refused for what they are, since start",
-            self.told.lost.load(Ordering::Relaxed),
-        ));
-        out.push(Figure::counter(
-            "skyline_syslog_unsent_total",
-            "Syslog lines that could not be sent since start",
-            self.told.unsent.load(Ordering::Relaxed),
-        ));
+        self.told.figures(out);
         for (quantile, f) in [("0.5", 0), ("0.99", 1), ("1", 2)] {
             let worst = views.iter().map(|v| v.latency.of(f)).fold(0.0, f64::max);
             out.push(

@@ -16,6 +16,12 @@ pub(crate) struct Totals {
 }
 
 impl Store {
+    /// Transactions that failed since the record was opened.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.totals().failures.load(Ordering::Relaxed)
+    }
+
     /// Adds the record's figures to `out`.
     pub fn figures(&self, out: &mut Vec<Figure>) {
         const RECORDED: &str = "skyline_record_anomalies_total";

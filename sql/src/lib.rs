@@ -10,28 +10,36 @@
 //! Invariants: an anomaly is a row or is counted with one, once, however often and in whatever grouping it
 //! is recorded; an anomaly's id is never used twice.
 
+mod account;
 mod dictionary;
 mod error;
 mod figures;
 pub mod import;
+mod judgement;
 mod migrate;
 mod place;
 mod pool;
+mod probe;
 mod record;
 mod retention;
 mod row;
 mod search;
 mod server;
 mod session;
+mod spill;
 mod statement;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Account, Audit, Role, SYSTEM};
 pub use error::Error;
 pub use migrate::Plan;
+pub use migrate::backup::Migration;
 pub use place::Place;
 pub use pool::{Options, Store};
+pub use probe::{Facts, Problem, probe};
 pub use record::{Context, Recorded};
 pub use retention::Counts;
 pub use row::{Row, Verdict};
 pub use search::{Cursor, MAX_LIMIT, Names, Order, Page, Search};
+pub use spill::{Found, Spill};

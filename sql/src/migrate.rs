@@ -5,6 +5,7 @@
 //! was interrupted goes on there. Only the statement after the recorded ones may have been done already,
 //! so only there it is no fault that something exists.
 
+pub(crate) mod backup;
 mod steps;
 
 use crate::error::{Error, mysql_number};

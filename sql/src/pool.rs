@@ -10,6 +10,7 @@ use crate::migrate::{self, STEPS};
 use crate::place::Place;
 use crate::server::Server;
 use crate::session::{Link, Session, Transaction};
+use crate::statement::Statement;
 use skyline_conf::model::record::Record;
 use skyline_core::clock::Clock;
 use sqlx::SqlitePool;
@@ -157,9 +158,13 @@ impl Store {
     pub async fn open_file(path: &Path, options: Options) -> Result<Self, Error> {
         let place = Place::File(path.to_owned());
         let writer = open_writer(path, &place, &options).await?;
-        let session = sqlite_session(&place, &writer).await?;
         let now = options.clock.now() as i64;
-        migrate::apply(session, STEPS, now).await.map_err(|e| match e {
+        let up_to_date = async {
+            let mut session = sqlite_session(&place, &writer).await?;
+            migrate::backup::copy_first(&mut session).await?;
+            migrate::apply(session, STEPS, now).await
+        };
+        up_to_date.await.map_err(|e| match e {
             Error::Retry { problem, .. } => Error::config(
                 &place,
                 format!("cannot be opened: {problem}; check the disk and who else has it open"),
@@ -282,8 +287,7 @@ impl Store {
         migrate::apply(session, STEPS, self.now()).await.map(drop)
     }
 
-    /// A connection to a file as it is.
-    #[cfg(test)]
+    /// A connection to a file as it is; makes the file.
     pub(crate) async fn bare_file(path: &Path) -> Result<Session, Error> {
         let place = Place::File(path.to_owned());
         let pool = open_writer(path, &place, &Options::default()).await?;
@@ -291,11 +295,23 @@ impl Store {
     }
 
     /// A connection to a database as it is.
-    #[cfg(test)]
     pub(crate) async fn bare_server(settings: &Record) -> Result<Session, Error> {
         let server = Server::new(settings)?;
         let lease = server.lease().await?;
         Ok(Session::new(server.place().clone(), Link::MySql(lease), STATEMENT_LIMIT))
+    }
+
+    /// Whether it is there and has the tables of this version; makes them in an empty database.
+    ///
+    /// # Errors
+    /// Why it cannot be used now.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let outcome =
+            self.writer().await?.number(Statement::new("SELECT version FROM schema_migration LIMIT 1")).await;
+        if outcome.is_err() {
+            self.doubt();
+        }
+        outcome.map(drop)
     }
 
     /// A transaction that may write.

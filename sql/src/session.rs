@@ -139,6 +139,18 @@ impl Session {
         .await
     }
 
+    /// [`Session::execute`] for what may take longer.
+    pub(crate) async fn execute_within(
+        &mut self,
+        statement: Statement,
+        limit: Duration,
+    ) -> Result<Done, Error> {
+        let usual = std::mem::replace(&mut self.limit, limit);
+        let outcome = self.execute(statement).await;
+        self.limit = usual;
+        outcome
+    }
+
     /// Runs a statement and takes all its rows.
     pub(crate) async fn fetch(&mut self, statement: Statement) -> Result<Vec<Row>, Error> {
         self.ask(async |link| match link {
@@ -270,6 +282,13 @@ pub(crate) struct Transaction {
 impl Transaction {
     pub(crate) const fn session(&mut self) -> &mut Session {
         &mut self.session
+    }
+
+    /// Undoes everything; the connection stays good.
+    pub(crate) async fn rollback(mut self) -> Result<(), Error> {
+        self.session.raw("ROLLBACK").await?;
+        self.session.in_transaction = false;
+        Ok(())
     }
 
     /// Makes everything stay.

@@ -78,6 +78,13 @@ impl Statement {
         self
     }
 
+    /// The same with more text.
+    #[must_use]
+    pub(crate) fn with(mut self, text: &str) -> Self {
+        self.text.push_str(text);
+        self
+    }
+
     /// A `?` and its value.
     pub(crate) fn push_bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.text.push('?');

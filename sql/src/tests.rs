@@ -1,7 +1,11 @@
 //! The record as its callers see it, on files in a folder of its own.
 
+mod accounts;
+mod joining;
 mod migrating;
 mod opening;
+mod outages;
+mod probing;
 mod record;
 mod retention;
 mod search;
@@ -86,11 +90,11 @@ async fn here() -> (TempDir, Store) {
     (dir, store)
 }
 
-fn context() -> Context {
+pub(crate) fn context() -> Context {
     Context { host: "web01".to_owned(), app: "analyzer".to_owned() }
 }
 
-fn anomaly(metric: &str, ts: f64) -> Anomaly {
+pub(crate) fn anomaly(metric: &str, ts: f64) -> Anomaly {
     Anomaly {
         metric: metric.to_owned(),
         point: Datapoint::new(ts, 950.0),

@@ -1,46 +1,28 @@
 //! Takes anomalies from the window threads into the record, and tells syslog.
 //!
-//! A thread's position moves past an anomaly only when it is recorded here, so a crash in between
-//! finds it again from the journal; the record knows one anomaly by metric and time and
-//! keeps it once.
+//! A thread's position moves past an anomaly only when it is recorded here or stands in the file of waiting
+//! ones ([`waiting`]), so a crash in between finds it again from the journal; the record keeps it once,
+//! however often it is given. While the record is away anomalies go to that file, and from there into the
+//! record in the same order ([`contact`]). When the file takes no more they wait here, and the journal
+//! keeps their points.
+
+mod contact;
+mod told;
+mod waiting;
 
 use super::{Found, Shared};
 use crate::syslog::Syslog;
+use contact::{Contact, record};
 use skyline_core::anomaly::Anomaly;
 use skyline_sql::{Context, Error, Store};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc::Receiver;
+pub(crate) use told::Told;
+pub(crate) use waiting::Waiting;
 
 /// Groups taken at once.
 const GROUPS: usize = 256;
-/// Pauses between attempts while the record is away.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// How the record does, for others to see.
-#[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// Why the record takes nothing now.
-    away: Mutex<Option<String>>,
-    /// Anomalies that the record refused for what they are.
-    pub(crate) lost: AtomicU64,
-    /// Syslog lines that could not be sent.
-    pub(crate) unsent: AtomicU64,
-}
-
-impl Told {
-    /// Why the record takes nothing now; `None`: it takes what comes.
-    pub(crate) fn away(&self) -> Option<String> {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_away(&self, why: Option<String>) -> bool {
-        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *away, why).is_none()
-    }
-}
 
 /// What the recorder works with.
 pub(crate) struct Recorder {
@@ -49,73 +31,90 @@ pub(crate) struct Recorder {
     pub(crate) shared: Vec<Arc<Shared>>,
     pub(crate) syslog: Option<Syslog>,
     pub(crate) told: Arc<Told>,
+    pub(crate) waiting: Waiting,
 }
 
 impl Recorder {
-    /// Runs until all threads have ended.
+    /// Runs until all threads have ended, or the record is closed.
     pub(crate) async fn run(self, mut found: Receiver<Found>) {
+        let mut contact = Contact::new(&self);
         let mut groups = Vec::new();
-        while found.recv_many(&mut groups, GROUPS).await > 0 {
-            let anomalies: Vec<_> = groups.iter().flat_map(|g| g.anomalies.iter().cloned()).collect();
-            if !self.record(&anomalies).await {
-                // Closed: the node is stopping, and their positions stay before them.
+        loop {
+            let is_open = tokio::select! {
+                count = found.recv_many(&mut groups, GROUPS) => count > 0 && self.take(&mut groups, &mut contact).await,
+                is_open = contact.turn() => is_open,
+            };
+            if !is_open {
+                // Closed: the node is stopping, and positions stay before what is neither recorded nor kept.
                 return;
-            }
-            for anomaly in &anomalies {
-                tracing::info!(
-                    metric = anomaly.metric,
-                    ts = anomaly.point.ts,
-                    value = anomaly.judged_value,
-                    votes = anomaly.triggered.len(),
-                    "anomaly"
-                );
-                if let Some(syslog) = &self.syslog
-                    && !syslog.anomaly(anomaly).await
-                {
-                    self.told.unsent.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            for group in groups.drain(..) {
-                if let Some(shared) = self.shared.get(group.thread) {
-                    shared.recorded.fetch_max(group.through, Ordering::AcqRel);
-                }
             }
         }
     }
 
-    /// Records anomalies, for as long as that takes; false when the record was closed.
-    async fn record(&self, anomalies: &[Anomaly]) -> bool {
-        let mut pause = SHORTEST_PAUSE;
-        loop {
-            let Err(error) = self.store.record(anomalies, &self.context).await else {
-                self.told.set_away(None);
-                return true;
+    /// Records groups, or keeps them; then lets their threads go on. False when the record was closed.
+    async fn take(&self, groups: &mut Vec<Found>, contact: &mut Contact) -> bool {
+        let anomalies: Vec<_> = groups.iter().flat_map(|g| g.anomalies.iter().cloned()).collect();
+        let is_up = self.told.away().is_none() && self.waiting.count() == 0;
+        let is_recorded = is_up
+            && match record(&self.store, &self.told, &self.context, &anomalies).await {
+                Ok(()) => true,
+                Err(Error::Closed { .. }) => return false,
+                Err(error) => {
+                    contact.lost(&error);
+                    false
+                }
             };
-            match (&error, anomalies) {
-                (Error::Closed { .. }, _) => return false,
-                (Error::Data { .. }, [one]) => {
-                    tracing::error!(%error, metric = one.metric, "an anomaly cannot be recorded and is left out");
-                    self.told.lost.fetch_add(1, Ordering::Relaxed);
-                    return true;
-                }
-                // One of them is in the way: the others are not to be lost with it.
-                (Error::Data { .. }, many) => {
-                    for anomaly in many {
-                        if !Box::pin(self.record(std::slice::from_ref(anomaly))).await {
-                            return false;
-                        }
-                    }
-                    return true;
-                }
-                _ => {
-                    if self.told.set_away(Some(error.to_string())) {
-                        let waiting = anomalies.len();
-                        tracing::error!(%error, waiting, "anomalies cannot be recorded; they wait, and the journal keeps their points");
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
+        if !is_recorded && !self.keep(&anomalies, contact).await {
+            return false;
+        }
+        for anomaly in &anomalies {
+            self.tell(anomaly).await;
+        }
+        for group in groups.drain(..) {
+            if let Some(shared) = self.shared.get(group.thread) {
+                shared.recorded.fetch_max(group.through, Ordering::AcqRel);
             }
+        }
+        true
+    }
+
+    /// Keeps anomalies in the file, or waits until the record takes them; false when it was closed.
+    async fn keep(&self, anomalies: &[Anomaly], contact: &mut Contact) -> bool {
+        loop {
+            if self.waiting.append(anomalies, &self.context).await {
+                self.told.set_stuck(0);
+                return true;
+            }
+            self.told.set_stuck(anomalies.len() as u64);
+            if !contact.turn().await {
+                return false;
+            }
+            if self.told.away().is_some() || self.waiting.count() > 0 {
+                continue;
+            }
+            match record(&self.store, &self.told, &self.context, anomalies).await {
+                Ok(()) => {
+                    self.told.set_stuck(0);
+                    return true;
+                }
+                Err(Error::Closed { .. }) => return false,
+                Err(error) => contact.lost(&error),
+            }
+        }
+    }
+
+    async fn tell(&self, anomaly: &Anomaly) {
+        tracing::info!(
+            metric = anomaly.metric,
+            ts = anomaly.point.ts,
+            value = anomaly.judged_value,
+            votes = anomaly.triggered.len(),
+            "anomaly"
+        );
+        if let Some(syslog) = &self.syslog
+            && !syslog.anomaly(anomaly).await
+        {
+            self.told.unsent.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -41,6 +41,16 @@ fn host_and_port(address: &str) -> Option<(&str, u16)> {
     (!host.is_empty()).then_some((host, port))
 }
 
+/// How the server's own client is told of it.
+pub(crate) fn of_client(settings: &Record) -> String {
+    match parts(&settings.server) {
+        Some((_, _, Some(socket))) => format!("--socket={socket}"),
+        Some((address, ..)) => host_and_port(address)
+            .map_or_else(String::new, |(host, port)| format!("--host={host} --port={port}")),
+        None => String::new(),
+    }
+}
+
 /// How it is connected to. Reads the password.
 ///
 /// # Errors

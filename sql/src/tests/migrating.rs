@@ -16,7 +16,31 @@ on_both!(
     several_may_bring_it_up_to_date_at_once,
 );
 
+/// A row as the first version wrote it.
+async fn insert_old(session: &mut Session) {
+    const OLD: &[&str] = &[
+        "INSERT INTO host (name, created_at) VALUES ('h', 1)",
+        "INSERT INTO app (name, created_at) VALUES ('x', 1)",
+        "INSERT INTO metric (name, name_hash, first_seen_at, last_seen_at) VALUES ('m', ?, 1, 2)",
+        "INSERT INTO anomaly (metric_id, host_id, app_id, anomaly_ts, received_ts, value, window_points, \
+         full_duration_s, is_counter, journal_seq, created_at) VALUES (1, 1, 1, 5.5, 6.5, 0.1, 3, 60, 0, 9, 1)",
+    ];
+    for text in OLD {
+        let mut statement = Statement::new(text);
+        if text.contains('?') {
+            statement = statement.bind(crate::record::name_hash("m"));
+        }
+        session.execute(statement).await.expect("inserted");
+    }
+}
+
 impl Home {
+    /// A file as the first version left it.
+    pub(super) async fn old_file(&self) {
+        migrate::apply(self.session().await, &STEPS[..1], 7).await.expect("applied");
+        insert_old(&mut self.session().await).await;
+    }
+
     /// A connection before anything was brought up to date.
     async fn session(&self) -> Session {
         match self {
@@ -77,26 +101,11 @@ async fn both_dialects_have_the_same_tables_and_columns() {
 }
 
 async fn every_older_version_comes_up_to_date(home: Home) {
-    const OLD: &[&str] = &[
-        "INSERT INTO host (name, created_at) VALUES ('h', 1)",
-        "INSERT INTO app (name, created_at) VALUES ('x', 1)",
-        "INSERT INTO metric (name, name_hash, first_seen_at, last_seen_at) VALUES ('m', ?, 1, 2)",
-        "INSERT INTO anomaly (metric_id, host_id, app_id, anomaly_ts, received_ts, value, window_points, \
-         full_duration_s, is_counter, journal_seq, created_at) VALUES (1, 1, 1, 5.5, 6.5, 0.1, 3, 60, 0, 9, 1)",
-    ];
     for version in 1..STEPS.len() {
         // A place of its own for each version.
         let home = if home.is_file() { Home::file() } else { Home::server() };
         migrate::apply(home.session().await, &STEPS[..version], 7).await.expect("the older version");
-        let mut session = home.session().await;
-        for text in OLD {
-            let mut statement = Statement::new(text);
-            if text.contains('?') {
-                statement = statement.bind(crate::record::name_hash("m"));
-            }
-            session.execute(statement).await.expect("inserted");
-        }
-        drop(session);
+        insert_old(&mut home.session().await).await;
         let plan = home.plan().await.expect("looked at");
         assert_eq!((plan.current, plan.has_rows), (STEPS[version - 1].version, true));
         // A file is brought up to date by whoever opens it, a server with data only by a person.
