@@ -97,6 +97,15 @@ struct Import<'a> {
     total: u64,
 }
 
+/// Whether a database can be read, and can be imported.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn probe(access: &Access) -> Result<(), Error> {
+    Box::pin(Source::open(access)).await?.close().await;
+    Ok(())
+}
+
 /// Imports what the record has not yet got of a database, and compares the two.
 ///
 /// # Errors

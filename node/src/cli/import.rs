@@ -57,6 +57,8 @@ pub(super) async fn act(action: &Action) -> anyhow::Result<bool> {
     let Action::Panorama(options) = action;
     let access = access(options)?;
     let settings = options.config.load()?.settings;
+    // Where nothing can be imported from, no record is made.
+    Box::pin(import::probe(&access)).await?;
     let started = Instant::now();
     let report = if options.dry_run {
         // A record of its own shows what would be made of the rows; the real one is not even opened.
@@ -143,7 +145,7 @@ fn print(report: &Report, options: &Options, settings: &Settings, took: Duration
             say!("left out: {}, {}: {reason}", table.name, counted(as_count(*rows), "row"))?;
         }
         for (what, rows) in &table.tally.changed {
-            say!("changed: {}, {}: {what}", table.name, counted(as_count(*rows), "row"))?;
+            say!("changed: {}, {}: {what}", table.name, counted(as_count(*rows), "time"))?;
         }
     }
     for difference in &report.differences {
