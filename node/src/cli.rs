@@ -5,9 +5,13 @@ mod check;
 mod config;
 mod convert;
 mod demo;
+mod doctor;
 mod http;
+mod import;
+mod migrate;
 mod output;
 mod reload;
+mod report;
 mod ring;
 mod route;
 mod run;
@@ -43,6 +47,19 @@ enum Command {
     Run(Config),
     /// Check settings, ports, destinations, disk and clock; print each finding
     Check {
+        /// Print findings as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: Config,
+    },
+    /// Say what is wrong, from the listeners to the record, and what to type
+    ///
+    /// `check` is for settings before a start; this is for a node that runs. Without one it looks at what there is.
+    Doctor {
+        /// Where the node's status listener is (default: http.status of the settings)
+        #[arg(long, value_name = "HOST:PORT", value_parser = http::address)]
+        address: Option<std::net::SocketAddr>,
         /// Print findings as JSON
         #[arg(long)]
         json: bool,
@@ -112,6 +129,21 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Bring the tables of the record of anomalies up to date, after a backup
+    ///
+    /// A file is copied first; the node does the same by itself when it starts. A database of a server is
+    /// changed by the node only while it is empty.
+    Migrate {
+        #[command(flatten)]
+        options: migrate::Options,
+        #[command(flatten)]
+        config: Config,
+    },
+    /// Take what another program has recorded into the record of this node
+    Import {
+        #[command(subcommand)]
+        action: import::Action,
+    },
     /// A whole node with senders and history on loopback; nothing leaves this machine
     Demo {
         #[command(subcommand)]
@@ -133,6 +165,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(config) => run::run(&config),
         Command::Check { config, json } => check::check(&config, json).map(exit_of),
+        Command::Doctor { config, address, json } => doctor::doctor(&config, address, json).map(exit_of),
         Command::Reload { config, address, json } => {
             block_on(reload::reload(&config, address, json)).map(|()| ExitCode::SUCCESS)
         }
@@ -150,6 +183,8 @@ pub(crate) fn main() -> ExitCode {
             block_on(status::status(&config, address, form)).map(exit_of)
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
+        Command::Migrate { config, options } => block_on(migrate::migrate(&config, options)).map(exit_of),
+        Command::Import { action } => block_on(import::act(&action)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),
             Some(action) => block_on(demo::act(action)).map(exit_of),

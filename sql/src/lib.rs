@@ -11,9 +11,12 @@
 //! is recorded; an anomaly's id is never used twice.
 
 mod account;
+mod answers;
+pub mod cache;
 mod dictionary;
 mod error;
 mod figures;
+pub mod import;
 mod judgement;
 mod migrate;
 mod place;
