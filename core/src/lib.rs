@@ -15,6 +15,7 @@ pub mod batch;
 pub mod clock;
 pub mod figure;
 pub mod file;
+pub mod health;
 pub mod line;
 pub mod name;
 pub mod point;

@@ -5,10 +5,12 @@ mod check;
 mod config;
 mod convert;
 mod demo;
+mod doctor;
 mod http;
 mod migrate;
 mod output;
 mod reload;
+mod report;
 mod ring;
 mod route;
 mod run;
@@ -44,6 +46,19 @@ enum Command {
     Run(Config),
     /// Check settings, ports, destinations, disk and clock; print each finding
     Check {
+        /// Print findings as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: Config,
+    },
+    /// Say what is wrong, from the listeners to the record, and what to type
+    ///
+    /// `check` is for settings before a start; this is for a node that runs. Without one it looks at what there is.
+    Doctor {
+        /// Where the node's status listener is (default: http.status of the settings)
+        #[arg(long, value_name = "HOST:PORT", value_parser = http::address)]
+        address: Option<std::net::SocketAddr>,
         /// Print findings as JSON
         #[arg(long)]
         json: bool,
@@ -144,6 +159,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(config) => run::run(&config),
         Command::Check { config, json } => check::check(&config, json).map(exit_of),
+        Command::Doctor { config, address, json } => doctor::doctor(&config, address, json).map(exit_of),
         Command::Reload { config, address, json } => {
             block_on(reload::reload(&config, address, json)).map(|()| ExitCode::SUCCESS)
         }

@@ -4,11 +4,11 @@
 mod relay;
 
 use crate::detour::Detour;
-use crate::mirror::Mirror;
 use crate::own_metrics::Named;
 use crate::plane::Plane;
 use crate::process::Process;
 use crate::reload::Counters;
+use crate::stores::Stores;
 use crate::swap::Aggregates;
 use crate::watch::Watch;
 use arc_swap::ArcSwap;
@@ -22,7 +22,6 @@ use skyline_relay::aggregate::Aggregator;
 use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
-use skyline_sql::Store;
 use skyline_webapp::status::Readiness;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,8 +43,7 @@ pub(crate) struct Health {
     pub(crate) intake: Intake,
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
-    pub(crate) store: Store,
-    pub(crate) mirror: Option<Mirror>,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
@@ -74,8 +72,7 @@ pub(crate) struct Parts {
     pub(crate) intake: Intake,
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
-    pub(crate) store: Store,
-    pub(crate) mirror: Option<Mirror>,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) reloads: Arc<Counters>,
@@ -93,8 +90,7 @@ impl Health {
             intake: parts.intake,
             destinations: parts.destinations,
             plane: parts.plane,
-            store: parts.store,
-            mirror: parts.mirror,
+            stores: parts.stores,
             listening: ArcSwap::from_pointee(parts.listening),
             aggregator: parts.aggregator,
             reloads: parts.reloads,
@@ -123,7 +119,7 @@ impl Health {
                 "windows are being restored{how_far}; points are logged and forwarded meanwhile"
             ));
         }
-        reasons.extend(self.mirror.as_ref().and_then(Mirror::is_taking));
+        reasons.extend(self.stores.is_taking());
         let told = &self.plane.told;
         let (away, stuck) = (told.away(), told.stuck());
         if let (Some(why), 1..) = (&away, stuck) {
@@ -148,7 +144,12 @@ impl Health {
             let kept = told.kept.load(Ordering::Relaxed);
             reasons.push(format!("the record is away, {kept} anomalies wait for it in a file: {why}"));
         }
-        Readiness { ready, reasons, progress: json!({ "metrics_restored": restored, "metrics": metrics }) }
+        Readiness {
+            ready,
+            reasons,
+            progress: json!({ "metrics_restored": restored, "metrics": metrics }),
+            stores: self.stores.health(),
+        }
     }
 
     /// Checks the equations of the ledger; called once a second.
@@ -229,10 +230,7 @@ impl Health {
             skyline_conf::routing::pattern::given_up(),
         ));
         self.plane.figures(&mut out);
-        self.store.figures(&mut out);
-        if let Some(mirror) = &self.mirror {
-            mirror.figures(&mut out);
-        }
+        self.stores.figures(&mut out);
         process_figures(&mut out);
         out
     }
@@ -252,6 +250,8 @@ impl Health {
             "destinations": self.relay_destinations(),
             "senders": self.relay_senders(SENDERS_SHOWN).0,
             "window": self.window_status(),
+            "stores": readiness.stores.iter().map(skyline_webapp::status::store).collect::<Vec<_>>(),
+            "syslog_unsent": self.plane.told.unsent.load(Ordering::Relaxed),
             "record": self.record_status(),
             "bad_points": self.bad_points(usize::MAX),
         })
@@ -292,14 +292,14 @@ impl Health {
     fn record_status(&self) -> Value {
         let told = &self.plane.told;
         json!({
-            "place": self.store.place().to_string(),
+            "place": self.stores.record.place().to_string(),
             "up": told.away().is_none(),
             "away": told.away(),
             "last_error": told.last_error(),
             "waiting": told.kept.load(Ordering::Relaxed),
             "waiting_bytes": told.kept_bytes.load(Ordering::Relaxed),
             "stuck": told.stuck(),
-            "failures": self.store.failures(),
+            "failures": self.stores.record.failures(),
         })
     }
 

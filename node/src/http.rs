@@ -87,7 +87,7 @@ impl Http {
         let (Some((api, status)), Some(runtime)) = (self.bound.take(), self.runtime.as_ref()) else { return };
         let windows = Arc::new(Windows(Arc::clone(plane)));
         let sources = api::Sources {
-            store: health.store.clone(),
+            store: health.stores.record.clone(),
             series: windows,
             relay: Arc::new(Relay(Arc::clone(health))),
             clock: health.clock.clone(),

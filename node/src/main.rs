@@ -16,6 +16,7 @@ mod plane;
 mod process;
 mod record;
 mod reload;
+mod stores;
 mod swap;
 mod syslog;
 mod watch;

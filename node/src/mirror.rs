@@ -30,6 +30,7 @@ pub(crate) struct Mirror {
     pub(crate) told: Arc<Told>,
     /// Of layout `compat`.
     compat: Option<Arc<compat::State>>,
+    journal: Journal,
     thread: Mutex<Option<JoinHandle<()>>>,
     clock: Clock,
     started: f64,
@@ -104,8 +105,9 @@ pub(crate) fn start(
     };
     let thread = thread.context("the thread of the copy in Redis cannot be started")?;
     tracing::info!(servers = ?redis.servers, layout = ?redis.layout, "windows are copied to Redis");
-    let (clock, started) = (clock.clone(), clock.now());
-    Ok(Some(Mirror { server, told, compat: compat_state, clock, started, thread: Mutex::new(Some(thread)) }))
+    let (clock, started, journal) = (clock.clone(), clock.now(), journal.clone());
+    let thread = Mutex::new(Some(thread));
+    Ok(Some(Mirror { server, told, compat: compat_state, journal, clock, started, thread }))
 }
 
 /// A position that nothing moves any more would keep the journal for ever.
@@ -155,6 +157,25 @@ impl Mirror {
         let (left, shards) = self.told.adopting();
         let done = shards.saturating_sub(left);
         Some(format!("windows are being taken from Redis: {done} of {shards} shards"))
+    }
+
+    /// What waits for Redis: points with layout `compat`, shards with `chunks`.
+    pub(crate) fn waiting(&self) -> u64 {
+        match self.compat {
+            Some(_) => {
+                let ledgers = self.journal.ledgers();
+                ledgers.iter().find(|(name, _)| name == READER).map_or(0, |(_, ledger)| ledger.waiting)
+            }
+            None => self.told.behind(),
+        }
+    }
+
+    /// What a person should know, as a sentence.
+    pub(crate) fn note(&self) -> Option<String> {
+        let lacks = self.compat.as_ref().is_some_and(|compat| compat.has_gap());
+        self.told
+            .note()
+            .or_else(|| lacks.then(|| "it lacks points of an outage, which are being put in".to_owned()))
     }
 
     /// Waits until the copy has ended.

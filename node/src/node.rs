@@ -9,6 +9,7 @@ use crate::health::{self, Health};
 use crate::http::Http;
 use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
+use crate::stores::Stores;
 use crate::{mirror, record, reload, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
@@ -112,7 +113,7 @@ pub(crate) struct Node {
     settings: Settings,
     health: Arc<Health>,
     journal: Journal,
-    store: Store,
+    stores: Arc<Stores>,
     intake: Intake,
     plane: Arc<Plane>,
     destinations: Arc<Destinations>,
@@ -169,7 +170,7 @@ impl Node {
         let bound = Listeners::bind(&relaying.listen)?;
         let state_dir = state_dir(&settings)?;
         let sync = settings.journal.durability == Durability::Machine;
-        let store = record::open(&settings, sync, &clock).await?;
+        let record = record::open(&settings, sync, &clock).await?;
         let journal = open_journal(&settings)?;
         let flow = Flow::default();
         let senders = TaskTracker::new();
@@ -178,10 +179,11 @@ impl Node {
         let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
         let router = swap::router(&relaying.routing, &journal);
-        let (plane, recorder) = windows(&settings, &journal, &store, &clock, &name, &tokens)?;
+        let (plane, recorder) = windows(&settings, &journal, &record, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
         let mirror = mirror::start(&settings, &journal, &plane, &name, &clock, &ends)?;
+        let stores = Arc::new(Stores::new(record, &plane, mirror, &settings.redis, &clock));
         let intake = intake(&settings, &journal, router, &clock)?;
         let aggregates = TaskTracker::new();
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
@@ -196,8 +198,7 @@ impl Node {
             intake: intake.clone(),
             destinations: Arc::clone(&destinations),
             plane: Arc::clone(&plane),
-            store: store.clone(),
-            mirror,
+            stores: Arc::clone(&stores),
             listening: bound.addresses(),
             aggregator,
             reloads: Arc::clone(&reloads),
@@ -224,7 +225,7 @@ impl Node {
         let node = Self {
             health,
             journal,
-            store,
+            stores,
             intake,
             plane,
             destinations,
@@ -268,6 +269,7 @@ impl Node {
                 }
             }
         });
+        self.stores.look_after(&self.senders, &stop);
         self.senders.spawn(own_metrics::send_named(Arc::clone(&health), nothing_yet, stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {
@@ -275,7 +277,7 @@ impl Node {
         }
         let days = self.settings.record.keep_days;
         if days > 0 {
-            let (store, clock) = (self.store.clone(), self.health.clock.clone());
+            let (store, clock) = (self.stores.record.clone(), self.health.clock.clone());
             self.senders.spawn(async move {
                 while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(3600))).await.is_some()
                 {
@@ -310,12 +312,10 @@ impl Node {
         self.tokens.destinations.cancel();
         self.senders.close();
         let plane = Arc::clone(&self.plane);
-        let health = Arc::clone(&self.health);
+        let stores = Arc::clone(&self.stores);
         let threads = tokio::task::spawn_blocking(move || {
             plane.join();
-            if let Some(mirror) = &health.mirror {
-                mirror.join();
-            }
+            stores.join();
         });
         let (senders, recorder) = (self.senders.clone(), self.recorder.take());
         let ending = async {
@@ -344,7 +344,7 @@ impl Node {
             tracing::error!(%error, "the last save ended early");
         }
         self.tokens.http.cancel();
-        self.store.close().await;
+        self.stores.record.close().await;
         self.report_what_is_left();
         self.http.end().await;
     }

@@ -14,7 +14,7 @@ fn file(settings: &Settings) -> Option<PathBuf> {
     Some(if named.as_os_str().is_empty() { own_file(settings) } else { named.clone() })
 }
 
-/// The node's own file.
+/// The node's own file, for settings that name none.
 pub(crate) fn own_file(settings: &Settings) -> PathBuf {
     settings.node.state_dir.join("anomalies.db")
 }
@@ -26,7 +26,12 @@ pub(crate) fn own_file(settings: &Settings) -> PathBuf {
 /// # Errors
 /// See [`Store::open_with`]; or a damaged file cannot be set aside.
 pub(crate) async fn open(settings: &Settings, sync: bool, clock: &Clock) -> Result<Store, Error> {
-    let options = Options { sync, clock: clock.clone(), join_seconds: settings.record.join_seconds };
+    let options = Options {
+        sync,
+        clock: clock.clone(),
+        join_seconds: settings.record.join_seconds,
+        memcached: settings.memcached.clone(),
+    };
     let own = own_file(settings);
     match Store::open_with(&settings.record, &own, options.clone()).await {
         Err(error @ Error::Damaged { .. }) if file(settings).as_ref() == Some(&own) => {

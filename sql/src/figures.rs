@@ -42,5 +42,6 @@ impl Store {
             "Anomalies removed since start because they were older than record.keep_days",
             of(&totals.purged),
         ));
+        self.cache().figures(out);
     }
 }

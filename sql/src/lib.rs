@@ -11,6 +11,8 @@
 //! is recorded; an anomaly's id is never used twice.
 
 mod account;
+mod answers;
+pub mod cache;
 mod dictionary;
 mod error;
 mod figures;

@@ -3,6 +3,8 @@
 //! A file is opened, checked and brought up to date at once. A server may be away when the node starts: it
 //! is connected to when the record is first used, and its tables are looked at before anything else.
 
+use crate::answers;
+use crate::cache::Cache;
 use crate::dictionary::Known;
 use crate::error::{Error, sqlite_code};
 use crate::figures::Totals;
@@ -11,6 +13,7 @@ use crate::place::Place;
 use crate::server::Server;
 use crate::session::{Link, Session, Transaction};
 use crate::statement::Statement;
+use skyline_conf::model::memcached::Memcached;
 use skyline_conf::model::record::Record;
 use skyline_core::clock::Clock;
 use sqlx::SqlitePool;
@@ -47,6 +50,8 @@ pub struct Options {
     pub sync: bool,
     /// Anomalies of a metric that follow each other within so many seconds are one row; 0: each is a row.
     pub join_seconds: u32,
+    /// A cache that nodes with this record share.
+    pub memcached: Memcached,
 }
 
 /// The record. Cheap to clone; all clones are the same record.
@@ -60,6 +65,7 @@ struct Inner {
     backend: Backend,
     totals: Totals,
     known: Known,
+    cache: Arc<Cache>,
 }
 
 #[derive(Debug)]
@@ -208,7 +214,9 @@ impl Store {
     }
 
     fn new(place: Place, options: Options, backend: Backend) -> Self {
-        Self(Arc::new(Inner { place, options, backend, totals: Totals::default(), known: Known::default() }))
+        let cache = Arc::new(answers::cache(&place, &options.memcached, &options.clock));
+        let (totals, known) = (Totals::default(), Known::default());
+        Self(Arc::new(Inner { place, options, backend, totals, known, cache }))
     }
 
     /// Where it is.
@@ -316,7 +324,7 @@ impl Store {
 
     /// A transaction that may write.
     pub(crate) async fn transaction(&self) -> Result<Transaction, Error> {
-        self.writer().await?.begin().await
+        Ok(self.writer().await?.begin().await?.before(&self.0.cache))
     }
 
     /// The tables may have changed: they are looked at before they are used again.
@@ -324,6 +332,10 @@ impl Store {
         if let Backend::MySql { is_checked, .. } = &self.0.backend {
             is_checked.store(false, Ordering::Release);
         }
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     pub(crate) fn known(&self) -> &Known {

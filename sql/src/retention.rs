@@ -26,6 +26,10 @@ impl Store {
     /// # Errors
     /// [`Error::Retry`] when the database cannot be written now; what was removed before stays so.
     pub async fn purge(&self, older_than: f64) -> Result<u64, Error> {
+        self.changing(self.purge_older(older_than)).await
+    }
+
+    async fn purge_older(&self, older_than: f64) -> Result<u64, Error> {
         // MariaDB deletes neither from a table that the same statement reads nor by a list that has a limit.
         let mut session = self.writer().await?;
         let old = session.dialect().pick(

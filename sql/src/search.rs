@@ -142,7 +142,8 @@ impl Store {
         {
             return Err(Error::data(self.place(), format!("a pattern has at most {MAX_PATTERN} bytes")));
         }
-        let mut rows = self.rows(statement(search, limit)).await?;
+        let question = format!("anomalies {limit} {search:?}");
+        let mut rows = self.cached(&question, self.rows(statement(search, limit))).await?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|row| Cursor { ts: row.anomaly.point.ts, id: row.id });
@@ -156,7 +157,7 @@ impl Store {
     pub async fn anomaly(&self, id: i64) -> Result<Option<Row>, Error> {
         let mut query = Statement::new(SELECT);
         query.push(" WHERE a.id = ").push_bind(id);
-        Ok(self.rows(query).await?.pop())
+        Ok(self.cached(&format!("anomaly {id}"), self.rows(query)).await?.pop())
     }
 
     /// What is anomalous now: the newest anomaly of each metric, if its point, or that of the last one that
@@ -165,14 +166,20 @@ impl Store {
     /// # Errors
     /// [`Error::Retry`] when the database cannot be read now.
     pub async fn latest(&self, since: f64, limit: u32) -> Result<Vec<Row>, Error> {
+        // Asked for from the full minute on, so that those who ask within it share the answer: what was
+        // received last comes first, so rows before `since` are at the end.
+        let from = (since / 60.0).floor() * 60.0;
+        let limit = limit.clamp(1, MAX_LIMIT);
         let mut query = Statement::new(SELECT);
-        query.push(" WHERE a.last_received_ts >= ").push_bind(since);
+        query.push(" WHERE a.last_received_ts >= ").push_bind(from);
         query.push(
             " AND NOT EXISTS (SELECT 1 FROM anomaly b WHERE b.metric_id = a.metric_id \
              AND (b.anomaly_ts, b.id) > (a.anomaly_ts, a.id)) ORDER BY a.last_received_ts DESC, a.id DESC LIMIT ",
         );
-        query.push_bind(i64::from(limit.clamp(1, MAX_LIMIT)));
-        self.rows(query).await
+        query.push_bind(i64::from(limit));
+        let mut rows = self.cached(&format!("latest {from} {limit}"), self.rows(query)).await?;
+        rows.retain(|row| row.last_received >= since);
+        Ok(rows)
     }
 }
 

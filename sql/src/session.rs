@@ -3,12 +3,14 @@
 //! A connection on which something went wrong, or whose call was given up, is closed and not used again:
 //! what the server was still about to do there is rolled back by the server.
 
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::place::Place;
 use crate::server::Lease;
 use crate::statement::{Statement, Value};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Executor as _, MySql, Sqlite, Type};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which SQL is spoken.
@@ -225,7 +227,7 @@ impl Session {
         let text = self.dialect().pick("BEGIN IMMEDIATE", "START TRANSACTION");
         self.raw(text).await?;
         self.in_transaction = true;
-        Ok(Transaction { session: self })
+        Ok(Transaction { session: self, cache: None })
     }
 
     async fn ask<T>(
@@ -277,11 +279,27 @@ impl Drop for Session {
 /// A transaction; rolled back, with its connection closed, unless it is committed.
 pub(crate) struct Transaction {
     session: Session,
+    /// Told of the end: answers from before it are not given any more.
+    cache: Option<Arc<Cache>>,
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(cache) = &self.cache {
+            drop(cache.writing());
+        }
+    }
 }
 
 impl Transaction {
     pub(crate) const fn session(&mut self) -> &mut Session {
         &mut self.session
+    }
+
+    /// The same, in front of whose database is that cache.
+    pub(crate) fn before(mut self, cache: &Arc<Cache>) -> Self {
+        self.cache = Some(Arc::clone(cache));
+        self
     }
 
     /// Undoes everything; the connection stays good.
@@ -295,6 +313,12 @@ impl Transaction {
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
         self.session.raw("COMMIT").await?;
         self.session.in_transaction = false;
+        let cache = self.cache.clone();
+        // The connection is free while memcached is told.
+        drop(self);
+        if let Some(cache) = cache {
+            cache.settle().await;
+        }
         Ok(())
     }
 }

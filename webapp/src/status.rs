@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use skyline_core::figure::Figure;
+use skyline_core::health::StoreHealth;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct Readiness {
     pub reasons: Vec<String>,
     /// How far the start is, such as metrics restored of all; null when there is nothing to tell.
     pub progress: Value,
+    /// The stores. One that is away does not make the node unready: points need none of them.
+    pub stores: Vec<StoreHealth>,
 }
 
 /// Where the answers come from. The functions are called on the thread that answers: they must not wait.
@@ -75,9 +78,18 @@ pub fn router(sources: Sources) -> Router {
 
 fn ready(readiness: &Readiness) -> Response {
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body =
-        json!({ "ready": readiness.ready, "reasons": readiness.reasons, "progress": readiness.progress });
+    let stores: Vec<_> = readiness.stores.iter().map(store).collect();
+    let body = json!({
+        "ready": readiness.ready, "reasons": readiness.reasons, "progress": readiness.progress, "stores": stores,
+    });
     answer::document(status, &body)
+}
+
+/// A store's health as it is answered.
+#[must_use]
+pub fn store(health: &StoreHealth) -> Value {
+    let StoreHealth { name, state, since, waiting, detail } = health;
+    json!({ "store": name, "state": state.label(), "since": since, "waiting": waiting, "detail": detail })
 }
 
 fn reloaded(outcome: Reloaded) -> Response {

@@ -627,7 +627,12 @@ pub(super) const KEYS: &[Key] = &[
         "seconds",
         "Connecting, asking and the answer together take so long at most.",
     ),
-    key("memcached.keep_seconds", Whole(1, 2_592_000), "seconds", "Answers are kept for so long at most."),
+    key(
+        "memcached.keep_seconds",
+        Whole(1, 2_592_000),
+        "seconds",
+        "Answers are kept for so long at most. What a node writes is seen by all at once; if that node cannot reach memcached, by the others after so long.",
+    ),
     key("http.api", Addresses, "", "The JSON API: /api/v1/* and /anomalies.json. Empty list: off."),
     key(
         "http.status",

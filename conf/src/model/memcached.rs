@@ -12,12 +12,13 @@ pub struct Memcached {
     pub namespace: String,
     /// Connect, send and answer together, seconds.
     pub timeout_seconds: f64,
-    /// Answers are kept for so long, seconds.
+    /// Answers are kept for so long at most, seconds; so long may others not see what a node wrote that
+    /// cannot reach memcached.
     pub keep_seconds: u32,
 }
 
 impl Default for Memcached {
     fn default() -> Self {
-        Self { address: String::new(), namespace: "skyline".into(), timeout_seconds: 0.2, keep_seconds: 600 }
+        Self { address: String::new(), namespace: "skyline".into(), timeout_seconds: 0.2, keep_seconds: 10 }
     }
 }

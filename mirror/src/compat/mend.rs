@@ -92,8 +92,12 @@ impl<W: Windows> Compat<W> {
 
     async fn mend_group(&self, names: &[String]) -> usize {
         let mut windows = Vec::with_capacity(names.len());
+        // What would be trimmed away at once is not put in.
+        let until = self.options.clock.now() - self.options.kept_seconds();
         for name in names {
-            if let Some(points) = self.windows.points(name).await.filter(|points| !points.is_empty()) {
+            let mut points = self.windows.points(name).await.unwrap_or_default();
+            points.retain(|point| point.ts > until);
+            if !points.is_empty() {
                 windows.push((self.options.key(name).into_bytes(), points));
             }
         }

@@ -1,142 +1,18 @@
 //! `skyline check`: settings, ports, destinations, disk, clock; each finding on a line, with what to do.
 
-mod disk;
-mod peers;
-mod ports;
+pub(super) mod disk;
+pub(super) mod peers;
+pub(super) mod ports;
 
 use super::output::{counted, program, say};
-use indicatif::ProgressBar;
-use serde::Serialize;
+use super::report::{Level, Line, Report};
 use skyline_conf::check::Severity;
 use skyline_conf::load::{Error, Loaded, Place};
 use skyline_conf::model::Settings;
 use skyline_conf::relaying::{self, Relaying};
 use skyline_conf::routing::Routing;
 use skyline_core::clock::Clock;
-use std::fmt;
 use std::path::Path;
-use std::time::Duration;
-
-/// A check that takes longer shows what it waits for.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How a line begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Level {
-    Ok,
-    Warning,
-    Problem,
-}
-
-impl Level {
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Problem => "problem",
-        }
-    }
-}
-
-/// One line of the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Line {
-    level: Level,
-    /// A key, a section, or what was looked at.
-    key: String,
-    message: String,
-    /// What to do; empty with [`Level::Ok`].
-    advice: String,
-    /// Where the key was set, if it was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<String>,
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<8} {}: {}", self.level.label(), self.key, self.message)?;
-        if let Some(place) = &self.place {
-            write!(f, " ({place})")?;
-        }
-        if !self.advice.is_empty() {
-            write!(f, "; {}", self.advice)?;
-        }
-        Ok(())
-    }
-}
-
-/// All lines; they are printed as they come unless JSON is wanted.
-struct Report {
-    lines: Vec<Line>,
-    quiet: bool,
-    /// Shown while something takes long.
-    bar: Option<ProgressBar>,
-}
-
-impl Report {
-    const fn new(quiet: bool) -> Self {
-        Self { lines: Vec::new(), quiet, bar: None }
-    }
-
-    fn ok(&mut self, key: &str, message: impl Into<String>) {
-        self.add(Level::Ok, key, message, "");
-    }
-
-    fn warning(&mut self, key: &str, message: impl Into<String>, advice: impl Into<String>) {
-        self.add(Level::Warning, key, message, advice);
-    }
-
-    fn problem(&mut self, key: &str, message: impl Into<String>, advice: impl Into<String>) {
-        self.add(Level::Problem, key, message, advice);
-    }
-
-    fn add(&mut self, level: Level, key: &str, message: impl Into<String>, advice: impl Into<String>) {
-        self.push(Line {
-            level,
-            key: key.into(),
-            message: message.into(),
-            advice: advice.into(),
-            place: None,
-        });
-    }
-
-    fn push(&mut self, line: Line) {
-        if !self.quiet {
-            let said = match &self.bar {
-                Some(bar) => bar.suspend(|| say!("{line}")),
-                None => say!("{line}"),
-            };
-            // The summary will say it again.
-            self.quiet = said.is_err();
-        }
-        self.lines.push(line);
-    }
-
-    /// Says what is waited for; on a terminal only.
-    fn waiting(&mut self, for_what: String) {
-        if self.quiet {
-            return;
-        }
-        let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
-        bar.enable_steady_tick(Duration::from_millis(100));
-        bar.set_message(for_what);
-    }
-
-    fn waited(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn count(&self, level: Level) -> usize {
-        self.lines.iter().filter(|line| line.level == level).count()
-    }
-
-    fn is_usable(&self) -> bool {
-        self.count(Level::Problem) == 0
-    }
-}
 
 /// Checks and prints; `true` if a node can run with these settings.
 pub(super) fn check(config: &super::Config, json: bool) -> anyhow::Result<bool> {
@@ -164,7 +40,7 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
     // Ports are those of the relay files, if there are any.
     let Relaying { routing, listen, .. } = relaying;
     let settings = &Settings { listen, ..loaded.settings };
-    disk::check(settings, &Clock::system(), report);
+    disk::check(settings, &Clock::system(), false, report);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let running = runtime.block_on(async {
         let running = ports::check(settings, report).await;
@@ -177,7 +53,7 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
 }
 
 /// Reads how points are relayed, and says what is odd about it.
-fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
+pub(super) fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
     let relaying = match relaying::read(settings) {
         Ok(relaying) => relaying,
         Err(relaying::Error::Native(error)) => {
@@ -214,7 +90,8 @@ fn relay_files(settings: &Settings, report: &mut Report) -> Option<Relaying> {
     Some(relaying)
 }
 
-fn unreadable(error: &Error, report: &mut Report) {
+/// Says why the settings cannot be read.
+pub(super) fn unreadable(error: &Error, report: &mut Report) {
     match error {
         Error::Unreadable { path, source, advice } => {
             report.problem("settings", format!("{}: {source}", path.display()), *advice);
@@ -235,7 +112,8 @@ fn unreadable(error: &Error, report: &mut Report) {
     );
 }
 
-fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) {
+/// Says what was read, and what contradicts something.
+pub(super) fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) {
     let by_variable = loaded.given.iter().filter(|given| matches!(given.place, Place::Variable(_))).count();
     let in_file = loaded.given.len() - by_variable;
     let file = match config {

@@ -44,7 +44,7 @@ pub(super) async fn status(
 }
 
 /// The answer of a node's status listener; whatever else answers there is named as such.
-async fn ask(address: SocketAddr) -> anyhow::Result<Value> {
+pub(super) async fn ask(address: SocketAddr) -> anyhow::Result<Value> {
     let answer = http::get(address, "/-/status").await;
     let status = match answer {
         Err(error) if http::is_refused(&error) => return Err(http::nobody(address)),
@@ -62,7 +62,8 @@ async fn ask(address: SocketAddr) -> anyhow::Result<Value> {
     })
 }
 
-fn number(value: Option<&Value>) -> String {
+/// A number with its thousands apart.
+pub(super) fn number(value: Option<&Value>) -> String {
     let n = value.and_then(Value::as_f64).unwrap_or(0.0);
     if n.fract() == 0.0 {
         let digits = format!("{}", n.abs() as u64);
@@ -74,7 +75,8 @@ fn number(value: Option<&Value>) -> String {
     }
 }
 
-fn text(value: &Value, key: &str) -> String {
+/// A field in words.
+pub(super) fn text(value: &Value, key: &str) -> String {
     match value.get(key) {
         Some(Value::String(s)) => harmless(s),
         Some(Value::Null) | None => "-".to_owned(),
@@ -83,7 +85,7 @@ fn text(value: &Value, key: &str) -> String {
 }
 
 /// Whatever answers must not move the cursor of a terminal.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -95,7 +97,8 @@ fn text_of(status: &Value) -> String {
     out
 }
 
-fn rows<'a>(status: &'a Value, path: &str) -> &'a [Value] {
+/// The rows of a list, none where there is no list.
+pub(super) fn rows<'a>(status: &'a Value, path: &str) -> &'a [Value] {
     status.pointer(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
@@ -142,7 +145,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
     )?;
     write_destinations(out, rows(status, "/destinations"))?;
     write_windows(out, status)?;
-    write_record(out, status)?;
+    write_stores(out, rows(status, "/stores"))?;
     writeln!(
         out,
         "ledger         {}",
@@ -152,25 +155,6 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
         Some(last) => writeln!(out, "last refused   {}", refusal(last)),
         None => Ok(()),
     }
-}
-
-/// Where anomalies are recorded, and whether they are.
-fn write_record(out: &mut String, status: &Value) -> std::fmt::Result {
-    let Some(record) = status.get("record") else { return Ok(()) };
-    let state = match record.get("away").and_then(Value::as_str) {
-        None => "up".to_owned(),
-        Some(why) => format!("AWAY: {}", harmless(why)),
-    };
-    let waiting = |key: &str| record.get(key).and_then(Value::as_u64).unwrap_or(0);
-    write!(out, "record         {}: {state}", text(record, "place"))?;
-    if waiting("waiting") > 0 {
-        let bytes = mebibytes(record.get("waiting_bytes"));
-        write!(out, "; {} anomalies wait in a file ({bytes})", number(record.get("waiting")))?;
-    }
-    if waiting("stuck") > 0 {
-        write!(out, "; {} FIND NO ROOM THERE", number(record.get("stuck")))?;
-    }
-    writeln!(out)
 }
 
 /// Who sends most.
@@ -312,31 +296,50 @@ fn write_windows(out: &mut String, status: &Value) -> std::fmt::Result {
     writeln!(out)
 }
 
+/// Each store on a line; those that are off are left out.
+fn write_stores(out: &mut String, rows: &[Value]) -> std::fmt::Result {
+    for row in rows.iter().filter(|row| text(row, "state") != "off") {
+        let since = row.get("since").and_then(Value::as_f64).filter(|since| *since > 0.0);
+        let since = since.map_or(String::new(), |_| format!(" since {}", time(row.get("since"))));
+        let waiting = match number(row.get("waiting")).as_str() {
+            "0" => String::new(),
+            waiting => format!(", {waiting} waiting"),
+        };
+        let state = text(row, "state");
+        let state = if state == "away" { "AWAY".to_owned() } else { state };
+        writeln!(out, "{:<14} {state}{since}{waiting}: {}", text(row, "store"), text(row, "detail"))?;
+    }
+    Ok(())
+}
+
 /// A moment, in whole seconds.
-fn time(seconds: Option<&Value>) -> String {
+pub(super) fn time(seconds: Option<&Value>) -> String {
     let seconds = seconds.and_then(Value::as_f64).unwrap_or(0.0);
     Timestamp::from_second(seconds as i64).map_or_else(|_| "?".to_owned(), |t| t.to_string())
 }
 
 /// Where, when and why a point was refused, and what it was.
-fn refusal(row: &Value) -> String {
+pub(super) fn refusal(row: &Value) -> String {
     let time = time(row.get("time"));
     let (why, listener, peer) = (text(row, "reason"), text(row, "listener"), text(row, "peer"));
     format!("{time} by {listener} from {peer}: {why}: {}", text(row, "text"))
 }
 
-fn reasons(value: Option<&Value>) -> String {
+/// Counts by reason, in brackets.
+pub(super) fn reasons(value: Option<&Value>) -> String {
     let Some(Value::Object(reasons)) = value else { return String::new() };
     let each: Vec<_> =
         reasons.iter().map(|(reason, n)| format!("{} {}", harmless(reason), number(Some(n)))).collect();
     if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
 }
 
-fn mebibytes(bytes: Option<&Value>) -> String {
+/// Bytes in MiB.
+pub(super) fn mebibytes(bytes: Option<&Value>) -> String {
     format!("{:.1} MiB", bytes.and_then(Value::as_f64).unwrap_or(0.0) / f64::from(1 << 20))
 }
 
-fn duration(seconds: f64) -> String {
+/// A span in words.
+pub(super) fn duration(seconds: f64) -> String {
     let whole = jiff::SignedDuration::from_secs(seconds as i64);
     whole.round(Unit::Second).map_or_else(|_| format!("{seconds:.0} s"), |d| format!("{d:#}"))
 }
@@ -381,6 +384,11 @@ mod tests {
             "window": {"metrics": 3, "stored": 4, "refused": 1, "reasons": {"too_old": 1}, "waiting": 0,
                        "judged": 0, "anomalies": 0, "p50_ms": null, "p99_ms": null,
                        "not_judged": {"too_short": 4, "stale": 0, "boring": 0, "counter_reset": 0}},
+            "stores": [
+                {"store": "record", "state": "up", "since": 1_700_000_000.5, "waiting": 0, "detail": "/a.db"},
+                {"store": "redis", "state": "off", "since": 0.0, "waiting": 0, "detail": ""},
+                {"store": "memcached", "state": "away", "since": 1_700_000_000.5, "waiting": 7, "detail": "refused"},
+            ],
             "bad_points": [{"time": 1_700_000_000.5, "listener": "pickle_tcp", "peer": "10.0.0.9:1",
                             "reason": "bad_value", "text": "a b c"}],
         });
@@ -408,6 +416,8 @@ mod tests {
              window         3 metrics, 4 points stored, 1 refused (too_old 1), 0 waiting\n\
              verdicts       0 judged since start, 0 anomalous\n               \
                             not judged: too few points 4\n\
+             record         up since 2023-11-14T22:13:20Z: /a.db\n\
+             memcached      AWAY since 2023-11-14T22:13:20Z, 7 waiting: refused\n\
              ledger         adds up\n\
              last refused   2023-11-14T22:13:20Z by pickle_tcp from 10.0.0.9:1: bad_value: a b c\n"
         );

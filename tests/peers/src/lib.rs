@@ -4,6 +4,7 @@
 //! waits for a fact, with a limit and a name.
 
 pub mod mariadb;
+pub mod memcached;
 pub mod port;
 pub mod process;
 pub mod python;

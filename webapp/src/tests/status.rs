@@ -6,6 +6,7 @@ use crate::status::{Readiness, Reloaded, Sources, router};
 use hyper::Method;
 use serde_json::json;
 use skyline_core::figure::Figure;
+use skyline_core::health::{State, StoreHealth};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,6 +22,13 @@ async fn health_readiness_and_figures() {
                     ready: false,
                     reasons: vec!["windows are being restored".to_owned()],
                     progress: json!({ "metrics_restored": 3, "metrics": 1024 }),
+                    stores: vec![StoreHealth {
+                        name: "redis",
+                        state: State::Away,
+                        since: 1.5,
+                        waiting: 7,
+                        detail: "refused".to_owned(),
+                    }],
                 },
             }
         }),
@@ -49,10 +57,16 @@ async fn health_readiness_and_figures() {
         assert_eq!(answer.headers["x-content-type-options"], "nosniff");
     };
     check("/-/healthy", 200, "text/plain; charset=utf-8", "ok\n").await;
-    let waiting = "{\"progress\":{\"metrics\":1024,\"metrics_restored\":3},\"ready\":false,\"reasons\":[\"windows are being restored\"]}\n";
+    let waiting = "{\"progress\":{\"metrics\":1024,\"metrics_restored\":3},\"ready\":false,\"reasons\":[\"windows are being restored\"],\"stores\":[{\"detail\":\"refused\",\"since\":1.5,\"state\":\"away\",\"store\":\"redis\",\"waiting\":7}]}\n";
     check("/-/ready", 503, "application/json", waiting).await;
     ready.store(true, Ordering::Relaxed);
-    check("/-/ready", 200, "application/json", "{\"progress\":null,\"ready\":true,\"reasons\":[]}\n").await;
+    check(
+        "/-/ready",
+        200,
+        "application/json",
+        "{\"progress\":null,\"ready\":true,\"reasons\":[],\"stores\":[]}\n",
+    )
+    .await;
     let figures =
         "# HELP skyline_a_total All a.\n# TYPE skyline_a_total counter\nskyline_a_total{to=\"x\\\"\\n\"} 7\n";
     check("/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", figures).await;

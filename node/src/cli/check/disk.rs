@@ -1,6 +1,6 @@
 //! The state folder, the room in it, the limit of open files, and the clock.
 
-use super::Report;
+use crate::cli::report::Report;
 use skyline_conf::model::Settings;
 use skyline_core::clock::Clock;
 use std::fs;
@@ -13,13 +13,14 @@ const LATEST: f64 = 4_102_444_800.0;
 /// Files beside those of connections: journal, windows, destinations.
 const OTHER_FILES: u64 = 256;
 
-pub(super) fn check(settings: &Settings, clock: &Clock, report: &mut Report) {
+/// `is_running`: a node is known to run there.
+pub(in crate::cli) fn check(settings: &Settings, clock: &Clock, is_running: bool, report: &mut Report) {
     let dir = &settings.node.state_dir;
     // That it is empty was said before.
     if !dir.as_os_str().is_empty() && writable("node.state_dir", dir, report) {
         room(settings, report);
     }
-    if in_use(dir) {
+    if in_use(dir) && !is_running {
         let message = format!("a node that runs has {}", dir.display());
         let advice = "that is right while it runs; another node needs a folder of its own";
         report.warning("node.state_dir", message, advice);
@@ -169,8 +170,8 @@ fn newest(dir: &Path) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::cli::report::Level;
 
     #[track_caller]
     fn finds(check: impl FnOnce(&mut Report), level: Level, expected: &str) {

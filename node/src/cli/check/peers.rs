@@ -1,6 +1,6 @@
 //! Destinations: asked for a connection, all at once.
 
-use super::{PATIENCE, Report};
+use crate::cli::report::{PATIENCE, Report};
 use skyline_conf::check::own_listener;
 use skyline_conf::model::Settings;
 use skyline_conf::routing::{Endpoint, Routing, Server, Transport};
@@ -28,7 +28,7 @@ struct Found {
     outcome: io::Result<Duration>,
 }
 
-pub(super) async fn check(settings: &Settings, routing: &Routing, report: &mut Report) {
+pub(in crate::cli) async fn check(settings: &Settings, routing: &Routing, report: &mut Report) {
     let began = Instant::now();
     let mut asking: JoinSet<Found> = JoinSet::new();
     for (number, server) in streams(routing).into_iter().enumerate() {
@@ -51,7 +51,7 @@ pub(super) async fn check(settings: &Settings, routing: &Routing, report: &mut R
 }
 
 /// Servers that take connections, each once.
-fn streams(routing: &Routing) -> Vec<&Server> {
+pub(in crate::cli) fn streams(routing: &Routing) -> Vec<&Server> {
     let mut streams: Vec<&Server> = Vec::new();
     for endpoint in routing.destinations.iter().flat_map(|destination| &destination.endpoints) {
         match endpoint {
@@ -132,8 +132,8 @@ fn is_ours(address: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::cli::report::Level;
     use skyline_conf::model::relay::DestinationEntry;
     use skyline_conf::routing::native;
     use std::net::TcpListener;

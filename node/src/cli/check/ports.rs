@@ -1,7 +1,7 @@
 //! Every address that is listened on: bound, and let go again.
 
-use super::Report;
 use crate::cli::http;
+use crate::cli::report::Report;
 use serde_json::Value;
 use skyline_conf::model::Settings;
 use std::io::{self, ErrorKind};
@@ -15,7 +15,7 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_secs(1);
 
 /// Checks all listeners; whether a node answers that runs already.
-pub(super) async fn check(settings: &Settings, report: &mut Report) -> bool {
+pub(in crate::cli) async fn check(settings: &Settings, report: &mut Report) -> bool {
     let outcomes = outcomes(settings);
     let taken = outcomes.iter().any(|(_, _, outcome)| in_use(outcome));
     let running = if taken { running(settings).await } else { None };
@@ -164,8 +164,8 @@ fn line(key: &str, address: &str, outcome: &io::Result<()>, running: Option<&Run
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::cli::report::Level;
 
     async fn report(settings: &Settings) -> Report {
         let mut report = Report::new(true);

@@ -1,7 +1,7 @@
 //! How the record does, for others to see.
 
 use skyline_core::figure::Figure;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How the record does.
@@ -11,6 +11,8 @@ pub(crate) struct Told {
     away: Mutex<Option<String>>,
     /// Why it last took nothing.
     last_error: Mutex<Option<String>>,
+    /// Whether it was asked anything yet.
+    is_known: AtomicBool,
     /// Times that it went away.
     outages: AtomicU64,
     /// Anomalies that are neither recorded nor in the file: they hold up the threads' positions.
@@ -44,6 +46,11 @@ impl Told {
         self.stuck.store(anomalies, Ordering::Relaxed);
     }
 
+    /// Whether the record was asked anything yet.
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Acquire)
+    }
+
     /// The record takes nothing now; true if that is new.
     pub(super) fn set_away(&self, why: &str) -> bool {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
@@ -57,6 +64,7 @@ impl Told {
 
     /// The record takes what comes; true if that is new.
     pub(super) fn set_up(&self) -> bool {
+        self.is_known.store(true, Ordering::Release);
         self.away.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
