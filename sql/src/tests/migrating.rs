@@ -138,7 +138,7 @@ async fn a_step_goes_on_where_it_was_interrupted() {
         migrate::apply(whole.session().await, through, 7).await.expect("applied");
         let expected = shape(&whole).await;
         let texts: Vec<_> = statements(step.mysql).collect();
-        for (done, is_recorded) in [(0, false), (texts.len() / 2, true), (texts.len() - 1, false)] {
+        for (done, is_recorded) in [(texts.len() / 2, true), (texts.len() - 1, false)] {
             let home = Home::server();
             migrate::apply(home.session().await, earlier, 7).await.expect("applied");
             let mut session = home.session().await;
