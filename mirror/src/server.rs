@@ -30,6 +30,9 @@ const IN_FLIGHT: usize = 32;
 /// A connection is tried at most once in so long.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The log is told again of the same failure after so long.
+const TOLD_FOR: Duration = Duration::from_secs(60);
+
 /// Redis, as the settings name it. Cheap to clone; all clones share a connection.
 #[derive(Clone)]
 pub struct Server {
@@ -46,7 +49,9 @@ struct Shared {
     commands: AtomicU64,
     bytes: AtomicU64,
     failures: [AtomicU64; Error::LABELS.len()],
-    last_error: Mutex<Option<Error>>,
+    last_error: Mutex<Option<(Instant, Error)>>,
+    /// The error that the log was last told of.
+    told: Mutex<Option<(Instant, &'static str)>>,
 }
 
 /// The connection in use, if there is one.
@@ -95,6 +100,7 @@ impl Server {
                 bytes: AtomicU64::new(0),
                 failures: Default::default(),
                 last_error: Mutex::default(),
+                told: Mutex::default(),
             }),
         })
     }
@@ -167,10 +173,12 @@ impl Server {
         self.shared.connects.load(Ordering::Relaxed)
     }
 
-    /// Why it was last not up, if it is not.
+    /// Why it is not up, or what it has refused within the last minute.
     #[must_use]
     pub fn last_error(&self) -> Option<Error> {
-        self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let last = self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, error) = last.as_ref()?;
+        (!self.is_up() || at.elapsed() < TOLD_FOR).then(|| error.clone())
     }
 
     /// The time within which each command is answered or fails.
@@ -236,6 +244,7 @@ impl Server {
             }
             Err(error) => {
                 slot.tried = Some((Instant::now(), error.clone()));
+                self.shared.up.store(false, Ordering::Relaxed);
                 self.failed(&error);
                 Err(error)
             }
@@ -264,17 +273,25 @@ impl Server {
                 }
             }
         }
+        // A command that is refused says nothing of the others.
+        if ends || !matches!(error, Error::Refused { .. } | Error::Command(_)) {
+            self.shared.up.store(false, Ordering::Relaxed);
+        }
         self.failed(&error);
         Err(error)
     }
 
     fn answered(&self) {
-        if !self.shared.up.swap(true, Ordering::Relaxed) {
-            *self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if self.shared.up.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        *self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if self.shared.told.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
             tracing::info!("Redis answers");
         }
     }
 
+    /// Counts an error, and tells the log of it: each kind at once, the same again after a while.
     fn failed(&self, error: &Error) {
         let place = Error::LABELS.iter().position(|label| *label == error.label());
         if let Some(cell) = place.and_then(|place| self.shared.failures.get(place)) {
@@ -283,11 +300,11 @@ impl Server {
         if !error.is_general() {
             return;
         }
-        let mut last = self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = last.as_ref().map(Error::label) != Some(error.label());
-        *last = Some(error.clone());
-        drop(last);
-        if self.shared.up.swap(false, Ordering::Relaxed) || is_news {
+        *self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), error.clone()));
+        let mut told = self.shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|(at, label)| label != error.label() || at.elapsed() > TOLD_FOR) {
+            *told = Some((Instant::now(), error.label()));
             tracing::warn!("{error}");
         }
     }

@@ -323,6 +323,16 @@ async fn the_probe_says_what_should_be_changed() {
     assert!(facts.warnings.iter().any(|w| w.what.contains("allkeys-lru")), "{facts:?}");
     // It left nothing behind.
     assert_eq!(redis.cli(&["DBSIZE"]).unwrap(), "1");
+    redis
+        .cli(&["ACL", "SETUSER", "few", "on", ">secret", "~metrics.*", "~skyline:*", "+@all", "-eval"])
+        .unwrap();
+    let problem = probe(&Settings { user: "few".into(), ..settings.clone() }).await.unwrap_err();
+    assert!(problem.what.contains("eval") && problem.advice.contains("ACL SETUSER"), "{problem}");
+    redis.cli(&["ACL", "SETUSER", "few", "+eval", "resetkeys", "~metrics.*"]).unwrap();
+    let problem = probe(&Settings { user: "few".into(), ..settings.clone() }).await.unwrap_err();
+    assert!(problem.what.contains("keys"), "{problem}");
+    redis.cli(&["ACL", "SETUSER", "few", "~skyline:*"]).unwrap();
+    assert_eq!(probe(&Settings { user: "few".into(), ..settings.clone() }).await.unwrap().ours, 2);
     let problem = probe(&Settings { password_file: "".into(), ..settings.clone() }).await.unwrap_err();
     assert!(problem.what.contains("password"), "{problem}");
     redis.kill().unwrap();

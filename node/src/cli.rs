@@ -7,6 +7,7 @@ mod convert;
 mod demo;
 mod doctor;
 mod http;
+mod migrate;
 mod output;
 mod reload;
 mod report;
@@ -127,6 +128,16 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Bring the tables of the record of anomalies up to date, after a backup
+    ///
+    /// A file is copied first; the node does the same by itself when it starts. A database of a server is
+    /// changed by the node only while it is empty.
+    Migrate {
+        #[command(flatten)]
+        options: migrate::Options,
+        #[command(flatten)]
+        config: Config,
+    },
     /// A whole node with senders and history on loopback; nothing leaves this machine
     Demo {
         #[command(subcommand)]
@@ -166,6 +177,7 @@ pub(crate) fn main() -> ExitCode {
             block_on(status::status(&config, address, form)).map(exit_of)
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
+        Command::Migrate { config, options } => block_on(migrate::migrate(&config, options)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),
             Some(action) => block_on(demo::act(action)).map(exit_of),

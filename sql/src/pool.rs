@@ -71,7 +71,7 @@ struct Inner {
 #[derive(Debug)]
 enum Backend {
     Sqlite { writer: SqlitePool, readers: SqlitePool },
-    MySql { server: Server, is_checked: AtomicBool, checking: tokio::sync::Mutex<()> },
+    MySql { server: Box<Server>, is_checked: AtomicBool, checking: tokio::sync::Mutex<()> },
 }
 
 /// Code by which SQLite says that another connection holds the file (SQLITE_BUSY and SQLITE_LOCKED).
@@ -194,7 +194,7 @@ impl Store {
         let server = Server::new(settings)?;
         let place = server.place().clone();
         let backend = Backend::MySql {
-            server,
+            server: Box::new(server),
             is_checked: AtomicBool::new(false),
             checking: tokio::sync::Mutex::default(),
         };

@@ -13,6 +13,7 @@ pub mod node;
 pub mod peer;
 pub mod pickle;
 pub mod status;
+pub mod steady;
 
 pub use skyline_peers::{eventually, eventually_true, port, process};
 

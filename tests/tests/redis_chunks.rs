@@ -1,17 +1,17 @@
 //! Windows in Redis, layout `chunks`: written as they change, taken over by a node without a disk, written again
 //! after Redis has lost them.
 
-use skyline_peers::redis::{Cluster, Redis};
+use skyline_peers::redis::{Cluster, Redis, Sentinels};
 use skyline_tests::node::{Node, Setup};
 use skyline_tests::peer::sink::{Protocol, Sink};
+use skyline_tests::steady::{self, Steady, Watch};
 use skyline_tests::{day, eventually_true, load, now, size};
-use std::io::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The metric that the API removes.
 const SEEDED: &str = "horizon.test.pickle";
+/// Nodes that share a Redis take each other's shards over when one is late by half of it.
+const WRITE_SECONDS: f64 = 3.0;
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn names(count: usize) -> Vec<String> {
@@ -21,21 +21,21 @@ fn names(count: usize) -> Vec<String> {
 fn with_redis(redis: &Redis) -> Setup {
     Setup::window()
         .with("redis.servers", format!("[{:?}]", redis.unix()))
-        .with("redis.write_seconds", 1)
+        .with("redis.write_seconds", WRITE_SECONDS)
         .with("redis.timeout_seconds", 1)
 }
 
 /// Every shard has been written since now.
 fn is_copied(node: &Node) -> anyhow::Result<()> {
-    let hand_outs = |node: &Node| node.metrics().map(|m| m.sum("skyline_mirror_hand_outs_total", &[]));
-    let (shards, before) = (1_024.0, hand_outs(node)?);
-    // Shards without metrics are not written: two rounds of time instead of a count of them.
     let start = Instant::now();
     eventually_true(LIMIT, "all shards in Redis", || {
         let Ok(metrics) = node.metrics() else { return false };
-        let rounds = start.elapsed() > Duration::from_secs(3);
-        let written = metrics.sum("skyline_mirror_hand_outs_total", &[]) > before;
-        rounds && written && metrics.sum("skyline_mirror_shards_behind", &[]) == 0.0 && shards > 0.0
+        // A shard that had no metric until now has no age.
+        let had_its_turn = start.elapsed().as_secs_f64() > WRITE_SECONDS + 0.5;
+        let age = metrics.sum("skyline_mirror_age_seconds", &[]);
+        had_its_turn
+            && age < start.elapsed().as_secs_f64()
+            && metrics.sum("skyline_mirror_shards_behind", &[]) == 0.0
     })
 }
 
@@ -152,43 +152,8 @@ fn a_restart_with_its_disk_writes_only_what_is_new() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Points sent every tenth of a second, until it is dropped: what an outage must not disturb.
-struct Steady {
-    stop: Arc<AtomicBool>,
-    sent: Option<std::thread::JoinHandle<u64>>,
-}
-
-impl Steady {
-    fn to(node: &Node) -> anyhow::Result<Self> {
-        let (stop, mut stream) = (Arc::new(AtomicBool::new(false)), load::connect(node.plaintext())?);
-        let (seen, first) = (Arc::clone(&stop), now());
-        let sent = std::thread::spawn(move || {
-            let mut sent = 0;
-            while !seen.load(Ordering::Relaxed) {
-                let ts = first + sent as i64;
-                let lines: String = (0..50).map(|i| format!("steady.m{i} {sent} {ts}\n")).collect();
-                if stream.write_all(lines.as_bytes()).is_err() {
-                    break;
-                }
-                sent += 1;
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            sent * 50
-        });
-        Ok(Self { stop, sent: Some(sent) })
-    }
-
-    fn end(mut self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.sent.take().and_then(|thread| thread.join().ok()).unwrap_or(0)
-    }
-}
-
 /// What arrives at the sink and is judged goes on while something happens to Redis; all of it is in Redis after.
-fn rides_out(
-    setup: Setup,
-    mut trouble: impl FnMut(&mut dyn FnMut()) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+fn rides_out(setup: Setup, trouble: impl FnOnce(&mut Watch<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let sink = Sink::start(Protocol::Lines)?;
     let setup = setup.with("relay.destinations", format!("[{:?}]", sink.destination()));
     let node = setup.start()?;
@@ -196,19 +161,11 @@ fn rides_out(
     day::send(&node, &metrics)?;
     is_copied(&node)?;
     let steady = Steady::to(&node)?;
-    let (mut last, mut longest, mut came) = (Instant::now(), Duration::ZERO, sink.received());
-    let mut watch = || {
-        if sink.received() > came {
-            (last, came) = (Instant::now(), sink.received());
-        }
-        longest = longest.max(last.elapsed());
-        std::thread::sleep(Duration::from_millis(5));
-    };
+    let mut watch = Watch::of(&sink);
     trouble(&mut watch)?;
-    let points = steady.end();
-    let all = points + 20 * day::MINUTES as u64;
-    sink.has(all, LIMIT)?;
-    anyhow::ensure!(longest < Duration::from_secs(1), "nothing arrived for {longest:?}");
+    let all = steady.end() + 20 * day::MINUTES as u64;
+    eventually_true(LIMIT, "every point at the sink", || sink.received() >= all)?;
+    anyhow::ensure!(watch.longest() < Duration::from_secs(1), "nothing arrived for {:?}", watch.longest());
     eventually_true(LIMIT, "every point is stored", || {
         node.metrics().is_ok_and(|m| m.sum("skyline_window_stored_total", &[]) as u64 == all)
     })?;
@@ -217,17 +174,9 @@ fn rides_out(
     is_copied(&node)?;
     let other = setup.start()?;
     same_windows(&node, &other, &metrics)?;
-    same_windows(&node, &other, &(0..50).map(|i| format!("steady.m{i}")).collect::<Vec<_>>())?;
+    same_windows(&node, &other, &(0..steady::METRICS).map(steady::name).collect::<Vec<_>>())?;
     node.balanced()?;
     Ok(())
-}
-
-/// Watches for so many seconds.
-fn watch_for(seconds: u64, watch: &mut dyn FnMut()) {
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(seconds) {
-        watch();
-    }
 }
 
 #[test]
@@ -235,13 +184,13 @@ fn a_redis_that_hangs_or_is_killed_disturbs_nothing() -> anyhow::Result<()> {
     let mut redis = Redis::start()?;
     rides_out(with_redis(&redis), |watch| {
         redis.pause();
-        watch_for(size(4, 30), watch);
+        watch.go_on(Duration::from_secs(size(4, 30)));
         redis.resume();
-        watch_for(3, watch);
+        watch.go_on(Duration::from_secs(3));
         redis.kill()?;
-        watch_for(size(3, 30), watch);
+        watch.go_on(Duration::from_secs(size(3, 30)));
         redis.restart()?;
-        watch_for(3, watch);
+        watch.go_on(Duration::from_secs(3));
         Ok(())
     })
 }
@@ -255,12 +204,32 @@ fn a_cluster_that_loses_a_master_goes_on() -> anyhow::Result<()> {
         .with("redis.servers", format!("{addresses:?}"))
         .with("redis.kind", "\"cluster\"")
         .with("redis.password_file", format!("{password:?}"))
-        .with("redis.write_seconds", 1)
+        .with("redis.write_seconds", WRITE_SECONDS)
         .with("redis.timeout_seconds", 1);
     rides_out(setup, |watch| {
         let master = cluster.masters()[1];
         cluster.nodes[master].kill()?;
-        watch_for(size(8, 30), watch);
+        watch.go_on(Duration::from_secs(size(8, 30)));
+        Ok(())
+    })
+}
+
+#[test]
+fn the_sentinels_next_master_goes_on() -> anyhow::Result<()> {
+    let mut sentinels = Sentinels::start("a secret")?;
+    let password = sentinels.servers[0].password_file("a secret")?;
+    let setup = Setup::window()
+        .with("redis.servers", format!("{:?}", sentinels.addresses()))
+        .with("redis.kind", "\"sentinel\"")
+        .with("redis.sentinel_master", format!("{:?}", Sentinels::MASTER))
+        .with("redis.password_file", format!("{password:?}"))
+        .with("redis.write_seconds", WRITE_SECONDS)
+        .with("redis.timeout_seconds", 1);
+    rides_out(setup, |watch| {
+        let before = sentinels.master_port();
+        sentinels.servers[0].kill()?;
+        watch.go_on(Duration::from_secs(size(10, 30)));
+        anyhow::ensure!(sentinels.master_port() != before, "the replica is no master");
         Ok(())
     })
 }

@@ -14,16 +14,18 @@ use skyline_core::shard::SHARDS;
 use skyline_core::shard::ShardId;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 /// The windows may be so far behind the log when a gap is found.
 const SETTLE: Duration = Duration::from_secs(2);
 /// So long the points that wait in the log are waited for.
 const CATCH_UP: Duration = Duration::from_secs(20);
-/// From the begin of one mending to that of the next, at least.
-const BETWEEN: Duration = Duration::from_secs(30);
+/// A mending is followed by the next after four times as long as it took.
+const BETWEEN: u32 = 4;
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Pause while the log is caught up with.
+const SHORT_PAUSE: Duration = Duration::from_millis(100);
 /// Keys that are compared at once.
 const GROUP: usize = 100;
 /// Times that a key is tried to which others append.
@@ -33,7 +35,7 @@ impl<W: Windows> Compat<W> {
     /// Mends whenever there is a gap.
     pub(super) async fn mend_gaps(&self) {
         loop {
-            while !self.state.has_gap() {
+            while self.state.gaps_left() == 0 {
                 self.state.gap.notified().await;
             }
             let begin = Instant::now();
@@ -42,21 +44,30 @@ impl<W: Windows> Compat<W> {
             self.insist(cmd("SET").arg(self.options.gap_key()).arg(1)).await;
             sleep(SETTLE).await;
             // What is put in before it comes from the log would be there twice.
-            while self.state.waiting.load(Ordering::Relaxed) > 2 * TAKEN as u64 && begin.elapsed() < CATCH_UP
-            {
-                sleep(PAUSE).await;
+            let mut moving = Instant::now();
+            while self.is_behind() && moving.elapsed() < CATCH_UP {
+                sleep(SHORT_PAUSE).await;
+                if self.state.is_stuck() {
+                    moving = Instant::now();
+                }
             }
+            let mended = Instant::now();
             let put_in = Box::pin(self.mend()).await;
             self.state.mended.fetch_max(gaps, Ordering::AcqRel);
-            if !self.state.has_gap() {
+            if self.state.gaps_left() == 0 {
                 self.insist(cmd("DEL").arg(self.options.gap_key())).await;
             }
             let seconds = begin.elapsed().as_secs_f64();
             tracing::info!(points = put_in, seconds, "the keys in Redis hold what the windows hold");
-            if self.state.has_gap() {
-                sleep_until(begin + BETWEEN).await;
+            if self.state.gaps_left() > 0 {
+                sleep(mended.elapsed() * BETWEEN).await;
             }
         }
+    }
+
+    /// Whether more points wait in the log than are under way.
+    fn is_behind(&self) -> bool {
+        self.state.is_stuck() || self.state.waiting.load(Ordering::Relaxed) > 2 * TAKEN as u64
     }
 
     /// Asks until it is answered.
@@ -81,8 +92,12 @@ impl<W: Windows> Compat<W> {
 
     async fn mend_group(&self, names: &[String]) -> usize {
         let mut windows = Vec::with_capacity(names.len());
+        // What would be trimmed away at once is not put in.
+        let until = self.options.clock.now() - self.options.kept_seconds();
         for name in names {
-            if let Some(points) = self.windows.points(name).await.filter(|points| !points.is_empty()) {
+            let mut points = self.windows.points(name).await.unwrap_or_default();
+            points.retain(|point| point.ts > until);
+            if !points.is_empty() {
                 windows.push((self.options.key(name).into_bytes(), points));
             }
         }

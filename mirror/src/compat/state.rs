@@ -20,6 +20,8 @@ pub struct State {
     pub(super) waiting: AtomicU64,
     /// Names that are written.
     pub(super) names: AtomicU64,
+    /// Redis was asked what it has.
+    pub(super) began: AtomicBool,
     /// Gaps that were found, and how many of them are mended.
     pub(super) gaps: AtomicU64,
     pub(super) mended: AtomicU64,
@@ -57,7 +59,12 @@ impl State {
     /// Whether Redis may lack points that the windows have.
     #[must_use]
     pub fn has_gap(&self) -> bool {
-        self.gaps.load(Ordering::Acquire) > self.mended.load(Ordering::Acquire)
+        !self.began.load(Ordering::Acquire) || self.gaps_left() > 0
+    }
+
+    /// Gaps that were found and are not mended.
+    pub(super) fn gaps_left(&self) -> u64 {
+        self.gaps.load(Ordering::Acquire).saturating_sub(self.mended.load(Ordering::Acquire))
     }
 
     /// Whether Redis has not taken the points that were last sent.
@@ -76,7 +83,7 @@ impl State {
     pub(super) fn set_gap(&self, why: &str) {
         self.gaps.fetch_add(1, Ordering::AcqRel);
         self.gap.notify_one();
-        tracing::warn!("Redis lacks points: {why}; its keys are compared with the windows");
+        tracing::warn!("Redis may lack points: {why}; its keys are compared with the windows");
     }
 
     /// Appends the figures of the copy.

@@ -3,10 +3,10 @@
 use crate::server::{Error, Server};
 use redis::{Cmd, Pipeline, Value, pipe};
 
-/// A value so long is no window: more than four million points.
-const LONGEST: u64 = 64 << 20;
-/// Bytes of values that are read at once.
-const AT_ONCE: u64 = 8 << 20;
+/// A value so long is no window: more than a million points.
+const LONGEST: u64 = 16 << 20;
+/// Bytes of values that are read at once: on a slow line too they must come within the time-out.
+const AT_ONCE: u64 = 2 << 20;
 
 /// What is in a key.
 #[derive(Debug, Clone, PartialEq)]

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 /// Points that are taken from the log, and so in flight, at once.
 pub(super) const TAKEN: usize = 4_000;
 /// Without points the mark is looked at once in so long.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(5);
 /// Pauses between attempts while Redis takes nothing.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -107,7 +107,7 @@ impl<'c, W: Windows> Writer<'c, W> {
             }
             let (back, deliveries) = take(self.reader).await;
             self.reader = back;
-            self.notice_shed();
+            self.look_at_account();
             match deliveries {
                 Ok(deliveries) if deliveries.is_empty() => {}
                 Ok(deliveries) => {
@@ -118,7 +118,6 @@ impl<'c, W: Windows> Writer<'c, W> {
                         return;
                     }
                     self.reader.done(chunk.end, chunk.delivered);
-                    self.state().waiting.store(self.reader.ledger().waiting, Ordering::Relaxed);
                     looked = Instant::now();
                 }
                 Err(error) => {
@@ -151,11 +150,12 @@ impl<'c, W: Windows> Writer<'c, W> {
             Some(_) => self.state().set_gap("it was written by another log"),
             None => self.state().set_gap("nothing was written to it yet"),
         }
-        if found.is_some() && !self.state().has_gap() && answers.get(1) == Some(&Value::Int(1)) {
+        if found.is_some() && self.state().gaps_left() == 0 && answers.get(1) == Some(&Value::Int(1)) {
             self.state().set_gap("an earlier gap was not mended to its end");
         }
         self.mark = Mark::Is(found.unwrap_or(0));
         self.connection = self.server().connection();
+        self.state().began.store(true, Ordering::Release);
     }
 
     /// Looks whether Redis still has what it had.
@@ -187,12 +187,13 @@ impl<'c, W: Windows> Writer<'c, W> {
     }
 
     /// What the log has dropped before it was taken is in no chunk.
-    fn notice_shed(&mut self) {
-        let shed = self.reader.ledger().shed;
-        if shed > self.shed {
+    fn look_at_account(&mut self) {
+        let ledger = self.reader.ledger();
+        if ledger.shed > self.shed {
             self.state().set_gap("the log has dropped points that were not written yet");
         }
-        self.shed = shed;
+        self.shed = ledger.shed;
+        self.state().waiting.store(ledger.waiting, Ordering::Relaxed);
     }
 
     /// The commands for what was taken.

@@ -1,7 +1,7 @@
 //! What an operator wants to know of the Redis that the settings name, and what is wrong with it.
 
 use super::{Error, Server};
-use redis::{Value, cmd};
+use redis::{Value, cmd, pipe};
 use skyline_conf::model::redis::{Kind, Layout, Redis};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -191,38 +191,50 @@ async fn cluster_state(server: &Server) -> Result<(), Problem> {
     }
 }
 
-/// Carries out each command that the layout needs on a key of the probe's own.
+/// Carries out each command that the layout needs on keys of the probe's own, and removes them.
 async fn rights(server: &Server, settings: &Redis) -> Result<(), Problem> {
-    let key = match settings.layout {
-        Layout::Compat => format!("{}skyline-probe", settings.namespace),
-        Layout::Chunks => format!("{}:probe", settings.prefix),
+    let own = format!("{}:probe", settings.prefix);
+    let window = format!("{}skyline-probe", settings.namespace);
+    let mut commands = pipe();
+    let mut of = |name: &str, key: &str, arguments: &[&str]| {
+        commands.cmd(name).arg(key).arg(arguments);
     };
-    let needed: &[(&str, &[&str])] = match settings.layout {
-        Layout::Compat => &[
-            ("DEL", &[]),
-            ("APPEND", &["x"]),
-            ("GET", &[]),
-            ("STRLEN", &[]),
-            ("DEL", &[]),
-            ("SADD", &["x"]),
-            ("SCARD", &[]),
-            ("SSCAN", &["0"]),
-            ("SREM", &["x"]),
-        ],
-        Layout::Chunks => &[
-            ("DEL", &[]),
-            ("HSET", &["x", "x"]),
-            ("HGET", &["x"]),
-            ("HMGET", &["x"]),
-            ("HSCAN", &["0"]),
-            ("HDEL", &["x"]),
-        ],
-    };
-    for (name, arguments) in needed {
-        server.query::<Value>(cmd(name).arg(&key).arg(*arguments)).await?;
+    of("DEL", &own, &[]);
+    match settings.layout {
+        Layout::Compat => {
+            of("DEL", &window, &[]);
+            of("APPEND", &window, &["x"]);
+            of("STRLEN", &window, &[]);
+            of("GET", &window, &[]);
+            of("GETRANGE", &window, &["0", "0"]);
+            of("SET", &window, &["x"]);
+            of("EXISTS", &window, &[]);
+            of("DEL", &window, &[]);
+            of("SADD", &window, &["x"]);
+            of("SCARD", &window, &[]);
+            of("SSCAN", &window, &["0"]);
+            of("SREM", &window, &["x"]);
+            of("GETSET", &own, &["x"]);
+            of("DEL", &own, &[]);
+            let script = "redis.call('SET', KEYS[1], 'x') return redis.call('DEL', KEYS[1])";
+            commands.cmd("EVAL").arg(script).arg(1).arg(&window);
+        }
+        Layout::Chunks => {
+            of("HSET", &own, &["x", "x"]);
+            of("HGET", &own, &["x"]);
+            of("HMGET", &own, &["x"]);
+            of("HSCAN", &own, &["0"]);
+            of("HDEL", &own, &["x"]);
+        }
     }
     if settings.layout == Layout::Compat {
-        server.query::<Value>(cmd("EVAL").arg("return 1").arg(1).arg(&key)).await?;
+        let mut transaction = pipe();
+        transaction.atomic().cmd("EXISTS").arg(&own);
+        server.run(&transaction).await?;
+    }
+    // One by one: in a cluster the keys are on several nodes.
+    for command in commands.cmd_iter() {
+        server.query::<Value>(command).await?;
     }
     Ok(())
 }

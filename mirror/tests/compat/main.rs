@@ -1,5 +1,5 @@
 //! Layout `compat` against a real Redis, and against what Python's redis and msgpack make of it.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what all the tests share")]
+#![expect(clippy::unwrap_used, reason = "what all the tests share")]
 
 mod adopt;
 mod outages;

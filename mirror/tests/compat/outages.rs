@@ -214,3 +214,27 @@ async fn points_wait_while_rights_are_missing() {
     assert_eq!(in_redis(&server).await["a"], [(NOW, 1.0)]);
     running.stop().await;
 }
+
+/// A full Redis takes nothing; once it has room it takes all, each point once.
+#[tokio::test]
+async fn points_wait_while_redis_is_full() {
+    let redis = Redis::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), 64 << 20);
+    let server = server(&redis);
+    let running = Running::start(&journal, server.clone(), options(), &Arc::default());
+    journal.append(batch_of(Origin::Live, &[("a", NOW, 1.0)])).await.unwrap();
+    written(&journal).await;
+    redis.cli(&["CONFIG", "SET", "maxmemory", "1mb"]).unwrap();
+    journal.append(batch_of(Origin::Live, &[("a", NOW + 1.0, 2.0), ("b", NOW, 3.0)])).await.unwrap();
+    until(Duration::from_secs(5), "it is stuck", async || running.state.is_stuck()).await;
+    until(Duration::from_secs(5), "it says why", async || {
+        server.last_error().is_some_and(|error| error.to_string().contains("maxmemory"))
+    })
+    .await;
+    redis.cli(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    written(&journal).await;
+    let found = in_redis(&server).await;
+    assert_eq!((&found["a"][..], &found["b"][..]), (&[(NOW, 1.0), (NOW + 1.0, 2.0)][..], &[(NOW, 3.0)][..]));
+    running.stop().await;
+}

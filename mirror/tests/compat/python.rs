@@ -1,30 +1,10 @@
 //! The other side: Python with the libraries that the reference uses.
 
 use skyline_peers::redis::Redis;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 /// What a script prints; it finds a connection in `r`.
 pub(crate) fn run(redis: &Redis, script: &str, input: &str) -> String {
-    let prelude = format!(
-        "import sys, json, math, struct\nimport redis\nfrom msgpack import packb, Unpacker\n\
-         r = redis.StrictRedis(unix_socket_path={:?})\n",
-        redis.file("socket").to_str().unwrap()
-    );
-    let mut child = Command::new("/usr/bin/python3")
-        .args(["-c", &[&prelude, script].concat()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("python3; `cargo xtask test` installs what is missing");
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    let writing = std::thread::spawn(move || stdin.write_all(input.as_bytes()).unwrap());
-    let output = child.wait_with_output().unwrap();
-    writing.join().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    skyline_peers::python::run(redis, script, input).unwrap()
 }
 
 /// Appends points as the reference's worker does: lines `NAME TS VALUE`, whole numbers as such, `None` for none.

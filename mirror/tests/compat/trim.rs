@@ -22,7 +22,7 @@ fn trimming(
     options: Options,
 ) -> (skyline_journal::Journal, Running) {
     let journal = journal(folder, 1 << 20);
-    let options = Options { trim_every: Some(Duration::from_millis(100)), ..options };
+    let options = Options { trim_every: Some(Duration::from_millis(10)), ..options };
     let running = Running::start(&journal, server(redis), options, &Arc::new(Held::default()));
     (journal, running)
 }
@@ -112,6 +112,8 @@ async fn no_point_of_another_writer_is_lost() {
         sent += 1;
     }
     rounds(&running, 2.0).await;
+    let rewritten = figure(&running, "skyline_redis_rewritten_keys_total");
+    assert!(rewritten > 1_000.0, "{rewritten}");
     running.stop().await;
     let found = in_redis(&other).await;
     assert_eq!(found.len(), KEYS);

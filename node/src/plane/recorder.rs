@@ -118,3 +118,6 @@ impl Recorder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,3 +105,57 @@ async fn a_wrong_password_is_for_a_person() {
     store.ping().await.expect("let in");
     assert!(!format!("{store:?}").contains("geh&eim"));
 }
+
+/// Runs openssl in `dir`; the arguments are cut at blanks.
+fn openssl(dir: &std::path::Path, arguments: &str) {
+    let output = std::process::Command::new("openssl").args(arguments.split(' ')).current_dir(dir).output();
+    let output = output.expect("openssl; `cargo xtask test` installs it");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encrypted_connection_knows_its_server() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("name"), "subjectAltName=DNS:localhost\n").expect("written");
+    openssl(
+        dir.path(),
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=authority -days 2",
+    );
+    openssl(dir.path(), "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost");
+    openssl(
+        dir.path(),
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile name",
+    );
+    let (cert, key) = (at("cert.pem"), at("key.pem"));
+    let options = [
+        "--ssl=1".to_owned(),
+        format!("--ssl-cert={}", cert.display()),
+        format!("--ssl-key={}", key.display()),
+    ];
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let server = MariaDb::start_with(&options).expect("a server");
+    let database = server.database().expect("a database");
+    let port = server.address().port();
+    let with = |host: &str, ca: &str| Record {
+        tls: skyline_conf::model::record::Tls::Verified,
+        ca_file: if ca.is_empty() { std::path::PathBuf::new() } else { at(ca) },
+        ..settings(&format!("mysql://{host}:{port}/{}", database.name()))
+    };
+    let ping = async |settings: &Record| {
+        Store::open_server(settings, Options::default()).expect("an address").ping().await
+    };
+    let good = with("localhost", "ca.pem");
+    ping(&good).await.expect("a good certificate");
+    // Of another authority, of another name: neither is spoken to.
+    openssl(
+        dir.path(),
+        "req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.pem -subj /CN=other -days 2",
+    );
+    for bad in [with("localhost", "other.pem"), with("localhost", ""), with("127.0.0.1", "ca.pem")] {
+        let error = ping(&bad).await.expect_err("an unknown server");
+        assert!(error.to_string().to_lowercase().contains("certificate"), "{error}");
+        let problem = crate::probe(&bad, std::path::Path::new("")).await.expect_err("an unknown server");
+        assert!(problem.advice.contains("record.ca_file"), "{problem:?}");
+    }
+}

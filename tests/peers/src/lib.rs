@@ -7,6 +7,7 @@ pub mod mariadb;
 pub mod memcached;
 pub mod port;
 pub mod process;
+pub mod python;
 pub mod redis;
 
 use anyhow::{Context as _, bail};

@@ -414,7 +414,7 @@ fn sentinel(folder: &Path, master: u16, password: &str) -> anyhow::Result<(Proce
     let file = folder.join("sentinel.conf");
     let text = format!(
         "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {name} 127.0.0.1 {master} 2\n\
-         sentinel auth-pass {name} {password}\nsentinel down-after-milliseconds {name} 1000\n\
+         sentinel auth-pass {name} {password:?}\nsentinel down-after-milliseconds {name} 1000\n\
          sentinel failover-timeout {name} 3000\n",
         folder.display()
     );

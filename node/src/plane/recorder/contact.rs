@@ -4,10 +4,10 @@
 use super::{Recorder, Told, Waiting};
 use skyline_core::anomaly::Anomaly;
 use skyline_sql::{Context, Error, Store};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Anomalies that are brought in at once.
@@ -29,15 +29,13 @@ enum Outcome {
     Away(String, bool),
 }
 
-type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
 /// The attempt that is under way, or when the next one is due. May be dropped from a `select!` at any time:
-/// the attempt stays.
+/// the attempt stays, and goes on as a task of its own while others use the record.
 pub(super) struct Contact {
     store: Store,
     waiting: Waiting,
     told: Arc<Told>,
-    attempt: Option<Attempt>,
+    attempt: Option<JoinHandle<Outcome>>,
     next: Instant,
     pause: Duration,
 }
@@ -60,10 +58,10 @@ impl Contact {
         let (store, waiting, told) = (&self.store, &self.waiting, &self.told);
         let attempt = self
             .attempt
-            .get_or_insert_with(|| Box::pin(bring(store.clone(), waiting.clone(), Arc::clone(told))));
+            .get_or_insert_with(|| tokio::spawn(bring(store.clone(), waiting.clone(), Arc::clone(told))));
         let outcome = attempt.await;
         self.attempt = None;
-        match outcome {
+        match outcome.unwrap_or_else(|error| Outcome::Away(error.to_string(), false)) {
             Outcome::Closed => return false,
             Outcome::Up => self.found(),
             Outcome::Away(why, needs_person) => self.away(&why, needs_person),
@@ -91,6 +89,14 @@ impl Contact {
         }
         self.next = Instant::now() + if needs_person { CONFIG_PAUSE } else { self.pause };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+impl Drop for Contact {
+    fn drop(&mut self) {
+        if let Some(attempt) = &self.attempt {
+            attempt.abort();
+        }
     }
 }
 
