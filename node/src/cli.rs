@@ -7,6 +7,7 @@ mod convert;
 mod demo;
 mod doctor;
 mod http;
+mod import;
 mod migrate;
 mod output;
 mod reload;
@@ -138,6 +139,11 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Take what another program has recorded into the record of this node
+    Import {
+        #[command(subcommand)]
+        action: import::Action,
+    },
     /// A whole node with senders and history on loopback; nothing leaves this machine
     Demo {
         #[command(subcommand)]
@@ -178,6 +184,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
         Command::Migrate { config, options } => block_on(migrate::migrate(&config, options)).map(exit_of),
+        Command::Import { action } => block_on(import::act(&action)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),
             Some(action) => block_on(demo::act(action)).map(exit_of),

@@ -16,6 +16,7 @@ pub mod cache;
 mod dictionary;
 mod error;
 mod figures;
+pub mod import;
 mod judgement;
 mod migrate;
 mod place;

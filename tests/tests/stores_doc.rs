@@ -1,4 +1,4 @@
-//! What docs/stores.md tells administrators to type is enough, on real servers, and no right more is asked for.
+//! What docs/stores.md tells administrators to type is enough, on real servers.
 
 use anyhow::Context as _;
 use skyline_peers::mariadb::MariaDb;

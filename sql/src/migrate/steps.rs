@@ -29,6 +29,7 @@ pub(crate) const STEPS: &[Step] = &[
     step!(3, "learning", "0003_learning.sql"),
     step!(4, "verdicts", "0004_verdicts.sql"),
     step!(5, "incidents", "0005_incidents.sql"),
+    step!(10, "imports", "0010_imports.sql"),
 ];
 
 impl Step {
