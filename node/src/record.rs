@@ -32,6 +32,15 @@ pub(crate) async fn open(settings: &Settings, sync: bool, clock: &Clock) -> Resu
         join_seconds: settings.record.join_seconds,
         memcached: settings.memcached.clone(),
     };
+    let memcached = &settings.memcached;
+    match memcached.address.as_str() {
+        "" => tracing::info!("no memcached: answers of the record are kept in this process, for a second"),
+        address => tracing::info!(
+            address,
+            keep_seconds = memcached.keep_seconds,
+            "answers of the record are kept in memcached"
+        ),
+    }
     let own = own_file(settings);
     match Store::open_with(&settings.record, &own, options.clone()).await {
         Err(error @ Error::Damaged { .. }) if file(settings).as_ref() == Some(&own) => {

@@ -152,7 +152,7 @@ impl Import<'_> {
 
     /// A transaction of the record.
     async fn begin(&self) -> Result<Transaction, Error> {
-        Ok(self.session().await?.begin().await?)
+        Ok(self.record.transaction().await?)
     }
 
     fn progressed(&mut self, table: &'static str, rows: usize) {

@@ -105,7 +105,9 @@ async fn open(settings: &Settings) -> anyhow::Result<Store> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("node.state_dir {} cannot be made", folder.display()))?;
     }
-    let opening = Opening { clock: Clock::system(), ..Opening::default() };
+    // Nodes that run are to see what comes in.
+    let memcached = settings.memcached.clone();
+    let opening = Opening { clock: Clock::system(), memcached, ..Opening::default() };
     Ok(Store::open_with(&settings.record, &folder.join("anomalies.db"), opening).await?)
 }
 

@@ -145,7 +145,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
     )?;
     write_destinations(out, rows(status, "/destinations"))?;
     write_windows(out, status)?;
-    write_stores(out, rows(status, "/stores"))?;
+    write_stores(out, status)?;
     writeln!(
         out,
         "ledger         {}",
@@ -297,19 +297,31 @@ fn write_windows(out: &mut String, status: &Value) -> std::fmt::Result {
 }
 
 /// Each store on a line; those that are off are left out.
-fn write_stores(out: &mut String, rows: &[Value]) -> std::fmt::Result {
-    for row in rows.iter().filter(|row| text(row, "state") != "off") {
+fn write_stores(out: &mut String, status: &Value) -> std::fmt::Result {
+    for row in rows(status, "/stores").iter().filter(|row| text(row, "state") != "off") {
         let since = row.get("since").and_then(Value::as_f64).filter(|since| *since > 0.0);
         let since = since.map_or(String::new(), |_| format!(" since {}", time(row.get("since"))));
-        let waiting = match number(row.get("waiting")).as_str() {
-            "0" => String::new(),
-            waiting => format!(", {waiting} waiting"),
-        };
-        let state = text(row, "state");
+        let (store, state) = (text(row, "store"), text(row, "state"));
         let state = if state == "away" { "AWAY".to_owned() } else { state };
-        writeln!(out, "{:<14} {state}{since}{waiting}: {}", text(row, "store"), text(row, "detail"))?;
+        write!(out, "{store:<14} {state}{since}: {}", text(row, "detail"))?;
+        match number(row.get("waiting")).as_str() {
+            "0" => {}
+            waiting if store == "record" => write_waiting(out, waiting, status)?,
+            waiting => write!(out, "; {waiting} wait for it")?,
+        }
+        writeln!(out)?;
     }
     Ok(())
+}
+
+/// Where the anomalies are that wait for the record.
+fn write_waiting(out: &mut String, waiting: &str, status: &Value) -> std::fmt::Result {
+    let bytes = mebibytes(status.pointer("/record/waiting_bytes"));
+    write!(out, "; {waiting} anomalies wait, in a file ({bytes})")?;
+    match number(status.pointer("/record/stuck")).as_str() {
+        "0" => Ok(()),
+        stuck => write!(out, "; {stuck} FIND NO ROOM THERE"),
+    }
 }
 
 /// A moment, in whole seconds.
@@ -385,10 +397,11 @@ mod tests {
                        "judged": 0, "anomalies": 0, "p50_ms": null, "p99_ms": null,
                        "not_judged": {"too_short": 4, "stale": 0, "boring": 0, "counter_reset": 0}},
             "stores": [
-                {"store": "record", "state": "up", "since": 1_700_000_000.5, "waiting": 0, "detail": "/a.db"},
+                {"store": "record", "state": "up", "since": 1_700_000_000.5, "waiting": 8, "detail": "/a.db"},
                 {"store": "redis", "state": "off", "since": 0.0, "waiting": 0, "detail": ""},
                 {"store": "memcached", "state": "away", "since": 1_700_000_000.5, "waiting": 7, "detail": "refused"},
             ],
+            "record": {"waiting_bytes": 1_048_576, "stuck": 3},
             "bad_points": [{"time": 1_700_000_000.5, "listener": "pickle_tcp", "peer": "10.0.0.9:1",
                             "reason": "bad_value", "text": "a b c"}],
         });
@@ -416,8 +429,8 @@ mod tests {
              window         3 metrics, 4 points stored, 1 refused (too_old 1), 0 waiting\n\
              verdicts       0 judged since start, 0 anomalous\n               \
                             not judged: too few points 4\n\
-             record         up since 2023-11-14T22:13:20Z: /a.db\n\
-             memcached      AWAY since 2023-11-14T22:13:20Z, 7 waiting: refused\n\
+             record         up since 2023-11-14T22:13:20Z: /a.db; 8 anomalies wait, in a file (1.0 MiB); 3 FIND NO ROOM THERE\n\
+             memcached      AWAY since 2023-11-14T22:13:20Z: refused; 7 wait for it\n\
              ledger         adds up\n\
              last refused   2023-11-14T22:13:20Z by pickle_tcp from 10.0.0.9:1: bad_value: a b c\n"
         );
