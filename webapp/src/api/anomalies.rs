@@ -119,6 +119,9 @@ fn document(row: &Row) -> Value {
         "host": row.host,
         "app": row.app,
         "recurrences": row.recurrences,
+        "verdict": row.verdict.name(),
+        "label": row.label,
+        "label_by": row.label_by,
         "ended": row.ended.map(number),
         "explanation": explain::sentence(anomaly),
     })

@@ -37,6 +37,9 @@ async fn an_anomaly_as_json() {
         "host": "web01",
         "app": "analyzer",
         "recurrences": 0,
+        "verdict": "undecided",
+        "label": null,
+        "label_by": null,
         "ended": null,
         "explanation": "increase 950 (to 12345) is 8.5 deviations above its mean 100 over 24 h; 7 of 9 algorithms agree",
     });
