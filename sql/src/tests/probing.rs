@@ -1,6 +1,7 @@
 //! What a person is told of a record, good or bad.
 
-use super::{Home, anomaly, context, on_both};
+use super::{Home, anomaly, context, newest, on_both};
+use crate::migrate::STEPS;
 use crate::{Facts, Migration, Problem, Store, probe};
 use skyline_conf::model::record::Record;
 use skyline_core::clock::Clock;
@@ -17,7 +18,7 @@ async fn a_good_record_is_told_of(home: Home) {
     store.record(&[anomaly("a", 1.0)], &context()).await.expect("recorded");
     let facts = asked(&home.settings()).await.expect("facts");
     assert_eq!(facts.kind, if home.is_file() { "SQLite" } else { "MariaDB" });
-    assert_eq!((facts.schema, facts.known, facts.anomalies), (5, 5, Some(1)));
+    assert_eq!((facts.schema, facts.known, facts.anomalies), (newest(), newest(), Some(1)));
     assert!(!facts.version.is_empty() && !facts.rights.is_empty() && facts.bytes > 1_000, "{facts:?}");
     assert!(!facts.needs_migration && facts.latency.as_secs() < 5);
 }
@@ -36,7 +37,7 @@ async fn a_migration_is_planned_and_applied(home: Home) {
     let settings = home.settings();
     let migration = Migration::new(&settings, Path::new("/no/such/file"));
     let plan = migration.plan().await.expect("a plan");
-    assert_eq!((plan.current, plan.has_rows, plan.missing.len()), (0, false, 5));
+    assert_eq!((plan.current, plan.has_rows, plan.missing.len()), (0, false, STEPS.len()));
     assert_eq!(home.is_file(), migration.place().file().is_some());
     assert_eq!(migration.apply(&Clock::at(5.0)).await.expect("applied"), None, "nothing to keep");
     assert!(migration.plan().await.expect("a plan").is_done());
@@ -53,9 +54,13 @@ async fn a_file_with_rows_is_copied_before_it_is_changed() {
     home.old_file().await;
     let settings = home.settings();
     let migration = Migration::new(&settings, Path::new(""));
-    assert_eq!(migration.plan().await.expect("a plan").missing.len(), 4);
+    assert_eq!(migration.plan().await.expect("a plan").missing.len(), STEPS.len() - 1);
     let copy = migration.apply(&Clock::at(5.0)).await.expect("applied").expect("a copy");
-    assert!(copy.to_string_lossy().ends_with("anomalies.db.before-5"), "{}", copy.display());
+    assert!(
+        copy.to_string_lossy().ends_with(&format!("anomalies.db.before-{}", newest())),
+        "{}",
+        copy.display()
+    );
     let old = Record { sqlite_file: copy, ..Record::default() };
     let plan = Migration::new(&old, Path::new("")).plan().await.expect("a plan");
     assert_eq!((plan.current, plan.has_rows), (1, true));
@@ -64,7 +69,7 @@ async fn a_file_with_rows_is_copied_before_it_is_changed() {
     let home = Home::file();
     home.old_file().await;
     home.open().await;
-    assert!(home.settings().sqlite_file.with_extension("db.before-5").is_file());
+    assert!(home.settings().sqlite_file.with_extension(format!("db.before-{}", newest())).is_file());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
