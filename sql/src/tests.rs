@@ -39,11 +39,6 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-/// Newest step of the tables.
-fn newest() -> i64 {
-    crate::migrate::STEPS.last().map_or(0, |step| step.version)
-}
-
 /// Where a record is made: a file in a folder of its own, or a database of its own.
 pub(crate) enum Home {
     File(TempDir),

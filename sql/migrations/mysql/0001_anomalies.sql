@@ -28,10 +28,10 @@ CREATE TABLE metric (
     name VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     name_hash BINARY(16) NOT NULL UNIQUE,
     first_seen_at BIGINT NOT NULL,
-    last_seen_at BIGINT NOT NULL
+    last_seen_at BIGINT NOT NULL,
+    INDEX metric_name (name(255)),
+    INDEX metric_last_seen (last_seen_at)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX metric_name ON metric (name(255));
-CREATE INDEX metric_last_seen ON metric (last_seen_at);
 
 -- value: as received. judged_value: what the algorithms saw (of a counter, its increase).
 -- recurrences: later anomalies that were joined with this one; end_ts: the last of them.
@@ -55,13 +55,13 @@ CREATE TABLE anomaly (
     recurrences BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL,
     CONSTRAINT anomaly_once UNIQUE (metric_id, anomaly_ts, app_id, host_id),
+    INDEX anomaly_by_ts (anomaly_ts),
+    INDEX anomaly_by_received (received_ts),
     CONSTRAINT anomaly_metric_id FOREIGN KEY (metric_id) REFERENCES metric (id) ON DELETE CASCADE,
     CONSTRAINT anomaly_host_id FOREIGN KEY (host_id) REFERENCES host (id),
     CONSTRAINT anomaly_app_id FOREIGN KEY (app_id) REFERENCES app (id),
     CONSTRAINT anomaly_is_counter_is CHECK (is_counter IN (0, 1))
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX anomaly_by_ts ON anomaly (anomaly_ts);
-CREATE INDEX anomaly_by_received ON anomaly (received_ts);
 
 -- One row for each algorithm that was asked.
 CREATE TABLE anomaly_algorithm (
@@ -69,8 +69,8 @@ CREATE TABLE anomaly_algorithm (
     algorithm_id BIGINT NOT NULL,
     triggered SMALLINT NOT NULL,
     PRIMARY KEY (anomaly_id, algorithm_id),
+    INDEX anomaly_algorithm_by_algorithm (algorithm_id, triggered, anomaly_id),
     CONSTRAINT anomaly_algorithm_anomaly_id FOREIGN KEY (anomaly_id) REFERENCES anomaly (id) ON DELETE CASCADE,
     CONSTRAINT anomaly_algorithm_algorithm_id FOREIGN KEY (algorithm_id) REFERENCES algorithm (id),
     CONSTRAINT anomaly_algorithm_triggered_is CHECK (triggered IN (0, 1))
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX anomaly_algorithm_by_algorithm ON anomaly_algorithm (algorithm_id, triggered, anomaly_id);

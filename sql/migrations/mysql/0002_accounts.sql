@@ -24,9 +24,9 @@ CREATE TABLE api_token (
     created_at BIGINT NOT NULL,
     last_used_at BIGINT,
     revoked_at BIGINT,
+    INDEX api_token_by_account (account_id),
     CONSTRAINT api_token_account_id FOREIGN KEY (account_id) REFERENCES account (id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX api_token_by_account ON api_token (account_id);
 
 -- What was changed, by whom; texts are JSON.
 CREATE TABLE audit_event (
@@ -38,8 +38,8 @@ CREATE TABLE audit_event (
     row_id BIGINT NOT NULL,
     before_text MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
     after_text MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    INDEX audit_event_by_row (table_name, row_id),
+    INDEX audit_event_by_time (at),
+    INDEX audit_event_by_account (account_id),
     CONSTRAINT audit_event_account_id FOREIGN KEY (account_id) REFERENCES account (id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX audit_event_by_row ON audit_event (table_name, row_id);
-CREATE INDEX audit_event_by_time ON audit_event (at);
-CREATE INDEX audit_event_by_account ON audit_event (account_id);

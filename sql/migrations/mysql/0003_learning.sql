@@ -49,6 +49,10 @@ CREATE TABLE profile (
     match_count BIGINT NOT NULL DEFAULT 0,
     last_checked_at BIGINT,
     last_matched_at BIGINT,
+    INDEX profile_by_metric (metric_id, state, full_duration_s),
+    INDEX profile_by_parent (parent_id),
+    INDEX profile_by_root (root_id),
+    INDEX profile_by_anomaly (anomaly_id),
     CONSTRAINT profile_metric_id FOREIGN KEY (metric_id) REFERENCES metric (id) ON DELETE CASCADE,
     CONSTRAINT profile_origin_is CHECK (origin IN ('person', 'learnt', 'echo', 'import')),
     CONSTRAINT profile_parent_id FOREIGN KEY (parent_id) REFERENCES profile (id) ON DELETE SET NULL,
@@ -59,10 +63,6 @@ CREATE TABLE profile (
     CONSTRAINT profile_created_by FOREIGN KEY (created_by) REFERENCES account (id),
     CONSTRAINT profile_validated_by FOREIGN KEY (validated_by) REFERENCES account (id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX profile_by_metric ON profile (metric_id, state, full_duration_s);
-CREATE INDEX profile_by_parent ON profile (parent_id);
-CREATE INDEX profile_by_root ON profile (root_id);
-CREATE INDEX profile_by_anomaly ON profile (anomaly_id);
 
 -- Features that are a number; others have no row.
 CREATE TABLE profile_feature (
@@ -106,13 +106,13 @@ CREATE TABLE layer_set (
     match_count BIGINT NOT NULL DEFAULT 0,
     last_checked_at BIGINT,
     last_matched_at BIGINT,
+    INDEX layer_set_by_metric (metric_id, state),
     CONSTRAINT layer_set_profile_id FOREIGN KEY (profile_id) REFERENCES profile (id) ON DELETE CASCADE,
     CONSTRAINT layer_set_metric_id FOREIGN KEY (metric_id) REFERENCES metric (id) ON DELETE CASCADE,
     CONSTRAINT layer_set_state_is CHECK (state IN ('active', 'disabled', 'retired')),
     CONSTRAINT layer_set_created_by FOREIGN KEY (created_by) REFERENCES account (id),
     CONSTRAINT layer_set_validated_by FOREIGN KEY (validated_by) REFERENCES account (id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX layer_set_by_metric ON layer_set (metric_id, state);
 
 CREATE TABLE layer_rule (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
@@ -145,6 +145,10 @@ CREATE TABLE match_event (
     verdict VARCHAR(16) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT 'open',
     verdict_by BIGINT,
     verdict_at BIGINT,
+    INDEX match_event_by_metric (metric_id, anomaly_ts),
+    INDEX match_event_by_profile (profile_id, matched_at),
+    INDEX match_event_by_layer_set (layer_set_id, matched_at),
+    INDEX match_event_by_verdict (verdict),
     CONSTRAINT match_event_metric_id FOREIGN KEY (metric_id) REFERENCES metric (id) ON DELETE CASCADE,
     CONSTRAINT match_event_kind_is CHECK (kind IN ('sum', 'minmax', 'echo_sum', 'echo_minmax', 'layer', 'motif')),
     CONSTRAINT match_event_profile_id FOREIGN KEY (profile_id) REFERENCES profile (id) ON DELETE SET NULL,
@@ -152,10 +156,6 @@ CREATE TABLE match_event (
     CONSTRAINT match_event_verdict_is CHECK (verdict IN ('open', 'valid', 'invalid')),
     CONSTRAINT match_event_verdict_by FOREIGN KEY (verdict_by) REFERENCES account (id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX match_event_by_metric ON match_event (metric_id, anomaly_ts);
-CREATE INDEX match_event_by_profile ON match_event (profile_id, matched_at);
-CREATE INDEX match_event_by_layer_set ON match_event (layer_set_id, matched_at);
-CREATE INDEX match_event_by_verdict ON match_event (verdict);
 
 -- profile_id: 0 for none, so that a job is there once.
 CREATE TABLE learn_job (
@@ -171,10 +171,10 @@ CREATE TABLE learn_job (
     created_at BIGINT NOT NULL,
     done_at BIGINT,
     CONSTRAINT learn_job_once UNIQUE (metric_id, kind, anomaly_ts, profile_id),
+    INDEX learn_job_by_state (state, not_before),
     CONSTRAINT learn_job_metric_id FOREIGN KEY (metric_id) REFERENCES metric (id) ON DELETE CASCADE,
     CONSTRAINT learn_job_state_is CHECK (state IN ('queued', 'running', 'done', 'refused', 'failed'))
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX learn_job_by_state ON learn_job (state, not_before);
 
 CREATE TABLE training_set (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
@@ -188,8 +188,8 @@ CREATE TABLE training_set (
     state VARCHAR(16) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT 'waiting',
     label VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
     CONSTRAINT training_set_once UNIQUE (metric_id, anomaly_ts, full_duration_s),
+    INDEX training_set_by_keep_until (keep_until),
     CONSTRAINT training_set_metric_id FOREIGN KEY (metric_id) REFERENCES metric (id) ON DELETE CASCADE,
     CONSTRAINT training_set_app_id FOREIGN KEY (app_id) REFERENCES app (id),
     CONSTRAINT training_set_state_is CHECK (state IN ('waiting', 'trained', 'matched', 'saved', 'expired'))
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX training_set_by_keep_until ON training_set (keep_until);

@@ -18,11 +18,11 @@ ALTER TABLE anomaly
     ADD CONSTRAINT anomaly_source_id FOREIGN KEY (source_id) REFERENCES source (id);
 
 UPDATE anomaly SET last_received_ts = received_ts;
-DROP INDEX anomaly_by_received ON anomaly;
 
-CREATE INDEX anomaly_by_last_received ON anomaly (last_received_ts);
-CREATE INDEX anomaly_by_explained ON anomaly (explained_by);
-CREATE INDEX anomaly_by_created ON anomaly (created_at);
+ALTER TABLE anomaly
+    DROP INDEX anomaly_by_received,
+    ADD INDEX anomaly_by_last_received (last_received_ts),
+    ADD INDEX anomaly_by_created (created_at);
 
 -- Other metrics that moved with an anomaly. shift_s < 0: the other one moved first. points, sign: 0 where not known.
 CREATE TABLE correlation (
@@ -34,11 +34,11 @@ CREATE TABLE correlation (
     points BIGINT NOT NULL,
     sign SMALLINT NOT NULL,
     PRIMARY KEY (anomaly_id, metric_id),
+    INDEX correlation_by_metric (metric_id),
     CONSTRAINT correlation_anomaly_id FOREIGN KEY (anomaly_id) REFERENCES anomaly (id) ON DELETE CASCADE,
     CONSTRAINT correlation_metric_id FOREIGN KEY (metric_id) REFERENCES metric (id) ON DELETE CASCADE,
     CONSTRAINT correlation_sign_is CHECK (sign IN (-1, 0, 1))
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX correlation_by_metric ON correlation (metric_id);
 
 CREATE TABLE correlation_cursor (
     consumer VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,

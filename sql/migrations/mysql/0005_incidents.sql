@@ -11,19 +11,19 @@ CREATE TABLE incident (
     verdict VARCHAR(16) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
     acknowledged_at BIGINT,
     acknowledged_by BIGINT,
+    INDEX incident_by_opened (opened_at),
+    INDEX incident_by_ended (ended_at),
     CONSTRAINT incident_acknowledged_by FOREIGN KEY (acknowledged_by) REFERENCES account (id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX incident_by_opened ON incident (opened_at);
-CREATE INDEX incident_by_ended ON incident (ended_at);
 
 CREATE TABLE incident_anomaly (
     incident_id BIGINT NOT NULL,
     anomaly_id BIGINT NOT NULL,
     PRIMARY KEY (incident_id, anomaly_id),
+    INDEX incident_anomaly_by_anomaly (anomaly_id),
     CONSTRAINT incident_anomaly_incident_id FOREIGN KEY (incident_id) REFERENCES incident (id) ON DELETE CASCADE,
     CONSTRAINT incident_anomaly_anomaly_id FOREIGN KEY (anomaly_id) REFERENCES anomaly (id) ON DELETE CASCADE
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX incident_anomaly_by_anomaly ON incident_anomaly (anomaly_id);
 
 CREATE TABLE incident_thread (
     incident_id BIGINT NOT NULL,
@@ -49,11 +49,11 @@ CREATE TABLE outbox (
     created_at BIGINT NOT NULL,
     sent_at BIGINT,
     error VARCHAR(1024) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    INDEX outbox_by_state (state, not_before),
+    INDEX outbox_by_incident (incident_id),
     CONSTRAINT outbox_incident_id FOREIGN KEY (incident_id) REFERENCES incident (id) ON DELETE SET NULL,
     CONSTRAINT outbox_state_is CHECK (state IN ('waiting', 'sent', 'dead'))
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX outbox_by_state ON outbox (state, not_before);
-CREATE INDEX outbox_by_incident ON outbox (incident_id);
 
 CREATE TABLE mute (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,

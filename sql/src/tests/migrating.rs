@@ -1,6 +1,6 @@
 //! Every step on both servers: from nothing, twice, from each older version, after each interruption.
 
-use super::{Home, all, anomaly, context, newest, on_both};
+use super::{Home, all, anomaly, context, on_both};
 use crate::error::Error;
 use crate::migrate::{self, STEPS, statements};
 use crate::session::Session;
@@ -15,6 +15,11 @@ on_both!(
     a_database_of_another_program_is_refused,
     several_may_bring_it_up_to_date_at_once,
 );
+
+/// The last step that is known.
+pub(super) fn newest() -> i64 {
+    STEPS.last().expect("steps").version
+}
 
 /// A row as the first version wrote it.
 async fn insert_old(session: &mut Session) {
@@ -138,7 +143,7 @@ async fn a_step_goes_on_where_it_was_interrupted() {
         migrate::apply(whole.session().await, through, 7).await.expect("applied");
         let expected = shape(&whole).await;
         let texts: Vec<_> = statements(step.mysql).collect();
-        for (done, is_recorded) in [(0, false), (texts.len() / 2, true), (texts.len() - 1, false)] {
+        for (done, is_recorded) in [(texts.len() / 2, true), (texts.len() - 1, false)] {
             let home = Home::server();
             migrate::apply(home.session().await, earlier, 7).await.expect("applied");
             let mut session = home.session().await;
@@ -167,13 +172,9 @@ async fn a_newer_schema_is_refused(home: Home) {
     ] {
         let text = error.to_string();
         assert!(matches!(error, Error::Config { .. }), "{text}");
-        assert!(
-            text.contains(&format!(
-                "has schema 99 (future), this version of skyline knows {} at most",
-                newest()
-            )),
-            "{text}"
-        );
+        let known = newest();
+        let expected = format!("has schema 99 (future), this version of skyline knows {known} at most");
+        assert!(text.contains(&expected), "{text}");
     }
     session.raw("DELETE FROM schema_migration WHERE version = 99").await.expect("removed");
     assert!(home.plan().await.expect("looked at").is_done());

@@ -1,6 +1,6 @@
 //! Files that are taken, and files that are refused with the reason.
 
-use super::{anomaly, context, here, newest};
+use super::{anomaly, context, here};
 use crate::{Error, Store};
 use sqlx::SqlitePool;
 use std::path::Path;
@@ -50,8 +50,8 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     store.close().await;
     let path = dir.path().join("anomalies.db");
     run(&path, "INSERT INTO schema_migration VALUES (99, 'future', '', 0)").await;
-    refused(&path, &format!("has schema 99 (future), this version of skyline knows {} at most", newest()))
-        .await;
+    let known = super::migrating::newest();
+    refused(&path, &format!("has schema 99 (future), this version of skyline knows {known} at most")).await;
     run(&path, "DELETE FROM schema_migration WHERE version = 99").await;
     let store = Store::open(&path).await.expect("opened");
     assert_eq!(store.counts().await.expect("counted").anomalies, 1);

@@ -1,6 +1,7 @@
 //! What a person is told of a record, good or bad.
 
-use super::{Home, anomaly, context, newest, on_both};
+use super::migrating::newest;
+use super::{Home, anomaly, context, on_both};
 use crate::migrate::STEPS;
 use crate::{Facts, Migration, Problem, Store, probe};
 use skyline_conf::model::record::Record;
