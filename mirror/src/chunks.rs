@@ -8,13 +8,14 @@
 //! Blocks are written before the open chunk that no longer has their points, so a reader finds every point in
 //! one of the two. The first bytes of the open chunk tell the writer after an outage, and a node at its start, whether all that was written is still there.
 //!
-//! [`task`] writes, [`adopt`] reads; [`keys`] are the names.
+//! [`task`] looks and keeps the turns, [`write`] writes, [`adopt`] reads; [`keys`] are the names.
 
 mod adopt;
 mod keys;
 mod state;
 mod task;
 mod told;
+mod write;
 
 pub use task::{Options, run};
 pub use told::Told;
@@ -40,13 +41,13 @@ pub trait Shards: Send + Sync + 'static {
     /// a shard without files. `None`: they are still being restored.
     fn files(&self) -> Option<Vec<(ShardId, Option<u64>)>>;
 
-    /// A shard's chunks; `None`: the windows have gone. Sets the header's position.
+    /// The chunks of some shards: of the first, and of others as far as that takes no long time; in no order. `None`: the windows have
+    /// gone. Sets the header's position.
     fn hand_out(
         &self,
-        shard: ShardId,
-        since: Since,
+        asks: Vec<(ShardId, Since)>,
         header: Header,
-    ) -> impl Future<Output = Option<HandOut>> + Send;
+    ) -> impl Future<Output = Option<Vec<(ShardId, HandOut)>>> + Send;
 
     /// Gives series to the windows; how many they took, and how many not.
     fn adopt(&self, series: Vec<Whole>) -> impl Future<Output = (u64, u64)> + Send;

@@ -26,6 +26,9 @@ use tokio::sync::oneshot;
 /// Questions that may wait for one thread.
 pub(crate) const QUESTIONS: usize = 256;
 
+/// A shard that is to be handed out.
+pub(crate) type Ask = (ShardId, Since);
+
 /// A question to the thread that owns a metric.
 #[derive(Debug)]
 pub(crate) enum Question {
@@ -35,8 +38,8 @@ pub(crate) enum Question {
     Remove { name: String, answer: oneshot::Sender<bool> },
     /// The names of a shard's metrics.
     Names { shard: ShardId, answer: oneshot::Sender<Vec<String>> },
-    /// Hand a shard out for its copy. The thread sets the header's position.
-    HandOut { shard: ShardId, since: Since, header: Header, answer: oneshot::Sender<HandOut> },
+    /// Hand shards out for their copy. The thread sets the header's position.
+    HandOut { asks: Vec<Ask>, header: Header, answer: oneshot::Sender<Vec<(ShardId, HandOut)>> },
     /// Take series over; the answer says how many were, and how many not.
     Adopt { series: Vec<Whole>, answer: oneshot::Sender<(u64, u64)> },
 }

@@ -88,6 +88,14 @@ pub struct HandOut {
     pub open_points: u64,
 }
 
+impl HandOut {
+    /// Bytes of all its chunks.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.blocks.iter().map(|(_, chunk)| chunk.len()).sum::<usize>() + self.open.len()
+    }
+}
+
 /// A shard that is being handed out.
 #[derive(Debug)]
 pub struct Chunks {
@@ -117,13 +125,11 @@ impl Chunks {
         for block in window.sealed.iter_mut().filter(|block| block.copy != self.copy) {
             block.copy = self.copy;
             let hour = (block.last_ts() / PERIOD as f64).floor() as i64;
-            let chunk = match self.out.blocks.iter_mut().find(|(of, _)| *of == hour) {
-                Some((_, chunk)) => chunk,
-                None => {
-                    let head = [&BLOCKS_MAGIC[..], &VERSION.to_le_bytes()].concat();
-                    &mut self.out.blocks.push_mut((hour, head)).1
-                }
-            };
+            let place = self.out.blocks.iter().position(|(of, _)| *of == hour).unwrap_or_else(|| {
+                self.out.blocks.push((hour, [&BLOCKS_MAGIC[..], &VERSION.to_le_bytes()].concat()));
+                self.out.blocks.len() - 1
+            });
+            let Some((_, chunk)) = self.out.blocks.get_mut(place) else { continue };
             let bytes = block.bytes().split_last_chunk::<PAD>().map_or(block.bytes(), |(bytes, _)| bytes);
             put_text(chunk, name);
             chunk.extend_from_slice(&(bytes.len() as u16).to_le_bytes());

@@ -67,7 +67,7 @@ mod tests {
     fn an_hour_lasts_until_it_has_left_the_window() {
         let now = 1_700_000_000.0;
         let all = hours(now, 87_000.0);
-        assert_eq!(all.clone().count(), 28);
+        assert_eq!(all.clone().count(), 27);
         for hour in all {
             let left = seconds_left(hour, now, 87_000.0);
             assert!((60..=87_000 + 7_200).contains(&left), "{hour}: {left}");

@@ -1,16 +1,16 @@
 //! The task that keeps the copy: looks at what Redis has, takes windows from it, writes shards in turn.
 
 use super::adopt;
-use super::keys::{Keys, field, hours, seconds_left};
+use super::keys::Keys;
 use super::state::{Seen, State};
 use super::told::Told;
 use super::{Shards, Since};
 use crate::reference;
 use crate::server::{Error, Server};
-use redis::{Pipeline, Value, cmd};
+use redis::cmd;
 use skyline_core::clock::Clock;
 use skyline_core::shard::ShardSet;
-use skyline_store::chunk::{HandOut, Header, MARK_BYTES};
+use skyline_store::chunk::MARK_BYTES;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,6 +22,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 /// Bytes of an open chunk that hold its header: mark, two more numbers, and the node's name.
 const HEADER_BYTES: usize = MARK_BYTES + 10 + 255;
+/// A shard is written in one of so many turns.
+const TURNS: f64 = 64.0;
+/// Shards of a turn at most.
+const AT_ONCE: usize = 64;
 /// A shard that another node writes is taken over when that has missed so many of its turns.
 const MISSED: f64 = 1.5;
 
@@ -46,15 +50,15 @@ pub struct Options {
     pub clock: Clock,
 }
 
-struct Task<S> {
-    server: Server,
-    shards: Arc<S>,
-    options: Options,
-    told: Arc<Told>,
-    states: Vec<State>,
+pub(super) struct Task<S> {
+    pub(super) server: Server,
+    pub(super) shards: Arc<S>,
+    pub(super) options: Options,
+    pub(super) told: Arc<Told>,
+    pub(super) states: Vec<State>,
     /// Number of the connection on which all shards were last looked at.
-    looked_on: u64,
-    is_last_round: bool,
+    pub(super) looked_on: u64,
+    pub(super) is_last_round: bool,
 }
 
 /// Runs until `stop`, then writes what the windows have become by then; `abort` ends that.
@@ -131,34 +135,42 @@ impl<S: Shards> Task<S> {
             if self.server.connection() != self.looked_on {
                 self.look_at_all().await;
             }
-            let next = self
-                .states
-                .iter()
-                .enumerate()
-                .min_by(|a, b| a.1.due.total_cmp(&b.1.due))
-                .map(|(index, state)| (index, state.due));
-            let Some((index, due)) = next else { return };
-            if due > now {
-                let pause = Duration::from_secs_f64((due - now).min(PAUSE.as_secs_f64()));
+            let next = self.states.iter().map(|state| state.due).fold(f64::INFINITY, f64::min);
+            if next.is_infinite() {
+                return;
+            }
+            if next > now {
+                let pause = Duration::from_secs_f64((next - now).min(PAUSE.as_secs_f64()));
                 tokio::time::sleep(pause).await;
                 continue;
             }
-            self.turn(index).await;
+            if let Err(error) = self.turn(now).await {
+                self.pause(&error).await;
+            }
         }
     }
 
-    /// One shard's turn.
-    async fn turn(&mut self, index: usize) {
-        let Some(state) = self.states.get_mut(index) else { return };
-        if state.other.is_some() {
-            if let Err(error) = self.look(index).await {
-                self.pause(&error).await;
+    /// The turn of all shards that are due, and of some that soon will be: asking for many at once costs little more
+    /// than asking for one.
+    async fn turn(&mut self, now: f64) -> Result<(), Error> {
+        let soon = now + self.options.every / TURNS;
+        let mut due: Vec<(f64, usize)> = self
+            .states
+            .iter()
+            .enumerate()
+            .filter(|(_, state)| state.due <= soon)
+            .map(|(index, state)| (state.due, index))
+            .collect();
+        due.sort_by(|a, b| a.0.total_cmp(&b.0));
+        due.truncate(AT_ONCE);
+        let is_others = |index: &usize| self.states.get(*index).is_some_and(|state| state.other.is_some());
+        let (others, own): (Vec<_>, Vec<_>) = due.into_iter().map(|(_, index)| index).partition(is_others);
+        for index in others {
+            if self.states.get(index).is_some_and(|state| state.due <= now) {
+                self.look(index).await?;
             }
-            return;
         }
-        if let Err(error) = self.write(index).await {
-            self.pause(&error).await;
-        }
+        self.write(&own).await
     }
 
     async fn pause(&self, error: &Error) {
@@ -280,60 +292,6 @@ impl<S: Shards> Task<S> {
         self.told.set_adopting(left.saturating_sub(1));
     }
 
-    /// Writes a shard: what it has handed out before, if that is not yet in Redis, else what it hands out now.
-    async fn write(&mut self, index: usize) -> Result<(), Error> {
-        let now = self.options.clock.now();
-        self.hand_out(index, now).await;
-        let Some(state) = self.states.get_mut(index) else { return Ok(()) };
-        let Some((out, handed_out_at)) = &state.pending else { return Ok(()) };
-        let pipeline = pipeline(state, out, *handed_out_at, now, &self.options);
-        let answers = self.server.run(&pipeline).await?;
-        self.told.wrote(out);
-        let found = match answers.get(answers.len().wrapping_sub(2)) {
-            Some(Value::BulkString(found)) => found.as_slice(),
-            _ => &[],
-        };
-        // What stood there is what this run wrote last, or this very write, of which the answer was lost.
-        let was_there = state.mark.is_none_or(|mark| found == mark || found == out.mark);
-        let keep = self.options.keep;
-        state.hours.extend(out.blocks.iter().map(|(hour, _)| *hour));
-        state.hours.retain(|hour| hours(now, keep).contains(hour));
-        state.hours.dedup();
-        state.is_empty = out.series == 0;
-        state.mark = (!state.is_empty).then_some(out.mark);
-        state.written_at = Some(*handed_out_at);
-        state.due = now + self.options.every;
-        state.pending = None;
-        if !was_there {
-            // Whatever removed this shard has most likely removed others too.
-            self.told.lost.fetch_add(1, Ordering::Relaxed);
-            state.write_all(now);
-            self.looked_on = 0;
-        }
-        Ok(())
-    }
-
-    /// Asks a shard for what is to be written, unless something waits.
-    async fn hand_out(&mut self, index: usize, now: f64) {
-        let Some(state) = self.states.get_mut(index).filter(|state| state.pending.is_none()) else { return };
-        let header = Header {
-            writer: self.options.writer,
-            written_at: now,
-            position: 0,
-            every: self.options.every,
-            is_released: self.is_last_round,
-            node: self.options.node.clone(),
-        };
-        let out =
-            self.shards.hand_out(state.shard, std::mem::replace(&mut state.since, Since::Last), header).await;
-        match out {
-            // The windows have gone.
-            None => state.due = f64::INFINITY,
-            Some(out) if out.series == 0 && state.is_empty => state.due = now + self.options.every,
-            Some(out) => state.pending = Some((out, now)),
-        }
-    }
-
     /// The node stops: once the windows change no more, each shard is written a last time.
     async fn last_round(&mut self) {
         self.is_last_round = true;
@@ -347,38 +305,11 @@ impl<S: Shards> Task<S> {
             }
             // What waits is not the last.
             for _ in 0..=usize::from(state.pending.is_some()) {
-                if let Err(error) = self.write(index).await {
+                if let Err(error) = self.write(&[index]).await {
                     tracing::warn!(%error, "the last of the windows is not written to Redis; the next start does it");
                     return;
                 }
             }
         }
     }
-}
-
-/// The commands that write a shard; the answers of the last two are the mark that stood there before, and nothing.
-fn pipeline(state: &State, out: &HandOut, handed_out_at: f64, now: f64, options: &Options) -> Pipeline {
-    let keys = Keys::new(&options.prefix, state.shard);
-    let mut pipeline = Pipeline::new();
-    if out.is_whole {
-        let unlink = pipeline.cmd("UNLINK");
-        for hour in hours(now, options.keep) {
-            unlink.arg(keys.blocks(hour));
-        }
-    }
-    for (hour, chunk) in &out.blocks {
-        let key = keys.blocks(*hour);
-        pipeline.cmd("HSET").arg(&key).arg(field(handed_out_at)).arg(chunk.as_slice());
-        if out.is_whole || !state.hours.contains(hour) {
-            pipeline.cmd("EXPIRE").arg(&key).arg(seconds_left(*hour, now, options.keep));
-        }
-    }
-    pipeline.cmd("GETRANGE").arg(keys.open()).arg(0).arg(MARK_BYTES - 1);
-    if out.series == 0 {
-        pipeline.cmd("UNLINK").arg(keys.open());
-    } else {
-        let open = pipeline.cmd("SET").arg(keys.open()).arg(out.open.as_slice());
-        open.arg("EX").arg(options.keep.ceil() as u64);
-    }
-    pipeline
 }

@@ -64,8 +64,7 @@ impl Told {
     }
 
     pub(super) fn wrote(&self, out: &HandOut) {
-        let bytes = out.blocks.iter().map(|(_, chunk)| chunk.len()).sum::<usize>() + out.open.len();
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(out.bytes() as u64, Ordering::Relaxed);
         self.blocks_points.fetch_add(out.block_points, Ordering::Relaxed);
         self.handed_out.fetch_add(1, Ordering::Relaxed);
     }

@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Points that are taken from the log, and so in flight, at once.
 pub(super) const TAKEN: usize = 4_000;
+/// After a chunk that was not full, more points are gathered for so long: a transaction has its price.
+const GATHER: Duration = Duration::from_millis(100);
 /// Without points the mark is looked at once in so long.
 const LOOK: Duration = Duration::from_secs(5);
 /// Pauses between attempts while Redis takes nothing.
@@ -118,6 +120,9 @@ impl<'c, W: Windows> Writer<'c, W> {
                         return;
                     }
                     self.reader.done(chunk.end, chunk.delivered);
+                    if chunk.delivered < TAKEN as u64 / 2 && !stop.is_cancelled() {
+                        sleep(GATHER).await;
+                    }
                     looked = Instant::now();
                 }
                 Err(error) => {

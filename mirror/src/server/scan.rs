@@ -117,7 +117,7 @@ fn masters(slots: &Value) -> Vec<(String, u16)> {
 }
 
 impl Server {
-    pub(super) fn is_cluster(&self) -> bool {
+    pub(crate) fn is_cluster(&self) -> bool {
         self.shared.target.kind == skyline_conf::model::redis::Kind::Cluster
     }
 

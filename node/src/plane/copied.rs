@@ -1,9 +1,9 @@
 //! What the copy in Redis asks of the windows.
 
-use super::{Plane, Question, Refused};
+use super::{Ask, Plane, Question, Refused};
 use skyline_core::point::Datapoint;
 use skyline_core::shard::ShardId;
-use skyline_mirror::chunks::{Shards, Since};
+use skyline_mirror::chunks::Shards;
 use skyline_mirror::windows::Windows;
 use skyline_store::chunk::{HandOut, Header, Whole};
 use std::collections::BTreeMap;
@@ -55,8 +55,18 @@ impl Shards for Plane {
         Some(all)
     }
 
-    async fn hand_out(&self, shard: ShardId, since: Since, header: Header) -> Option<HandOut> {
-        self.ask(shard, |answer| Question::HandOut { shard, since, header, answer }).await
+    async fn hand_out(&self, asks: Vec<Ask>, header: Header) -> Option<Vec<(ShardId, HandOut)>> {
+        let mut by_thread: BTreeMap<usize, Vec<Ask>> = BTreeMap::new();
+        for ask in asks {
+            by_thread.entry(usize::from(ask.0.0) % self.threads.len().max(1)).or_default().push(ask);
+        }
+        let mut all = Vec::new();
+        for asks in by_thread.into_values() {
+            let Some((shard, _)) = asks.first().copied() else { continue };
+            let header = header.clone();
+            all.append(&mut self.ask(shard, |answer| Question::HandOut { asks, header, answer }).await?);
+        }
+        Some(all)
     }
 
     async fn adopt(&self, series: Vec<Whole>) -> (u64, u64) {

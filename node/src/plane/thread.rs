@@ -246,9 +246,7 @@ impl Thread {
                     let _nobody_asks_any_more = answer.send(was_there);
                 }
                 Question::Names { shard, answer } => drop(answer.send(self.parts.shards.names(shard))),
-                Question::HandOut { shard, since, header, answer } => {
-                    drop(answer.send(self.hand_out(shard, since, header)));
-                }
+                Question::HandOut { asks, header, answer } => drop(answer.send(self.hand_out(&asks, header))),
                 Question::Adopt { series, answer } => drop(answer.send(self.adopt(series))),
             }
         }

@@ -1,6 +1,7 @@
 //! Shards for the copy in Redis: handed out, and taken over from it.
 
 use super::{Thread, WAIT};
+use crate::plane::Ask;
 use skyline_core::shard::ShardId;
 use skyline_mirror::chunks::Since;
 use skyline_store::chunk::{Chunks, HandOut, Header, RESTORED, Whole};
@@ -8,9 +9,26 @@ use skyline_store::chunk::{Chunks, HandOut, Header, RESTORED, Whole};
 /// The first copy of a shard that this run makes.
 pub(super) const FIRST_COPY: u8 = RESTORED + 1;
 
+/// So many bytes are handed out at once, or one shard: about what takes a thread half a millisecond.
+const ENOUGH: usize = 256 << 10;
+
 impl Thread {
-    pub(super) fn hand_out(&mut self, shard: ShardId, since: Since, mut header: Header) -> HandOut {
+    /// The first of some shards, and others as long as they are small: points wait meanwhile.
+    pub(super) fn hand_out(&mut self, asks: &[Ask], mut header: Header) -> Vec<(ShardId, HandOut)> {
         header.position = self.held_through;
+        let (mut all, mut bytes) = (Vec::with_capacity(asks.len()), 0);
+        for (shard, since) in asks.iter().copied() {
+            let out = self.hand_out_one(shard, since, &header);
+            bytes += out.bytes();
+            all.push((shard, out));
+            if bytes >= ENOUGH {
+                break;
+            }
+        }
+        all
+    }
+
+    fn hand_out_one(&mut self, shard: ShardId, since: Since, header: &Header) -> HandOut {
         let index = usize::from(shard.0);
         // A metric that was removed is still in the blocks that were handed out.
         let is_whole =
@@ -27,7 +45,7 @@ impl Thread {
         if let Some(slot) = self.copies.get_mut(index) {
             *slot = copy;
         }
-        let mut chunks = Chunks::new(&header, copy, is_whole);
+        let mut chunks = Chunks::new(header, copy, is_whole);
         self.parts.shards.hand_out(shard, &mut chunks);
         chunks.finish()
     }

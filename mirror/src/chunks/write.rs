@@ -1,0 +1,172 @@
+//! Writing shards: what they hand out, many of them at once.
+
+use super::keys::{Keys, field, hours, seconds_left};
+use super::state::State;
+use super::task::{Options, Task};
+use super::{Shards, Since};
+use crate::server::Error;
+use redis::{Pipeline, Value};
+use skyline_store::chunk::{HandOut, Header, MARK_BYTES};
+use std::sync::atomic::Ordering;
+
+/// A shard that Redis refuses to take is tried again after so long, seconds.
+const AGAIN: f64 = 60.0;
+
+impl<S: Shards> Task<S> {
+    /// Writes shards: what they have handed out before, if that is not yet in Redis, else what they hand out now.
+    /// Those that are not asked for in time stay due.
+    pub(super) async fn write(&mut self, indexes: &[usize]) -> Result<(), Error> {
+        let now = self.options.clock.now();
+        self.hand_out(indexes, now).await;
+        let waiting: Vec<usize> = indexes
+            .iter()
+            .copied()
+            .filter(|i| self.states.get(*i).is_some_and(|s| s.pending.is_some()))
+            .collect();
+        if self.server.is_cluster() {
+            for index in waiting {
+                self.send(&[index], now).await?;
+            }
+            return Ok(());
+        }
+        match self.send(&waiting, now).await {
+            // One of them is in the way of the others.
+            Err(Error::Command(_)) if waiting.len() > 1 => {
+                let mut outcome = Ok(());
+                for index in waiting {
+                    match self.send(&[index], now).await {
+                        Ok(()) => {}
+                        Err(Error::Command(why)) => {
+                            if let Some(state) = self.states.get_mut(index) {
+                                state.due = now + AGAIN;
+                            }
+                            outcome = Err(Error::Command(why));
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                outcome
+            }
+            other => other,
+        }
+    }
+
+    /// Asks shards for what is to be written, unless something waits.
+    async fn hand_out(&mut self, indexes: &[usize], now: f64) {
+        let asks: Vec<_> = indexes
+            .iter()
+            .filter_map(|index| self.states.get(*index))
+            .filter(|state| state.pending.is_none())
+            .map(|state| (state.shard, state.since))
+            .collect();
+        if asks.is_empty() {
+            return;
+        }
+        let header = Header {
+            writer: self.options.writer,
+            written_at: now,
+            position: 0,
+            every: self.options.every,
+            is_released: self.is_last_round,
+            node: self.options.node.clone(),
+        };
+        let Some(handed_out) = self.shards.hand_out(asks, header).await else {
+            // The windows have gone.
+            self.states.iter_mut().for_each(|state| state.due = f64::INFINITY);
+            return;
+        };
+        for (shard, out) in handed_out {
+            let of_it =
+                indexes.iter().copied().find(|i| self.states.get(*i).is_some_and(|s| s.shard == shard));
+            let Some(state) = of_it.and_then(|index| self.states.get_mut(index)) else { continue };
+            state.since = Since::Last;
+            if out.series == 0 && state.is_empty {
+                state.due = now + self.options.every;
+            } else {
+                state.pending = Some((out, now));
+            }
+        }
+    }
+
+    /// Sends what waits of shards.
+    async fn send(&mut self, indexes: &[usize], now: f64) -> Result<(), Error> {
+        let mut pipeline = Pipeline::new();
+        let mut places = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            let Some(state) = self.states.get(*index) else { continue };
+            let Some((out, handed_out_at)) = &state.pending else { continue };
+            commands(&mut pipeline, state, out, *handed_out_at, now, &self.options);
+            places.push((*index, pipeline.len() - 2));
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        let answers = self.server.run(&pipeline).await?;
+        for (index, place) in places {
+            let found = match answers.get(place) {
+                Some(Value::BulkString(found)) => found.as_slice(),
+                _ => &[],
+            };
+            self.wrote(index, found, now);
+        }
+        Ok(())
+    }
+
+    /// Redis has what waited of a shard. `found`: the mark that stood there before.
+    fn wrote(&mut self, index: usize, found: &[u8], now: f64) {
+        let Some(state) = self.states.get_mut(index) else { return };
+        let Some((out, handed_out_at)) = state.pending.take() else { return };
+        self.told.wrote(&out);
+        // What stood there is what this run wrote last, or this very write, of which the answer was lost.
+        let was_there = state.mark.is_none_or(|mark| found == mark || found == out.mark);
+        let keep = self.options.keep;
+        for (hour, _) in &out.blocks {
+            if !state.hours.contains(hour) {
+                state.hours.push(*hour);
+            }
+        }
+        state.hours.retain(|hour| hours(now, keep).contains(hour));
+        state.is_empty = out.series == 0;
+        state.mark = (!state.is_empty).then_some(out.mark);
+        state.written_at = Some(handed_out_at);
+        state.due = now + self.options.every;
+        if !was_there {
+            // Whatever removed this shard has most likely removed others too.
+            self.told.lost.fetch_add(1, Ordering::Relaxed);
+            state.write_all(now);
+            self.looked_on = 0;
+        }
+    }
+}
+
+/// Adds the commands that write a shard; the answer of the last but one is the mark that stood there before.
+fn commands(
+    pipeline: &mut Pipeline,
+    state: &State,
+    out: &HandOut,
+    handed_out_at: f64,
+    now: f64,
+    options: &Options,
+) {
+    let keys = Keys::new(&options.prefix, state.shard);
+    if out.is_whole {
+        let unlink = pipeline.cmd("UNLINK");
+        for hour in hours(now, options.keep) {
+            unlink.arg(keys.blocks(hour));
+        }
+    }
+    for (hour, chunk) in &out.blocks {
+        let key = keys.blocks(*hour);
+        pipeline.cmd("HSET").arg(&key).arg(field(handed_out_at)).arg(chunk.as_slice());
+        if out.is_whole || !state.hours.contains(hour) {
+            pipeline.cmd("EXPIRE").arg(&key).arg(seconds_left(*hour, now, options.keep));
+        }
+    }
+    pipeline.cmd("GETRANGE").arg(keys.open()).arg(0).arg(MARK_BYTES - 1);
+    if out.series == 0 {
+        pipeline.cmd("UNLINK").arg(keys.open());
+    } else {
+        let open = pipeline.cmd("SET").arg(keys.open()).arg(out.open.as_slice());
+        open.arg("EX").arg(options.keep.ceil() as u64);
+    }
+}
