@@ -28,6 +28,6 @@ CREATE TABLE import_map (
     old_id BIGINT NOT NULL,
     new_id BIGINT NOT NULL,
     PRIMARY KEY (source_id, kind, old_id),
+    INDEX import_map_by_new (kind, new_id),
     CONSTRAINT import_map_source_id FOREIGN KEY (source_id) REFERENCES import_source (id) ON DELETE CASCADE
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE INDEX import_map_by_new ON import_map (kind, new_id);
