@@ -8,7 +8,7 @@
 //! Blocks are written before the open chunk that no longer has their points, so a reader finds every point in
 //! one of the two. The first bytes of the open chunk tell the writer after an outage, and a node at its start, whether all that was written is still there.
 //!
-//! [`task`] looks and keeps the turns, [`write`] writes, [`adopt`] reads; [`keys`] are the names.
+//! `task` looks and keeps the turns, `write` writes, `adopt` reads; `keys` are the names.
 
 mod adopt;
 mod keys;

@@ -1,6 +1,7 @@
 //! Windows in Redis, layout `chunks`: written as they change, taken over by a node without a disk, written again
 //! after Redis has lost them.
 
+use anyhow::Context as _;
 use skyline_peers::redis::{Cluster, Redis, Sentinels};
 use skyline_tests::node::{Node, Setup};
 use skyline_tests::peer::sink::{Protocol, Sink};
@@ -170,7 +171,8 @@ fn rides_out(setup: Setup, trouble: impl FnOnce(&mut Watch<'_>) -> anyhow::Resul
         node.metrics().is_ok_and(|m| m.sum("skyline_window_stored_total", &[]) as u64 == all)
     })?;
     is_copied(&node)?;
-    day::bad_point(&node, &metrics[3])?;
+    let bad = metrics.first().context("a metric")?;
+    day::bad_point(&node, bad)?;
     is_copied(&node)?;
     let other = setup.start()?;
     same_windows(&node, &other, &metrics)?;

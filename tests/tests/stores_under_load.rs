@@ -1,6 +1,5 @@
 //! Redis, MariaDB and memcached of one node are stopped, killed and started again in turn, under load: points arrive
 //! and are judged as if nothing were, every anomaly is recorded once, and Redis has all windows again soon after.
-#![expect(clippy::print_stderr, reason = "verdict latencies before and during are reported, not bounded")]
 
 use skyline_peers::mariadb::{Database, MariaDb};
 use skyline_peers::memcached::Memcached;
