@@ -46,7 +46,8 @@ pub struct StoreHealth {
     pub state: State,
     /// Since when that is so, seconds since the epoch.
     pub since: f64,
-    /// What waits for it, in the store's own unit (anomalies, points); 0 where nothing can.
+    /// What waits for it, in the store's own unit (anomalies; shards of Redis, points in layout `compat`);
+    /// 0 where nothing can.
     pub waiting: u64,
     /// While away: what went wrong last; else where it is. Never with a password.
     pub detail: String,
@@ -68,10 +69,10 @@ impl StoreHealth {
         let mut add =
             |name, help, value| out.push(Figure::gauge(name, help, value).label("store", self.name));
         add("skyline_store_up", "1 while the store answers", up);
-        add("skyline_store_since_seconds", "Since when it answers, or does not, Unix time", self.since);
+        add("skyline_store_since_timestamp_seconds", "Since when it answers, or does not, Unix time", self.since);
         add(
             "skyline_store_waiting",
-            "What waits for the store: anomalies of the record, points of Redis",
+            "What waits for the store: anomalies of the record; shards of Redis, points in layout compat",
             self.waiting as f64,
         );
     }
@@ -162,7 +163,7 @@ mod tests {
         health.figures(&mut figures);
         let values: Vec<_> = figures.iter().map(|f| (f.name, f.value)).collect();
         let expected =
-            [("skyline_store_up", 0.0), ("skyline_store_since_seconds", 4.0), ("skyline_store_waiting", 7.0)];
+            [("skyline_store_up", 0.0), ("skyline_store_since_timestamp_seconds", 4.0), ("skyline_store_waiting", 7.0)];
         assert_eq!(values, expected);
         StoreHealth::off("redis").figures(&mut figures);
         assert_eq!(figures.len(), 3, "a store that is off has no figures");

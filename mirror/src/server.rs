@@ -187,24 +187,27 @@ impl Server {
         self.shared.target.access.timeout
     }
 
-    /// Appends the figures of the connection.
+    /// Appends the figures of the connection; whether it is up is a figure of all stores.
     pub fn figures(&self, out: &mut Vec<Figure>) {
         let shared = &self.shared;
         let count = |name, help, cell: &AtomicU64| Figure::counter(name, help, cell.load(Ordering::Relaxed));
-        out.push(Figure::gauge(
-            "skyline_redis_up",
-            "1 while Redis answers.",
-            f64::from(u8::from(self.is_up())),
+        out.push(count(
+            "skyline_redis_connects_total",
+            "Connections made to Redis since start",
+            &shared.connects,
         ));
-        out.push(count("skyline_redis_connects_total", "Connections made to Redis.", &shared.connects));
-        out.push(count("skyline_redis_commands_total", "Commands sent to Redis.", &shared.commands));
+        out.push(count(
+            "skyline_redis_commands_total",
+            "Commands sent to Redis since start",
+            &shared.commands,
+        ));
         out.push(count(
             "skyline_redis_sent_bytes_total",
-            "Arguments of commands sent to Redis.",
+            "Bytes of the arguments of commands sent to Redis since start",
             &shared.bytes,
         ));
         for (label, cell) in Error::LABELS.into_iter().zip(&shared.failures) {
-            let help = "Questions that Redis did not answer, or refused.";
+            let help = "Questions that Redis did not answer or refused since start, by reason";
             out.push(count("skyline_redis_failures_total", help, cell).label("reason", label));
         }
     }

@@ -289,12 +289,10 @@ impl Health {
         })
     }
 
+    /// What only the record has to tell; whether it is up is told with all stores.
     fn record_status(&self) -> Value {
         let told = &self.plane.told;
         json!({
-            "place": self.stores.record.place().to_string(),
-            "up": told.away().is_none(),
-            "away": told.away(),
             "last_error": told.last_error(),
             "waiting": told.kept.load(Ordering::Relaxed),
             "waiting_bytes": told.kept_bytes.load(Ordering::Relaxed),

@@ -189,9 +189,10 @@ impl Mirror {
     /// Adds the figures of the copy.
     pub(crate) fn figures(&self, out: &mut Vec<Figure>) {
         self.server.figures(out);
-        self.told.figures(self.clock.now(), out);
-        if let Some(compat) = &self.compat {
-            compat.figures(out);
+        self.told.adoption_figures(out);
+        match &self.compat {
+            Some(compat) => compat.figures(out),
+            None => self.told.figures(self.clock.now(), out),
         }
     }
 }

@@ -87,14 +87,14 @@ fn waits(node: &Node, anomalies: usize) -> anyhow::Result<()> {
         node.status().is_ok_and(|s| {
             s.number("/record/waiting") >= anomalies as u64
                 && s.number("/window/unrecorded") == 0
-                && s.0.pointer("/record/up") == Some(&false.into())
+                && s.0.pointer("/stores/0/state") == Some(&"away".into())
         })
     })?;
     let ready = node.ask("/-/ready")?;
     ensure!(ready.status == 200, "{}", ready.text());
     ensure!(ready.text().contains("the record is away"), "{}", ready.text());
     let metrics = node.metrics()?;
-    ensure!(metrics.sum("skyline_record_up", &[]) == 0.0);
+    ensure!(metrics.sum("skyline_store_up", &[("store", "record")]) == 0.0);
     ensure!(metrics.sum("skyline_record_spilled_bytes", &[]) > 0.0);
     Ok(())
 }

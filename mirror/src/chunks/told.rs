@@ -14,7 +14,6 @@ pub struct Told {
     behind: AtomicU64,
     /// When the shard was written that was written longest ago; seconds as bits, 0: none was.
     oldest: AtomicU64,
-    is_complete: AtomicBool,
     has_begun: AtomicBool,
     adopted: AtomicU64,
     not_adopted: AtomicU64,
@@ -50,7 +49,6 @@ impl Told {
         self.behind.store(behind, Ordering::Relaxed);
         self.oldest.store(oldest.to_bits(), Ordering::Relaxed);
         self.others.store(others, Ordering::Relaxed);
-        self.is_complete.store(behind == 0, Ordering::Release);
     }
 
     pub(super) fn set_note(&self, note: Option<String>) {
@@ -74,16 +72,6 @@ impl Told {
         (self.adopting.load(Ordering::Acquire), self.shards.load(Ordering::Relaxed))
     }
 
-    /// Whether every shard was written when it was due, and nothing of what was written is missing.
-    pub fn is_complete(&self) -> bool {
-        self.is_complete.load(Ordering::Acquire)
-    }
-
-    /// Series that were taken from Redis.
-    pub fn adopted(&self) -> u64 {
-        self.adopted.load(Ordering::Relaxed)
-    }
-
     /// What a person should know, as a sentence.
     pub fn note(&self) -> Option<String> {
         self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -94,13 +82,13 @@ impl Told {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// Adds its figures. `now`: seconds.
+    /// Adds the figures of writing. `now`: seconds.
     pub fn figures(&self, now: f64, out: &mut Vec<Figure>) {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let oldest = f64::from_bits(of(&self.oldest));
         let age = if oldest > 0.0 { (now - oldest).max(0.0) } else { 0.0 };
         out.extend([
-            Figure::gauge("skyline_mirror_shards", "Shards that the copy has", of(&self.shards) as f64),
+            Figure::gauge("skyline_mirror_shards", "Shards of this node", of(&self.shards) as f64),
             Figure::gauge(
                 "skyline_mirror_shards_behind",
                 "Shards that wait to be written to Redis although it is their time",
@@ -118,37 +106,44 @@ impl Told {
             ),
             Figure::counter(
                 "skyline_mirror_hand_outs_total",
-                "Times that a shard was written to Redis",
+                "Times that a shard was written to Redis since start",
                 of(&self.handed_out),
             ),
             Figure::counter(
                 "skyline_mirror_points_total",
-                "Points in blocks that were written to Redis",
+                "Points in blocks that were written to Redis since start",
                 of(&self.blocks_points),
             ),
             Figure::counter(
                 "skyline_mirror_bytes_total",
-                "Bytes of chunks written to Redis",
+                "Bytes of chunks that were written to Redis since start",
                 of(&self.bytes),
             ),
             Figure::counter(
                 "skyline_mirror_rewritten_total",
-                "Times that Redis had lost a shard, so that all of it was written again",
+                "Times since start that Redis had lost a shard, so that all of it was written again",
                 of(&self.lost),
             ),
+        ]);
+    }
+
+    /// Adds the figures of windows that were taken from Redis, in whichever layout they were.
+    pub fn adoption_figures(&self, out: &mut Vec<Figure>) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        out.extend([
             Figure::counter(
                 "skyline_mirror_adopted_total",
-                "Series that were taken from Redis",
+                "Series that were taken from Redis since start",
                 of(&self.adopted),
             ),
             Figure::counter(
                 "skyline_mirror_not_adopted_total",
-                "Series in Redis that the windows did not take",
+                "Series in Redis that the windows did not take since start",
                 of(&self.not_adopted),
             ),
             Figure::counter(
                 "skyline_mirror_damaged_total",
-                "Chunks in Redis that could not be read",
+                "Chunks in Redis that could not be read since start",
                 of(&self.damaged),
             ),
         ]);

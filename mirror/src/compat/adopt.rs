@@ -4,7 +4,6 @@ use super::pair;
 use super::stored::{self, Stored};
 use crate::server::{Error, Pages, Server, What};
 use redis::cmd;
-use skyline_core::figure::Figure;
 use skyline_core::name;
 use skyline_core::point::Datapoint;
 use skyline_core::shard::name_hash;
@@ -34,29 +33,6 @@ pub struct Adopted {
     pub damaged: u64,
     /// Pairs without a value.
     pub empty: u64,
-}
-
-impl Adopted {
-    /// Appends the figures of adopting.
-    pub fn figures(&self, out: &mut Vec<Figure>) {
-        out.push(Figure::counter(
-            "skyline_redis_adopted_metrics_total",
-            "Windows taken from Redis.",
-            self.metrics,
-        ));
-        out.push(Figure::counter("skyline_redis_adopted_points_total", "Points of them.", self.points));
-        for (reason, n) in [
-            ("missing", self.missing),
-            ("bad_name", self.bad_names),
-            ("unreadable", self.unreadable),
-            ("damaged", self.damaged),
-            ("empty", self.empty),
-        ] {
-            let help = "Keys, names and pairs in Redis that are no windows and points, or not whole.";
-            let figure = Figure::counter("skyline_redis_adoption_problems_total", help, n);
-            out.push(figure.label("reason", reason));
-        }
-    }
 }
 
 /// Windows being adopted, some at a time.

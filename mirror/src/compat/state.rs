@@ -92,39 +92,67 @@ impl State {
             out.push(Figure::counter(name, help, cell.load(Ordering::Relaxed)));
         };
         let trim = &self.trim;
-        count("skyline_redis_points_total", "Points that Redis has taken.", &self.written);
+        count("skyline_redis_points_total", "Points that Redis has taken since start", &self.written);
         count(
             "skyline_redis_resent_points_total",
-            "Points sent again, after an answer was lost.",
+            "Points sent again since start, after an answer was lost",
             &self.resent,
         );
-        count("skyline_redis_refused_points_total", "Points whose key holds something else.", &self.refused);
-        count("skyline_redis_gaps_total", "Times that Redis lacked points.", &self.gaps);
+        count(
+            "skyline_redis_refused_points_total",
+            "Points that Redis refused since start, as their keys hold something else",
+            &self.refused,
+        );
+        count("skyline_redis_gaps_total", "Times since start that Redis may have lacked points", &self.gaps);
         count(
             "skyline_redis_mended_points_total",
-            "Points put in from the windows after a gap.",
+            "Points put in from the windows since start, after a gap",
             &self.put_in,
         );
-        count("skyline_redis_trim_rounds_total", "Times that all keys were trimmed.", &trim.rounds);
-        count("skyline_redis_trimmed_keys_total", "Keys that were looked at.", &trim.looked_at);
+        count(
+            "skyline_redis_trim_rounds_total",
+            "Times that all keys were trimmed since start",
+            &trim.rounds,
+        );
+        count(
+            "skyline_redis_checked_keys_total",
+            "Keys that trimming has looked at since start",
+            &trim.looked_at,
+        );
         count(
             "skyline_redis_rewritten_keys_total",
-            "Keys that were trimmed or put in order.",
+            "Keys that were trimmed or put in order since start",
             &trim.rewritten,
         );
-        count("skyline_redis_deleted_keys_total", "Keys whose points were all too old.", &trim.deleted);
-        count("skyline_redis_raced_keys_total", "Keys left alone as another wrote.", &trim.raced);
-        count("skyline_redis_dropped_points_total", "Points trimmed away: old or double.", &trim.dropped);
-        count("skyline_redis_unreadable_keys_total", "Keys that are no windows.", &trim.unreadable);
+        count(
+            "skyline_redis_deleted_keys_total",
+            "Keys that trimming has deleted since start, as their points were all too old",
+            &trim.deleted,
+        );
+        count(
+            "skyline_redis_raced_keys_total",
+            "Keys that trimming has left alone since start, as another wrote",
+            &trim.raced,
+        );
+        count(
+            "skyline_redis_dropped_points_total",
+            "Points trimmed away since start: old or double",
+            &trim.dropped,
+        );
+        count(
+            "skyline_redis_unreadable_keys_total",
+            "Keys that trimming has found to be no windows since start",
+            &trim.unreadable,
+        );
         let names = self.names.load(Ordering::Relaxed) as f64;
-        out.push(Figure::gauge("skyline_redis_names", "Names that are written to Redis.", names));
+        out.push(Figure::gauge("skyline_redis_names", "Names that are written to Redis", names));
         let gap = f64::from(u8::from(self.has_gap()));
-        out.push(Figure::gauge("skyline_redis_gap", "1 while Redis may lack points.", gap));
+        out.push(Figure::gauge("skyline_redis_gap", "1 while Redis may lack points", gap));
         let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
         for reason in Reject::ALL {
             let n = rejected.get(reason);
             if n > 0 {
-                let help = "Points that are not written to Redis.";
+                let help = "Points that were not written to Redis since start, by reason";
                 out.push(
                     Figure::counter("skyline_redis_rejected_points_total", help, n)
                         .label("reason", reason.label()),

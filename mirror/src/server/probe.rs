@@ -89,7 +89,7 @@ pub async fn probe(settings: &Redis) -> Result<Facts, Problem> {
     }
     rights(&server, settings).await?;
     facts.ours = ours(&server, settings).await?;
-    facts.judge_memory();
+    facts.judge_memory(settings.layout);
     Ok(facts)
 }
 
@@ -146,15 +146,13 @@ impl Facts {
         Ok(())
     }
 
-    fn judge_memory(&mut self) {
-        if self.max_memory > 0 && !self.policy.is_empty() && self.policy != "noeviction" {
-            let what = match self.policy.strip_prefix("volatile-") {
-                // Our keys do not expire, so these spare them.
-                Some(_) => None,
-                None => Some(format!("once it is full it drops windows (maxmemory-policy {})", self.policy)),
-            };
+    fn judge_memory(&mut self, layout: Layout) {
+        // Keys of layout compat do not expire, so policies for those that do spare them.
+        let is_spared = layout == Layout::Compat && self.policy.starts_with("volatile-");
+        if self.max_memory > 0 && !self.policy.is_empty() && self.policy != "noeviction" && !is_spared {
+            let what = format!("once it is full it drops windows (maxmemory-policy {})", self.policy);
             let advice = "set maxmemory-policy to noeviction in Redis, or use a Redis of its own";
-            self.warnings.extend(what.map(|what| Problem::new(what, advice)));
+            self.warnings.push(Problem::new(what, advice));
         }
         if self.max_memory > 0 && self.used_memory > self.max_memory / 10 * 9 {
             let what = format!("it uses {} of {} bytes", self.used_memory, self.max_memory);
@@ -199,9 +197,9 @@ async fn rights(server: &Server, settings: &Redis) -> Result<(), Problem> {
     let mut of = |name: &str, key: &str, arguments: &[&str]| {
         commands.cmd(name).arg(key).arg(arguments);
     };
-    of("DEL", &own, &[]);
     match settings.layout {
         Layout::Compat => {
+            of("DEL", &own, &[]);
             of("DEL", &window, &[]);
             of("APPEND", &window, &["x"]);
             of("STRLEN", &window, &[]);
@@ -220,11 +218,23 @@ async fn rights(server: &Server, settings: &Redis) -> Result<(), Problem> {
             commands.cmd("EVAL").arg(script).arg(1).arg(&window);
         }
         Layout::Chunks => {
+            of("UNLINK", &own, &[]);
             of("HSET", &own, &["x", "x"]);
-            of("HGET", &own, &["x"]);
-            of("HMGET", &own, &["x"]);
-            of("HSCAN", &own, &["0"]);
-            of("HDEL", &own, &["x"]);
+            of("EXPIRE", &own, &["60"]);
+            of("HGETALL", &own, &[]);
+            of("UNLINK", &own, &[]);
+            of("SET", &own, &["x", "EX", "60"]);
+            of("GETRANGE", &own, &["0", "0"]);
+            of("GET", &own, &[]);
+            of("UNLINK", &own, &[]);
+            // Skyline's windows are only read.
+            if settings.adopt {
+                let set = format!("{}unique_metrics", settings.namespace);
+                of("SCARD", &set, &[]);
+                of("SSCAN", &set, &["0", "COUNT", "1"]);
+                of("STRLEN", &window, &[]);
+                of("GET", &window, &[]);
+            }
         }
     }
     if settings.layout == Layout::Compat {

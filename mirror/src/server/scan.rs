@@ -10,13 +10,11 @@ use redis::{Cmd, FromRedisValue, Value, cmd};
 pub enum What {
     /// The members of a set.
     Members(Vec<u8>),
-    /// The fields of a hash, each followed by its value.
-    Fields(Vec<u8>),
     /// All keys that match a pattern as of `KEYS`; of a cluster those of all masters.
     Keys(String),
 }
 
-/// Pages of [`What`], from `SSCAN`, `HSCAN` or `SCAN`. What was there all the time is in a page at least once;
+/// Pages of [`What`], from `SSCAN` or `SCAN`. What was there all the time is in a page at least once;
 /// what came or went meanwhile may or may not be.
 #[derive(Debug)]
 pub struct Pages {
@@ -50,7 +48,6 @@ impl Pages {
         let mut command = Cmd::new();
         match &self.what {
             What::Members(key) => command.arg("SSCAN").arg(key).arg(self.cursor),
-            What::Fields(key) => command.arg("HSCAN").arg(key).arg(self.cursor),
             What::Keys(pattern) => command.arg("SCAN").arg(self.cursor).arg("MATCH").arg(pattern),
         };
         command.arg("COUNT").arg(about.max(1));

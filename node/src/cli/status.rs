@@ -306,7 +306,7 @@ fn write_stores(out: &mut String, status: &Value) -> std::fmt::Result {
         write!(out, "{store:<14} {state}{since}: {}", text(row, "detail"))?;
         match number(row.get("waiting")).as_str() {
             "0" => {}
-            waiting if store == "record" => write_waiting(out, waiting, status)?,
+            _ if store == "record" => write_waiting(out, status)?,
             waiting => write!(out, "; {waiting} wait for it")?,
         }
         writeln!(out)?;
@@ -315,9 +315,10 @@ fn write_stores(out: &mut String, status: &Value) -> std::fmt::Result {
 }
 
 /// Where the anomalies are that wait for the record.
-fn write_waiting(out: &mut String, waiting: &str, status: &Value) -> std::fmt::Result {
+fn write_waiting(out: &mut String, status: &Value) -> std::fmt::Result {
+    let in_file = number(status.pointer("/record/waiting"));
     let bytes = mebibytes(status.pointer("/record/waiting_bytes"));
-    write!(out, "; {waiting} anomalies wait, in a file ({bytes})")?;
+    write!(out, "; {in_file} anomalies wait in a file ({bytes})")?;
     match number(status.pointer("/record/stuck")).as_str() {
         "0" => Ok(()),
         stuck => write!(out, "; {stuck} FIND NO ROOM THERE"),
@@ -338,7 +339,7 @@ pub(super) fn refusal(row: &Value) -> String {
 }
 
 /// Counts by reason, in brackets.
-pub(super) fn reasons(value: Option<&Value>) -> String {
+fn reasons(value: Option<&Value>) -> String {
     let Some(Value::Object(reasons)) = value else { return String::new() };
     let each: Vec<_> =
         reasons.iter().map(|(reason, n)| format!("{} {}", harmless(reason), number(Some(n)))).collect();
@@ -401,7 +402,7 @@ mod tests {
                 {"store": "redis", "state": "off", "since": 0.0, "waiting": 0, "detail": ""},
                 {"store": "memcached", "state": "away", "since": 1_700_000_000.5, "waiting": 7, "detail": "refused"},
             ],
-            "record": {"waiting_bytes": 1_048_576, "stuck": 3},
+            "record": {"waiting": 5, "waiting_bytes": 1_048_576, "stuck": 3},
             "bad_points": [{"time": 1_700_000_000.5, "listener": "pickle_tcp", "peer": "10.0.0.9:1",
                             "reason": "bad_value", "text": "a b c"}],
         });
@@ -429,7 +430,7 @@ mod tests {
              window         3 metrics, 4 points stored, 1 refused (too_old 1), 0 waiting\n\
              verdicts       0 judged since start, 0 anomalous\n               \
                             not judged: too few points 4\n\
-             record         up since 2023-11-14T22:13:20Z: /a.db; 8 anomalies wait, in a file (1.0 MiB); 3 FIND NO ROOM THERE\n\
+             record         up since 2023-11-14T22:13:20Z: /a.db; 5 anomalies wait in a file (1.0 MiB); 3 FIND NO ROOM THERE\n\
              memcached      AWAY since 2023-11-14T22:13:20Z: refused; 7 wait for it\n\
              ledger         adds up\n\
              last refused   2023-11-14T22:13:20Z by pickle_tcp from 10.0.0.9:1: bad_value: a b c\n"

@@ -72,8 +72,6 @@ impl Told {
     pub(crate) fn figures(&self, out: &mut Vec<Figure>) {
         let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
         let gauge = |n: &AtomicU64| of(n) as f64;
-        let up = f64::from(u8::from(self.away().is_none()));
-        out.push(Figure::gauge("skyline_record_up", "1 if the record takes anomalies", up));
         out.push(Figure::counter(
             "skyline_record_outages_total",
             "Times that the record went away since start",
