@@ -3,7 +3,7 @@
 
 use crate::chunks::{Shards, Told};
 use crate::compat::{Adopted, Adoption};
-use crate::server::Server;
+use crate::server::{Error, Server};
 use skyline_core::point::Datapoint;
 use skyline_core::shard::{ShardId, ShardSet};
 use skyline_store::block::Sealer;
@@ -13,13 +13,15 @@ use std::time::Duration;
 
 /// Pause after Redis has not answered.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Pause before the windows are asked again whether they are restored.
+const RESTORING: Duration = Duration::from_millis(50);
 
 /// Takes the windows of shards without files over, if `adopts`, and says that it has begun.
 pub async fn begin<S: Shards>(server: &Server, namespace: &str, shards: &S, adopts: bool, told: &Told) {
     let files = loop {
         match shards.files() {
             Some(files) => break files,
-            None => tokio::time::sleep(PAUSE / 10).await,
+            None => tokio::time::sleep(RESTORING).await,
         }
     };
     told.set_shards(files.len());
@@ -31,7 +33,7 @@ pub async fn begin<S: Shards>(server: &Server, namespace: &str, shards: &S, adop
     told.set_begun();
 }
 
-/// Takes the windows of some shards over, for as long as that takes; what was found.
+/// Takes the windows of some shards over, for as long as that takes, unless Redis refuses to show them; what was found.
 pub(crate) async fn take_over<S: Shards>(
     server: &Server,
     namespace: &str,
@@ -52,6 +54,16 @@ pub(crate) async fn take_over<S: Shards>(
                     .collect();
                 let (taken, refused) = shards.adopt(series).await;
                 told.took(taken, refused);
+            }
+            // A right that is missing, or a key of another kind: only a person can help, and the node would never be ready.
+            Err(error @ (Error::Refused { .. } | Error::Command(_))) if server.is_up() => {
+                tracing::warn!(
+                    %error,
+                    namespace,
+                    "windows are not taken from Skyline's keys in Redis; to have them, mend that, empty node.state_dir and start \
+                     the node again, else set redis.adopt to false"
+                );
+                break;
             }
             Err(error) => {
                 tracing::debug!(%error, "windows are not taken from Redis now");

@@ -74,6 +74,15 @@ fn skylines_windows_are_taken_over_and_left_as_they_are() -> anyhow::Result<()> 
 }
 
 #[test]
+fn keys_that_cannot_be_read_do_not_hold_up_the_node() -> anyhow::Result<()> {
+    let redis = Redis::start()?;
+    redis.cli(&["set", "metrics.unique_metrics", "no set"])?;
+    let node = with_redis(&redis, "chunks").start()?;
+    anyhow::ensure!(node.process.log().contains("set redis.adopt to false"), "{}", node.process.log());
+    Ok(())
+}
+
+#[test]
 fn skylines_tools_read_what_is_written_for_them() -> anyhow::Result<()> {
     let redis = Redis::start()?;
     let metrics = names(10);
