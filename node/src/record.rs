@@ -5,15 +5,6 @@ use skyline_core::clock::Clock;
 use skyline_sql::{Error, Options, Store};
 use std::path::{Path, PathBuf};
 
-/// The file of the record, if the settings name no server: the node's own, or one that they name.
-fn file(settings: &Settings) -> Option<PathBuf> {
-    if settings.record.is_remote() {
-        return None;
-    }
-    let named = &settings.record.sqlite_file;
-    Some(if named.as_os_str().is_empty() { own_file(settings) } else { named.clone() })
-}
-
 /// The node's own file, for settings that name none.
 pub(crate) fn own_file(settings: &Settings) -> PathBuf {
     settings.node.state_dir.join("anomalies.db")
@@ -43,7 +34,7 @@ pub(crate) async fn open(settings: &Settings, sync: bool, clock: &Clock) -> Resu
     }
     let own = own_file(settings);
     match Store::open_with(&settings.record, &own, options.clone()).await {
-        Err(error @ Error::Damaged { .. }) if file(settings).as_ref() == Some(&own) => {
+        Err(error @ Error::Damaged { .. }) if settings.record.file(&own) == Some(&own) => {
             let aside = own.with_extension(format!("db.damaged-{}", clock.now() as u64));
             if set_aside(&own, &aside).is_err() {
                 return Err(error);

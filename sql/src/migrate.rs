@@ -128,9 +128,12 @@ pub(crate) async fn tables(session: &mut Session) -> Result<Vec<String>, Error> 
 
 /// Whether there is something that a person would miss.
 async fn has_rows(session: &mut Session, tables: &[String]) -> Result<bool, Error> {
-    const LOOKED_AT: [&str; 3] =
-        ["SELECT 1 FROM anomaly LIMIT 1", "SELECT 1 FROM profile LIMIT 1", "SELECT 1 FROM metric LIMIT 1"];
-    for (table, look) in ["anomaly", "profile", "metric"].into_iter().zip(LOOKED_AT) {
+    const LOOKS: [(&str, &str); 3] = [
+        ("anomaly", "SELECT 1 FROM anomaly LIMIT 1"),
+        ("profile", "SELECT 1 FROM profile LIMIT 1"),
+        ("metric", "SELECT 1 FROM metric LIMIT 1"),
+    ];
+    for (table, look) in LOOKS {
         if tables.iter().any(|t| t == table) && session.fetch_one(Statement::new(look)).await?.is_some() {
             return Ok(true);
         }

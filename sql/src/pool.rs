@@ -18,7 +18,7 @@ use skyline_conf::model::record::Record;
 use skyline_core::clock::Clock;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -206,11 +206,10 @@ impl Store {
     /// # Errors
     /// See [`Store::open`] and [`Store::open_server`].
     pub async fn open_with(settings: &Record, own_file: &Path, options: Options) -> Result<Self, Error> {
-        if settings.is_remote() {
-            return Self::open_server(settings, options);
+        match settings.file(own_file) {
+            Some(file) => Self::open_file(file, options).await,
+            None => Self::open_server(settings, options),
         }
-        let named: &PathBuf = &settings.sqlite_file;
-        Self::open_file(if named.as_os_str().is_empty() { own_file } else { named }, options).await
     }
 
     fn new(place: Place, options: Options, backend: Backend) -> Self {

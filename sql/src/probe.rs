@@ -111,12 +111,10 @@ async fn ask(settings: &Record, own_file: &Path) -> Result<Facts, Problem> {
 }
 
 async fn connect(settings: &Record, own_file: &Path) -> Result<Session, Problem> {
-    if settings.is_remote() {
+    let Some(file) = settings.file(own_file) else {
         let place = address::place(settings);
         return Store::bare_server(settings).await.map_err(|e| problem(&place, &e));
-    }
-    let named = &settings.sqlite_file;
-    let file = if named.as_os_str().is_empty() { own_file } else { named };
+    };
     if !file.exists() {
         let advice = "the node makes it when it starts";
         return Err(Problem::new(format!("there is no file {} yet", file.display()), advice));

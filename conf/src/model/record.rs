@@ -2,7 +2,7 @@
 
 use crate::secret::Credentials;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where anomalies are recorded and told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,15 @@ impl Record {
     #[must_use]
     pub const fn is_remote(&self) -> bool {
         !self.server.is_empty()
+    }
+
+    /// The SQLite file of the record: `own`, the node's, if the settings name none. `None`: it is on a server.
+    #[must_use]
+    pub fn file<'a>(&'a self, own: &'a Path) -> Option<&'a Path> {
+        if self.is_remote() {
+            return None;
+        }
+        Some(if self.sqlite_file.as_os_str().is_empty() { own } else { &self.sqlite_file })
     }
 
     /// User and password of the server.

@@ -69,7 +69,8 @@ async fn look(
     report: &mut Report,
 ) -> bool {
     let running = Running::ask(&settings, address, &arguments, report).await;
-    disk::check(&settings, &Clock::system(), running.is_some(), report);
+    let is_running = running.is_some();
+    disk::check(&settings, &Clock::system(), is_running, report);
     let servers: Vec<_> = peers::streams(&routing).into_iter().cloned().collect();
     let mut parts = Vec::new();
     match running {
@@ -96,7 +97,6 @@ async fn look(
             }));
         }
     }
-    let is_running = parts.first().is_some_and(|part| part.name() == "node");
     parts.extend(stores::probes(&settings));
     report.side_by_side(parts, LIMIT).await;
     is_running

@@ -1,6 +1,7 @@
 //! `skyline import panorama`: the database of an existing Skyline, taken into the record.
 
 use super::output::{counted, program, say};
+use crate::record;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use skyline_conf::model::Settings;
@@ -101,14 +102,15 @@ fn access(options: &Options) -> anyhow::Result<Access> {
 /// The record of the settings.
 async fn open(settings: &Settings) -> anyhow::Result<Store> {
     let folder = &settings.node.state_dir;
-    if !settings.record.is_remote() && settings.record.sqlite_file.as_os_str().is_empty() {
+    let own = record::own_file(settings);
+    if settings.record.file(&own) == Some(&own) {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("node.state_dir {} cannot be made", folder.display()))?;
     }
     // Nodes that run are to see what comes in.
     let memcached = settings.memcached.clone();
     let opening = Opening { clock: Clock::system(), memcached, ..Opening::default() };
-    Ok(Store::open_with(&settings.record, &folder.join("anomalies.db"), opening).await?)
+    Ok(Store::open_with(&settings.record, &own, opening).await?)
 }
 
 async fn imported(access: &Access, record: &Store, options: &Options) -> anyhow::Result<Report> {

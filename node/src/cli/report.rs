@@ -184,9 +184,4 @@ impl Part {
     pub(super) fn new(name: impl Into<String>, look: impl Future<Output = Report> + Send + 'static) -> Self {
         Self { name: name.into(), look: Box::pin(look) }
     }
-
-    /// Its key.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
 }

@@ -26,10 +26,8 @@ impl<'a> Migration<'a> {
     /// `own_file`: the record's file if the settings name none.
     #[must_use]
     pub fn new(settings: &'a Record, own_file: &Path) -> Self {
-        let named = &settings.sqlite_file;
-        let file = if named.as_os_str().is_empty() { own_file } else { named };
-        let place =
-            if settings.is_remote() { address::place(settings) } else { Place::File(file.to_owned()) };
+        let file = settings.file(own_file).map(Path::to_owned);
+        let place = file.map_or_else(|| address::place(settings), Place::File);
         Self { settings, place }
     }
 

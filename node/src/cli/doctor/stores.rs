@@ -70,9 +70,7 @@ pub(super) fn probes(settings: &Settings) -> Vec<Part> {
 async fn record(settings: Settings) -> Report {
     let mut report = Report::new(true);
     let own = crate::record::own_file(&settings);
-    let named = &settings.record.sqlite_file;
-    let file = if named.as_os_str().is_empty() { &own } else { named };
-    if !settings.record.is_remote() && !file.exists() {
+    if let Some(file) = settings.record.file(&own).filter(|file| !file.exists()) {
         report.ok("record", format!("{} is made when the node starts", file.display()));
         return report;
     }
