@@ -1,9 +1,9 @@
 //! Passwords: in files or variables, never in the settings, never shown.
 
+use skyline_core::problem::Problem;
 use std::fmt;
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A password. Neither form of printing shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,52 +40,33 @@ pub struct Credentials<'a> {
     pub variable: &'a str,
 }
 
-/// A password is not where the settings say.
-#[derive(Debug, thiserror::Error)]
-pub enum Missing {
-    /// The file cannot be read.
-    #[error("the password file {path} cannot be read: {source}; give it to the user that runs the node")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file has no first line.
-    #[error("the password file {path} is empty; write the password on its first line")]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The variable is not set.
-    #[error("the variable {name} is not set; set it to the password, or name a file instead")]
-    Variable {
-        /// Its name.
-        name: String,
-    },
-}
-
 impl Credentials<'_> {
     /// The password; none where neither a file nor a variable is named. The file wins.
     ///
     /// # Errors
     /// What is named is not there.
-    pub fn password(&self) -> Result<Option<Secret>, Missing> {
+    pub fn password(&self) -> Result<Option<Secret>, Problem> {
         if !self.file.as_os_str().is_empty() {
-            let path = self.file.to_owned();
-            let text = crate::bounded::read(self.file)
-                .map_err(|source| Missing::File { path: path.clone(), source })?;
-            return match text.lines().next().filter(|line| !line.is_empty()) {
-                Some(line) => Ok(Some(Secret::new(line))),
-                None => Err(Missing::Empty { path }),
-            };
+            let path = self.file.display();
+            let text = crate::bounded::read(self.file).map_err(|error| {
+                let advice = "give it to the user that runs the node";
+                Problem::new(format!("the password file {path} cannot be read: {error}"), advice)
+            })?;
+            let line = text.lines().next().filter(|line| !line.is_empty()).ok_or_else(|| {
+                let advice = "write the password on its first line";
+                Problem::new(format!("the password file {path} is empty"), advice)
+            })?;
+            return Ok(Some(Secret::new(line)));
         }
         if self.variable.is_empty() {
             return Ok(None);
         }
         match std::env::var(self.variable) {
             Ok(text) if !text.is_empty() => Ok(Some(Secret::new(text))),
-            _ => Err(Missing::Variable { name: self.variable.to_owned() }),
+            _ => {
+                let advice = "set it to the password, or name a file instead";
+                Err(Problem::new(format!("the variable {} is not set", self.variable), advice))
+            }
         }
     }
 }

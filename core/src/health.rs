@@ -69,7 +69,11 @@ impl StoreHealth {
         let mut add =
             |name, help, value| out.push(Figure::gauge(name, help, value).label("store", self.name));
         add("skyline_store_up", "1 while the store answers", up);
-        add("skyline_store_since_timestamp_seconds", "Since when it answers, or does not, Unix time", self.since);
+        add(
+            "skyline_store_since_timestamp_seconds",
+            "Since when it answers, or does not, Unix time",
+            self.since,
+        );
         add(
             "skyline_store_waiting",
             "What waits for the store: anomalies of the record; shards of Redis, points in layout compat",
@@ -162,8 +166,11 @@ mod tests {
         let mut figures = Vec::new();
         health.figures(&mut figures);
         let values: Vec<_> = figures.iter().map(|f| (f.name, f.value)).collect();
-        let expected =
-            [("skyline_store_up", 0.0), ("skyline_store_since_timestamp_seconds", 4.0), ("skyline_store_waiting", 7.0)];
+        let expected = [
+            ("skyline_store_up", 0.0),
+            ("skyline_store_since_timestamp_seconds", 4.0),
+            ("skyline_store_waiting", 7.0),
+        ];
         assert_eq!(values, expected);
         StoreHealth::off("redis").figures(&mut figures);
         assert_eq!(figures.len(), 3, "a store that is off has no figures");

@@ -19,5 +19,6 @@ pub mod health;
 pub mod line;
 pub mod name;
 pub mod point;
+pub mod problem;
 pub mod reject;
 pub mod shard;

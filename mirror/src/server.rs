@@ -11,7 +11,7 @@ mod scan;
 mod wire;
 
 pub use error::Error;
-pub use probe::{Facts, Problem, probe};
+pub use probe::{Facts, probe};
 pub use scan::{Pages, What};
 
 use address::{Access, Address};

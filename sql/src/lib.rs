@@ -39,7 +39,7 @@ pub use migrate::Plan;
 pub use migrate::backup::Migration;
 pub use place::Place;
 pub use pool::{Options, Store};
-pub use probe::{Facts, Problem, probe};
+pub use probe::{Facts, probe};
 pub use record::{Context, Recorded};
 pub use retention::Counts;
 pub use row::{Row, Verdict};

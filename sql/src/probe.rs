@@ -8,6 +8,7 @@ use crate::server::address;
 use crate::session::{Dialect, Session};
 use crate::statement::Statement;
 use skyline_conf::model::record::Record;
+use skyline_core::problem::Problem;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -39,22 +40,6 @@ pub struct Facts {
     pub bytes: u64,
     /// Anomalies; none while there is no table of them, or so many that they are not counted in time.
     pub anomalies: Option<u64>,
-}
-
-/// What is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}; {advice}")]
-pub struct Problem {
-    /// What.
-    pub what: String,
-    /// What to do.
-    pub advice: String,
-}
-
-impl Problem {
-    fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { what: what.into(), advice: advice.into() }
-    }
 }
 
 /// Asks the record of the settings; `own_file`: the one that is used if they name none.

@@ -113,9 +113,7 @@ fn record(settings: &Settings, findings: &mut Findings) {
 fn credentials(of: Credentials<'_>, [file, variable]: [&'static str; 2], findings: &mut Findings) {
     let has_file = !of.file.as_os_str().is_empty();
     if let Err(missing) = of.password() {
-        let text = missing.to_string();
-        let (message, advice) = text.split_once("; ").unwrap_or((&text, "write it"));
-        findings.problem(if has_file { file } else { variable }, message, advice);
+        findings.problem(if has_file { file } else { variable }, missing.what, missing.advice);
     } else if has_file && secret::is_open_to_all(of.file) {
         let message = format!("everybody can read {}", of.file.display());
         findings.warning(file, message, format!("type chmod o= {}", of.file.display()));

@@ -28,11 +28,9 @@ pub(super) struct Access {
 impl Access {
     /// Reads the password and the certificates.
     pub(super) fn new(settings: &Redis) -> Result<Self, Error> {
-        let password = settings.credentials().password().map_err(|missing| {
-            let text = missing.to_string();
-            let (what, advice) = text.split_once("; ").unwrap_or((&text, "write it"));
-            Error::refused(what, advice)
-        })?;
+        let credentials = settings.credentials();
+        let password =
+            credentials.password().map_err(|missing| Error::refused(missing.what, missing.advice))?;
         let root_cert = pem("redis.ca_file", &settings.ca_file)?;
         let own = pem("redis.certificate_file", &settings.certificate_file)?;
         // The file holds both, and each reader takes what it looks for.

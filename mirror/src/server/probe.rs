@@ -3,24 +3,9 @@
 use super::{Error, Server};
 use redis::{Value, cmd, pipe};
 use skyline_conf::model::redis::{Kind, Layout, Redis};
+use skyline_core::problem::Problem;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-
-/// Something that is wrong, and what helps.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}; {advice}")]
-pub struct Problem {
-    /// What is wrong.
-    pub what: String,
-    /// What helps.
-    pub advice: String,
-}
-
-impl Problem {
-    fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { what: what.into(), advice: advice.into() }
-    }
-}
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -29,8 +14,8 @@ impl From<Error> for Problem {
             Error::Away(why) => {
                 Self::new(format!("Redis does not answer: {why}"), "check redis.servers, and that Redis runs")
             }
-            other => {
-                let text = other.to_string();
+            Error::Full(_) | Error::ReadOnly | Error::Loading | Error::Command(_) => {
+                let text = error.to_string();
                 let (what, advice) = text.split_once("; ").unwrap_or((&text, "ask again later"));
                 Self::new(what, advice)
             }

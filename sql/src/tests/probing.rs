@@ -3,9 +3,10 @@
 use super::migrating::newest;
 use super::{Home, anomaly, context, on_both};
 use crate::migrate::STEPS;
-use crate::{Facts, Migration, Problem, Store, probe};
+use crate::{Facts, Migration, Store, probe};
 use skyline_conf::model::record::Record;
 use skyline_core::clock::Clock;
+use skyline_core::problem::Problem;
 use std::path::Path;
 
 on_both!(a_good_record_is_told_of, an_empty_one_too, a_migration_is_planned_and_applied);
