@@ -168,7 +168,7 @@ impl Import<'_> {
 }
 
 /// Tables whose rows are counted for the progress.
-const COUNTED: [&str; 11] = [
+const COUNTED: [&str; 12] = [
     "hosts",
     "apps",
     "sources",
@@ -180,10 +180,11 @@ const COUNTED: [&str; 11] = [
     "ionosphere_layers",
     "ionosphere_matched",
     "ionosphere_layers_matched",
+    "luminosity",
 ];
 
 async fn total(source: &mut Source) -> Result<u64, Error> {
-    let mut total = source.count("luminosity").await?;
+    let mut total = 0;
     for table in COUNTED {
         total += source.count(table).await?;
     }

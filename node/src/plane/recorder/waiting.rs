@@ -39,18 +39,15 @@ impl Waiting {
                 None
             }
         };
-        let waiting = Self { spill, told: Arc::clone(told), is_said: Arc::default() };
-        waiting.count();
-        waiting
+        if let Some(spill) = &spill {
+            tell(told, &spill.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        Self { spill, told: Arc::clone(told), is_said: Arc::default() }
     }
 
-    /// Anomalies in the file.
+    /// Anomalies in the file. Does not wait for a disk that is slow.
     pub(crate) fn count(&self) -> u64 {
-        let Some(spill) = &self.spill else { return 0 };
-        let spill = spill.lock().unwrap_or_else(PoisonError::into_inner);
-        self.told.kept.store(spill.count(), Ordering::Relaxed);
-        self.told.kept_bytes.store(spill.bytes(), Ordering::Relaxed);
-        spill.count()
+        self.told.kept.load(Ordering::Acquire)
     }
 
     /// Adds anomalies; false when the file takes them not.
@@ -89,9 +86,19 @@ impl Waiting {
         work: impl FnOnce(&mut Spill) -> io::Result<T> + Send + 'static,
     ) -> Option<io::Result<T>> {
         let spill = Arc::clone(self.spill.as_ref()?);
-        let work = move || work(&mut spill.lock().unwrap_or_else(PoisonError::into_inner));
+        let told = Arc::clone(&self.told);
+        let work = move || {
+            let mut spill = spill.lock().unwrap_or_else(PoisonError::into_inner);
+            let outcome = work(&mut spill);
+            tell(&told, &spill);
+            outcome
+        };
         let outcome = tokio::task::spawn_blocking(work).await;
-        self.count();
         Some(outcome.unwrap_or_else(|error| Err(io::Error::other(error))))
     }
+}
+
+fn tell(told: &Told, spill: &Spill) {
+    told.kept_bytes.store(spill.bytes(), Ordering::Relaxed);
+    told.kept.store(spill.count(), Ordering::Release);
 }
