@@ -26,6 +26,12 @@ pub fn history(metric: &str) -> Vec<(&str, f64, f64)> {
         .collect()
 }
 
+/// Names of some metrics.
+#[must_use]
+pub fn names(count: usize) -> Vec<String> {
+    (0..count).map(|i| format!("shop.host{i:02}.latency")).collect()
+}
+
 /// Sends a day of each metric, and waits until the windows have it.
 ///
 /// # Errors

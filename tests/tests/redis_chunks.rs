@@ -6,18 +6,14 @@ use skyline_peers::redis::{Cluster, Redis, Sentinels};
 use skyline_tests::node::{Node, Setup};
 use skyline_tests::peer::sink::{Protocol, Sink};
 use skyline_tests::steady::{self, Steady, Watch};
-use skyline_tests::{day, eventually_true, load, now, size};
-use std::time::{Duration, Instant};
+use skyline_tests::{copied, day, eventually_true, load, now, size};
+use std::time::Duration;
 
 /// The metric that the API removes.
 const SEEDED: &str = "horizon.test.pickle";
 /// Nodes that share a Redis take each other's shards over when one is late by half of it.
 const WRITE_SECONDS: f64 = 3.0;
 const LIMIT: Duration = Duration::from_secs(30);
-
-fn names(count: usize) -> Vec<String> {
-    (0..count).map(|i| format!("shop.host{i:02}.latency")).collect()
-}
 
 fn with_redis(redis: &Redis) -> Setup {
     Setup::window()
@@ -28,16 +24,7 @@ fn with_redis(redis: &Redis) -> Setup {
 
 /// Every shard has been written since now.
 fn is_copied(node: &Node) -> anyhow::Result<()> {
-    let start = Instant::now();
-    eventually_true(LIMIT, "all shards in Redis", || {
-        let Ok(metrics) = node.metrics() else { return false };
-        // A shard that had no metric until now has no age.
-        let had_its_turn = start.elapsed().as_secs_f64() > WRITE_SECONDS + 0.5;
-        let age = metrics.sum("skyline_mirror_age_seconds", &[]);
-        had_its_turn
-            && age < start.elapsed().as_secs_f64()
-            && metrics.sum("skyline_mirror_shards_behind", &[]) == 0.0
-    })
+    copied::all_shards(node, WRITE_SECONDS, LIMIT)
 }
 
 fn same_windows(a: &Node, b: &Node, metrics: &[String]) -> anyhow::Result<()> {
@@ -51,7 +38,7 @@ fn same_windows(a: &Node, b: &Node, metrics: &[String]) -> anyhow::Result<()> {
 #[test]
 fn a_node_without_a_disk_goes_on_where_the_last_one_stopped() -> anyhow::Result<()> {
     let redis = Redis::start()?;
-    let metrics = names(40);
+    let metrics = day::names(40);
     let mut first = with_redis(&redis).start()?;
     day::send(&first, &metrics)?;
     let expected = metrics.iter().map(|metric| first.series(metric)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -74,7 +61,7 @@ fn a_node_without_a_disk_goes_on_where_the_last_one_stopped() -> anyhow::Result<
 #[test]
 fn what_was_written_before_a_kill_is_there() -> anyhow::Result<()> {
     let redis = Redis::start()?;
-    let metrics = names(10);
+    let metrics = day::names(10);
     let first = with_redis(&redis).start()?;
     day::send(&first, &metrics)?;
     is_copied(&first)?;
@@ -97,7 +84,7 @@ fn what_was_written_before_a_kill_is_there() -> anyhow::Result<()> {
 #[test]
 fn a_redis_that_lost_everything_has_it_again() -> anyhow::Result<()> {
     let mut redis = Redis::start()?;
-    let metrics = names(30);
+    let metrics = day::names(30);
     let first = with_redis(&redis).start()?;
     day::send(&first, &metrics)?;
     is_copied(&first)?;
@@ -136,7 +123,7 @@ fn a_removed_metric_does_not_come_back() -> anyhow::Result<()> {
 #[test]
 fn a_restart_with_its_disk_writes_only_what_is_new() -> anyhow::Result<()> {
     let redis = Redis::start()?;
-    let metrics = names(20);
+    let metrics = day::names(20);
     let mut node = with_redis(&redis).start()?;
     day::send(&node, &metrics)?;
     node.stop(LIMIT)?;
@@ -158,7 +145,7 @@ fn rides_out(setup: Setup, trouble: impl FnOnce(&mut Watch<'_>) -> anyhow::Resul
     let sink = Sink::start(Protocol::Lines)?;
     let setup = setup.with("relay.destinations", format!("[{:?}]", sink.destination()));
     let node = setup.start()?;
-    let metrics = names(20);
+    let metrics = day::names(20);
     day::send(&node, &metrics)?;
     is_copied(&node)?;
     let steady = Steady::to(&node)?;
@@ -239,7 +226,7 @@ fn the_sentinels_next_master_goes_on() -> anyhow::Result<()> {
 #[test]
 fn nodes_share_a_redis_and_give_each_other_shards() -> anyhow::Result<()> {
     let redis = Redis::start()?;
-    let metrics = names(60);
+    let metrics = day::names(60);
     let part = |shards: &str| with_redis(&redis).with("window.shards", format!("{shards:?}"));
     let (mut left, mut right) = (part("0-511").start()?, part("512-1023").start()?);
     let lines: String = metrics.iter().map(|metric| load::lines(metric, 300, 60, now() / 60 * 60)).collect();

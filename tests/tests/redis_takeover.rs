@@ -25,10 +25,6 @@ for key in sorted(r.smembers('metrics.unique_metrics')):
     print(key.decode()[len('metrics.'):], *['%d:%r' % (ts, value) for ts, value in unpacker])
 ";
 
-fn names(count: usize) -> Vec<String> {
-    (0..count).map(|i| format!("shop.host{i:02}.latency")).collect()
-}
-
 fn fill(redis: &Redis, metrics: &[String]) -> anyhow::Result<()> {
     let lines: String = metrics
         .iter()
@@ -57,7 +53,7 @@ fn with_redis(redis: &Redis, layout: &str) -> Setup {
 #[test]
 fn skylines_windows_are_taken_over_and_left_as_they_are() -> anyhow::Result<()> {
     let redis = Redis::start()?;
-    let metrics = names(30);
+    let metrics = day::names(30);
     fill(&redis, &metrics)?;
     let before = python::run(&redis, READ, "")?;
     let node = with_redis(&redis, "chunks").start()?;
@@ -85,7 +81,7 @@ fn keys_that_cannot_be_read_do_not_hold_up_the_node() -> anyhow::Result<()> {
 #[test]
 fn skylines_tools_read_what_is_written_for_them() -> anyhow::Result<()> {
     let redis = Redis::start()?;
-    let metrics = names(10);
+    let metrics = day::names(10);
     fill(&redis, &metrics)?;
     let mut node = with_redis(&redis, "compat").start()?;
     has_all(&node, &metrics)?;

@@ -7,15 +7,11 @@ use skyline_peers::redis::Redis;
 use skyline_tests::node::{Node, Setup};
 use skyline_tests::peer::sink::{Protocol, Sink};
 use skyline_tests::steady::{self, Steady, Watch};
-use skyline_tests::{day, eventually_true, load, now, size};
+use skyline_tests::{copied, day, eventually_true, load, now, size};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const WRITE_SECONDS: f64 = 3.0;
-
-fn metrics() -> Vec<String> {
-    (0..24).map(|i| format!("shop.host{i:02}.latency")).collect()
-}
 
 /// The next of them turns bad.
 fn turn_bad(node: &Node, left: &mut Vec<String>) -> anyhow::Result<()> {
@@ -40,18 +36,6 @@ fn is_recorded(database: &Database, bad: usize) -> bool {
     rows.lines().count() == bad && rows.lines().all(|row| row.ends_with("\t1\t0"))
 }
 
-/// Redis has every shard as it is now.
-fn is_copied(node: &Node) -> anyhow::Result<()> {
-    let start = Instant::now();
-    eventually_true(LIMIT, "all windows in Redis", || {
-        let Ok(metrics) = node.metrics() else { return false };
-        let waited = start.elapsed().as_secs_f64();
-        waited > WRITE_SECONDS + 0.5
-            && metrics.sum("skyline_mirror_age_seconds", &[]) < waited
-            && metrics.sum("skyline_mirror_shards_behind", &[]) == 0.0
-    })
-}
-
 #[test]
 fn nothing_that_happens_to_stores_is_felt() -> anyhow::Result<()> {
     let (mut maria, mut redis, mut memcached) = (MariaDb::start()?, Redis::start()?, Memcached::start()?);
@@ -66,7 +50,7 @@ fn nothing_that_happens_to_stores_is_felt() -> anyhow::Result<()> {
         .with("record.user", "\"root\"")
         .with("memcached.address", format!("{:?}", memcached.address()));
     let node = setup.start()?;
-    let all = metrics();
+    let all = day::names(24);
     day::send(&node, &all)?;
     let mut left = all.clone();
     let steady = Steady::to(&node)?;
@@ -107,7 +91,7 @@ fn nothing_that_happens_to_stores_is_felt() -> anyhow::Result<()> {
     memcached.restart()?;
     let back = Instant::now();
     look_on(&mut watch, &mut left)?;
-    is_copied(&node)?;
+    copied::all_shards(&node, WRITE_SECONDS, LIMIT)?;
     anyhow::ensure!(back.elapsed() < LIMIT + pause, "Redis had all windows only after {:?}", back.elapsed());
 
     let sent = steady.end();
@@ -124,7 +108,7 @@ fn nothing_that_happens_to_stores_is_felt() -> anyhow::Result<()> {
         + figures.sum("skyline_detect_gated_total", &[])
         + figures.sum("skyline_detect_resets_total", &[]);
     anyhow::ensure!(looked_at as u64 == points, "{looked_at} of {points} points were looked at");
-    is_copied(&node)?;
+    copied::all_shards(&node, WRITE_SECONDS, LIMIT)?;
     let other = setup.start()?;
     for metric in all.iter().cloned().chain((0..steady::METRICS).map(steady::name)) {
         anyhow::ensure!(other.series(&metric)? == node.series(&metric)?, "{metric}");

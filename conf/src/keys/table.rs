@@ -593,7 +593,7 @@ pub(super) const KEYS: &[Key] = &[
         "redis.prefix",
         Text,
         "",
-        "Beginning of the keys of layout chunks. Nodes that share windows have the same, others have others.",
+        "Beginning of the node's own keys: all of layout chunks, the marks of compat. Nodes that share windows have the same, others have others.",
     ),
     key(
         "redis.adopt",

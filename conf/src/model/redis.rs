@@ -30,7 +30,7 @@ pub struct Redis {
     pub layout: Layout,
     /// Prefix of the reference's keys (`FULL_NAMESPACE`).
     pub namespace: String,
-    /// Prefix of the keys of layout `chunks`.
+    /// Prefix of our own keys: all of layout `chunks`, the marks of `compat`.
     pub prefix: String,
     /// Whether windows that the node lacks are taken from Redis.
     pub adopt: bool,
