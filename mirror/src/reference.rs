@@ -3,7 +3,8 @@
 
 use crate::chunks::{Shards, Told};
 use crate::compat::{Adopted, Adoption};
-use crate::server::Server;
+use crate::server::{Error, Server};
+use crate::taking::Taking;
 use skyline_core::point::Datapoint;
 use skyline_core::shard::{ShardId, ShardSet};
 use skyline_store::block::Sealer;
@@ -14,8 +15,14 @@ use std::time::Duration;
 /// Pause after Redis has not answered.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Takes the windows of shards without files over, if `adopts`, and says that it has begun.
-pub async fn begin<S: Shards>(server: &Server, namespace: &str, shards: &S, adopts: bool, told: &Told) {
+/// Takes the windows of shards without files over, unless `taking` is none, and says that it has begun.
+pub async fn begin<S: Shards>(
+    server: &Server,
+    namespace: &str,
+    shards: &S,
+    taking: Option<&Taking>,
+    told: &Told,
+) {
     let files = loop {
         match shards.files() {
             Some(files) => break files,
@@ -23,10 +30,11 @@ pub async fn begin<S: Shards>(server: &Server, namespace: &str, shards: &S, adop
         }
     };
     told.set_shards(files.len());
-    let mut wanted = ShardSet::NONE;
-    files.iter().filter(|(_, file)| file.is_none()).for_each(|(shard, _)| wanted.insert(*shard));
-    if adopts && wanted != ShardSet::NONE {
+    let wanted = taking.map_or(ShardSet::NONE, |taking| taking.wanted(&files));
+    if let Some(taking) = taking.filter(|_| wanted != ShardSet::NONE) {
+        taking.note(wanted);
         take_over(server, namespace, wanted, shards, told).await;
+        taking.note(ShardSet::NONE);
     }
     told.set_begun();
 }
@@ -53,7 +61,14 @@ pub(crate) async fn take_over<S: Shards>(
                 let (taken, refused) = shards.adopt(series).await;
                 told.took(taken, refused);
             }
+            Err(error @ Error::Command(_)) => {
+                tracing::warn!(%error, "the set of Skyline's windows in Redis cannot be read; the others are left there");
+                break;
+            }
             Err(error) => {
+                if matches!(error, Error::Refused { .. }) {
+                    told.set_note(Some(error.to_string()));
+                }
                 tracing::debug!(%error, "windows are not taken from Redis now");
                 tokio::time::sleep(PAUSE).await;
             }

@@ -26,8 +26,13 @@ pub(super) async fn read(
         for hour in some {
             pipeline.cmd("HGETALL").arg(keys.blocks(*hour));
         }
-        for answer in server.run(&pipeline).await? {
-            chunks.extend(fields(answer));
+        for (outcome, hour) in server.run_each(&pipeline).await?.into_iter().zip(some) {
+            match outcome {
+                Ok(answer) => chunks.extend(fields(answer)),
+                Err(error) if error.is_general() => return Err(error),
+                // It is no hash: nothing that this node wrote.
+                Err(error) => damaged(told, &keys.blocks(*hour), &error),
+            }
         }
     }
     // In the order in which they were handed out, whatever hour they are of.
@@ -40,13 +45,26 @@ pub(super) async fn read(
             Err(error) => damaged(told, &String::from_utf8_lossy(field), &error),
         }
     }
-    let open: Option<Vec<u8>> = server.query(redis::cmd("GET").arg(keys.open())).await?;
-    if let Some(open) = open
-        && let Err(error) = gathered.add_open(&open)
-    {
-        damaged(told, &keys.open(), &error);
+    match server.query::<Option<Vec<u8>>>(redis::cmd("GET").arg(keys.open())).await {
+        Ok(None) => {}
+        Ok(Some(open)) => {
+            if let Err(error) = gathered.add_open(&open) {
+                damaged(told, &keys.open(), &error);
+            }
+        }
+        Err(error) if error.is_general() => return Err(error),
+        Err(error) => damaged(told, &keys.open(), &error),
     }
     Ok(gathered.into_series(&mut Sealer::default()))
+}
+
+/// Whether there are blocks of a shard.
+pub(super) async fn has_blocks(server: &Server, keys: Keys<'_>, now: f64, keep: f64) -> Result<bool, Error> {
+    let mut command = redis::cmd("EXISTS");
+    for hour in hours(now, keep) {
+        command.arg(keys.blocks(hour));
+    }
+    Ok(server.query::<u64>(&command).await? > 0)
 }
 
 fn damaged(told: &Told, what: &str, error: &dyn std::fmt::Display) {

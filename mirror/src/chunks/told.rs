@@ -53,7 +53,7 @@ impl Told {
         self.is_complete.store(behind == 0, Ordering::Release);
     }
 
-    pub(super) fn set_note(&self, note: Option<String>) {
+    pub(crate) fn set_note(&self, note: Option<String>) {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
     }
 

@@ -106,6 +106,11 @@ fn of_tls(error: &rustls::Error) -> Error {
         rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
             "name the authority that signed its certificate in redis.ca_file"
         }
+        // As `openssl req -x509` makes them: one that signs others may not be a server's.
+        rustls::Error::InvalidCertificate(_) if error.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is that of an authority: make one with `-addext basicConstraints=CA:FALSE`, or let the \
+             authority sign another for Redis, and name the authority's in redis.ca_file"
+        }
         rustls::Error::InvalidCertificate(_) => "give Redis a certificate that is valid",
         rustls::Error::AlertReceived(_) => "name a certificate that it takes in redis.certificate_file",
         rustls::Error::InvalidMessage(_) => "write redis:// if its port has no TLS",

@@ -89,7 +89,7 @@ pub async fn probe(settings: &Redis) -> Result<Facts, Problem> {
     }
     rights(&server, settings).await?;
     facts.ours = ours(&server, settings).await?;
-    facts.judge_memory();
+    facts.judge_memory(settings.layout);
     Ok(facts)
 }
 
@@ -146,12 +146,12 @@ impl Facts {
         Ok(())
     }
 
-    fn judge_memory(&mut self) {
+    fn judge_memory(&mut self, layout: Layout) {
         if self.max_memory > 0 && !self.policy.is_empty() && self.policy != "noeviction" {
             let what = match self.policy.strip_prefix("volatile-") {
-                // Our keys do not expire, so these spare them.
-                Some(_) => None,
-                None => Some(format!("once it is full it drops windows (maxmemory-policy {})", self.policy)),
+                // Keys of this layout do not expire, so these spare them; those of the other do.
+                Some(_) if layout == Layout::Compat => None,
+                _ => Some(format!("once it is full it drops windows (maxmemory-policy {})", self.policy)),
             };
             let advice = "set maxmemory-policy to noeviction in Redis, or use a Redis of its own";
             self.warnings.extend(what.map(|what| Problem::new(what, advice)));
@@ -221,17 +221,25 @@ async fn rights(server: &Server, settings: &Redis) -> Result<(), Problem> {
         }
         Layout::Chunks => {
             of("HSET", &own, &["x", "x"]);
-            of("HGET", &own, &["x"]);
-            of("HMGET", &own, &["x"]);
-            of("HSCAN", &own, &["0"]);
-            of("HDEL", &own, &["x"]);
+            of("EXPIRE", &own, &["60"]);
+            of("HGETALL", &own, &[]);
+            of("EXISTS", &own, &[]);
+            of("UNLINK", &own, &[]);
+            of("SET", &own, &["x", "EX", "60"]);
+            of("GETRANGE", &own, &["0", "0"]);
+            of("GET", &own, &[]);
+            of("DEL", &own, &[]);
+            if settings.adopt {
+                of("SCARD", &window, &[]);
+                of("SSCAN", &window, &["0"]);
+                of("STRLEN", &window, &[]);
+                of("GET", &window, &[]);
+            }
         }
     }
-    if settings.layout == Layout::Compat {
-        let mut transaction = pipe();
-        transaction.atomic().cmd("EXISTS").arg(&own);
-        server.run(&transaction).await?;
-    }
+    let mut transaction = pipe();
+    transaction.atomic().cmd("EXISTS").arg(&own);
+    server.run(&transaction).await?;
     // One by one: in a cluster the keys are on several nodes.
     for command in commands.cmd_iter() {
         server.query::<Value>(command).await?;
