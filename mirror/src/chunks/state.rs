@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) adopts: bool,
     /// They were taken.
     pub(crate) has_taken: bool,
+    /// Skyline's windows of it are being taken.
+    pub(crate) awaits_reference: bool,
     /// The mark of what was taken.
     pub(crate) adopted: Option<[u8; MARK_BYTES]>,
     /// Redis was looked at since the connection was made.
@@ -74,6 +76,7 @@ impl State {
             wants,
             adopts: true,
             has_taken: false,
+            awaits_reference: false,
             adopted: None,
             is_looked_at: false,
             stands: None,

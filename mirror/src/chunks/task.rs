@@ -38,6 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SERIES_AT_ONCE: usize = 64;
 /// Writes of a shard at most when the node stops.
 const MOST_TRIES: usize = 4;
+/// Pause before the only further attempt to write the last of the windows.
+const CONNECT_ANEW: Duration = Duration::from_millis(1_100);
 /// Stands for what is no chunk.
 const NO_CHUNK: &[u8] = b"?";
 
@@ -151,17 +153,20 @@ impl<S: Shards> Task<S> {
     }
 
     /// Takes windows of shards that neither this node nor Redis by this layout has from Skyline's keys, if there are any.
-    async fn take_from_the_reference(&self) {
+    async fn take_from_the_reference(&mut self) {
         if !self.options.adopt {
             return;
         }
         let mut wanted = ShardSet::NONE;
-        for state in self.states.iter().filter(|state| state.wants && state.is_empty) {
+        for state in self.states.iter().filter(|state| state.awaits_reference) {
             wanted.insert(state.shard);
         }
         if wanted != ShardSet::NONE {
             let Self { server, shards, told, options, .. } = self;
             reference::take_over(server, &options.namespace, wanted, &**shards, told).await;
+        }
+        for state in self.states.iter_mut().filter(|state| state.awaits_reference) {
+            (state.awaits_reference, state.has_taken) = (false, true);
         }
     }
 
@@ -323,6 +328,8 @@ impl<S: Shards> Task<S> {
             Seen::Nothing | Seen::Strange => {
                 self.told.lost.fetch_add(u64::from(state.mark.take().is_some()), Ordering::Relaxed);
                 state.is_empty = seen == Seen::Nothing && !has_blocks;
+                // A stop in between must not make it a shard that has all.
+                state.awaits_reference = wants && state.is_empty && !self.told.has_begun();
                 state.adopts = has_blocks || (wants && seen == Seen::Strange);
                 state.write_all(now);
             }
@@ -434,20 +441,40 @@ impl<S: Shards> Task<S> {
         while !self.shards.have_ended() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        for index in 0..self.states.len() {
-            // What waits is not the last, and what Redis has lost takes one more.
-            for _ in 0..MOST_TRIES {
-                let Some(state) = self.states.get(index) else { return };
-                if state.other.is_some() || state.adopts || state.is_released {
-                    break;
+        let mut may_connect_anew = true;
+        let mut index = 0;
+        while index < self.states.len() {
+            match self.release(index).await {
+                Ok(()) => index += 1,
+                // It has closed the connection, as after a restart; the next is made once in a second.
+                Err(Error::Away(_)) if may_connect_anew => {
+                    may_connect_anew = false;
+                    tokio::time::sleep(CONNECT_ANEW).await;
                 }
-                let outcome =
-                    if state.is_looked_at { self.write(&[index]).await } else { self.look(index).await };
-                if let Err(error) = outcome {
+                Err(error) => {
                     tracing::warn!(%error, "the last of the windows is not written to Redis; the next start does it");
                     return;
                 }
             }
         }
+    }
+
+    /// Writes the last of a shard.
+    async fn release(&mut self, index: usize) -> Result<(), Error> {
+        // What waits is not the last, and what Redis has lost takes one more.
+        for _ in 0..MOST_TRIES {
+            let Some(state) = self.states.get(index) else { break };
+            if state.other.is_some() || state.adopts || state.awaits_reference || state.is_released {
+                break;
+            }
+            let outcome =
+                if state.is_looked_at { self.write(&[index]).await } else { self.look(index).await };
+            if let Err(error) = outcome
+                && error.is_general()
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
