@@ -11,14 +11,15 @@ use std::sync::atomic::Ordering;
 /// Hours that are read at once.
 const AT_ONCE: usize = 8;
 
-/// A shard's series as Redis has them. `now` and `keep`: which hours can be of use, seconds.
+/// A shard's series as Redis has them, and whether nothing was damaged. `now` and `keep`: which hours can be of use, seconds.
 pub(super) async fn read(
     server: &Server,
     keys: Keys<'_>,
     now: f64,
     keep: f64,
     told: &Told,
-) -> Result<Vec<Whole>, Error> {
+) -> Result<(Vec<Whole>, bool), Error> {
+    let before = told.damaged.load(Ordering::Relaxed);
     let mut chunks: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let hours: Vec<i64> = hours(now, keep).collect();
     for some in hours.chunks(AT_ONCE) {
@@ -55,7 +56,8 @@ pub(super) async fn read(
         Err(error) if error.is_general() => return Err(error),
         Err(error) => damaged(told, &keys.open(), &error),
     }
-    Ok(gathered.into_series(&mut Sealer::default()))
+    let is_sound = told.damaged.load(Ordering::Relaxed) == before;
+    Ok((gathered.into_series(&mut Sealer::default()), is_sound))
 }
 
 /// Whether there are blocks of a shard.

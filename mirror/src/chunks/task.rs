@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Series that are given to the windows at once.
 const SERIES_AT_ONCE: usize = 64;
 /// Writes of a shard at most when the node stops.
-const MOST_TRIES: usize = 4;
+const MOST_TRIES: usize = 5;
 /// Pause before the only further attempt to write the last of the windows.
 const CONNECT_ANEW: Duration = Duration::from_millis(1_100);
 /// Stands for what is no chunk.
@@ -408,10 +408,12 @@ impl<S: Shards> Task<S> {
         let Some(state) = self.states.get(index).filter(|state| state.adopts && state.is_looked_at) else {
             return Ok(());
         };
+        let mut is_sound = true;
+        let now = self.options.clock.now();
         if self.options.adopt {
             let keys = Keys::new(&self.options.prefix, state.shard);
-            let now = self.options.clock.now();
-            let mut series = adopt::read(&self.server, keys, now, self.options.keep, &self.told).await?;
+            let mut series;
+            (series, is_sound) = adopt::read(&self.server, keys, now, self.options.keep, &self.told).await?;
             // Points wait while some are taken.
             while !series.is_empty() {
                 let rest = series.split_off(series.len().min(SERIES_AT_ONCE));
@@ -423,6 +425,10 @@ impl<S: Shards> Task<S> {
         let Some(state) = self.states.get_mut(index) else { return Ok(()) };
         state.adopts = false;
         state.has_taken = true;
+        if !is_sound && state.other.is_none() {
+            // What cannot be read is replaced by what could be.
+            state.write_all(now);
+        }
         if let Some(other) = &state.other {
             state.adopted = Some(other.mark());
         } else if let Some(mark) = state.mark {

@@ -1,7 +1,7 @@
 //! Writing shards: what they hand out, many of them at once.
 
 use super::keys::{Keys, field, hours, seconds_left};
-use super::state::State;
+use super::state::{Seen, State};
 use super::task::{Options, Task};
 use super::{Shards, Since};
 use crate::server::Error;
@@ -128,8 +128,44 @@ impl<S: Shards> Task<S> {
         self.handed_out_at
     }
 
+    /// Of some shards those whose marks are what was written last, or what waits: an answer that is lost could not tell later
+    /// that Redis had lost the others before. They are written anew.
+    async fn still_there(&mut self, indexes: &[usize], now: f64) -> Result<Vec<usize>, Error> {
+        let mut pipeline = Pipeline::new();
+        let (mut there, mut asked) = (Vec::with_capacity(indexes.len()), Vec::with_capacity(indexes.len()));
+        for index in indexes.iter().copied() {
+            let Some(state) = self.states.get(index) else { continue };
+            let is_whole = state.pending.as_ref().is_none_or(|(out, _)| out.is_whole);
+            if is_whole || state.mark.is_none() {
+                there.push(index);
+                continue;
+            }
+            let keys = Keys::new(&self.options.prefix, state.shard);
+            pipeline.cmd("GETRANGE").arg(keys.open()).arg(0).arg(MARK_BYTES - 1);
+            asked.push(index);
+        }
+        for (index, outcome) in asked.into_iter().zip(self.server.run_each(&pipeline).await?) {
+            let found = match outcome {
+                Ok(Value::BulkString(found)) => found,
+                Err(error) if error.is_general() => return Err(error),
+                _ => Vec::new(),
+            };
+            let Some(state) = self.states.get_mut(index) else { continue };
+            if state.see(&found, self.options.writer) == Seen::AsWritten {
+                there.push(index);
+            } else {
+                // Whatever removed this shard has most likely removed others too.
+                self.told.lost.fetch_add(1, Ordering::Relaxed);
+                state.write_all(now);
+                self.looked_on = 0;
+            }
+        }
+        Ok(there)
+    }
+
     /// Sends what waits of shards.
     async fn send(&mut self, indexes: &[usize], now: f64) -> Result<(), Error> {
+        let indexes = &*self.still_there(indexes, now).await?;
         let mut pipeline = Pipeline::new();
         let mut places = Vec::with_capacity(indexes.len());
         if let [index] = indexes
