@@ -346,7 +346,7 @@ async fn any_order(seed: u64) {
 async fn redis_has_the_windows_whatever_happened_before_the_stop() {
     let (first, count) = match std::env::var("SEED") {
         Ok(seed) => (seed.parse().unwrap(), 1),
-        Err(_) => (1, 10),
+        Err(_) => (1, 4),
     };
     for seed in first..first + count {
         any_order(seed).await;
