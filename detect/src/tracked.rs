@@ -198,6 +198,11 @@ impl Tracked {
         tracked
     }
 
+    /// Until when it stays classed as a counter, seconds.
+    pub(crate) const fn counter_until(&self) -> f64 {
+        self.counter_until
+    }
+
     /// Adds it to a snapshot. `rank`: where it lies among the others. `buffer` is reused.
     pub fn save(&mut self, rank: u32, to: &mut Writer<'_>, buffer: &mut Vec<u8>) {
         buffer.clear();

@@ -10,4 +10,5 @@ pub mod compat;
 pub mod fuzz;
 pub mod reference;
 pub mod server;
+pub mod taking;
 pub mod windows;

@@ -4,6 +4,7 @@
 use crate::chunks::{Shards, Told};
 use crate::compat::{Adopted, Adoption};
 use crate::server::{Error, Server};
+use crate::taking::Taking;
 use skyline_core::point::Datapoint;
 use skyline_core::shard::{ShardId, ShardSet};
 use skyline_store::block::Sealer;
@@ -16,8 +17,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Pause before the windows are asked again whether they are restored.
 const RESTORING: Duration = Duration::from_millis(50);
 
-/// Takes the windows of shards without files over, if `adopts`, and says that it has begun.
-pub async fn begin<S: Shards>(server: &Server, namespace: &str, shards: &S, adopts: bool, told: &Told) {
+/// Takes the windows of shards without files over, unless `taking` is none, and says that it has begun.
+pub async fn begin<S: Shards>(
+    server: &Server,
+    namespace: &str,
+    shards: &S,
+    taking: Option<&Taking>,
+    told: &Told,
+) {
     let files = loop {
         match shards.files() {
             Some(files) => break files,
@@ -25,10 +32,11 @@ pub async fn begin<S: Shards>(server: &Server, namespace: &str, shards: &S, adop
         }
     };
     told.set_shards(files.len());
-    let mut wanted = ShardSet::NONE;
-    files.iter().filter(|(_, file)| file.is_none()).for_each(|(shard, _)| wanted.insert(*shard));
-    if adopts && wanted != ShardSet::NONE {
+    let wanted = taking.map_or(ShardSet::NONE, |taking| taking.wanted(&files));
+    if let Some(taking) = taking.filter(|_| wanted != ShardSet::NONE) {
+        taking.note(wanted);
         take_over(server, namespace, wanted, shards, told).await;
+        taking.note(ShardSet::NONE);
     }
     told.set_begun();
 }
@@ -66,6 +74,9 @@ pub(crate) async fn take_over<S: Shards>(
                 break;
             }
             Err(error) => {
+                if matches!(error, Error::Refused { .. }) {
+                    told.set_note(Some(error.to_string()));
+                }
                 tracing::debug!(%error, "windows are not taken from Redis now");
                 tokio::time::sleep(PAUSE).await;
             }

@@ -181,6 +181,12 @@ impl Server {
         (!self.is_up() || at.elapsed() < TOLD_FOR).then(|| error.clone())
     }
 
+    /// The time within which each command is answered or fails.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.shared.target.access.timeout
+    }
+
     /// Appends the figures of the connection; whether it is up is a figure of all stores.
     pub fn figures(&self, out: &mut Vec<Figure>) {
         let shared = &self.shared;

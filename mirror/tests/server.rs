@@ -4,7 +4,7 @@
 use redis::{Value, cmd, pipe};
 use skyline_conf::model::redis::{Kind, Layout, Redis as Settings};
 use skyline_mirror::server::{Error, Server, What, probe};
-use skyline_peers::redis::{Cluster, Options, Redis, Sentinels};
+use skyline_peers::redis::{Cluster, Options, Redis, Sentinels, self_signed};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,64 @@ async fn a_server_is_reached_over_its_socket_tcp_and_tls() {
         let error = ping(&Server::new(&settings).unwrap()).await.unwrap_err();
         assert!(advice(&error).contains(key), "{case}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_signed_itself_is_trusted_unless_it_is_an_authoritys() {
+    for is_authority in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        self_signed(folder.path(), is_authority).unwrap();
+        let certificates = Some(folder.path().to_owned());
+        let redis = Redis::start_with(&Options { tls: true, certificates, ..Options::default() }).unwrap();
+        let named = Settings { ca_file: folder.path().join("ca.pem"), ..settings(redis.tls()) };
+        let outcome = ping(&Server::new(&named).unwrap()).await;
+        if is_authority {
+            let error = outcome.unwrap_err();
+            assert!(advice(&error).contains("basicConstraints=CA:FALSE"), "{error}");
+        } else {
+            assert_eq!(outcome, Ok("PONG".to_owned()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_and_sentinels_are_reached_over_tls() {
+    let cluster = Cluster::start_tls("secret").unwrap();
+    let of = |addresses: Vec<String>, redis: &Redis| Settings {
+        servers: addresses,
+        password_file: redis.password_file("secret").unwrap(),
+        ca_file: redis.file("ca.pem"),
+        ..settings("")
+    };
+    let settings = Settings { kind: Kind::Cluster, ..of(cluster.addresses(), &cluster.nodes[0]) };
+    let server = Server::new(&settings).unwrap();
+    for n in 0..100 {
+        server.query::<Value>(cmd("SET").arg(format!("skyline:{n}")).arg(n)).await.unwrap();
+    }
+    assert_eq!(pages(&server, What::Keys("skyline:*".into())).await.len(), 100);
+    let mut whole = pipe();
+    whole.atomic().cmd("UNLINK").arg("{t}a").arg("{t}b").cmd("SET").arg("{t}b").arg(2);
+    assert_eq!(server.run(&whole).await.unwrap().len(), 2);
+    assert!(probe(&settings).await.unwrap().is_cluster);
+    let error = ping(&Server::new(&Settings { ca_file: "".into(), ..settings }).unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("redis.ca_file"), "{error}");
+    drop(cluster);
+
+    let mut sentinels = Sentinels::start_tls("secret").unwrap();
+    let watched = Settings {
+        kind: Kind::Sentinel,
+        sentinel_master: Sentinels::MASTER.into(),
+        ..of(sentinels.addresses(), &sentinels.servers[0])
+    };
+    let server = Server::new(&watched).unwrap();
+    assert_eq!(server.query::<i64>(cmd("APPEND").arg("a").arg("x")).await, Ok(1));
+    sentinels.servers[0].kill().unwrap();
+    let start = Instant::now();
+    while let Err(error) = server.query::<i64>(cmd("APPEND").arg("b").arg("x")).await {
+        assert!(start.elapsed() < Duration::from_secs(30), "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(sentinels.servers[1].cli(&["GET", "b"]).unwrap(), "x");
 }
 
 #[tokio::test]

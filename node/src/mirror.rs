@@ -12,6 +12,7 @@ use skyline_mirror::chunks::{self, Told};
 use skyline_mirror::compat::{self, Compat};
 use skyline_mirror::reference;
 use skyline_mirror::server::Server;
+use skyline_mirror::taking::Taking;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -74,7 +75,7 @@ pub(crate) fn start(
     let thread = match redis.layout {
         Layout::Chunks => {
             forget_reader(journal);
-            let options = chunk_options(settings, name, clock)?;
+            let options = chunk_options(settings, name, journal, clock)?;
             builder.spawn(move || {
                 // Also when it ends early: nothing may wait for it then.
                 let _copied = copied.drop_guard();
@@ -86,13 +87,19 @@ pub(crate) fn start(
             copied.cancel();
             let mut options = compat::Options::new(settings, name);
             options.clock = clock.clone();
-            let (namespace, adopts) = (redis.namespace.clone(), redis.adopt);
+            let namespace = redis.namespace.clone();
+            let taking = redis.adopt.then(|| taking(&settings.node.state_dir));
             let compat = Compat::new(server.clone(), options, Arc::clone(plane));
             compat_state = Some(compat.state());
             let reader = journal.reader(READER, Scope::Everything)?;
             builder.spawn(move || {
-                let adopting =
-                    reference::begin(&thread_server, &namespace, &*thread_plane, adopts, &thread_told);
+                let adopting = reference::begin(
+                    &thread_server,
+                    &namespace,
+                    &*thread_plane,
+                    taking.as_ref(),
+                    &thread_told,
+                );
                 let both = async {
                     let adopting = stop.run_until_cancelled(adopting);
                     tokio::join!(adopting, Box::pin(compat.run(reader, stop.clone())))
@@ -119,7 +126,12 @@ fn forget_reader(journal: &Journal) {
     }
 }
 
-fn chunk_options(settings: &Settings, name: &str, clock: &Clock) -> anyhow::Result<chunks::Options> {
+fn chunk_options(
+    settings: &Settings,
+    name: &str,
+    journal: &Journal,
+    clock: &Clock,
+) -> anyhow::Result<chunks::Options> {
     let (redis, window) = (&settings.redis, &settings.window);
     Ok(chunks::Options {
         prefix: redis.prefix.clone(),
@@ -129,8 +141,14 @@ fn chunk_options(settings: &Settings, name: &str, clock: &Clock) -> anyhow::Resu
         node: name.to_owned(),
         writer: number(&settings.node.state_dir)?,
         adopt: redis.adopt,
+        journal_end: journal.end(),
+        taking: taking(&settings.node.state_dir),
         clock: clock.clone(),
     })
+}
+
+fn taking(state_dir: &Path) -> Taking {
+    Taking::new(state_dir.join("windows-to-take"))
 }
 
 /// The node's own number: made at its first start, kept in its state.

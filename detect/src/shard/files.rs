@@ -8,6 +8,7 @@ use skyline_core::reject::Reject;
 use skyline_core::shard::{ShardId, name_hash};
 use skyline_store::chunk::{Chunks, Whole};
 use skyline_store::snapshot::{Error, Saved, ShardFile};
+use skyline_store::window::Window;
 
 impl Shards {
     /// Takes over a series of a snapshot. Series lie in the order of these calls; it should be that of their
@@ -111,13 +112,14 @@ impl Shards {
         }
         let mut window = whole.window;
         window.evict(now - self.context.settings.full_duration - self.context.grace);
-        let state = whole.counter_until.to_bits().to_le_bytes();
         let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, text));
         let found = self.index.find(hash, |slot| self.at(slot).is_some_and(|series| &*series.name == text));
+        let until = found.and_then(|slot| self.at(slot)).map_or(f64::NEG_INFINITY, Tracked::counter_until);
+        let state = whole.counter_until.max(until).to_bits().to_le_bytes();
+        if window.is_empty() {
+            return Ok(());
+        }
         let Some(slot) = found else {
-            if window.is_empty() {
-                return Ok(());
-            }
             if self.is_skipped(text) {
                 return Err(Reject::Skipped);
             }
@@ -136,15 +138,44 @@ impl Shards {
             self.enlist(hash, slot);
             return Ok(());
         };
-        let chunk = self.series.get_mut(slot as usize / CHUNK);
-        if let Some(series) = chunk.and_then(|chunk| chunk.get_mut(slot as usize % CHUNK)) {
-            let here = series.window.view(&mut self.context.columns);
-            for (ts, value) in here.ts.iter().zip(here.values) {
-                window.push(*ts, *value, &mut self.context.sealer);
-            }
-            *series = Tracked::restored(text, hash, slot, never, &state, window);
-        }
+        self.join(slot, text, hash, &state, window);
         Ok(())
+    }
+
+    /// Puts what a series lacks from `other` into its window; its own points stay as they are.
+    fn join(&mut self, slot: u32, text: &str, hash: u64, state: &[u8], mut other: Window) {
+        let chunk = self.series.get_mut(slot as usize / CHUNK);
+        let Some(series) = chunk.and_then(|chunk| chunk.get_mut(slot as usize % CHUNK)) else { return };
+        let (columns, sealer) = (&mut self.context.columns, &mut self.context.sealer);
+        let here = series.window.view(columns);
+        let here: Vec<(f64, f64)> = std::iter::zip(here.ts, here.values).map(|(t, v)| (*t, *v)).collect();
+        let is_older = here.first().is_none_or(|(first, _)| other.last_ts() < *first);
+        let lacks = {
+            let there = other.view(columns);
+            there.ts.iter().any(|ts| here.binary_search_by(|point| point.0.total_cmp(ts)).is_err())
+        };
+        if !lacks {
+            return;
+        }
+        if is_older {
+            // Its blocks stay, and are known to be where they came from.
+            for (ts, value) in here {
+                other.push(ts, value, sealer);
+            }
+        } else {
+            let there = other.view(columns);
+            let mut points: Vec<(f64, f64)> =
+                std::iter::zip(there.ts, there.values).map(|(t, v)| (*t, *v)).collect();
+            points.extend(here);
+            // Stable: of equal times the one that was here is behind the other, and wins.
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            other = Window::default();
+            for (ts, value) in points {
+                other.push(ts, value, sealer);
+            }
+        }
+        let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, text));
+        *series = Tracked::restored(text, hash, slot, never, state, other);
     }
 
     /// Removes one metric; says whether it was there.

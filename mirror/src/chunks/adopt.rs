@@ -11,14 +11,15 @@ use std::sync::atomic::Ordering;
 /// Hours that are read at once.
 const AT_ONCE: usize = 8;
 
-/// A shard's series as Redis has them. `now` and `keep`: which hours can be of use, seconds.
+/// A shard's series as Redis has them, and whether nothing was damaged. `now` and `keep`: which hours can be of use, seconds.
 pub(super) async fn read(
     server: &Server,
     keys: Keys<'_>,
     now: f64,
     keep: f64,
     told: &Told,
-) -> Result<Vec<Whole>, Error> {
+) -> Result<(Vec<Whole>, bool), Error> {
+    let before = told.damaged.load(Ordering::Relaxed);
     let mut chunks: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let hours: Vec<i64> = hours(now, keep).collect();
     for some in hours.chunks(AT_ONCE) {
@@ -26,8 +27,13 @@ pub(super) async fn read(
         for hour in some {
             pipeline.cmd("HGETALL").arg(keys.blocks(*hour));
         }
-        for answer in server.run(&pipeline).await? {
-            chunks.extend(fields(answer));
+        for (outcome, hour) in server.run_each(&pipeline).await?.into_iter().zip(some) {
+            match outcome {
+                Ok(answer) => chunks.extend(fields(answer)),
+                Err(error) if error.is_general() => return Err(error),
+                // It is no hash: nothing that this node wrote.
+                Err(error) => damaged(told, &keys.blocks(*hour), &error),
+            }
         }
     }
     // In the order in which they were handed out, whatever hour they are of.
@@ -40,13 +46,27 @@ pub(super) async fn read(
             Err(error) => damaged(told, &String::from_utf8_lossy(field), &error),
         }
     }
-    let open: Option<Vec<u8>> = server.query(redis::cmd("GET").arg(keys.open())).await?;
-    if let Some(open) = open
-        && let Err(error) = gathered.add_open(&open)
-    {
-        damaged(told, &keys.open(), &error);
+    match server.query::<Option<Vec<u8>>>(redis::cmd("GET").arg(keys.open())).await {
+        Ok(None) => {}
+        Ok(Some(open)) => {
+            if let Err(error) = gathered.add_open(&open) {
+                damaged(told, &keys.open(), &error);
+            }
+        }
+        Err(error) if error.is_general() => return Err(error),
+        Err(error) => damaged(told, &keys.open(), &error),
     }
-    Ok(gathered.into_series(&mut Sealer::default()))
+    let is_sound = told.damaged.load(Ordering::Relaxed) == before;
+    Ok((gathered.into_series(&mut Sealer::default()), is_sound))
+}
+
+/// Whether there are blocks of a shard.
+pub(super) async fn has_blocks(server: &Server, keys: Keys<'_>, now: f64, keep: f64) -> Result<bool, Error> {
+    let mut command = redis::cmd("EXISTS");
+    for hour in hours(now, keep) {
+        command.arg(keys.blocks(hour));
+    }
+    Ok(server.query::<u64>(&command).await? > 0)
 }
 
 fn damaged(told: &Told, what: &str, error: &dyn std::fmt::Display) {

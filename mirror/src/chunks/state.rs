@@ -3,6 +3,7 @@
 use super::Since;
 use skyline_core::shard::ShardId;
 use skyline_store::chunk::{HandOut, Header, MARK_BYTES, read_header};
+use std::time::{Duration, Instant};
 
 /// One shard.
 #[derive(Debug)]
@@ -26,8 +27,22 @@ pub(crate) struct State {
     pub(crate) is_empty: bool,
     /// Another node wrote it last.
     pub(crate) other: Option<Header>,
-    /// Its windows are still to be taken from Redis.
+    /// It has no files, or not all of its windows were taken before the last stop: what Redis has is wanted.
+    pub(crate) wants: bool,
+    /// Its windows are to be taken from Redis before it is written.
     pub(crate) adopts: bool,
+    /// They were taken.
+    pub(crate) has_taken: bool,
+    /// Skyline's windows of it are being taken.
+    pub(crate) awaits_reference: bool,
+    /// The mark of what was taken.
+    pub(crate) adopted: Option<[u8; MARK_BYTES]>,
+    /// Redis was looked at since the connection was made.
+    pub(crate) is_looked_at: bool,
+    /// The mark of another node, and since when it stands.
+    stands: Option<([u8; MARK_BYTES], Instant)>,
+    /// The last of it is in Redis, and released.
+    pub(crate) is_released: bool,
 }
 
 /// What a look at a shard in Redis has shown.
@@ -46,7 +61,7 @@ pub(crate) enum Seen {
 }
 
 impl State {
-    pub(crate) const fn new(shard: ShardId, file: Option<u64>) -> Self {
+    pub(crate) const fn new(shard: ShardId, file: Option<u64>, wants: bool) -> Self {
         Self {
             shard,
             file,
@@ -58,7 +73,14 @@ impl State {
             pending: None,
             is_empty: false,
             other: None,
+            wants,
             adopts: true,
+            has_taken: false,
+            awaits_reference: false,
+            adopted: None,
+            is_looked_at: false,
+            stands: None,
+            is_released: false,
         }
     }
 
@@ -67,7 +89,9 @@ impl State {
         if front.is_empty() {
             return Seen::Nothing;
         }
-        if self.mark.is_some_and(|mark| front.starts_with(&mark)) {
+        // What waits may be there already, if its answer was lost.
+        let waits = self.pending.as_ref().map(|(out, _)| out.mark);
+        if [self.mark, waits].into_iter().flatten().any(|mark| front.starts_with(&mark)) {
             return Seen::AsWritten;
         }
         match read_header(front) {
@@ -83,6 +107,17 @@ impl State {
         self.pending = None;
         self.hours.clear();
         self.due = due;
+    }
+
+    /// For how long another node's mark has been seen unchanged: whatever the clocks of both say.
+    pub(crate) fn stands_for(&mut self, mark: [u8; MARK_BYTES]) -> Duration {
+        match self.stands {
+            Some((seen, since)) if seen == mark => since.elapsed(),
+            _ => {
+                self.stands = Some((mark, Instant::now()));
+                Duration::ZERO
+            }
+        }
     }
 
     /// Redis has this, and what the windows were restored or taken from.
@@ -108,7 +143,7 @@ mod tests {
             node: "n".into(),
         };
         let chunk = |writer, written_at| Chunks::new(&header(writer, written_at), 2, false).finish();
-        let mut state = State::new(ShardId(3), None);
+        let mut state = State::new(ShardId(3), None, true);
         assert_eq!(state.see(&[], 7), Seen::Nothing);
         assert_eq!(state.see(b"hello", 7), Seen::Strange);
         assert_eq!(state.see(&chunk(7, 1.0).open, 7), Seen::Own(header(7, 1.0)));

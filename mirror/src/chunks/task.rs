@@ -4,16 +4,18 @@ use super::adopt;
 use super::keys::Keys;
 use super::state::{Seen, State};
 use super::told::Told;
+use super::write::LATER;
 use super::{Shards, Since};
 use crate::reference;
 use crate::server::{Error, Server};
+use crate::taking::Taking;
 use redis::cmd;
 use skyline_core::clock::Clock;
 use skyline_core::shard::ShardSet;
-use skyline_store::chunk::MARK_BYTES;
+use skyline_store::chunk::{Header, MARK_BYTES};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Longest pause before the task looks whether a shard is due, or Redis is back.
@@ -28,6 +30,18 @@ const TURNS: f64 = 64.0;
 const AT_ONCE: usize = 64;
 /// A shard that another node writes is taken over when that has missed so many of its turns.
 const MISSED: f64 = 1.5;
+/// However long another node says that its turns are, seconds.
+const LONGEST_TURN: f64 = 86_400.0;
+/// The part of a cluster that is away at the start is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Series that are given to the windows at once.
+const SERIES_AT_ONCE: usize = 64;
+/// Writes of a shard at most when the node stops.
+const MOST_TRIES: usize = 5;
+/// Pause before the only further attempt to write the last of the windows.
+const CONNECT_ANEW: Duration = Duration::from_millis(1_100);
+/// Stands for what is no chunk.
+const NO_CHUNK: &[u8] = b"?";
 
 /// What is copied, and how.
 #[derive(Debug, Clone)]
@@ -46,6 +60,10 @@ pub struct Options {
     pub writer: u64,
     /// Take windows that the node lacks.
     pub adopt: bool,
+    /// Where the journal ended when the node started: a copy that is further is of a journal that is gone.
+    pub journal_end: u64,
+    /// Whose windows are still to be taken.
+    pub taking: Taking,
     /// The time.
     pub clock: Clock,
 }
@@ -59,6 +77,8 @@ pub(super) struct Task<S> {
     /// Number of the connection on which all shards were last looked at.
     pub(super) looked_on: u64,
     pub(super) is_last_round: bool,
+    /// The time of the last hand-out, seconds.
+    pub(super) handed_out_at: f64,
 }
 
 /// Runs until `stop`, then writes what the windows have become by then; `abort` ends that.
@@ -69,8 +89,16 @@ pub async fn run<S: Shards>(
     told: Arc<Told>,
     (stop, abort): (CancellationToken, CancellationToken),
 ) {
-    let mut task =
-        Task { server, shards, options, told, states: Vec::new(), looked_on: 0, is_last_round: false };
+    let mut task = Task {
+        server,
+        shards,
+        options,
+        told,
+        states: Vec::new(),
+        looked_on: 0,
+        is_last_round: false,
+        handed_out_at: f64::NEG_INFINITY,
+    };
     let running = async {
         task.begin().await;
         task.keep_up().await;
@@ -90,30 +118,55 @@ impl<S: Shards> Task<S> {
             }
         };
         self.told.set_shards(files.len());
-        self.states = files.into_iter().map(|(shard, file)| State::new(shard, file)).collect();
-        let wants = self.states.iter().filter(|state| state.file.is_none()).count() as u64;
-        self.told.set_adopting(if self.options.adopt { wants } else { 0 });
-        self.look_at_all().await;
-        for index in 0..self.states.len() {
-            self.adopt(index).await;
+        let wanted = if self.options.adopt { self.options.taking.wanted(&files) } else { ShardSet::NONE };
+        self.options.taking.note(wanted);
+        let new = |(shard, file)| State::new(shard, file, wanted.contains(shard));
+        self.states = files.into_iter().map(new).collect();
+        self.told.set_adopting(wanted.iter().count() as u64);
+        let start = Instant::now();
+        loop {
+            self.look_at_all().await;
+            let (mut looked_at, mut left) = (0, 0);
+            for index in 0..self.states.len() {
+                while let Err(error) = self.adopt(index).await {
+                    self.pause(&error).await;
+                    if self.server.is_cluster() {
+                        break;
+                    }
+                }
+                let is_looked_at = self.states.get(index).is_some_and(|state| state.is_looked_at);
+                looked_at += usize::from(is_looked_at);
+                left += usize::from(!is_looked_at || self.states.get(index).is_some_and(|s| s.adopts));
+            }
+            // The others are taken when their part of the cluster is back.
+            let is_late = self.server.is_cluster() && start.elapsed() > PATIENCE && looked_at > 0;
+            if left == 0 || is_late {
+                break;
+            }
         }
         self.take_from_the_reference().await;
+        if !self.states.iter().any(|state| state.adopts || !state.is_looked_at) {
+            self.options.taking.note(ShardSet::NONE);
+        }
         self.told.set_begun();
         self.spread();
     }
 
     /// Takes windows of shards that neither this node nor Redis by this layout has from Skyline's keys, if there are any.
-    async fn take_from_the_reference(&self) {
+    async fn take_from_the_reference(&mut self) {
         if !self.options.adopt {
             return;
         }
         let mut wanted = ShardSet::NONE;
-        for state in self.states.iter().filter(|state| state.file.is_none() && state.is_empty) {
+        for state in self.states.iter().filter(|state| state.awaits_reference) {
             wanted.insert(state.shard);
         }
         if wanted != ShardSet::NONE {
             let Self { server, shards, told, options, .. } = self;
             reference::take_over(server, &options.namespace, wanted, &**shards, told).await;
+        }
+        for state in self.states.iter_mut().filter(|state| state.awaits_reference) {
+            (state.awaits_reference, state.has_taken) = (false, true);
         }
     }
 
@@ -122,7 +175,7 @@ impl<S: Shards> Task<S> {
         let (now, every) = (self.options.clock.now(), self.options.every);
         let all = self.states.len().max(1) as f64;
         for (i, state) in self.states.iter_mut().enumerate() {
-            if state.since == Since::Restored && state.other.is_none() {
+            if state.since == Since::Restored && state.other.is_none() && state.is_looked_at {
                 state.due = now + every * (i as f64 / all);
             }
         }
@@ -163,14 +216,44 @@ impl<S: Shards> Task<S> {
             .collect();
         due.sort_by(|a, b| a.0.total_cmp(&b.0));
         due.truncate(AT_ONCE);
-        let is_others = |index: &usize| self.states.get(*index).is_some_and(|state| state.other.is_some());
-        let (others, own): (Vec<_>, Vec<_>) = due.into_iter().map(|(_, index)| index).partition(is_others);
-        for index in others {
-            if self.states.get(index).is_some_and(|state| state.due <= now) {
-                self.look(index).await?;
+        let mut own = Vec::with_capacity(due.len());
+        let start = Instant::now();
+        for (due, index) in due {
+            let Some(state) = self.states.get(index) else { continue };
+            let is_ready = state.other.is_none() && state.is_looked_at && !state.adopts;
+            if !is_ready && due <= now {
+                let is_lasting = start.elapsed() > self.server.timeout();
+                match self.look_again(index).await {
+                    Ok(()) => {}
+                    Err(Error::Away(_)) if self.server.is_cluster() && !is_lasting => self.put_off(index),
+                    Err(error) => {
+                        self.put_off(index);
+                        return Err(error);
+                    }
+                }
+            }
+            if is_ready {
+                own.push(index);
             }
         }
         self.write(&own).await
+    }
+
+    /// Looks at a shard that is not yet this node's to write, and takes what it lacks.
+    async fn look_again(&mut self, index: usize) -> Result<(), Error> {
+        self.look(index).await?;
+        if self.states.get(index).is_some_and(|state| state.other.is_none()) {
+            self.adopt(index).await?;
+        }
+        Ok(())
+    }
+
+    /// A shard whose part of a cluster is away is looked at later.
+    fn put_off(&mut self, index: usize) {
+        let later = self.options.clock.now() + LATER;
+        if let Some(state) = self.states.get_mut(index) {
+            state.due = later;
+        }
     }
 
     async fn pause(&self, error: &Error) {
@@ -190,25 +273,35 @@ impl<S: Shards> Task<S> {
         self.told.set_behind(behind as u64, oldest, others as u64);
     }
 
-    /// Looks at every shard, for as long as that takes.
+    /// Looks at every shard, for as long as that takes; of a cluster, at those that are not away.
     async fn look_at_all(&mut self) {
-        let mut index = 0;
         let mut connection = self.server.connection();
+        let mut index = 0;
+        let mut away = Duration::ZERO;
+        self.states.iter_mut().for_each(|state| state.is_looked_at = false);
         while index < self.states.len() {
+            let start = Instant::now();
             match self.look(index).await {
                 // What was seen before the connection was made anew may have gone since.
                 Ok(()) if index > 0 && self.server.connection() != connection => index = 0,
                 Ok(()) => index += 1,
+                Err(Error::Away(_)) if self.server.is_cluster() && away < self.server.timeout() => {
+                    away += start.elapsed();
+                    self.put_off(index);
+                    index += 1;
+                }
                 Err(error) => {
                     self.tell(self.options.clock.now());
                     self.pause(&error).await;
-                    index = 0;
+                    (index, away) = (0, Duration::ZERO);
                 }
             }
             connection = self.server.connection();
         }
         self.looked_on = connection;
-        self.told.set_note(None);
+        if self.states.iter().all(|state| state.is_looked_at && state.other.is_none()) {
+            self.told.set_note(None);
+        }
     }
 
     /// Finds out what Redis has of a shard, and what is to be done about it.
@@ -216,80 +309,136 @@ impl<S: Shards> Task<S> {
         let now = self.options.clock.now();
         let Some(state) = self.states.get_mut(index) else { return Ok(()) };
         let keys = Keys::new(&self.options.prefix, state.shard);
-        let front: Vec<u8> =
-            self.server.query(cmd("GETRANGE").arg(keys.open()).arg(0).arg(HEADER_BYTES - 1)).await?;
+        let front = self.server.query(cmd("GETRANGE").arg(keys.open()).arg(0).arg(HEADER_BYTES - 1)).await;
+        let front: Vec<u8> = match front {
+            // Another type: nothing that a node has written.
+            Err(Error::Command(_)) => NO_CHUNK.to_vec(),
+            front => front?,
+        };
         let seen = state.see(&front, self.options.writer);
+        let wants = state.wants && !state.has_taken;
+        let may_have_blocks = wants && matches!(seen, Seen::Nothing | Seen::Strange);
+        let has_blocks =
+            may_have_blocks && adopt::has_blocks(&self.server, keys, now, self.options.keep).await?;
+        state.is_looked_at = true;
         let was_others = state.other.take().is_some();
         let is_first = state.written_at.is_none();
         match seen {
             Seen::AsWritten => {}
             Seen::Nothing | Seen::Strange => {
                 self.told.lost.fetch_add(u64::from(state.mark.take().is_some()), Ordering::Relaxed);
-                state.is_empty = seen == Seen::Nothing;
-                state.adopts = false;
+                state.is_empty = seen == Seen::Nothing && !has_blocks;
+                // A stop in between must not make it a shard that has all.
+                state.awaits_reference = wants && state.is_empty && !self.told.has_begun();
+                state.adopts = has_blocks || (wants && seen == Seen::Strange);
                 state.write_all(now);
             }
             // An earlier run of this node: it has the blocks of the files, if these are not newer.
             Seen::Own(header) if is_first => {
-                let has_all = state.file.map_or(self.options.adopt, |file| header.position >= file);
-                state.adopts = state.file.is_none();
+                let is_of_this_journal = header.position <= self.options.journal_end;
+                let has_all = match state.file {
+                    None => self.options.adopt,
+                    Some(file) => !state.wants && is_of_this_journal && header.position >= file,
+                };
+                state.adopts = wants;
+                state.adopted = Some(header.mark());
                 if has_all { state.trust(&header) } else { state.write_all(now) }
+            }
+            Seen::Own(header) if state.written_at.is_some_and(|at| header.written_at > at) => {
+                self.of_another(index, header, was_others, now);
             }
             // Redis has come back with something older.
             Seen::Own(_) => {
                 self.told.lost.fetch_add(1, Ordering::Relaxed);
                 state.write_all(now);
             }
-            Seen::Other(header) => {
-                let since_then = now - header.written_at;
-                if header.is_released || since_then > MISSED * header.every.max(1.0) {
-                    // Its blocks are there; those of this node's files are not.
-                    let takes_all = is_first && state.file.is_none() && self.options.adopt;
-                    if takes_all {
-                        state.trust(&header)
-                    } else {
-                        state.write_all(now)
-                    }
-                    return Ok(());
-                }
-                let (shard, node) = (state.shard.0, header.node.as_str());
-                if !was_others {
-                    tracing::warn!(
-                        shard,
-                        node,
-                        "another node writes this shard; it is left alone until that node stops"
-                    );
-                }
-                self.told.set_note(Some(format!(
-                    "shard {shard} is also written by the node {node}: give each node shards of its own with \
-                     window.shards, or a redis.prefix of its own"
-                )));
-                state.write_all(now + (MISSED * header.every - since_then).clamp(0.25, 60.0));
-                state.other = Some(header);
-            }
+            Seen::Other(header) => self.of_another(index, header, was_others, now),
         }
         Ok(())
     }
 
-    /// Takes a shard's windows from Redis, if they are wanted, for as long as that takes.
-    async fn adopt(&mut self, index: usize) {
+    /// A shard that another node has written: taken over if that node writes it no more, else left alone.
+    fn of_another(&mut self, index: usize, header: Header, was_others: bool, now: f64) {
         let Some(state) = self.states.get_mut(index) else { return };
-        if !std::mem::take(&mut state.adopts) || !self.options.adopt {
+        let (since_then, mark) = (now - header.written_at, header.mark());
+        let patience = MISSED * header.every.clamp(1.0, LONGEST_TURN);
+        // Its clock may be far ahead: what counts then is how long nothing came.
+        let has_missed = since_then > patience || state.stands_for(mark).as_secs_f64() > patience;
+        // It went on after its windows were taken, or they were not taken yet.
+        state.adopts = self.options.adopt && state.adopted != Some(mark);
+        if header.is_released || has_missed {
+            let is_first = state.written_at.is_none();
+            // Its blocks are there; those of this node's files are not.
+            let takes_all = is_first && state.file.is_none() && self.options.adopt;
+            if takes_all {
+                state.trust(&header)
+            } else {
+                state.write_all(now)
+            }
             return;
         }
-        let shard = state.shard;
-        let keys = Keys::new(&self.options.prefix, shard);
-        let series = loop {
-            let now = self.options.clock.now();
-            match adopt::read(&self.server, keys, now, self.options.keep, &self.told).await {
-                Ok(series) => break series,
-                Err(error) => self.pause(&error).await,
-            }
+        let (shard, node) = (state.shard.0, header.node.as_str());
+        let is_twin = header.writer == self.options.writer;
+        if !was_others {
+            tracing::warn!(
+                shard,
+                node,
+                is_twin,
+                "another node writes this shard; it is left alone until that node stops"
+            );
+        }
+        let note = if is_twin {
+            format!(
+                "shard {shard} is also written by a node with the same number, called {node}: its state_dir is a copy; \
+                 stop one of them and remove the file node-number in its state_dir"
+            )
+        } else {
+            format!(
+                "shard {shard} is also written by the node {node}: give each node shards of its own with \
+                 window.shards, or a redis.prefix of its own"
+            )
         };
-        let (taken, refused) = self.shards.adopt(series).await;
-        self.told.took(taken, refused);
-        let (left, _) = self.told.adopting();
-        self.told.set_adopting(left.saturating_sub(1));
+        self.told.set_note(Some(note));
+        state.write_all(now + (patience - since_then).clamp(0.25, 60.0));
+        state.other = Some(header);
+    }
+
+    /// Takes a shard's windows from Redis, if they are wanted.
+    async fn adopt(&mut self, index: usize) -> Result<(), Error> {
+        let Some(state) = self.states.get(index).filter(|state| state.adopts && state.is_looked_at) else {
+            return Ok(());
+        };
+        let mut is_sound = true;
+        let now = self.options.clock.now();
+        if self.options.adopt {
+            let keys = Keys::new(&self.options.prefix, state.shard);
+            let mut series;
+            (series, is_sound) = adopt::read(&self.server, keys, now, self.options.keep, &self.told).await?;
+            // Points wait while some are taken.
+            while !series.is_empty() {
+                let rest = series.split_off(series.len().min(SERIES_AT_ONCE));
+                let (taken, refused) = self.shards.adopt(std::mem::replace(&mut series, rest)).await;
+                self.told.took(taken, refused);
+            }
+        }
+        // Only now: the node may stop in between, and must not write what it has not got.
+        let Some(state) = self.states.get_mut(index) else { return Ok(()) };
+        state.adopts = false;
+        state.has_taken = true;
+        if !is_sound && state.other.is_none() {
+            // What cannot be read is replaced by what could be.
+            state.write_all(now);
+        }
+        if let Some(other) = &state.other {
+            state.adopted = Some(other.mark());
+        } else if let Some(mark) = state.mark {
+            state.adopted = Some(mark);
+        }
+        if state.wants {
+            let (left, _) = self.told.adopting();
+            self.told.set_adopting(left.saturating_sub(1));
+        }
+        Ok(())
     }
 
     /// The node stops: once the windows change no more, each shard is written a last time.
@@ -298,18 +447,40 @@ impl<S: Shards> Task<S> {
         while !self.shards.have_ended() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        for index in 0..self.states.len() {
-            let Some(state) = self.states.get(index) else { return };
-            if state.other.is_some() || state.adopts {
-                continue;
-            }
-            // What waits is not the last.
-            for _ in 0..=usize::from(state.pending.is_some()) {
-                if let Err(error) = self.write(&[index]).await {
+        let mut may_connect_anew = true;
+        let mut index = 0;
+        while index < self.states.len() {
+            match self.release(index).await {
+                Ok(()) => index += 1,
+                // It has closed the connection, as after a restart; the next is made once in a second.
+                Err(Error::Away(_)) if may_connect_anew => {
+                    may_connect_anew = false;
+                    tokio::time::sleep(CONNECT_ANEW).await;
+                }
+                Err(error) => {
                     tracing::warn!(%error, "the last of the windows is not written to Redis; the next start does it");
                     return;
                 }
             }
         }
+    }
+
+    /// Writes the last of a shard.
+    async fn release(&mut self, index: usize) -> Result<(), Error> {
+        // What waits is not the last, and what Redis has lost takes one more.
+        for _ in 0..MOST_TRIES {
+            let Some(state) = self.states.get(index) else { break };
+            if state.other.is_some() || state.adopts || state.awaits_reference || state.is_released {
+                break;
+            }
+            let outcome =
+                if state.is_looked_at { self.write(&[index]).await } else { self.look(index).await };
+            if let Err(error) = outcome
+                && error.is_general()
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }

@@ -51,7 +51,7 @@ impl Told {
         self.others.store(others, Ordering::Relaxed);
     }
 
-    pub(super) fn set_note(&self, note: Option<String>) {
+    pub(crate) fn set_note(&self, note: Option<String>) {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
     }
 

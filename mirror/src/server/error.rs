@@ -68,7 +68,8 @@ impl From<RedisError> for Error {
                 "Redis does not take the password or the user",
                 "check redis.user and the password that redis.password_file or redis.password_env gives",
             ),
-            ErrorKind::ClusterConnectionNotFound | ErrorKind::Parse => Self::Away(error.to_string()),
+            ErrorKind::ClusterConnectionNotFound => of_cluster(&error.to_string()),
+            ErrorKind::Parse => Self::Away(error.to_string()),
             ErrorKind::InvalidClientConfig => {
                 Self::refused(error.to_string(), "correct the settings of [redis]")
             }
@@ -94,7 +95,25 @@ fn of_io(error: &RedisError) -> Error {
     }
     let shared = error.source().and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>());
     let tls = shared.and_then(|inner| inner.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref());
-    tls.map_or_else(|| Error::Away(error.to_string()), of_tls)
+    tls.map_or_else(|| of_cluster(&error.to_string()), of_tls)
+}
+
+/// No node of a cluster is reached: the client tells why in words only.
+fn of_cluster(text: &str) -> Error {
+    let Some((_, why)) = text.split_once("invalid peer certificate: ") else {
+        return Error::Away(text.to_owned());
+    };
+    let error = if why.starts_with("UnknownIssuer") {
+        rustls::CertificateError::UnknownIssuer
+    } else if why.contains("not valid for") || why.starts_with("NotValidForName") {
+        rustls::CertificateError::NotValidForName
+    } else {
+        return Error::refused(
+            format!("there is no TLS with Redis: {why}"),
+            "give each node of the cluster a certificate that is valid",
+        );
+    };
+    of_tls(&rustls::Error::InvalidCertificate(error))
 }
 
 fn of_tls(error: &rustls::Error) -> Error {
@@ -105,6 +124,11 @@ fn of_tls(error: &rustls::Error) -> Error {
         ) => "write the name that is in its certificate in redis.servers",
         rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
             "name the authority that signed its certificate in redis.ca_file"
+        }
+        // As `openssl req -x509` makes them: one that signs others may not be a server's.
+        rustls::Error::InvalidCertificate(_) if error.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is that of an authority: make one with `-addext basicConstraints=CA:FALSE`, or let the \
+             authority sign another for Redis, and name the authority's in redis.ca_file"
         }
         rustls::Error::InvalidCertificate(_) => "give Redis a certificate that is valid",
         rustls::Error::AlertReceived(_) => "name a certificate that it takes in redis.certificate_file",

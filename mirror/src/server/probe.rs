@@ -207,11 +207,10 @@ async fn rights(server: &Server, settings: &Redis) -> Result<(), Problem> {
             of("HSET", &own, &["x", "x"]);
             of("EXPIRE", &own, &["60"]);
             of("HGETALL", &own, &[]);
-            of("UNLINK", &own, &[]);
+            of("EXISTS", &own, &[]);
             of("SET", &own, &["x", "EX", "60"]);
             of("GETRANGE", &own, &["0", "0"]);
             of("GET", &own, &[]);
-            of("UNLINK", &own, &[]);
             // Skyline's windows are only read.
             if settings.adopt {
                 let set = format!("{}unique_metrics", settings.namespace);
@@ -222,11 +221,9 @@ async fn rights(server: &Server, settings: &Redis) -> Result<(), Problem> {
             }
         }
     }
-    if settings.layout == Layout::Compat {
-        let mut transaction = pipe();
-        transaction.atomic().cmd("EXISTS").arg(&own);
-        server.run(&transaction).await?;
-    }
+    let mut transaction = pipe();
+    transaction.atomic().cmd("EXISTS").arg(&own);
+    server.run(&transaction).await?;
     // One by one: in a cluster the keys are on several nodes.
     for command in commands.cmd_iter() {
         server.query::<Value>(command).await?;

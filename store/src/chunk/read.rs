@@ -68,6 +68,10 @@ fn header(input: &mut Input<'_>) -> Option<Header> {
     let (writer, written_at, position) = (input.u64()?, input.f64()?, input.u64()?);
     let (every, released, len) = (input.f64()?, input.u8()?, input.u8()?);
     let node = String::from_utf8_lossy(input.take(usize::from(len))?).into_owned();
+    // Whoever is looked at by its header alone has no checksum.
+    if !written_at.is_finite() || !every.is_finite() {
+        return None;
+    }
     Some(Header { writer, written_at, position, every, is_released: released != 0, node })
 }
 

@@ -25,6 +25,8 @@ pub struct Options {
     pub tls: bool,
     /// Clients must show a certificate, with [`Self::tls`].
     pub wants_certificate: bool,
+    /// With [`Self::tls`]: `ca.pem`, `server.pem`, `server.key` and `client.pem` of this folder instead of new ones.
+    pub certificates: Option<PathBuf>,
     /// Keeps its data when it is killed.
     pub keeps_data: bool,
     /// Further arguments of `redis-server`.
@@ -84,7 +86,14 @@ impl Redis {
         let mut tls_port = None;
         if options.tls {
             let port = port::free().port();
-            certificates(folder.path())?;
+            match &options.certificates {
+                Some(from) => {
+                    for name in ["ca.pem", "server.pem", "server.key", "client.pem"] {
+                        fs::copy(from.join(name), folder.path().join(name))?;
+                    }
+                }
+                None => certificates(folder.path(), "DNS:localhost")?,
+            }
             set("tls-port", &port.to_string());
             set("tls-ca-cert-file", &path("ca.pem"));
             set("tls-cert-file", &path("server.pem"));
@@ -243,16 +252,38 @@ fn printed(command: &mut Command) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// An authority, a certificate of `localhost` and one of a client, made with `openssl`.
-fn certificates(folder: &Path) -> anyhow::Result<()> {
-    let openssl = |arguments: &str| -> anyhow::Result<()> {
-        let output = Command::new("openssl").current_dir(folder).args(arguments.split(' ')).output()?;
-        ensure!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+fn openssl(folder: &Path, arguments: &str) -> anyhow::Result<()> {
+    let output = Command::new("openssl").current_dir(folder).args(arguments.split(' ')).output()?;
+    ensure!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+
+/// A certificate of `localhost` that has signed itself, for [`Options::certificates`]: `ca.pem` and `server.pem` are the
+/// same. `is_authority`: as `openssl req -x509` makes it when it is not told otherwise.
+///
+/// # Errors
+/// When `openssl` fails.
+pub fn self_signed(folder: &Path, is_authority: bool) -> anyhow::Result<()> {
+    let constraints = if is_authority { "CA:TRUE" } else { "CA:FALSE" };
+    let names =
+        format!("-addext subjectAltName=DNS:localhost -addext basicConstraints=critical,{constraints}");
+    openssl(
+        folder,
+        &format!("req -x509 {KEY} -keyout server.key -out server.pem -subj /CN=localhost -days 30 {names}"),
+    )?;
+    fs::copy(folder.join("server.pem"), folder.join("ca.pem"))?;
+    fs::copy(folder.join("server.pem"), folder.join("client.pem"))?;
+    Ok(())
+}
+
+/// An authority, a certificate of a server and one of a client, made with `openssl`. `names`: as in `subjectAltName`.
+fn certificates(folder: &Path, names: &str) -> anyhow::Result<()> {
+    let openssl = |arguments: &str| openssl(folder, arguments);
+    let key = KEY;
     openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=authority -days 30"))?;
-    fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n")?;
+    fs::write(folder.join("names"), format!("subjectAltName={names}\n"))?;
     for name in ["server", "client"] {
         openssl(&format!("req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"))?;
         let signed = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names";
@@ -277,12 +308,35 @@ impl Cluster {
     /// # Errors
     /// When the nodes do not start or do not agree in time.
     pub fn start(password: Option<&str>) -> anyhow::Result<Self> {
-        let nodes = (0..6).map(|_| node(password)).collect::<anyhow::Result<Vec<_>>>()?;
+        Self::start_with(&Options { password: password.map(str::to_owned), ..Options::default() })
+    }
+
+    /// The same, with TLS between all.
+    ///
+    /// # Errors
+    /// When the nodes do not start or do not agree in time.
+    pub fn start_tls(password: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        certificates(folder.path(), "DNS:localhost,IP:127.0.0.1")?;
+        Self::start_with(&Options {
+            password: Some(password.to_owned()),
+            tls: true,
+            certificates: Some(folder.path().to_owned()),
+            arguments: WITH_TLS.map(str::to_owned).into(),
+            ..Options::default()
+        })
+    }
+
+    fn start_with(options: &Options) -> anyhow::Result<Self> {
+        let nodes = (0..6).map(|_| node(options)).collect::<anyhow::Result<Vec<_>>>()?;
         let mut create = Command::new("redis-cli");
+        if let Some(first) = nodes.first().filter(|_| options.tls) {
+            create.arg("--tls").arg("--cacert").arg(first.file("ca.pem"));
+        }
         create.args(["--cluster", "create"]);
-        create.args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)));
+        create.args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.tls_port.unwrap_or(node.port))));
         create.args(["--cluster-replicas", "1", "--cluster-yes"]);
-        if let Some(password) = password {
+        if let Some(password) = &options.password {
             create.env("REDISCLI_AUTH", password);
         }
         printed(&mut create)?;
@@ -314,23 +368,32 @@ impl Cluster {
     /// Addresses of all nodes.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
-        self.nodes.iter().map(Redis::tcp).collect()
+        self.nodes.iter().map(Redis::address).collect()
     }
 }
 
-fn node(password: Option<&str>) -> anyhow::Result<Redis> {
+/// Servers that speak with one another over TLS.
+const WITH_TLS: [&str; 4] = ["--tls-cluster", "yes", "--tls-replication", "yes"];
+
+fn node(options: &Options) -> anyhow::Result<Redis> {
     let mut arguments: Vec<String> =
         ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0"]
             .map(str::to_owned)
             .into();
     arguments.extend(["--cluster-port".to_owned(), port::free().port().to_string()]);
-    if let Some(password) = password {
-        arguments.extend(["--masterauth".to_owned(), password.to_owned()]);
+    if let Some(password) = &options.password {
+        arguments.extend(["--masterauth".to_owned(), password.clone()]);
     }
-    Redis::start_with(&Options { password: password.map(str::to_owned), arguments, ..Options::default() })
+    arguments.extend(options.arguments.iter().cloned());
+    Redis::start_with(&Options { arguments, ..options.clone() })
 }
 
 impl Redis {
+    /// With TLS by number, `rediss://127.0.0.1:PORT`, if it has that, else without.
+    fn address(&self) -> String {
+        self.tls_port.map_or_else(|| self.tcp(), |port| format!("rediss://127.0.0.1:{port}"))
+    }
+
     fn is_replica_in_step(&self) -> bool {
         self.cli(&["INFO", "replication"])
             .is_ok_and(|info| info.contains("role:slave") && info.contains("master_link_status:up"))
@@ -343,6 +406,8 @@ pub struct Sentinels {
     /// First the master, then the replica, until they change places.
     pub servers: Vec<Redis>,
     sentinels: Vec<(Process, u16)>,
+    /// Where the certificates are, with TLS.
+    certificates: Option<PathBuf>,
     _folder: TempDir,
 }
 
@@ -355,24 +420,49 @@ impl Sentinels {
     /// # Errors
     /// When they do not start or do not agree in time.
     pub fn start(password: &str) -> anyhow::Result<Self> {
-        let options = |arguments: Vec<String>| Options {
-            password: Some(password.to_owned()),
-            arguments: [vec!["--masterauth".to_owned(), password.to_owned()], arguments].concat(),
-            ..Options::default()
-        };
-        let fast = ["--repl-diskless-sync-delay", "0"].map(str::to_owned);
-        let master = Redis::start_with(&options(fast.to_vec()))?;
-        let of = ["--replicaof".to_owned(), "127.0.0.1".to_owned(), master.port.to_string()];
-        let replica = Redis::start_with(&options([fast.to_vec(), of.to_vec()].concat()))?;
+        Self::start_with(&Options { password: Some(password.to_owned()), ..Options::default() })
+    }
+
+    /// The same, with TLS between all.
+    ///
+    /// # Errors
+    /// When they do not start or do not agree in time.
+    pub fn start_tls(password: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
+        certificates(folder.path(), "DNS:localhost,IP:127.0.0.1")?;
+        Self::start_with(&Options {
+            password: Some(password.to_owned()),
+            tls: true,
+            certificates: Some(folder.path().to_owned()),
+            arguments: ["--tls-replication", "yes"].map(str::to_owned).into(),
+            ..Options::default()
+        })
+    }
+
+    fn start_with(options: &Options) -> anyhow::Result<Self> {
+        let password = options.password.clone().unwrap_or_default();
+        let with = |arguments: &[&str]| {
+            let more = arguments.iter().map(|&text| text.to_owned());
+            let mut arguments = options.arguments.clone();
+            arguments.extend(["--masterauth".to_owned(), password.clone()]);
+            arguments.extend(["--repl-diskless-sync-delay", "0"].map(str::to_owned));
+            arguments.extend(more);
+            Options { arguments, ..options.clone() }
+        };
+        let master = Redis::start_with(&with(&[]))?;
+        let port = master.tls_port.unwrap_or(master.port);
+        let replica = Redis::start_with(&with(&["--replicaof", "127.0.0.1", &port.to_string()]))?;
+        let folder = tempfile::tempdir()?;
+        let certificates = options.tls.then(|| master.folder.path().to_owned());
         let mut sentinels = Vec::new();
         for number in 0..3 {
-            sentinels.push(sentinel(&folder.path().join(number.to_string()), master.port, password)?);
+            let folder = folder.path().join(number.to_string());
+            sentinels.push(sentinel(&folder, port, &password, certificates.as_deref())?);
         }
-        let started = Self { servers: vec![master, replica], sentinels, _folder: folder };
+        let started = Self { servers: vec![master, replica], sentinels, certificates, _folder: folder };
         eventually_true(AGREE, "the sentinels know each other and the replica", || {
             started.sentinels.iter().all(|(_, port)| {
-                let answer = ask(*port, &["SENTINEL", "MASTER", Self::MASTER]).unwrap_or_default();
+                let answer = started.ask(*port, &["SENTINEL", "MASTER", Self::MASTER]).unwrap_or_default();
                 let lines: Vec<_> = answer.lines().collect();
                 let has = |key: &str, value: &str| lines.windows(2).any(|pair| pair == [key, value]);
                 has("num-other-sentinels", "2") && has("num-slaves", "1") && has("flags", "master")
@@ -384,14 +474,19 @@ impl Sentinels {
     /// Addresses of the sentinels.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
-        self.sentinels.iter().map(|(_, port)| format!("redis://127.0.0.1:{port}")).collect()
+        let scheme = if self.certificates.is_some() { "rediss" } else { "redis" };
+        self.sentinels.iter().map(|(_, port)| format!("{scheme}://127.0.0.1:{port}")).collect()
+    }
+
+    fn ask(&self, port: u16, arguments: &[&str]) -> anyhow::Result<String> {
+        ask(port, self.certificates.as_deref(), arguments)
     }
 
     /// Port of the server that the sentinels take for the master.
     #[must_use]
     pub fn master_port(&self) -> Option<u16> {
         let (_, port) = self.sentinels.first()?;
-        let answer = ask(*port, &["SENTINEL", "get-master-addr-by-name", Self::MASTER]).ok()?;
+        let answer = self.ask(*port, &["SENTINEL", "get-master-addr-by-name", Self::MASTER]).ok()?;
         answer.lines().nth(1)?.parse().ok()
     }
 
@@ -403,17 +498,37 @@ impl Sentinels {
     }
 }
 
-fn ask(port: u16, arguments: &[&str]) -> anyhow::Result<String> {
-    printed(Command::new("redis-cli").arg("-p").arg(port.to_string()).args(arguments))
+fn ask(port: u16, certificates: Option<&Path>, arguments: &[&str]) -> anyhow::Result<String> {
+    let mut command = Command::new("redis-cli");
+    if let Some(folder) = certificates {
+        command.arg("--tls").arg("--cacert").arg(folder.join("ca.pem"));
+    }
+    printed(command.arg("-p").arg(port.to_string()).args(arguments))
 }
 
-fn sentinel(folder: &Path, master: u16, password: &str) -> anyhow::Result<(Process, u16)> {
+fn sentinel(
+    folder: &Path,
+    master: u16,
+    password: &str,
+    certificates: Option<&Path>,
+) -> anyhow::Result<(Process, u16)> {
     let name = Sentinels::MASTER;
     fs::create_dir(folder)?;
     let port = port::free().port();
     let file = folder.join("sentinel.conf");
+    let listen = certificates.map_or_else(
+        || format!("port {port}\n"),
+        |certificates| {
+            let path = |name: &str| certificates.join(name).display().to_string();
+            let (ca, server, key) = (path("ca.pem"), path("server.pem"), path("server.key"));
+            format!(
+                "port 0\ntls-port {port}\ntls-replication yes\ntls-auth-clients no\ntls-ca-cert-file {ca}\n\
+                 tls-cert-file {server}\ntls-key-file {key}\n"
+            )
+        },
+    );
     let text = format!(
-        "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {name} 127.0.0.1 {master} 2\n\
+        "{listen}bind 127.0.0.1\ndir {}\nsentinel monitor {name} 127.0.0.1 {master} 2\n\
          sentinel auth-pass {name} {password:?}\nsentinel down-after-milliseconds {name} 1000\n\
          sentinel failover-timeout {name} 3000\n",
         folder.display()
@@ -421,7 +536,9 @@ fn sentinel(folder: &Path, master: u16, password: &str) -> anyhow::Result<(Proce
     fs::write(&file, text)?;
     let mut process =
         Process::start(Command::new("redis-server").arg(&file).arg("--sentinel"), &folder.join("log"))?;
-    is_so(&mut process, "a sentinel answers", |_| ask(port, &["PING"]).is_ok_and(|a| a == "PONG"))?;
+    is_so(&mut process, "a sentinel answers", |_| {
+        ask(port, certificates, &["PING"]).is_ok_and(|a| a == "PONG")
+    })?;
     Ok((process, port))
 }
 
