@@ -107,7 +107,9 @@ impl Error {
             // A table or a column is not there: nothing is wrong with what was to be stored.
             Some(1) => Self::config(
                 place,
-                format!("{source}: its tables are not those of this version of skyline, restore a backup or move it away"),
+                format!(
+                    "{source}: its tables are not those of this version of skyline, restore a backup or move it away"
+                ),
             ),
             Some(19 | 20) => Self::data(place, source.to_string()),
             _ => Self::retry(place, source.to_string()),

@@ -16,8 +16,8 @@ use crate::statement::Statement;
 use skyline_conf::model::memcached::Memcached;
 use skyline_conf::model::record::Record;
 use skyline_core::clock::Clock;
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlitePool};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -119,6 +119,8 @@ fn file_options(path: &Path, sync: bool) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("journal_size_limit", WAL_KEPT)
+        // A statement of thousands of values is no line of a log, slow or not.
+        .disable_statement_logging()
 }
 
 fn file_pool() -> SqlitePoolOptions {

@@ -121,7 +121,8 @@ impl Server {
 pub(crate) async fn connect(settings: &Record, place: &Place) -> Result<MySqlConnection, Error> {
     let options = address::options(settings, place)?;
     let made = async {
-        let mut connection = options.connect().await?;
+        // A statement of thousands of values is no line of a log, slow or not.
+        let mut connection = options.disable_statement_logging().connect().await?;
         connection.execute(sqlx::raw_sql(SETTINGS)).await?;
         Ok(connection)
     };

@@ -15,8 +15,30 @@ fn open(database: &Database, options: Options) -> Store {
 /// Names that a server with other ideas of texts takes for one another, or for its own signs.
 fn names() -> Vec<String> {
     let mut names: Vec<String> = [
-        "cpu", "CPU", "cpu ", " cpu", "größe", "grosse", "GRÖSSE", "a😀", "a😁", "a\u{1f4a9}", "a'b", "a\"b", "a`b",
-        "a\\", "a\\'; DROP TABLE anomaly; --", "a%", "a_", "a!", "a?", "e\u{301}", "é", "a\u{0}b", "\u{feff}a", "ａ",
+        "cpu",
+        "CPU",
+        "cpu ",
+        " cpu",
+        "größe",
+        "grosse",
+        "GRÖSSE",
+        "a😀",
+        "a😁",
+        "a\u{1f4a9}",
+        "a'b",
+        "a\"b",
+        "a`b",
+        "a\\",
+        "a\\'; DROP TABLE anomaly; --",
+        "a%",
+        "a_",
+        "a!",
+        "a?",
+        "e\u{301}",
+        "é",
+        "a\u{0}b",
+        "\u{feff}a",
+        "ａ",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -66,7 +88,8 @@ async fn a_server_may_have_odd_settings() {
     store.set_label(id, Some("größe 😀 '\\"), 1).await.expect("set");
     assert_eq!(store.purge(100.0).await.expect("purged"), batch.len() as u64 + 600);
     store.close().await;
-    let rows = database.run("SELECT m.name FROM anomaly a JOIN metric m ON m.id = a.metric_id").expect("rows");
+    let rows =
+        database.run("SELECT m.name FROM anomaly a JOIN metric m ON m.id = a.metric_id").expect("rows");
     assert_eq!(rows, "late\n", "purged for good");
 }
 
@@ -198,7 +221,9 @@ async fn a_server_that_refuses_is_named_and_comes_back() {
         stop.store(true, std::sync::atomic::Ordering::SeqCst);
     });
     assert_eq!(all(&store).await.len(), 2 + 40 * 50);
-    assert!(all(&store).await.iter().all(|row| row.anomaly.asked.len() == 9 && row.anomaly.triggered.len() == 7));
+    assert!(
+        all(&store).await.iter().all(|row| row.anomaly.asked.len() == 9 && row.anomaly.triggered.len() == 7)
+    );
 }
 
 /// Two nodes with names and metrics of their own and in common, at once and from the first moment.

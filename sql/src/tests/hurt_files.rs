@@ -1,7 +1,7 @@
 //! Files that others remove, hold or change while they are open.
 
 use super::{all, anomaly, context, here};
-use crate::{Error, Search, Store};
+use crate::{Error, Search};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,6 +27,7 @@ async fn a_file_that_was_removed_takes_nothing() {
         std::fs::write(&file, "").expect("written");
     }
     std::fs::rename(&moved, &file).expect("put back");
+    store.ping().await.expect("it is there");
     store.record(&[anomaly("b", 60.0)], &context()).await.expect("recorded");
     assert_eq!(all(&store).await.len(), 2);
 }
@@ -52,15 +53,12 @@ async fn a_file_that_another_holds_is_read_and_waited_for() {
     connection.execute("BEGIN IMMEDIATE").await.expect("begun");
     let started = Instant::now();
     let (batch, who) = ([anomaly("b", 60.0)], context());
-    let (written, also, read) = tokio::join!(
-        store.record(&batch, &who),
-        store.set_label(1, Some("x"), 1),
-        async {
+    let (written, also, read) =
+        tokio::join!(store.record(&batch, &who), store.set_label(1, Some("x"), 1), async {
             let page = store.anomalies(&Search::default()).await.expect("read");
             assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
             page.rows.len()
-        }
-    );
+        });
     assert_eq!(read, 1);
     assert!(written.expect_err("held").is_retry() && also.expect_err("held").is_retry());
     assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
@@ -74,7 +72,6 @@ async fn a_file_that_another_holds_is_read_and_waited_for() {
 async fn a_full_file_is_worth_a_retry() {
     let (dir, store) = here().await;
     store.record(&[anomaly("a", 60.0)], &context()).await.expect("recorded");
-    let store: Store = store;
     let mut session = store.writer().await.expect("the connection that writes");
     session.raw("PRAGMA max_page_count = 1").await.expect("set");
     drop(session);

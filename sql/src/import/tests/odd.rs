@@ -266,7 +266,8 @@ async fn ids_out_of_all_proportion(home: Home) {
     let check = async |sql: &str, expected: &[&str]| assert_eq!(lines(&record, sql).await, expected, "{sql}");
     let own = "SELECT CAST(COUNT(*) AS CHAR) FROM anomaly WHERE id < 1000000000000000";
     check(own, &["7"]).await;
-    check("SELECT name FROM metric WHERE id < 1000000000000000 AND name LIKE 'stats.huge'", &["stats.huge"]).await;
+    check("SELECT name FROM metric WHERE id < 1000000000000000 AND name LIKE 'stats.huge'", &["stats.huge"])
+        .await;
 }
 
 async fn a_user_that_may_only_read(home: Home) {
