@@ -11,7 +11,7 @@ use crate::figures::Totals;
 use crate::migrate::{self, STEPS};
 use crate::place::Place;
 use crate::server::{Server, WAIT_LIMIT};
-use crate::session::{Link, Session, Transaction};
+use crate::session::{Dialect, Link, Session, Transaction};
 use crate::statement::Statement;
 use skyline_conf::model::memcached::Memcached;
 use skyline_conf::model::record::Record;
@@ -242,6 +242,13 @@ impl Store {
                 writer.close().await;
             }
             Backend::MySql { server, .. } => server.close().await,
+        }
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        match &self.0.backend {
+            Backend::Sqlite { .. } => Dialect::Sqlite,
+            Backend::MySql { .. } => Dialect::MySql,
         }
     }
 
