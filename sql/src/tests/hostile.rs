@@ -5,6 +5,8 @@ use super::{all, anomaly, context};
 use crate::{Context, Error, Names, Options, Search, Store, Verdict};
 use skyline_conf::model::record::Record;
 use skyline_peers::mariadb::{Database, MariaDb};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 fn open(database: &Database, options: Options) -> Store {
@@ -151,25 +153,23 @@ async fn slow_questions_do_not_keep_anomalies_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn locks_of_others_are_waited_for_and_given_up() {
     let server = MariaDb::start().expect("a server");
-    let database = server.database().expect("a database");
+    let database = Arc::new(server.database().expect("a database"));
     let store = open(&database, Options { join_seconds: 900, ..Options::default() });
     store.record(&[anomaly("a", 60.0)], &context()).await.expect("recorded");
     for lock in [
         "LOCK TABLES metric WRITE; SELECT SLEEP(16)",
         "START TRANSACTION; UPDATE metric SET last_seen_at = last_seen_at + 1; SELECT SLEEP(24)",
     ] {
-        std::thread::scope(|scope| {
-            let holder = scope.spawn(|| database.run(lock));
-            std::thread::sleep(Duration::from_millis(500));
-            let started = Instant::now();
-            let outcome = tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(store.record(&[anomaly("a", 120.0)], &context()))
-            });
-            let error = outcome.expect_err("locked");
-            assert!(error.is_retry(), "{error}");
-            assert!(started.elapsed() < Duration::from_secs(23), "{:?}", started.elapsed());
-            holder.join().expect("joined").expect("held");
+        let holder = std::thread::spawn({
+            let database = Arc::clone(&database);
+            move || database.run(lock)
         });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let started = Instant::now();
+        let error = store.record(&[anomaly("a", 120.0)], &context()).await.expect_err("locked");
+        assert!(error.is_retry(), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(23), "{:?}", started.elapsed());
+        holder.join().expect("joined").expect("held");
         let batch = [anomaly("a", 120.0)];
         store.record(&batch, &context()).await.expect("recorded");
     }
@@ -181,7 +181,7 @@ async fn locks_of_others_are_waited_for_and_given_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_refuses_is_named_and_comes_back() {
     let server = MariaDb::start_with(&["--max-connections=10"]).expect("a server");
-    let database = server.database().expect("a database");
+    let database = Arc::new(server.database().expect("a database"));
     let store = open(&database, Options::default());
     store.record(&[anomaly("a", 60.0)], &context()).await.expect("recorded");
     let user = Record { server: database.url(), user: "u".into(), ..Record::default() };
@@ -194,32 +194,27 @@ async fn a_server_that_refuses_is_named_and_comes_back() {
     database.run("SET GLOBAL read_only = 0").expect("set");
     plain.record(&[anomaly("b", 60.0)], &context()).await.expect("recorded");
     // Killed again and again while it records.
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stop = Arc::new(AtomicBool::new(false));
     let batches: Vec<Vec<_>> =
         (0..40).map(|b| (0..50).map(|i| anomaly(&format!("k{i}"), f64::from(b * 60))).collect()).collect();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+    let killing = std::thread::spawn({
+        let (database, stop) = (Arc::clone(&database), Arc::clone(&stop));
+        move || {
+            while !stop.load(Ordering::SeqCst) {
                 let ids = database.run("SELECT id FROM information_schema.processlist WHERE user = 'u'");
                 for id in ids.unwrap_or_default().lines() {
                     drop(database.run(&format!("KILL {id}")));
                 }
             }
-        });
-        tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(async {
-                for batch in &batches {
-                    loop {
-                        match plain.record(batch, &context()).await {
-                            Ok(_) => break,
-                            Err(error) => assert!(error.is_retry(), "{error}"),
-                        }
-                    }
-                }
-            });
-        });
-        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
     });
+    for batch in &batches {
+        while let Err(error) = plain.record(batch, &context()).await {
+            assert!(error.is_retry(), "{error}");
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    killing.join().expect("joined");
     assert_eq!(all(&store).await.len(), 2 + 40 * 50);
     assert!(
         all(&store).await.iter().all(|row| row.anomaly.asked.len() == 9 && row.anomaly.triggered.len() == 7)
