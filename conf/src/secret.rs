@@ -71,6 +71,23 @@ impl Credentials<'_> {
     }
 }
 
+/// An address as it may be shown: without what stands before an `@` where a host belongs. Users and passwords have
+/// keys of their own, but somebody may have written one there.
+#[must_use]
+pub fn shown(address: &str) -> String {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let place = rest.split('?').next().unwrap_or_default();
+    let (host, path) = place.split_once('/').unwrap_or((place, ""));
+    // A password may have slashes: what is behind the first is a name only if it is one.
+    let is_host = host.rsplit_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    match rest.rsplit_once('@') {
+        Some((_, behind)) if host.contains('@') || !is_host || path.contains('/') => {
+            format!("{}(hidden)@{behind}", address.strip_suffix(rest).unwrap_or_default())
+        }
+        _ => address.to_owned(),
+    }
+}
+
 /// Whether others than its owner and group can read a file.
 #[must_use]
 pub fn is_open_to_all(file: &Path) -> bool {
@@ -80,6 +97,27 @@ pub fn is_open_to_all(file: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_a_password() {
+        let check = |address: &str, expected: &str| assert_eq!(shown(address), expected);
+        for plain in [
+            "mysql://db:3306/skyline",
+            "mysql://db/odd@name",
+            "mysql:///skyline?socket=/run/m@1/sock",
+            "redis://[::1]:6379",
+            "unix:///run/redis.sock",
+            "",
+        ] {
+            check(plain, plain);
+        }
+        check("mysql://u:hunter2@db:3306/skyline", "mysql://(hidden)@db:3306/skyline");
+        check("mysql://u:hun/ter2@db/skyline", "mysql://(hidden)@db/skyline");
+        check("mysql://u:1/hunter2@db/skyline", "mysql://(hidden)@db/skyline");
+        check("mysql://u:hunt@er2@db/skyline", "mysql://(hidden)@db/skyline");
+        check("redis://:hunter2@h:6379", "redis://(hidden)@h:6379");
+        check("u:hunter2@db", "(hidden)@db");
+    }
 
     #[test]
     fn passwords_come_from_where_the_settings_say() {

@@ -104,7 +104,14 @@ impl Error {
                 Self::damaged(place, format!("{source}: the file is damaged, restore it or move it away"))
             }
             Some(8) => Self::config(place, "the file cannot be written: give the node's user the right to"),
-            Some(1 | 19 | 20) => Self::data(place, source.to_string()),
+            // A table or a column is not there: nothing is wrong with what was to be stored.
+            Some(1) => Self::config(
+                place,
+                format!(
+                    "{source}: its tables are not those of this version of skyline, restore a backup or move it away"
+                ),
+            ),
+            Some(19 | 20) => Self::data(place, source.to_string()),
             _ => Self::retry(place, source.to_string()),
         }
     }

@@ -10,15 +10,16 @@ use crate::error::{Error, sqlite_code};
 use crate::figures::Totals;
 use crate::migrate::{self, STEPS};
 use crate::place::Place;
-use crate::server::Server;
-use crate::session::{Link, Session, Transaction};
+use crate::server::{Server, WAIT_LIMIT};
+use crate::session::{Dialect, Link, Session, Transaction};
 use crate::statement::Statement;
 use skyline_conf::model::memcached::Memcached;
 use skyline_conf::model::record::Record;
 use skyline_core::clock::Clock;
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use std::path::Path;
+use sqlx::{ConnectOptions as _, SqlitePool};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ struct Inner {
 
 #[derive(Debug)]
 enum Backend {
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite { writer: SqlitePool, readers: SqlitePool, identity: Option<(u64, u64)> },
     MySql { server: Box<Server>, is_checked: AtomicBool, checking: tokio::sync::Mutex<()> },
 }
 
@@ -118,6 +119,8 @@ fn file_options(path: &Path, sync: bool) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("journal_size_limit", WAL_KEPT)
+        // A statement of thousands of values is no line of a log, slow or not.
+        .disable_statement_logging()
 }
 
 fn file_pool() -> SqlitePoolOptions {
@@ -140,6 +143,11 @@ async fn open_writer(path: &Path, place: &Place, options: &Options) -> Result<Sq
         }
         other => other,
     })
+}
+
+/// Which file it is: device and number there; none if it is not there.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 async fn sqlite_session(place: &Place, pool: &SqlitePool) -> Result<Session, Error> {
@@ -182,7 +190,8 @@ impl Store {
         let reading =
             file_options(path, options.sync).pragma("case_sensitive_like", "ON").pragma("query_only", "ON");
         let readers = file_pool().max_connections(READERS).connect_lazy_with(reading);
-        Ok(Self::new(place, options, Backend::Sqlite { writer, readers }))
+        let identity = identity(path);
+        Ok(Self::new(place, options, Backend::Sqlite { writer, readers, identity }))
     }
 
     /// The record on the server of the settings. Does not connect: that is done when it is first used, and
@@ -227,11 +236,18 @@ impl Store {
     /// Waits for calls in progress and closes the database. Later calls get [`Error::Closed`].
     pub async fn close(&self) {
         match &self.0.backend {
-            Backend::Sqlite { writer, readers } => {
+            Backend::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 writer.close().await;
             }
             Backend::MySql { server, .. } => server.close().await,
+        }
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        match &self.0.backend {
+            Backend::Sqlite { .. } => Dialect::Sqlite,
+            Backend::MySql { .. } => Dialect::MySql,
         }
     }
 
@@ -247,25 +263,53 @@ impl Store {
     pub(crate) async fn reader(&self) -> Result<Session, Error> {
         match &self.0.backend {
             Backend::Sqlite { readers, .. } => sqlite_session(self.place(), readers).await,
-            Backend::MySql { .. } => self.writer().await,
+            Backend::MySql { server, is_checked, checking } => {
+                self.checked(server, is_checked, checking).await?;
+                let lease = server.lease_to_read().await?;
+                Ok(Session::new(self.place().clone(), Link::MySql(lease), STATEMENT_LIMIT))
+            }
         }
     }
 
     /// A connection that may write; in SQLite there is one.
     pub(crate) async fn writer(&self) -> Result<Session, Error> {
         match &self.0.backend {
-            Backend::Sqlite { writer, .. } => sqlite_session(self.place(), writer).await,
-            Backend::MySql { server, is_checked, checking } => {
-                if !is_checked.load(Ordering::Acquire) {
-                    let _one_at_a_time = checking.lock().await;
-                    if !is_checked.load(Ordering::Acquire) {
-                        self.check_server(server).await?;
-                        is_checked.store(true, Ordering::Release);
-                    }
+            Backend::Sqlite { writer, identity: known, .. } => {
+                // SQLite would go on writing into a file that nobody finds any more.
+                if self.place().file().is_some_and(|path| identity(path) != *known) {
+                    return Err(Error::config(
+                        self.place(),
+                        "the file was removed or replaced while it was open: put it back, or start the node again",
+                    ));
                 }
+                sqlite_session(self.place(), writer).await
+            }
+            Backend::MySql { server, is_checked, checking } => {
+                self.checked(server, is_checked, checking).await?;
                 self.server_session(server).await
             }
         }
+    }
+
+    /// Looks at the tables of the server, unless somebody has. Of those who come at once one looks; the
+    /// others wait for it, but not for each other: a server that does not answer would keep the last one longest.
+    async fn checked(
+        &self,
+        server: &Server,
+        is_checked: &AtomicBool,
+        checking: &tokio::sync::Mutex<()>,
+    ) -> Result<(), Error> {
+        if is_checked.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let Ok(_one_at_a_time) = tokio::time::timeout(WAIT_LIMIT, checking.lock()).await else {
+            return Err(Error::retry(self.place(), "its tables are still being looked at"));
+        };
+        if !is_checked.load(Ordering::Acquire) {
+            self.check_server(server).await?;
+            is_checked.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     async fn server_session(&self, server: &Server) -> Result<Session, Error> {

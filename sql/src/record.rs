@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Anomalies of one statement: 19 values each, votes 27, well below SQLite's 32,766.
 const CHUNK: usize = 500;
+/// Bytes of their names: a server takes no statement larger than its `max_allowed_packet`, 1 MiB or more.
+const CHUNK_BYTES: usize = 256 << 10;
 /// Attempts at a transaction that met another one in the database, and the pause between them.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(30);
@@ -121,7 +123,7 @@ impl Writer<'_> {
 
     async fn write(&mut self, anomalies: &[Anomaly]) -> Result<(), Error> {
         let storable = |a: &&Anomaly| a.point.ts.is_finite() && a.received.is_finite();
-        for chunk in anomalies.chunks(CHUNK) {
+        for chunk in chunks(anomalies) {
             let chunk: Vec<_> = chunk.iter().filter(storable).collect();
             if chunk.is_empty() {
                 continue;
@@ -296,6 +298,21 @@ impl Writer<'_> {
         self.session.execute(insert).await?;
         Ok(())
     }
+}
+
+/// Parts that are small enough for one statement.
+fn chunks(mut rest: &[Anomaly]) -> impl Iterator<Item = &[Anomaly]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let is_small = |a: &&Anomaly| {
+            bytes += a.metric.len();
+            bytes <= CHUNK_BYTES
+        };
+        let count = rest.iter().take(CHUNK).take_while(is_small).count().max(1);
+        let (chunk, others) = rest.split_at_checked(count)?;
+        rest = others;
+        Some(chunk)
+    })
 }
 
 /// The column `name_hash`.

@@ -30,9 +30,9 @@ impl Store {
     }
 
     async fn purge_older(&self, older_than: f64) -> Result<u64, Error> {
+        let dialect = self.dialect();
         // MariaDB deletes neither from a table that the same statement reads nor by a list that has a limit.
-        let mut session = self.writer().await?;
-        let old = session.dialect().pick(
+        let old = dialect.pick(
             "DELETE FROM anomaly WHERE id IN (SELECT id FROM anomaly WHERE anomaly_ts < ? \
              AND (end_ts IS NULL OR end_ts < ?) ORDER BY anomaly_ts LIMIT ?)",
             "DELETE FROM anomaly WHERE anomaly_ts < ? AND (end_ts IS NULL OR end_ts < ?) \
@@ -41,7 +41,8 @@ impl Store {
         let mut removed = 0;
         loop {
             let statement = Statement::new(old).bind(older_than).bind(older_than).bind(CHUNK);
-            let done = session.execute(statement).await?.rows;
+            // Given back each time: a file has one connection that writes, and who records waits for it.
+            let done = self.writer().await?.execute(statement).await?.rows;
             removed += done;
             self.totals().purged.fetch_add(done, Ordering::Relaxed);
             if done < CHUNK.unsigned_abs() {
@@ -55,6 +56,7 @@ impl Store {
              AND NOT EXISTS (SELECT 1 FROM correlation c WHERE c.metric_id = m.id) LIMIT ?";
         loop {
             let place = self.place();
+            let mut session = self.writer().await?;
             let unused = session.fetch(Statement::new(UNUSED).bind(older_than).bind(CHUNK)).await?;
             let ids: Vec<i64> = unused
                 .iter()

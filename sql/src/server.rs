@@ -16,17 +16,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections at once.
 const CONNECTIONS: usize = 5;
+/// As many of them may ask at once: one is left for who records.
+const READERS: usize = CONNECTIONS - 1;
 /// How long making a connection may take.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// How long a call waits until one of the connections is free.
-const WAIT_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(5);
 /// A connection that nobody used for so long is asked whether it is still there.
 const DOUBTED_AFTER: Duration = Duration::from_secs(5);
 
-/// What every connection begins with: nothing is cut to fit, each statement sees what is committed, and a
-/// lock that another holds is not waited for without end.
+/// What every connection begins with, whatever the server has for all: nothing is cut to fit, a statement outside
+/// of a transaction is one of its own, each sees what is committed, all rows come, and a lock that another
+/// holds is not waited for without end. Idle connections are kept longer than they are left unused here.
 const SETTINGS: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO', \
-    SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 30; \
+    SESSION autocommit = 1, SESSION completion_type = 0, SESSION foreign_key_checks = 1, SESSION unique_checks = 1, \
+    SESSION sql_safe_updates = 0, SESSION sql_select_limit = 18446744073709551615, SESSION sql_auto_is_null = 0, \
+    SESSION wait_timeout = 600, SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 30; \
     SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// The server and its idle connections.
@@ -36,6 +41,7 @@ pub(crate) struct Server {
     settings: Record,
     idle: Arc<Mutex<Vec<(MySqlConnection, Instant)>>>,
     free: Arc<Semaphore>,
+    free_to_read: Arc<Semaphore>,
 }
 
 impl Server {
@@ -47,7 +53,13 @@ impl Server {
         let place = address::place(settings);
         address::options(settings, &place)?;
         let settings = settings.clone();
-        Ok(Self { place, settings, idle: Arc::default(), free: Arc::new(Semaphore::new(CONNECTIONS)) })
+        Ok(Self {
+            place,
+            settings,
+            idle: Arc::default(),
+            free: Arc::new(Semaphore::new(CONNECTIONS)),
+            free_to_read: Arc::new(Semaphore::new(READERS)),
+        })
     }
 
     pub(crate) const fn place(&self) -> &Place {
@@ -57,12 +69,7 @@ impl Server {
     /// A connection to use. The password is read each time that one is made, so it can be changed.
     pub(crate) async fn lease(&self) -> Result<Lease, Error> {
         let place = &self.place;
-        let permit = tokio::time::timeout(WAIT_LIMIT, Arc::clone(&self.free).acquire_owned()).await;
-        let permit = match permit {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) => return Err(Error::Closed { place: place.clone() }),
-            Err(_) => return Err(Error::retry(place, "all connections are busy")),
-        };
+        let permit = self.permit(&self.free).await?;
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some((mut connection, since)) = kept {
             let is_good = since.elapsed() < DOUBTED_AFTER
@@ -75,8 +82,24 @@ impl Server {
         Ok(self.leased(connection, permit))
     }
 
+    /// [`Server::lease`] for who only asks: however slow the questions are, they do not keep out who records.
+    pub(crate) async fn lease_to_read(&self) -> Result<Lease, Error> {
+        let to_read = self.permit(&self.free_to_read).await?;
+        let mut lease = self.lease().await?;
+        lease._to_read = Some(to_read);
+        Ok(lease)
+    }
+
+    async fn permit(&self, of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
+        match tokio::time::timeout(WAIT_LIMIT, Arc::clone(of).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(Error::Closed { place: self.place.clone() }),
+            Err(_) => Err(Error::retry(&self.place, "all connections are busy")),
+        }
+    }
+
     fn leased(&self, connection: MySqlConnection, permit: OwnedSemaphorePermit) -> Lease {
-        Lease { connection: Some(connection), idle: Arc::clone(&self.idle), _permit: permit }
+        Lease { connection: Some(connection), idle: Arc::clone(&self.idle), _permit: permit, _to_read: None }
     }
 
     /// Waits for those in use, then closes all.
@@ -84,6 +107,7 @@ impl Server {
         let count = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
         let all = tokio::time::timeout(WAIT_LIMIT, self.free.acquire_many(count)).await;
         self.free.close();
+        self.free_to_read.close();
         drop(all);
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         for (connection, _) in idle {
@@ -97,7 +121,8 @@ impl Server {
 pub(crate) async fn connect(settings: &Record, place: &Place) -> Result<MySqlConnection, Error> {
     let options = address::options(settings, place)?;
     let made = async {
-        let mut connection = options.connect().await?;
+        // A statement of thousands of values is no line of a log, slow or not.
+        let mut connection = options.disable_statement_logging().connect().await?;
         connection.execute(sqlx::raw_sql(SETTINGS)).await?;
         Ok(connection)
     };
@@ -114,6 +139,7 @@ pub(crate) struct Lease {
     connection: Option<MySqlConnection>,
     idle: Arc<Mutex<Vec<(MySqlConnection, Instant)>>>,
     _permit: OwnedSemaphorePermit,
+    _to_read: Option<OwnedSemaphorePermit>,
 }
 
 impl Lease {

@@ -3,7 +3,8 @@
 //! The file begins with [`MAGIC`]; then come records: length of the payload (u32), its CRC-32 (u32), the
 //! payload (see [`payload`]), all little-endian. Anomalies are appended at the end and taken from the
 //! front; when the last one was taken the file is cut back to its beginning. How far it was taken is not
-//! written down: after a crash some are given to the record again, which knows them.
+//! written down: after a crash some are given to the record again, which knows them. Where bytes are damaged,
+//! what follows begins at the next place where a whole record stands.
 
 mod payload;
 
@@ -18,8 +19,11 @@ use std::path::{Path, PathBuf};
 const MAGIC: [u8; 8] = *b"SKYSPIL1";
 /// Bytes before a payload.
 const HEAD: u64 = 8;
-/// Longest payload: three names and the numbers.
+/// Longest payload: three names and the numbers; shortest: names of no length.
 const MAX_PAYLOAD: u32 = 64 << 10;
+const MIN_PAYLOAD: u32 = 83;
+/// Bytes that are looked through at once for the next record.
+const WINDOW: u64 = 1 << 20;
 
 /// The file.
 #[derive(Debug)]
@@ -44,33 +48,65 @@ pub struct Found {
     pub anomalies: u64,
     /// Bytes of a record that was not written to its end, and were cut off.
     pub cut_bytes: u64,
-    /// Records in the middle that are damaged.
+    /// Places in the middle that are damaged.
     pub damaged: u64,
 }
 
 /// One read of a record.
 enum Step {
     Whole(Vec<u8>),
-    Damaged(u64),
+    Broken,
     End,
+}
+
+/// Length and checksum of the payload behind a head; none when no record begins so.
+fn head(bytes: [u8; 8]) -> Option<(u32, u32)> {
+    let [a, b, c, d, e, f, g, h] = bytes;
+    let (length, sum) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+    (MIN_PAYLOAD..=MAX_PAYLOAD).contains(&length).then_some((length, sum))
 }
 
 /// Reads the record that the reader is at.
 fn step(reader: &mut impl Read, left: u64) -> io::Result<Step> {
+    if left == 0 {
+        return Ok(Step::End);
+    }
     if left < HEAD {
-        return Ok(Step::End);
+        return Ok(Step::Broken);
     }
-    let mut head = [0; 8];
-    reader.read_exact(&mut head)?;
-    let [a, b, c, d, e, f, g, h] = head;
-    let (length, sum) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-    if length > MAX_PAYLOAD || u64::from(length) > left - HEAD {
-        return Ok(Step::End);
-    }
+    let mut bytes = [0; 8];
+    reader.read_exact(&mut bytes)?;
+    let Some((length, sum)) = head(bytes).filter(|(length, _)| u64::from(*length) <= left - HEAD) else {
+        return Ok(Step::Broken);
+    };
     let mut payload = vec![0; length as usize];
     reader.read_exact(&mut payload)?;
-    let is_good = crc32fast::hash(&payload) == sum;
-    Ok(if is_good { Step::Whole(payload) } else { Step::Damaged(HEAD + u64::from(length)) })
+    Ok(if crc32fast::hash(&payload) == sum { Step::Whole(payload) } else { Step::Broken })
+}
+
+/// Where the next whole record begins, at `from` or behind it.
+fn next_whole(file: &File, mut from: u64, end: u64) -> io::Result<Option<u64>> {
+    let longest = HEAD + u64::from(MAX_PAYLOAD);
+    while from + HEAD < end {
+        let mut window = vec![0; usize::try_from((end - from).min(WINDOW)).unwrap_or(0)];
+        file.read_exact_at(&mut window, from)?;
+        let is_whole = |at: &usize| {
+            let record = window.get(*at..)?;
+            let (bytes, rest) = record.split_first_chunk::<8>()?;
+            let (length, sum) = head(*bytes)?;
+            let payload = rest.get(..length as usize)?;
+            (crc32fast::hash(payload) == sum).then_some(())
+        };
+        if let Some(at) = (0..window.len()).find(|at| is_whole(at).is_some()) {
+            return Ok(Some(from + at as u64));
+        }
+        if end - from <= WINDOW {
+            break;
+        }
+        // A record may begin in this window and end in the next.
+        from += WINDOW - longest;
+    }
+    Ok(None)
 }
 
 impl Spill {
@@ -80,7 +116,7 @@ impl Spill {
     /// # Errors
     /// When the file cannot be read or written. A file that is something else is refused.
     pub fn open(path: &Path, max_bytes: u64, sync: bool) -> io::Result<(Self, Found)> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let length = file.metadata()?.len();
         let mut magic = [0; 8];
         if length < MAGIC.len() as u64 {
@@ -95,8 +131,7 @@ impl Spill {
             }
         }
         let begin = MAGIC.len() as u64;
-        file.seek(SeekFrom::Start(begin))?;
-        let (end, found) = scan(&mut BufReader::new(&file), begin, length.max(begin))?;
+        let (end, found) = scan(&file, begin, length.max(begin))?;
         if end < length {
             file.set_len(end)?;
         }
@@ -172,7 +207,15 @@ impl Spill {
         while found.as_ref().is_none_or(|(_, anomalies)| anomalies.len() < most) {
             match step(&mut reader, self.end - at)? {
                 Step::End => break,
-                Step::Damaged(bytes) => at += bytes,
+                Step::Broken => {
+                    let next = next_whole(&self.file, at + 1, self.end)?.unwrap_or(self.end);
+                    tracing::error!(
+                        file = %self.path.display(), bytes = next - at,
+                        "the file of waiting anomalies is damaged; what was there is left out"
+                    );
+                    at = next;
+                    reader.seek(SeekFrom::Start(at))?;
+                }
                 Step::Whole(payload) => {
                     let bytes = HEAD + payload.len() as u64;
                     let Some((context, anomaly)) = payload::decode(&payload) else {
@@ -216,28 +259,30 @@ impl Spill {
     }
 }
 
-/// Walks through all records from `at` to `length`; returns where the last good one ends.
-fn scan(reader: &mut impl Read, begin: u64, length: u64) -> io::Result<(u64, Found)> {
-    let (mut at, mut end, mut damaged) = (begin, begin, 0);
+/// Walks through all records from `begin` to `length`; returns where the last good one ends.
+fn scan(file: &File, begin: u64, length: u64) -> io::Result<(u64, Found)> {
+    let mut reader = BufReader::new(file);
+    reader.seek(SeekFrom::Start(begin))?;
+    let mut at = begin;
     let mut found = Found::default();
     loop {
-        match step(reader, length - at)? {
+        match step(&mut reader, length - at)? {
             Step::End => break,
-            Step::Damaged(bytes) => {
-                at += bytes;
-                damaged += 1;
+            Step::Broken => {
+                // What no good one follows was not written to its end.
+                let Some(next) = next_whole(file, at + 1, length)? else { break };
+                found.damaged += 1;
+                at = next;
+                reader.seek(SeekFrom::Start(at))?;
             }
             Step::Whole(payload) => {
                 at += HEAD + payload.len() as u64;
-                end = at;
                 found.anomalies += 1;
-                // It is in the middle: a good one follows.
-                found.damaged += std::mem::take(&mut damaged);
             }
         }
     }
-    found.cut_bytes = length - end;
-    Ok((end, found))
+    found.cut_bytes = length - at;
+    Ok((at, found))
 }
 
 #[cfg(test)]

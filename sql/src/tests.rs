@@ -2,6 +2,8 @@
 
 mod accounts;
 mod cached;
+mod hostile;
+mod hurt_files;
 mod joining;
 mod migrating;
 mod opening;

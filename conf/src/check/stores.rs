@@ -6,6 +6,7 @@ use crate::model::record::Tls;
 use crate::model::redis::{Kind, Layout};
 use crate::secret::{self, Credentials};
 use skyline_core::shard::ShardSet;
+use std::path::Path;
 
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     redis(settings, findings);
@@ -75,6 +76,9 @@ fn redis(settings: &Settings, findings: &mut Findings) {
     if !settings.window.enabled {
         findings.warning("redis.servers", "there are no windows to copy", "set window.enabled to true");
     }
+    if redis.servers.iter().any(|server| server.starts_with("rediss:")) {
+        authorities(&redis.ca_file, "redis.ca_file", findings);
+    }
     credentials(redis.credentials(), ["redis.password_file", "redis.password_env"], findings);
 }
 
@@ -107,7 +111,25 @@ fn record(settings: &Settings, findings: &mut Findings) {
         let message = "anomalies go to record.server, the file is not used";
         findings.warning("record.sqlite_file", message, "take one of the two away");
     }
+    if record.tls == Tls::Verified {
+        authorities(&record.ca_file, "record.ca_file", findings);
+    }
     credentials(record.credentials(), ["record.password_file", "record.password_env"], findings);
+}
+
+/// A file of certificates that is not there would be found when the server is.
+fn authorities(file: &Path, key: &'static str, findings: &mut Findings) {
+    if file.as_os_str().is_empty() {
+        return;
+    }
+    if let Err(error) = crate::bounded::bytes(file) {
+        let message = format!("{} cannot be read: {error}", file.display());
+        findings.problem(
+            key,
+            message,
+            "name a PEM file, or leave it empty for the authorities of the system",
+        );
+    }
 }
 
 fn credentials(of: Credentials<'_>, [file, variable]: [&'static str; 2], findings: &mut Findings) {

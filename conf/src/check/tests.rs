@@ -352,6 +352,11 @@ fn redis_servers() {
         "redis.password_env",
         "is not set",
     );
+    problem(
+        |s| (on(s, &["rediss://h:1"], Kind::Single), s.redis.ca_file = "/no/such".into()).0,
+        "redis.ca_file",
+        "cannot be read",
+    );
     problem(|s| s.window.shards = "5-1024".into(), "window.shards", "`5-1024` names no shards");
 }
 
@@ -375,6 +380,15 @@ fn servers_of_the_record_and_the_cache() {
         },
         "record.tls",
         "not encrypted",
+    );
+    problem(
+        |s| {
+            s.record.server = "mysql://h/a".into();
+            s.record.tls = Tls::Verified;
+            s.record.ca_file = "/no/such".into();
+        },
+        "record.ca_file",
+        "cannot be read",
     );
     problem(|s| s.memcached.address = "here".into(), "memcached.address", "write 127.0.0.1:11211");
     problem(|s| s.memcached.namespace = "a b".into(), "memcached.namespace", "use up to 100");

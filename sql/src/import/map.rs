@@ -8,6 +8,9 @@ use std::collections::{HashMap, HashSet};
 /// Rows of one statement; four values each.
 const CHUNK: usize = 1_000;
 
+/// Largest id that is kept. The record's own rows come behind the highest there is: they have to have room.
+const LARGEST: i64 = 1 << 48;
+
 /// Old id to new id.
 pub(super) type Map = HashMap<i64, i64>;
 
@@ -79,7 +82,7 @@ impl Ids {
         floor: i64,
         beyond: i64,
     ) -> Result<Self, Error> {
-        let next = super::cursor::highest(session, table).await?.max(beyond) + 1;
+        let next = super::cursor::highest(session, table).await?.max(beyond.min(LARGEST)).saturating_add(1);
         Ok(Self { table, floor, next })
     }
 
@@ -88,7 +91,7 @@ impl Ids {
         let taken = existing(session, self.table, wanted).await?;
         let mut given = Vec::with_capacity(wanted.len());
         for id in wanted {
-            if *id > self.floor && !taken.contains(id) {
+            if *id > self.floor && *id <= LARGEST && !taken.contains(id) {
                 given.push(*id);
             } else {
                 given.push(self.fresh());
@@ -100,7 +103,7 @@ impl Ids {
     /// An id that no row of the source has.
     pub(super) const fn fresh(&mut self) -> i64 {
         let id = self.next;
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         id
     }
 }

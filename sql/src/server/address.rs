@@ -22,7 +22,7 @@ fn parts(server: &str) -> Option<(&str, &str, Option<&str>)> {
 pub(crate) fn place(settings: &Record) -> Place {
     let database = parts(&settings.server).map_or("skyline", |(_, name, _)| name);
     Place::Server {
-        address: settings.server.clone(),
+        address: skyline_conf::secret::shown(&settings.server),
         database: database.to_owned(),
         user: settings.user.clone(),
     }
@@ -107,6 +107,13 @@ mod tests {
         check("[::1]:1", Some(("::1", 1)));
         check("db:x", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_not_shown() {
+        let settings = Record { server: "mysql://u:hunter2@db/skyline".into(), ..Record::default() };
+        let error = options(&settings, &place(&settings)).expect_err("a user where the host belongs");
+        assert!(!format!("{error} {error:?} {}", of_client(&settings)).contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -103,6 +103,49 @@ fn damage_in_the_middle_costs_one_anomaly() {
     assert!(error.contains("move it away"), "{error}");
 }
 
+/// Any byte of the second of three, its length and checksum included, and a tail of zeros as after a power failure.
+#[test]
+fn damage_anywhere_costs_no_other_anomaly() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("anomalies.spill");
+    let (mut spill, _) = open(&path);
+    let batch = some(3);
+    spill.append(&batch[..1], &context()).expect("written");
+    let second = spill.end as usize;
+    spill.append(&batch[1..2], &context()).expect("written");
+    let third = spill.end as usize;
+    spill.append(&batch[2..], &context()).expect("written");
+    let bytes = std::fs::read(&path).expect("read");
+    let left = [batch[0].clone(), batch[2].clone()];
+    for place in second..third {
+        for damage in [1, 0x80] {
+            let mut bytes = bytes.clone();
+            bytes[place] ^= damage;
+            bytes.extend([0; 5_000]);
+            std::fs::write(&path, &bytes).expect("written");
+            let (mut spill, found) = open(&path);
+            assert_eq!(found, Found { anomalies: 2, cut_bytes: 5_000, damaged: 1 }, "{place}");
+            assert_eq!(drain(&mut spill), left, "{place}");
+        }
+    }
+    // Damaged while it is open: the others come out, and then it is empty.
+    std::fs::write(&path, &bytes).expect("written");
+    let (mut spill, _) = open(&path);
+    let mut damaged = bytes.clone();
+    damaged[second..third].fill(0xff);
+    std::fs::write(&path, &damaged).expect("written");
+    assert_eq!(drain(&mut spill), left);
+    assert_eq!((spill.count(), spill.bytes()), (0, 0));
+    // A record on the border of what is looked through at once.
+    let mut far = bytes[..second].to_vec();
+    far.resize(second + WINDOW as usize - 60, 0xee);
+    far.extend(&bytes[third..]);
+    std::fs::write(&path, &far).expect("written");
+    let (mut spill, found) = Spill::open(&path, 8 << 20, false).expect("opened");
+    assert_eq!((found.anomalies, found.damaged), (2, 1));
+    assert_eq!(drain(&mut spill), left);
+}
+
 #[test]
 fn a_full_file_takes_no_part_of_a_batch() {
     let dir = tempfile::tempdir().expect("a folder");

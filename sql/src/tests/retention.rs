@@ -4,7 +4,7 @@ use super::{Home, all, anomaly, context, on_both};
 use crate::Counts;
 use crate::statement::Statement;
 
-on_both!(what_is_older_goes, a_metric_goes_with_its_anomalies);
+on_both!(what_is_older_goes, recording_goes_on_meanwhile, a_metric_goes_with_its_anomalies);
 
 async fn what_is_older_goes(home: Home) {
     let store = home.open().await;
@@ -22,6 +22,26 @@ async fn what_is_older_goes(home: Home) {
     let votes = Statement::new("SELECT count(*) FROM anomaly_algorithm");
     let orphans = store.reader().await.expect("a connection").number(votes).await.expect("counted");
     assert_eq!(orphans, Some(0));
+}
+
+async fn recording_goes_on_meanwhile(home: Home) {
+    let store = home.open().await;
+    let old: Vec<_> = (0..10_000).map(|i| anomaly(&format!("m{}", i % 3_000), f64::from(i))).collect();
+    store.record(&old, &context()).await.expect("recorded");
+    let purging = tokio::spawn({
+        let store = store.clone();
+        async move { store.purge(1e6).await }
+    });
+    let mut meanwhile = 0_u32;
+    while !purging.is_finished() {
+        meanwhile += 1;
+        let new = anomaly("new", 1e6 + f64::from(meanwhile));
+        store.record(&[new], &context()).await.expect("recorded at once");
+    }
+    assert_eq!(purging.await.expect("ended").expect("purged"), 10_000);
+    // One in each pause between ten pieces and those of the metrics, at least some of them.
+    assert!(meanwhile > 3, "{meanwhile}");
+    assert_eq!(store.counts().await.expect("counted"), Counts { anomalies: meanwhile.into(), metrics: 1 });
 }
 
 async fn a_metric_goes_with_its_anomalies(home: Home) {

@@ -9,6 +9,7 @@ use skyline_conf::model::Settings;
 use skyline_conf::model::memcached::Memcached;
 use skyline_conf::model::record::Syslog;
 use skyline_conf::model::redis::Redis;
+use skyline_conf::secret;
 use std::os::unix::net::UnixDatagram;
 
 /// How the node does with each.
@@ -110,7 +111,7 @@ async fn record(settings: Settings) -> Report {
 
 async fn redis(settings: Redis) -> Report {
     let mut report = Report::new(true);
-    let at = settings.servers.join(", ");
+    let at = settings.servers.iter().map(|server| secret::shown(server)).collect::<Vec<_>>().join(", ");
     let facts = match Box::pin(skyline_mirror::server::probe(&settings)).await {
         Ok(facts) => facts,
         Err(problem) => {

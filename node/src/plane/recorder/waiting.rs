@@ -23,10 +23,16 @@ impl Waiting {
     pub(crate) fn open(path: &Path, max_bytes: u64, sync: bool, told: &Arc<Told>) -> Self {
         let spill = match Spill::open(path, max_bytes, sync) {
             Ok((spill, found)) => {
-                if found.anomalies > 0 || found.cut_bytes > 0 || found.damaged > 0 {
+                if found.damaged > 0 {
+                    tracing::error!(
+                        file = %path.display(), places = found.damaged,
+                        "the file of waiting anomalies is damaged; what was there is left out"
+                    );
+                }
+                if found.anomalies > 0 || found.cut_bytes > 0 {
                     tracing::info!(
                         file = %path.display(), waiting = found.anomalies, cut_bytes = found.cut_bytes,
-                        damaged = found.damaged, "anomalies of the last run wait for the record"
+                        "anomalies of the last run wait for the record"
                     );
                 }
                 Some(Arc::new(Mutex::new(spill)))

@@ -15,6 +15,7 @@ on_both!(
     two_databases,
     two_at_once,
     rows_removed_since,
+    a_stronger_correlation_since,
 );
 
 /// Runs a future for so many polls and drops it where it is.
@@ -205,4 +206,30 @@ async fn rows_removed_since(home: Home) {
         "{:?}",
         report.differences
     );
+}
+
+/// Of an anomaly that is one with another: the higher coefficient stays, whichever run brings it.
+async fn a_stronger_correlation_since(home: Home) {
+    let (old, record) = (Old::usual(), home.open().await);
+    old.import_into(&record).await;
+    let again = |id: i64, coefficient: &str| {
+        let rows = format!(
+            "INSERT INTO anomalies (id, metric_id, host_id, app_id, source_id, anomaly_timestamp, anomalous_datapoint, \
+                 full_duration, algorithms_run, triggered_algorithms) \
+             SELECT {id}, metric_id, host_id, app_id, source_id, anomaly_timestamp, 1, full_duration, '1', '1' \
+                 FROM anomalies WHERE id = 1; \
+             INSERT INTO luminosity (id, metric_id, coefficient, shifted, shifted_coefficient) \
+                 VALUES ({id}, 2, {coefficient}, 60, 0.5)"
+        );
+        old.database.run(&rows).unwrap();
+    };
+    let sql =
+        "SELECT CONCAT_WS('|', coefficient, shift_s) FROM correlation WHERE anomaly_id = 1 AND metric_id = 2";
+    for (id, coefficient, expected) in
+        [(50, "0.5", "0.90123|0"), (51, "0.99", "0.99|60"), (52, "0.98", "0.99|60")]
+    {
+        again(id, coefficient);
+        assert_eq!(counts(&old.import_into(&record).await, "luminosity")[1], 3);
+        assert_eq!(lines(&record, sql).await, [expected]);
+    }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::tests::{Home, on_both};
 
-on_both!(odd_rows, ids_that_are_taken, a_user_that_may_only_read);
+on_both!(odd_rows, ids_that_are_taken, ids_out_of_all_proportion, a_user_that_may_only_read);
 
 fn odd() -> Old {
     Old::new(&[BASE, TO_1_2_16, FRESH_1_3_0, ROWS, ROWS_1_2_16, ROWS_1_3_0, ODD_ROWS])
@@ -236,6 +236,38 @@ async fn ids_that_are_taken(home: Home) {
         &["1|116", "2|2"],
     )
     .await;
+}
+
+/// Ids after which the record could give none, views in the place of tables, zero dates, and tables whose names are
+/// almost those of series. The record goes on recording behind what was imported.
+async fn ids_out_of_all_proportion(home: Home) {
+    let (old, record) = (Old::usual(), home.open().await);
+    old.database
+        .run(
+            "SET sql_mode = ''; SET foreign_key_checks = 0; \
+             ALTER TABLE metrics MODIFY id BIGINT NOT NULL AUTO_INCREMENT; \
+             ALTER TABLE anomalies MODIFY id BIGINT NOT NULL AUTO_INCREMENT, MODIFY metric_id BIGINT NOT NULL; \
+             ALTER TABLE hosts MODIFY id BIGINT NOT NULL AUTO_INCREMENT; \
+             INSERT INTO metrics (id, metric, created_timestamp) VALUES (9223372036854775806, 'stats.huge', '0000-00-00'); \
+             INSERT INTO hosts (id, host, created_timestamp) VALUES (9223372036854775806, 'huge', '0000-00-00'), \
+                 (77, 'skyline-1 ', NULL), (78, '😀', NULL); \
+             INSERT INTO anomalies (id, metric_id, host_id, app_id, source_id, anomaly_timestamp, anomalous_datapoint, \
+                 full_duration, algorithms_run, triggered_algorithms, created_timestamp) VALUES \
+                 (9223372036854775805, 9223372036854775806, 1, 1, 1, 1560001000, 1, 86400, '1', '1', '0000-00-00'), \
+                 (9223372036854775806, 1, 77, 1, 1, 1560001000, 1, 86400, '1', '1', '0000-00-00'); \
+             RENAME TABLE hosts TO kept_hosts; CREATE VIEW hosts AS SELECT * FROM kept_hosts; \
+             CREATE TABLE `z_ts_1``; DROP TABLE hosts` (id INT); CREATE TABLE `z_fp_' OR 1` (id INT); \
+             CREATE TABLE `z_ts_` (id INT)",
+        )
+        .unwrap();
+    old.import_into(&record).await;
+    old.import_into(&record).await;
+    record.record(&[crate::tests::anomaly("stats.own", 60.0)], &crate::tests::context()).await.unwrap();
+    let check = async |sql: &str, expected: &[&str]| assert_eq!(lines(&record, sql).await, expected, "{sql}");
+    let own = "SELECT CAST(COUNT(*) AS CHAR) FROM anomaly WHERE id < 1000000000000000";
+    check(own, &["7"]).await;
+    check("SELECT name FROM metric WHERE id < 1000000000000000 AND name LIKE 'stats.huge'", &["stats.huge"])
+        .await;
 }
 
 async fn a_user_that_may_only_read(home: Home) {
