@@ -10,7 +10,7 @@ use crate::server::{Error, Server};
 use redis::cmd;
 use skyline_core::clock::Clock;
 use skyline_core::shard::ShardSet;
-use skyline_store::chunk::MARK_BYTES;
+use skyline_store::chunk::{Header, MARK_BYTES};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -188,6 +188,9 @@ impl<S: Shards> Task<S> {
         let oldest = self.states.iter().filter_map(|s| s.written_at).fold(f64::INFINITY, f64::min);
         let oldest = if oldest.is_finite() { oldest } else { 0.0 };
         self.told.set_behind(behind as u64, oldest, others as u64);
+        let other = self.states.iter().find_map(|s| s.other.as_ref());
+        let note = other.map(|header| left_alone(others, self.states.len(), header, &self.options.node));
+        self.told.set_others(note);
     }
 
     /// Looks at every shard, for as long as that takes.
@@ -219,7 +222,7 @@ impl<S: Shards> Task<S> {
         let front: Vec<u8> =
             self.server.query(cmd("GETRANGE").arg(keys.open()).arg(0).arg(HEADER_BYTES - 1)).await?;
         let seen = state.see(&front, self.options.writer);
-        let was_others = state.other.take().is_some();
+        state.other = None;
         let is_first = state.written_at.is_none();
         match seen {
             Seen::AsWritten => {}
@@ -252,18 +255,6 @@ impl<S: Shards> Task<S> {
                     }
                     return Ok(());
                 }
-                let (shard, node) = (state.shard.0, header.node.as_str());
-                if !was_others {
-                    tracing::warn!(
-                        shard,
-                        node,
-                        "another node writes this shard; it is left alone until that node stops"
-                    );
-                }
-                self.told.set_note(Some(format!(
-                    "shard {shard} is also written by the node {node}: give each node shards of its own with \
-                     window.shards, or a redis.prefix of its own"
-                )));
                 state.write_all(now + (MISSED * header.every - since_then).clamp(0.25, 60.0));
                 state.other = Some(header);
             }
@@ -311,5 +302,44 @@ impl<S: Shards> Task<S> {
                 }
             }
         }
+    }
+}
+
+/// Why shards are not written, and what is to be done about it.
+fn left_alone(shards: usize, all: usize, other: &Header, own_name: &str) -> String {
+    let (node, seconds) = (&other.node, (MISSED * other.every.max(1.0)).ceil());
+    let what = format!("{shards} of {all} shards are left alone");
+    if node == own_name {
+        return format!(
+            "{what}: a node of the same name, {node}, has just written them. If that was this node before it lost its \
+             disk, wait: they are taken over within {seconds} s. If both run, give each a name of its own, and shards \
+             (window.shards) or a redis.prefix of its own"
+        );
+    }
+    format!(
+        "{what}: the node {node} writes them. Give each node shards of its own (window.shards) or a redis.prefix of its \
+         own; if {node} is gone, wait: they are taken over within {seconds} s"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_shards_is_said_with_what_to_do() {
+        let other = Header {
+            node: "b".to_owned(),
+            writer: 2,
+            written_at: 1.0,
+            position: 0,
+            every: 600.0,
+            is_released: false,
+        };
+        let said = left_alone(3, 1024, &other, "a");
+        assert!(said.starts_with("3 of 1024 shards are left alone: the node b writes them."), "{said}");
+        assert!(said.contains("window.shards") && said.contains("within 900 s"), "{said}");
+        let said = left_alone(3, 1024, &other, "b");
+        assert!(said.contains("of the same name, b") && said.contains("lost its disk"), "{said}");
     }
 }

@@ -141,7 +141,7 @@ mod tests {
         );
         check(
             503,
-            r#"{"error":"the record is busy: ask again"}"#,
+            r#"{"error":"the record does not answer: ask again; `skyline doctor` says what is wrong"}"#,
             "warning  last anomaly: the record does not answer",
         );
         check(200, "<html>", "problem");
