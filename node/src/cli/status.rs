@@ -256,13 +256,18 @@ fn write_lost(out: &mut String, row: &Value) -> std::fmt::Result {
     }
 }
 
+/// So many of something.
+fn many(number: &str, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == "1" { one } else { more })
+}
+
 fn write_windows(out: &mut String, status: &Value) -> std::fmt::Result {
     let value = |path: &str| status.pointer(&format!("/window/{path}"));
     let at = |path: &str| number(value(path));
     writeln!(
         out,
-        "\nwindow         {} metrics, {} points stored, {} refused{}, {} waiting",
-        at("metrics"),
+        "\nwindow         {}, {} points stored, {} refused{}, {} waiting",
+        many(&at("metrics"), "metric", "metrics"),
         at("stored"),
         at("refused"),
         reasons(value("reasons")),
@@ -317,7 +322,11 @@ fn write_stores(out: &mut String, status: &Value) -> std::fmt::Result {
 /// Where the anomalies are that wait for the record.
 fn write_waiting(out: &mut String, waiting: &str, status: &Value) -> std::fmt::Result {
     let bytes = mebibytes(status.pointer("/record/waiting_bytes"));
-    write!(out, "; {waiting} anomalies wait, in a file ({bytes})")?;
+    let waiting = match waiting {
+        "1" => "1 anomaly waits".to_owned(),
+        waiting => format!("{waiting} anomalies wait"),
+    };
+    write!(out, "; {waiting}, in a file ({bytes})")?;
     match number(status.pointer("/record/stuck")).as_str() {
         "0" => Ok(()),
         stuck => write!(out, "; {stuck} FIND NO ROOM THERE"),

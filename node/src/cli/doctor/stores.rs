@@ -62,7 +62,7 @@ fn line(row: &Value, report: &mut Report) {
 }
 
 /// What is asked beside everything else.
-pub(super) fn probes(settings: &Settings) -> Vec<Part> {
+pub(in crate::cli) fn probes(settings: &Settings) -> Vec<Part> {
     let mut parts = vec![Part::new("record", record(settings.clone()))];
     if settings.redis.is_on() {
         parts.push(Part::new("redis", redis(settings.redis.clone())));
@@ -93,9 +93,8 @@ async fn record(settings: Settings) -> Report {
             return report;
         }
     };
-    let anomalies = facts
-        .anomalies
-        .map_or_else(|| "no tables yet".to_owned(), |n| many(n, "anomaly", "anomalies"));
+    let anomalies =
+        facts.anomalies.map_or_else(|| "no tables yet".to_owned(), |n| many(n, "anomaly", "anomalies"));
     let message = format!(
         "{}: {} {} answers in {:.1} ms; {anomalies}, {} MiB; schema {} of {}; {}",
         facts.place,
@@ -214,8 +213,7 @@ mod tests {
         check("redis", "off", "");
         check("record", "up", "ok       record: the node has it since 1970-01-01T00:01:00Z, 3 wait: why");
         let mut report = Report::new(true);
-        let row =
-            json!({ "store": "redis", "state": "up", "since": 60.0, "waiting": 0, "detail": "unix:///r; it is full; mend it" });
+        let row = json!({ "store": "redis", "state": "up", "since": 60.0, "waiting": 0, "detail": "unix:///r; it is full; mend it" });
         line(&row, &mut report);
         let said: Vec<_> = report.lines.iter().map(ToString::to_string).collect();
         assert_eq!(
