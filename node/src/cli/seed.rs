@@ -168,9 +168,12 @@ async fn arrival(api: SocketAddr, sent: usize, last: f64) -> anyhow::Result<Arri
             found.json().ok().filter(|_| is_refused).and_then(|answer| {
                 answer.get("error").and_then(serde_json::Value::as_str).map(str::to_owned)
             });
-        arrival.recorded = found.status == 200
-            && found.json()?.pointer("/anomalies/0/timestamp").and_then(serde_json::Value::as_f64)
-                == Some(last);
+        // One that follows another of the metric closely is counted with it, and is then where that ended.
+        let newest = found.json().unwrap_or_default();
+        arrival.recorded = !is_refused
+            && ["/anomalies/0/timestamp", "/anomalies/0/ended"]
+                .iter()
+                .any(|at| newest.pointer(at).and_then(serde_json::Value::as_f64) == Some(last));
         let dashboard = http::get(api, "/anomalies.json").await?;
         arrival.listed = String::from_utf8_lossy(&dashboard.body).contains(METRIC);
         tokio::time::sleep(Duration::from_millis(50)).await;
