@@ -164,7 +164,7 @@ pub(crate) fn make_database(place: &Place) -> String {
     format!(
         "as an administrator of the server, type: CREATE DATABASE IF NOT EXISTS `{database}` CHARACTER SET utf8mb4; \
          CREATE USER IF NOT EXISTS '{user}'@'{host}' IDENTIFIED BY 'PASSWORD'; \
-         GRANT ALL ON `{database}`.* TO '{user}'@'{host}';"
+         GRANT ALL ON `{database}`.* TO '{user}'@'{host}'"
     )
 }
 
