@@ -29,20 +29,26 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|i| format!("shop.host{i:02}.latency")).collect()
 }
 
-fn fill(redis: &Redis, metrics: &[String]) -> anyhow::Result<()> {
-    let lines: String = metrics
+/// Points by metric.
+type Windows = Vec<(String, Vec<(f64, f64)>)>;
+
+/// Fills Redis as Skyline does, with a day of each metric.
+fn fill(redis: &Redis, metrics: &[String]) -> anyhow::Result<Windows> {
+    let windows: Windows = metrics
         .iter()
-        .flat_map(|metric| day::history(metric))
-        .map(|(metric, ts, value)| format!("{metric} {ts} {value:?}\n"))
+        .map(|name| {
+            (name.clone(), day::history(name).into_iter().map(|(_, ts, value)| (ts, value)).collect())
+        })
         .collect();
+    let points = windows.iter().flat_map(|(name, points)| points.iter().map(move |point| (name, point)));
+    let lines: String = points.map(|(name, (ts, value))| format!("{name} {ts} {value:?}\n")).collect();
     python::run(redis, WRITE, &lines)?;
-    Ok(())
+    Ok(windows)
 }
 
-fn has_all(node: &Node, metrics: &[String]) -> anyhow::Result<()> {
-    for metric in metrics {
-        let expected: Vec<_> = day::history(metric).into_iter().map(|(_, ts, value)| (ts, value)).collect();
-        anyhow::ensure!(node.series(metric)? == expected, "{metric}");
+fn has_all(node: &Node, windows: &Windows) -> anyhow::Result<()> {
+    for (metric, points) in windows {
+        anyhow::ensure!(node.series(metric)? == *points, "{metric}");
     }
     Ok(())
 }
@@ -58,10 +64,10 @@ fn with_redis(redis: &Redis, layout: &str) -> Setup {
 fn skylines_windows_are_taken_over_and_left_as_they_are() -> anyhow::Result<()> {
     let redis = Redis::start()?;
     let metrics = names(30);
-    fill(&redis, &metrics)?;
+    let windows = fill(&redis, &metrics)?;
     let before = python::run(&redis, READ, "")?;
     let node = with_redis(&redis, "chunks").start()?;
-    has_all(&node, &metrics)?;
+    has_all(&node, &windows)?;
     let anomaly = day::bad_point(&node, &metrics[11])?;
     assert!(anomaly.get("algorithms_triggered").is_some(), "{anomaly}");
     assert_eq!(python::run(&redis, READ, "")?, before);
@@ -77,9 +83,9 @@ fn skylines_windows_are_taken_over_and_left_as_they_are() -> anyhow::Result<()> 
 fn skylines_tools_read_what_is_written_for_them() -> anyhow::Result<()> {
     let redis = Redis::start()?;
     let metrics = names(10);
-    fill(&redis, &metrics)?;
+    let windows = fill(&redis, &metrics)?;
     let mut node = with_redis(&redis, "compat").start()?;
-    has_all(&node, &metrics)?;
+    has_all(&node, &windows)?;
     let time = now() / 60 * 60;
     load::bytes(node.plaintext(), format!("{} 5000 {time}\nshop.new 1.5 {time}\n", metrics[3]))?;
     let reads = |line: &str| {

@@ -106,8 +106,10 @@ fn one(workload: &Workload, filled: &Filled, copied: Copied) -> anyhow::Result<C
     };
     let mut before = (0.0, 0, 0);
     let prepare = |running: &Running| {
-        if copied == Copied::Chunks {
-            is_whole(running)?;
+        match copied {
+            Copied::No => {}
+            Copied::Chunks => is_whole(running)?,
+            Copied::Compat => is_mended(running, &redis, workload.metrics)?,
         }
         before = (
             redis.process().cpu_seconds(),
@@ -139,6 +141,16 @@ fn is_whole(running: &Running) -> anyhow::Result<()> {
             m.sum("skyline_mirror_hand_outs_total", &[]) >= 1_024.0
                 && m.sum("skyline_mirror_shards_behind", &[]) == 0.0
         })
+    })
+}
+
+/// Waits until every key has what its window has.
+fn is_mended(running: &Running, redis: &Redis, metrics: u64) -> anyhow::Result<()> {
+    let Running::Node { node, .. } = running else { return Ok(()) };
+    eventually_true(Duration::from_secs(600), "all windows in Redis", || {
+        let keys = redis.cli(&["scard", "metrics.unique_metrics"]);
+        let has_all = keys.is_ok_and(|keys| keys.trim().parse::<u64>().is_ok_and(|n| n >= metrics));
+        has_all && node.metrics().is_ok_and(|m| m.sum("skyline_redis_gap", &[]) == 0.0)
     })
 }
 
