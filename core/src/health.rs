@@ -8,7 +8,7 @@ use crate::figure::Figure;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Longest [`StoreHealth::detail`], bytes.
-const MAX_DETAIL: usize = 300;
+const MAX_DETAIL: usize = 1_000;
 
 /// Whether a store answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -179,6 +179,6 @@ mod tests {
     #[test]
     fn details_are_one_short_line() {
         assert_eq!(short("a\nb"), "a b");
-        assert_eq!(short(&"ä".repeat(300)).len(), MAX_DETAIL);
+        assert_eq!(short(&"ä".repeat(MAX_DETAIL)).len(), MAX_DETAIL);
     }
 }

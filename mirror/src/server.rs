@@ -40,6 +40,8 @@ pub struct Server {
 }
 
 struct Shared {
+    /// The servers as the settings name them, which hold no passwords.
+    names: String,
     target: Target,
     slot: tokio::sync::Mutex<Slot>,
     places: Semaphore,
@@ -91,6 +93,7 @@ impl Server {
             Target { kind: settings.kind, servers, master: settings.sentinel_master.clone(), access };
         Ok(Self {
             shared: Arc::new(Shared {
+                names: settings.servers.join(", "),
                 target,
                 slot: tokio::sync::Mutex::default(),
                 places: Semaphore::new(IN_FLIGHT),
@@ -165,6 +168,12 @@ impl Server {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.shared.up.load(Ordering::Relaxed)
+    }
+
+    /// What it refuses until somebody changes something; none if it is not known to refuse anything.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Error> {
+        self.last_error().filter(|error| matches!(error, Error::Refused { .. } | Error::ReadOnly))
     }
 
     /// Number of the connection in use: changes whenever one was made anew. 0: there was none yet.
@@ -290,7 +299,7 @@ impl Server {
         }
         *self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if self.shared.told.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
-            tracing::info!("Redis answers");
+            tracing::info!(servers = self.shared.names, "Redis answers");
         }
     }
 
@@ -308,7 +317,7 @@ impl Server {
         let mut told = self.shared.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|(at, label)| label != error.label() || at.elapsed() > TOLD_FOR) {
             *told = Some((Instant::now(), error.label()));
-            tracing::warn!("{error}");
+            tracing::warn!(servers = self.shared.names, "{error}");
         }
     }
 }

@@ -200,6 +200,9 @@ async fn a_full_one_a_replica_and_a_wrong_type_are_told_apart() {
     let replica = Redis::start_with(&Options { arguments: of, ..Options::default() }).unwrap();
     let server = Server::new(&settings(replica.tcp())).unwrap();
     assert_eq!(server.query::<i64>(cmd("APPEND").arg("a").arg("x")).await, Err(Error::ReadOnly));
+    // It would answer this; but then it would pass for one that takes the windows.
+    assert_eq!(ping(&server).await, Err(Error::ReadOnly));
+    assert!(!server.is_up() && server.refusal() == Some(Error::ReadOnly));
     assert!(probe(&settings(replica.tcp())).await.unwrap_err().what.contains("replica"));
 }
 

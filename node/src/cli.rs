@@ -45,7 +45,7 @@ struct Cli {
 enum Command {
     /// Run the node in the foreground
     Run(Config),
-    /// Check settings, ports, destinations, disk and clock; print each finding
+    /// Check settings, ports, destinations, servers of others, disk and clock; print each finding
     Check {
         /// Print findings as JSON
         #[arg(long)]

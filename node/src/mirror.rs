@@ -172,6 +172,10 @@ impl Mirror {
         if self.told.has_begun() || !(self.server.is_up() || (0.0..PATIENCE).contains(&waited)) {
             return None;
         }
+        // Somebody has to change something, and nobody knows when.
+        if self.server.refusal().is_some() {
+            return None;
+        }
         let (left, shards) = self.told.adopting();
         let done = shards.saturating_sub(left);
         Some(format!("windows are being taken from Redis: {done} of {shards} shards"))

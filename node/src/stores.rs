@@ -58,7 +58,7 @@ impl Redis {
             let note = self.mirror.note().map_or_else(String::new, |note| format!("; {note}"));
             self.standing.up(self.clock.now(), &format!("{}{note}", self.place));
         } else if let Some(error) = server.last_error() {
-            self.standing.away(self.clock.now(), &error.to_string());
+            self.standing.away(self.clock.now(), &format!("{}: {error}", self.place));
         }
         self.standing.get()
     }

@@ -165,11 +165,13 @@ impl Error {
 
 /// What to type into the server to have a database and a user for it.
 pub(crate) fn make_database(place: &Place) -> String {
-    let Place::Server { database, user, .. } = place else { return String::new() };
+    let Place::Server { database, user, address } = place else { return String::new() };
+    let is_local = ["socket=", "//127.0.0.1", "//localhost", "//[::1]"].iter().any(|at| address.contains(at));
+    let host = if is_local { "localhost" } else { "%" };
     format!(
         "as an administrator of the server, type: CREATE DATABASE IF NOT EXISTS `{database}` CHARACTER SET utf8mb4; \
-         CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY 'PASSWORD'; \
-         GRANT ALL ON `{database}`.* TO '{user}'@'%';"
+         CREATE USER IF NOT EXISTS '{user}'@'{host}' IDENTIFIED BY 'PASSWORD'; \
+         GRANT ALL ON `{database}`.* TO '{user}'@'{host}'"
     )
 }
 

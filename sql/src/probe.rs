@@ -119,7 +119,7 @@ fn problem(place: &Place, error: &Error) -> Problem {
         return Problem::new(error.to_string(), "start again");
     };
     let has = |text: &str| problem.contains(text);
-    let what = |text: &str| format!("{text} {place}: {problem}");
+    let what = |text: &str| format!("{text} {place}: {}", without_advice(problem));
     if has("Access denied") && has("to database") || has("Unknown database") {
         return Problem::new(
             what("there is no such database, or this user may not use it:"),
@@ -168,8 +168,16 @@ fn problem(place: &Place, error: &Error) -> Problem {
             what("the server cannot be reached at"),
             "see whether it runs, its address in record.server, and firewalls between",
         ),
-        _ => Problem::new(what("the record cannot be used:"), "see the message"),
+        // What is wrong says what to do.
+        _ => Problem::new(format!("the record cannot be used: {place}: {problem}"), ""),
     }
+}
+
+/// What is wrong without what to do about it, which [`problem`] says itself.
+fn without_advice(problem: &str) -> &str {
+    let advice = ["; as an administrator", ": set record.user", ": name ", ": give the ", ": check record."];
+    let end = advice.iter().filter_map(|begin| problem.find(begin)).min();
+    end.and_then(|end| problem.get(..end)).unwrap_or(problem)
 }
 
 async fn words(session: &mut Session, text: &str) -> Result<Vec<String>, Error> {
@@ -187,8 +195,24 @@ async fn rights(session: &mut Session) -> Result<Vec<String>, Error> {
         return Ok(vec!["read and write".to_owned()]);
     }
     let grants = words(session, "SHOW GRANTS").await?;
-    let without_password = |grant: &String| grant.split(" IDENTIFIED ").next().unwrap_or_default().to_owned();
-    Ok(grants.iter().map(without_password).collect())
+    let Place::Server { database, .. } = session.place() else { return Ok(Vec::new()) };
+    Ok(rights_on(database, &grants))
+}
+
+/// What may be done with a database, out of `SHOW GRANTS`: `SELECT, INSERT ON skyline.*`.
+fn rights_on(database: &str, grants: &[String]) -> Vec<String> {
+    let short = |grant: &String| {
+        let grant = grant.strip_prefix("GRANT ").unwrap_or(grant);
+        // Behind it: to whom, and what could be a password.
+        let end = grant.find(" TO ").unwrap_or(grant.len());
+        grant.get(..end).unwrap_or_default().replace(['`', '\\'], "")
+    };
+    let own = format!(" ON {database}.*");
+    let counts = |right: &String| {
+        right.ends_with(&own) || (right.ends_with(" ON *.*") && !right.starts_with("USAGE "))
+    };
+    let rights: Vec<String> = grants.iter().map(short).filter(counts).collect();
+    if rights.is_empty() { vec!["rights by a role or a pattern".to_owned()] } else { rights }
 }
 
 async fn bytes(session: &mut Session) -> Result<u64, Error> {
@@ -198,4 +222,31 @@ async fn bytes(session: &mut Session) -> Result<u64, Error> {
          WHERE table_schema = DATABASE()",
     ));
     Ok(session.number(statement).await?.unwrap_or(0).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_are_those_on_the_database() {
+        let grants = [
+            "GRANT USAGE ON *.* TO `sky`@`localhost` IDENTIFIED BY PASSWORD '*123'",
+            "GRANT SELECT, INSERT ON `my\\_sky`.* TO `sky`@`localhost`",
+            "GRANT SELECT ON `other`.* TO `sky`@`localhost`",
+            "GRANT SELECT ON `test`.* TO PUBLIC",
+        ];
+        let grants = grants.map(str::to_owned);
+        assert_eq!(rights_on("my_sky", &grants), ["SELECT, INSERT ON my_sky.*"]);
+        assert_eq!(rights_on("none", &grants), ["rights by a role or a pattern"]);
+        let all = ["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION".to_owned()];
+        assert_eq!(rights_on("sky", &all), ["ALL PRIVILEGES ON *.*"]);
+    }
+
+    #[test]
+    fn advice_is_given_once() {
+        let denied = "1045: Access denied for user 's'@'localhost' (using password: YES)";
+        assert_eq!(without_advice(&format!("{denied}: set record.user and the password")), denied);
+        assert_eq!(without_advice("refused"), "refused");
+    }
 }

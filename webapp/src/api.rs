@@ -32,10 +32,14 @@ use skyline_core::point::Datapoint;
 use skyline_sql::Store;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use explain::sentence;
 pub use relay::RelaySource;
+
+/// The log is told again after so long of questions that the record does not answer.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// The metric that `skyline seed` sends, and the only one that a client can have removed.
 pub const SEED_METRIC: &str = "horizon.test.pickle";
@@ -131,13 +135,22 @@ fn version() -> Response {
 
 /// The answer when the record did not answer.
 fn record_failed(error: &skyline_sql::Error) -> Response {
+    tell(error);
     if error.is_retry() {
-        tracing::warn!(%error, "a question to the record was not answered");
-        return answer::busy("the record is busy: ask again");
+        return answer::busy("the record does not answer: ask again; `skyline doctor` says what is wrong");
     }
-    tracing::error!(%error, "a question to the record was not answered");
     answer::error(
         axum::http::StatusCode::INTERNAL_SERVER_ERROR,
-        "the record cannot be read: see the node's log",
+        "the record cannot be read: `skyline doctor` says what is wrong, and so does the log",
     )
+}
+
+/// Tells the log of a question that was not answered, but not of each: they come as fast as clients ask.
+fn tell(error: &skyline_sql::Error) {
+    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.is_none_or(|at| at.elapsed() > TELL_AGAIN) {
+        *told = Some(Instant::now());
+        tracing::warn!(%error, "a question to the record was not answered; others of this minute are not told");
+    }
 }

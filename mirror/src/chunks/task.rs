@@ -271,6 +271,11 @@ impl<S: Shards> Task<S> {
         let oldest = self.states.iter().filter_map(|s| s.written_at).fold(f64::INFINITY, f64::min);
         let oldest = if oldest.is_finite() { oldest } else { 0.0 };
         self.told.set_behind(behind as u64, oldest, others as u64);
+        let other = self.states.iter().find_map(|s| s.other.as_ref());
+        let note = other.map(|header| {
+            left_alone(others, self.states.len(), header, (self.options.writer, &self.options.node))
+        });
+        self.told.set_others(note);
     }
 
     /// Looks at every shard, for as long as that takes; of a cluster, at those that are not away.
@@ -321,7 +326,7 @@ impl<S: Shards> Task<S> {
         let has_blocks =
             may_have_blocks && adopt::has_blocks(&self.server, keys, now, self.options.keep).await?;
         state.is_looked_at = true;
-        let was_others = state.other.take().is_some();
+        state.other = None;
         let is_first = state.written_at.is_none();
         match seen {
             Seen::AsWritten => {}
@@ -345,20 +350,20 @@ impl<S: Shards> Task<S> {
                 if has_all { state.trust(&header) } else { state.write_all(now) }
             }
             Seen::Own(header) if state.written_at.is_some_and(|at| header.written_at > at) => {
-                self.of_another(index, header, was_others, now);
+                self.of_another(index, header, now);
             }
             // Redis has come back with something older.
             Seen::Own(_) => {
                 self.told.lost.fetch_add(1, Ordering::Relaxed);
                 state.write_all(now);
             }
-            Seen::Other(header) => self.of_another(index, header, was_others, now),
+            Seen::Other(header) => self.of_another(index, header, now),
         }
         Ok(())
     }
 
     /// A shard that another node has written: taken over if that node writes it no more, else left alone.
-    fn of_another(&mut self, index: usize, header: Header, was_others: bool, now: f64) {
+    fn of_another(&mut self, index: usize, header: Header, now: f64) {
         let Some(state) = self.states.get_mut(index) else { return };
         let (since_then, mark) = (now - header.written_at, header.mark());
         let patience = MISSED * header.every.clamp(1.0, LONGEST_TURN);
@@ -377,28 +382,6 @@ impl<S: Shards> Task<S> {
             }
             return;
         }
-        let (shard, node) = (state.shard.0, header.node.as_str());
-        let is_twin = header.writer == self.options.writer;
-        if !was_others {
-            tracing::warn!(
-                shard,
-                node,
-                is_twin,
-                "another node writes this shard; it is left alone until that node stops"
-            );
-        }
-        let note = if is_twin {
-            format!(
-                "shard {shard} is also written by a node with the same number, called {node}: its state_dir is a copy; \
-                 stop one of them and remove the file node-number in its state_dir"
-            )
-        } else {
-            format!(
-                "shard {shard} is also written by the node {node}: give each node shards of its own with \
-                 window.shards, or a redis.prefix of its own"
-            )
-        };
-        self.told.set_note(Some(note));
         state.write_all(now + (patience - since_then).clamp(0.25, 60.0));
         state.other = Some(header);
     }
@@ -482,5 +465,52 @@ impl<S: Shards> Task<S> {
             }
         }
         Ok(())
+    }
+}
+
+/// Why shards are not written, and what is to be done about it.
+fn left_alone(shards: usize, all: usize, other: &Header, own: (u64, &str)) -> String {
+    let (node, seconds) = (&other.node, (MISSED * other.every.max(1.0)).ceil());
+    let what = format!("{shards} of {all} shards are left alone");
+    if other.writer == own.0 {
+        return format!(
+            "{what}: a node with the same number, called {node}, writes them: its state_dir is a copy. Stop one of the two \
+             and remove the file node-number in its state_dir"
+        );
+    }
+    if node == own.1 {
+        return format!(
+            "{what}: a node of the same name, {node}, has just written them. If that was this node before it lost its \
+             disk, wait: they are taken over within {seconds} s. If both run, give each a name of its own, and shards \
+             (window.shards) or a redis.prefix of its own"
+        );
+    }
+    format!(
+        "{what}: the node {node} writes them. Give each node shards of its own (window.shards) or a redis.prefix of its \
+         own; if {node} is gone, wait: they are taken over within {seconds} s"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_shards_is_said_with_what_to_do() {
+        let other = Header {
+            node: "b".to_owned(),
+            writer: 2,
+            written_at: 1.0,
+            position: 0,
+            every: 600.0,
+            is_released: false,
+        };
+        let said = left_alone(3, 1024, &other, (1, "a"));
+        assert!(said.starts_with("3 of 1024 shards are left alone: the node b writes them."), "{said}");
+        assert!(said.contains("window.shards") && said.contains("within 900 s"), "{said}");
+        let said = left_alone(3, 1024, &other, (1, "b"));
+        assert!(said.contains("of the same name, b") && said.contains("lost its disk"), "{said}");
+        let said = left_alone(3, 1024, &other, (2, "a"));
+        assert!(said.contains("remove the file node-number"), "{said}");
     }
 }

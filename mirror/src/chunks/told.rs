@@ -24,6 +24,8 @@ pub struct Told {
     pub(super) lost: AtomicU64,
     others: AtomicU64,
     note: Mutex<Option<String>>,
+    /// Why shards are left to another node.
+    left_alone: Mutex<Option<String>>,
 }
 
 impl Told {
@@ -55,6 +57,17 @@ impl Told {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
     }
 
+    /// Says why shards are left to another node; the log is told when that begins and when it ends.
+    pub(super) fn set_others(&self, note: Option<String>) {
+        let mut left_alone = self.left_alone.lock().unwrap_or_else(PoisonError::into_inner);
+        match (left_alone.is_some(), &note) {
+            (false, Some(note)) => tracing::warn!("{note}"),
+            (true, None) => tracing::info!("no shard is left to another node any more"),
+            _ => {}
+        }
+        *left_alone = note;
+    }
+
     /// The windows took so many series, and refused others.
     pub(crate) fn took(&self, taken: u64, refused: u64) {
         self.adopted.fetch_add(taken, Ordering::Relaxed);
@@ -74,7 +87,8 @@ impl Told {
 
     /// What a person should know, as a sentence.
     pub fn note(&self) -> Option<String> {
-        self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let of = |note: &Mutex<Option<String>>| note.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        of(&self.note).or_else(|| of(&self.left_alone))
     }
 
     /// Shards that wait to be written although it is their time.

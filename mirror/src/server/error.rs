@@ -142,7 +142,7 @@ fn of_tls(error: &rustls::Error) -> Error {
 fn of_server(text: &str, error: &RedisError) -> Error {
     let (code, detail) = text.split_once(' ').unwrap_or((text, ""));
     match code {
-        "OOM" => Error::Full(detail.to_owned()),
+        "OOM" => Error::Full(detail.trim_end_matches('.').to_owned()),
         "LOADING" => Error::Loading,
         "READONLY" => Error::ReadOnly,
         "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "NOREPLICAS" | "BUSY" | "UNBLOCKED" => {
@@ -174,7 +174,7 @@ fn of_server(text: &str, error: &RedisError) -> Error {
             format!("Redis has no such database: {detail}"),
             "set redis.database to one that it has (its setting `databases`)",
         ),
-        "EXECABORT" if detail.contains("OOM") => Error::Full(detail.to_owned()),
+        "EXECABORT" if detail.contains("OOM") => Error::Full(detail.trim_end_matches('.').to_owned()),
         _ => Error::Command(text.to_owned()),
     }
 }

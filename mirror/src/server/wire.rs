@@ -88,11 +88,11 @@ impl Target {
         let connecting = async {
             match self.kind {
                 Kind::Single => match self.servers.first() {
-                    Some(address) => self.one(address).await.map(Wire::One),
+                    Some(address) => self.master(address).await.map(Wire::One),
                     None => Err(Error::refused("redis.servers is empty", "name a server")),
                 },
                 Kind::Cluster => self.cluster().await.map(|wire| Wire::Many(Box::new(wire))),
-                Kind::Sentinel => self.one(&self.find_master().await?).await.map(Wire::One),
+                Kind::Sentinel => self.master(&self.find_master().await?).await.map(Wire::One),
             }
         };
         let late = |_| Error::Away("no connection within the time-out".to_owned());
@@ -107,6 +107,17 @@ impl Target {
     async fn one(&self, address: &Address) -> Result<MultiplexedConnection, Error> {
         let client = self.access.client(address)?;
         Ok(client.get_multiplexed_async_connection_with_config(&self.config()).await?)
+    }
+
+    /// Connects to a server that takes writes: a replica answers questions, and would pass for one that works.
+    async fn master(&self, address: &Address) -> Result<MultiplexedConnection, Error> {
+        let mut connection = self.one(address).await?;
+        // Whoever may not ask finds out with the first write.
+        let info = cmd("INFO").arg("replication").query_async::<String>(&mut connection).await;
+        if info.is_ok_and(|text| text.lines().any(|line| line.trim() == "role:slave")) {
+            return Err(Error::ReadOnly);
+        }
+        Ok(connection)
     }
 
     async fn cluster(&self) -> Result<ClusterConnection, Error> {

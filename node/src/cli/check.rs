@@ -1,11 +1,12 @@
-//! `skyline check`: settings, ports, destinations, disk, clock; each finding on a line, with what to do.
+//! `skyline check`: settings, ports, destinations, servers of others, disk, clock; each finding on a line, with what to do.
 
 pub(super) mod disk;
 pub(super) mod peers;
 pub(super) mod ports;
 
+use super::doctor::stores;
 use super::output::{counted, program, say};
-use super::report::{Level, Line, Report};
+use super::report::{Level, Line, Part, Report};
 use skyline_conf::check::Severity;
 use skyline_conf::load::{Error, Loaded, Place};
 use skyline_conf::model::Settings;
@@ -13,6 +14,10 @@ use skyline_conf::relaying::{self, Relaying};
 use skyline_conf::routing::Routing;
 use skyline_core::clock::Clock;
 use std::path::Path;
+use std::time::Duration;
+
+/// For each server of `[redis]`, `[record]` and `[memcached]`; each has a limit of its own below that.
+const STORES_LIMIT: Duration = Duration::from_secs(15);
 
 /// Checks and prints; `true` if a node can run with these settings.
 pub(super) fn check(config: &super::Config, json: bool) -> anyhow::Result<bool> {
@@ -45,6 +50,11 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
     let running = runtime.block_on(async {
         let running = ports::check(settings, report).await;
         peers::check(settings, &routing, report).await;
+        // A node runs without them; who has named them wants to know.
+        let servers = stores::probes(settings)
+            .into_iter()
+            .filter(|part| part.name() != "record" || settings.record.is_remote());
+        report.side_by_side(servers.map(Part::softened).collect(), STORES_LIMIT).await;
         running
     });
     // A name server that does not answer must not hold up the end.

@@ -8,7 +8,7 @@ mod destinations;
 mod peer;
 mod points;
 mod running;
-mod stores;
+pub(super) mod stores;
 mod windows;
 
 use super::check::{self, disk, peers, ports};

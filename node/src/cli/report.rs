@@ -184,4 +184,21 @@ impl Part {
     pub(super) fn new(name: impl Into<String>, look: impl Future<Output = Report> + Send + 'static) -> Self {
         Self { name: name.into(), look: Box::pin(look) }
     }
+
+    /// The same, where nothing that is found keeps a node from running.
+    pub(super) fn softened(self) -> Self {
+        let Self { name, look } = self;
+        Self::new(name, async move {
+            let mut report = look.await;
+            for line in report.lines.iter_mut().filter(|line| line.level == Level::Problem) {
+                line.level = Level::Warning;
+            }
+            report
+        })
+    }
+
+    /// Its key.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
 }

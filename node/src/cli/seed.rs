@@ -127,6 +127,9 @@ struct Arrival {
     recorded: bool,
     /// It is in `/anomalies.json`.
     listed: bool,
+    /// Why the record was not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl Arrival {
@@ -145,20 +148,32 @@ impl Arrival {
             say!("all arrived: http://{api}/api/v1/anomalies?metric={METRIC}")?;
             say!("next: {program} seed{config} --remove")
         } else {
-            say!("something is missing\nnext: {program} status{config}")
+            if let Some(error) = &self.error {
+                say!("the API says: {error}")?;
+            }
+            say!("something is missing\nnext: {program} doctor{config}")
         }
     }
 }
 
 async fn arrival(api: SocketAddr, sent: usize, last: f64) -> anyhow::Result<Arrival> {
     let started = tokio::time::Instant::now();
-    let mut arrival = Arrival { metric: METRIC, sent, stored: 0, recorded: false, listed: false };
+    let mut arrival =
+        Arrival { metric: METRIC, sent, stored: 0, recorded: false, listed: false, error: None };
     while started.elapsed() < PATIENCE && !arrival.is_whole() {
         arrival.stored = stored_points(api).await?;
         let found = http::get(api, &format!("/api/v1/anomalies?metric={METRIC}&limit=1&order=desc")).await?;
-        arrival.recorded = found.status == 200
-            && found.json()?.pointer("/anomalies/0/timestamp").and_then(serde_json::Value::as_f64)
-                == Some(last);
+        let is_refused = found.status != 200;
+        arrival.error =
+            found.json().ok().filter(|_| is_refused).and_then(|answer| {
+                answer.get("error").and_then(serde_json::Value::as_str).map(str::to_owned)
+            });
+        // One that follows another of the metric closely is counted with it, and is then where that ended.
+        let newest = found.json().unwrap_or_default();
+        arrival.recorded = !is_refused
+            && ["/anomalies/0/timestamp", "/anomalies/0/ended"]
+                .iter()
+                .any(|at| newest.pointer(at).and_then(serde_json::Value::as_f64) == Some(last));
         let dashboard = http::get(api, "/anomalies.json").await?;
         arrival.listed = String::from_utf8_lossy(&dashboard.body).contains(METRIC);
         tokio::time::sleep(Duration::from_millis(50)).await;

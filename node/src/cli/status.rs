@@ -256,13 +256,18 @@ fn write_lost(out: &mut String, row: &Value) -> std::fmt::Result {
     }
 }
 
+/// So many of something.
+fn many(number: &str, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == "1" { one } else { more })
+}
+
 fn write_windows(out: &mut String, status: &Value) -> std::fmt::Result {
     let value = |path: &str| status.pointer(&format!("/window/{path}"));
     let at = |path: &str| number(value(path));
     writeln!(
         out,
-        "\nwindow         {} metrics, {} points stored, {} refused{}, {} waiting",
-        at("metrics"),
+        "\nwindow         {}, {} points stored, {} refused{}, {} waiting",
+        many(&at("metrics"), "metric", "metrics"),
         at("stored"),
         at("refused"),
         reasons(value("reasons")),
@@ -318,7 +323,11 @@ fn write_stores(out: &mut String, status: &Value) -> std::fmt::Result {
 fn write_waiting(out: &mut String, status: &Value) -> std::fmt::Result {
     let in_file = number(status.pointer("/record/waiting"));
     let bytes = mebibytes(status.pointer("/record/waiting_bytes"));
-    write!(out, "; {in_file} anomalies wait in a file ({bytes})")?;
+    let waiting = match in_file.as_str() {
+        "1" => "1 anomaly waits".to_owned(),
+        many => format!("{many} anomalies wait"),
+    };
+    write!(out, "; {waiting} in a file ({bytes})")?;
     match number(status.pointer("/record/stuck")).as_str() {
         "0" => Ok(()),
         stuck => write!(out, "; {stuck} FIND NO ROOM THERE"),

@@ -193,7 +193,7 @@ impl Link {
         state.idle.clear();
         state.again = Some(Instant::now() + REST);
         drop(state);
-        if self.standing.away(self.clock.now(), problem) {
+        if self.standing.away(self.clock.now(), &format!("{}: {problem}", self.address)) {
             let (address, problem) = (&self.address, problem.escape_debug().to_string());
             tracing::warn!(address, problem, "memcached does not answer; the record is asked without it");
         }

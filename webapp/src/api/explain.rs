@@ -17,7 +17,10 @@ pub fn sentence(anomaly: &Anomaly) -> String {
     let difference = judged - anomaly.mean;
     let deviations = difference / anomaly.stddev;
     let side = if difference < 0.0 { "below" } else { "above" };
-    let comparison = if !difference.is_finite() {
+    let comparison = if anomaly.mean.is_nan() {
+        // As in an imported database, or where the window holds what is no number.
+        format!("has no known mean to compare it with over {over}")
+    } else if !difference.is_finite() {
         format!("cannot be compared with its mean {mean} over {over}")
     } else if anomaly.stddev > 0.0 && deviations.is_finite() {
         if deviations.abs() < 0.05 {
@@ -94,7 +97,7 @@ mod tests {
         check(&anomaly(101.0, 100.0, 0.0), "value 101 is 1 above its mean 100");
         check(&anomaly(100.0, 100.0, 0.0), "value 100 is at its mean 100");
         check(&anomaly(100.0, 100.0, 5.0), "value 100 is at its mean 100");
-        check(&anomaly(1.0, f64::NAN, f64::NAN), "value 1 cannot be compared with its mean NaN");
+        check(&anomaly(1.0, f64::NAN, f64::NAN), "value 1 has no known mean to compare it with");
         check(
             &anomaly(1.0 / 3.0, 2e20, 1e19),
             "value 0.3333333333333333 is 20.0 deviations below its mean 2e20",

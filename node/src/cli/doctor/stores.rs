@@ -8,7 +8,7 @@ use serde_json::Value;
 use skyline_conf::model::Settings;
 use skyline_conf::model::memcached::Memcached;
 use skyline_conf::model::record::Syslog;
-use skyline_conf::model::redis::Redis;
+use skyline_conf::model::redis::{Layout, Redis};
 use skyline_conf::secret;
 use std::os::unix::net::UnixDatagram;
 
@@ -33,7 +33,17 @@ fn line(row: &Value, report: &mut Report) {
     };
     let waits = if waiting > 0.0 { format!(", {} wait", whole(waiting)) } else { String::new() };
     match text(row, "state").as_str() {
-        "up" => report.ok(key, format!("the node has it{}{waits}: {}", since(row), text(row, "detail"))),
+        "up" => {
+            let detail = text(row, "detail");
+            // Behind its address: what is not right although it answers.
+            match detail.split_once("; ") {
+                Some((at, note)) => {
+                    let message = format!("the node has it{}{waits}: {at}", since(row));
+                    report.warning(key, message, note);
+                }
+                None => report.ok(key, format!("the node has it{}{waits}: {detail}", since(row))),
+            }
+        }
         "away" => {
             let message = format!(
                 "the node is without it{}{waits}: {}; {what} meanwhile",
@@ -53,7 +63,7 @@ fn line(row: &Value, report: &mut Report) {
 }
 
 /// What is asked beside everything else.
-pub(super) fn probes(settings: &Settings) -> Vec<Part> {
+pub(in crate::cli) fn probes(settings: &Settings) -> Vec<Part> {
     let mut parts = vec![Part::new("record", record(settings.clone()))];
     if settings.redis.is_on() {
         parts.push(Part::new("redis", redis(settings.redis.clone())));
@@ -82,9 +92,8 @@ async fn record(settings: Settings) -> Report {
             return report;
         }
     };
-    let anomalies = facts
-        .anomalies
-        .map_or_else(|| "no tables yet".to_owned(), |n| format!("{} anomalies", whole(n as f64)));
+    let anomalies =
+        facts.anomalies.map_or_else(|| "no tables yet".to_owned(), |n| many(n, "anomaly", "anomalies"));
     let message = format!(
         "{}: {} {} answers in {:.1} ms; {anomalies}, {} MiB; schema {} of {}; {}",
         facts.place,
@@ -109,9 +118,15 @@ async fn record(settings: Settings) -> Report {
     report
 }
 
+/// So many of something.
+fn many(count: u64, one: &str, more: &str) -> String {
+    format!("{} {}", whole(count as f64), if count == 1 { one } else { more })
+}
+
 async fn redis(settings: Redis) -> Report {
     let mut report = Report::new(true);
     let at = settings.servers.iter().map(|server| secret::shown(server)).collect::<Vec<_>>().join(", ");
+    let layout = settings.layout;
     let facts = match Box::pin(skyline_mirror::server::probe(&settings)).await {
         Ok(facts) => facts,
         Err(problem) => {
@@ -131,12 +146,15 @@ async fn redis(settings: Redis) -> Report {
     report.ok(
         "redis",
         format!(
-            "{at}: Redis {} answers in {:.1} ms; {} MiB used {bound}, {}; {kept}; {} of our names or keys",
+            "{at}: Redis {} answers in {:.1} ms; {} MiB used {bound}, {}; {kept}; {}",
             facts.version,
             facts.latency.as_secs_f64() * 1e3,
             facts.used_memory >> 20,
             if facts.policy.is_empty() { "policy not known" } else { &facts.policy },
-            facts.ours
+            match layout {
+                Layout::Chunks => many(facts.ours, "key of the copy", "keys of the copy"),
+                Layout::Compat => many(facts.ours, "metric", "metrics"),
+            }
         ),
     );
     for warning in facts.warnings {
@@ -194,6 +212,14 @@ mod tests {
         };
         check("redis", "off", "");
         check("record", "up", "ok       record: the node has it since 1970-01-01T00:01:00Z, 3 wait: why");
+        let mut report = Report::new(true);
+        let row = json!({ "store": "redis", "state": "up", "since": 60.0, "waiting": 0, "detail": "unix:///r; it is full; mend it" });
+        line(&row, &mut report);
+        let said: Vec<_> = report.lines.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            ["warning  redis: the node has it since 1970-01-01T00:01:00Z: unix:///r; it is full; mend it"]
+        );
         let rest = "since 1970-01-01T00:01:00Z, 3 wait: why";
         let below = "see what is found from here, below";
         check(

@@ -99,9 +99,13 @@ fn last_anomaly(answer: anyhow::Result<http::Answer>, report: &mut Report) {
     let answer = answer.and_then(|answer| answer.json());
     let answer = match answer {
         Ok(answer) if answer.get("anomalies").is_some() => answer,
-        Ok(answer) => {
-            let message = format!("the record does not answer: {}", text(&answer, "error"));
+        Ok(answer) if answer.get("error").is_some() => {
+            let message = "it is not known, as the record does not answer";
             return report.warning("last anomaly", message, "see what is said of the record");
+        }
+        Ok(_) => {
+            let message = "http.api answers something else";
+            return report.problem("last anomaly", message, "look into the node's log");
         }
         Err(error) => {
             let message = format!("http.api does not answer: {}", crate::cli::sentence(&error));
@@ -141,8 +145,8 @@ mod tests {
         );
         check(
             503,
-            r#"{"error":"the record is busy: ask again"}"#,
-            "warning  last anomaly: the record does not answer",
+            r#"{"error":"the record does not answer: ask again; `skyline doctor` says what is wrong"}"#,
+            "warning  last anomaly: it is not known, as the record does not answer",
         );
         check(200, "<html>", "problem");
     }
