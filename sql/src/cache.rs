@@ -1,6 +1,6 @@
 //! Answers of the record that are kept for a moment, so that a storm of questions is not one of queries.
 //!
-//! Two layers, asked in this order: [`local`], in this process, with a budget of bytes; and [`shared`],
+//! Two layers, asked in this order: `local`, in this process, with a budget of bytes; and `shared`,
 //! memcached, for all nodes with the same record. Both hold copies: everything is right without them,
 //! whatever a server does or holds.
 //!
@@ -8,12 +8,12 @@
 //!
 //! - Every answer carries how often this process had written when the record was asked, and the
 //!   *generation* that memcached had then. It is given again only while both are what they were. A write
-//!   moves them after it has committed and before it returns ([`Cache::writing`], [`Cache::settle`]):
+//!   moves them after it has committed and before it returns (`Cache::writing`, `Cache::settle`):
 //!   from then on no node gives an older answer. One that is being put there meanwhile carries the
 //!   generation of before, and is never given.
 //! - A node whose write could not be told to memcached owes that, and gives nothing from there before it
-//!   has told it. Other nodes may give the older answer meanwhile, until it is [`Options::keep`] old.
-//! - Without memcached, what other processes write is seen after [`ALONE`].
+//!   has told it. Other nodes may give the older answer meanwhile, until it is `Options::keep` old.
+//! - Without memcached, what other processes write is seen after `ALONE`.
 //!
 //! So the bound for a stale answer is nothing while all nodes reach memcached, `memcached.keep_seconds`
 //! when one of them does not, and a second without memcached.
