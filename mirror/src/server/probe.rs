@@ -211,6 +211,7 @@ async fn rights(server: &Server, settings: &Redis) -> Result<(), Problem> {
             of("SET", &own, &["x", "EX", "60"]);
             of("GETRANGE", &own, &["0", "0"]);
             of("GET", &own, &[]);
+            of("UNLINK", &own, &[]);
             // Skyline's windows are only read.
             if settings.adopt {
                 let set = format!("{}unique_metrics", settings.namespace);
