@@ -101,6 +101,8 @@ impl HandOut {
 pub struct Chunks {
     out: HandOut,
     copy: u8,
+    /// Where the number of series stands in the open chunk.
+    count_at: usize,
 }
 
 impl Chunks {
@@ -115,8 +117,9 @@ impl Chunks {
         let node = node.get(..node.len().min(usize::from(u8::MAX))).unwrap_or_default();
         open.push(node.len() as u8);
         open.extend_from_slice(node);
+        let count_at = open.len();
         open.extend_from_slice(&[0; 4]);
-        Self { out: HandOut { open, mark, is_whole, ..HandOut::default() }, copy }
+        Self { count_at, out: HandOut { open, mark, is_whole, ..HandOut::default() }, copy }
     }
 
     /// Adds a series. `rank`: where its owner has it among the others; `counter_until`: seconds.
@@ -166,8 +169,7 @@ impl Chunks {
             chunk.extend_from_slice(&crc32fast::hash(chunk).to_le_bytes());
         }
         let open = &mut self.out.open;
-        let count_at = usize::from(open.get(41).copied().unwrap_or(0)) + 42;
-        if let Some(count) = open.get_mut(count_at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
+        if let Some(count) = open.get_mut(self.count_at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
             *count = self.out.series.to_le_bytes();
         }
         open.extend_from_slice(&crc32fast::hash(open).to_le_bytes());
