@@ -1,0 +1,54 @@
+//! What every channel does: take one message to one recipient, and say what became of it.
+
+use crate::message::{Message, Pictures};
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// The channel has taken it: its answer in words, and the thread that later messages of the incident belong to.
+    Accepted {
+        /// Id of the thread; none: this channel has no threads, or it had one already.
+        thread: Option<String>,
+        /// The server's answer, for people; never with a secret.
+        answer: String,
+    },
+    /// It may be taken later.
+    Retry {
+        /// Not before; none: as the outbox sees fit.
+        after: Option<Duration>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// It will never be taken as it is.
+    Refused {
+        /// Why, and what helps.
+        reason: String,
+    },
+}
+
+/// What a channel answers, later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where the pictures of a message come from. Asked once a message at most; a channel that shows none does not ask.
+pub trait Gallery: Send + Sync + fmt::Debug {
+    /// The pictures of a message. Takes no longer than `alerting.picture_milliseconds`; what is not there by then is left out.
+    fn pictures<'a>(&'a self, message: &'a Message) -> Later<'a, Pictures>;
+}
+
+/// A way out: email, Slack, and so on. Knows nothing of rules, repeats and limits.
+pub trait Channel: Send + Sync + fmt::Debug {
+    /// Name of it in rules and in the outbox.
+    fn name(&self) -> &str;
+
+    /// Takes a message to its recipient, once. `thread`: what an earlier message of the incident to this recipient
+    /// was given. Bounded in time by the channel itself.
+    fn deliver<'a>(
+        &'a self,
+        message: &'a Message,
+        thread: Option<&'a str>,
+        gallery: &'a dyn Gallery,
+    ) -> Later<'a, Delivery>;
+}

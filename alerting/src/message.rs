@@ -1,0 +1,150 @@
+//! What is told: everything that a message says, kept in the outbox as JSON until it is sent.
+
+use serde::{Deserialize, Serialize};
+
+/// What a message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An incident has begun.
+    Opened,
+    /// More metrics, or it goes on (the repeat time of its rule has passed).
+    Updated,
+    /// It is over.
+    Ended,
+    /// Nobody has acknowledged it in time.
+    Escalated,
+    /// Metrics that send no more, or send again.
+    Stale,
+    /// Messages are held back, or no longer are, because there were too many.
+    HeldBack,
+    /// `skyline alert test`.
+    Test,
+}
+
+/// Which part of the detection found it; printed in titles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The window of a day.
+    #[default]
+    Analyzer,
+    /// The longer window.
+    Mirage,
+    /// What was learnt.
+    Ionosphere,
+    /// A rule of bounds.
+    Boundary,
+}
+
+/// How bad it is; of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// For the record.
+    Info,
+    /// Somebody should look.
+    #[default]
+    Warning,
+    /// Somebody should look now.
+    Critical,
+}
+
+/// One metric of an incident, as far as a message tells of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The metric's name: from outside, so every channel shows it literally.
+    pub metric: String,
+    /// Time of its first anomalous point in this incident, seconds.
+    pub since: f64,
+    /// Time of its last one, seconds.
+    pub last: f64,
+    /// The value that was judged, of the point at `last`.
+    pub value: f64,
+    /// The point that was furthest from what was expected: time and value.
+    pub peak: (f64, f64),
+    /// Mean of the window that was judged.
+    pub mean: f64,
+    /// Sample standard deviation of it.
+    pub stddev: f64,
+    /// Length of that window, seconds.
+    pub window_seconds: u32,
+    /// Whether it is judged by its increases.
+    pub counter: bool,
+    /// Names of the algorithms that voted yes.
+    pub triggered: Vec<String>,
+    /// How many were asked.
+    pub asked: u32,
+    /// Anomalous points so far.
+    pub points: u64,
+    /// When it was over, seconds.
+    pub ended: Option<f64>,
+    /// For a rule of bounds: its algorithm, such as `less_than`, and the bound.
+    pub bound: Option<(String, f64)>,
+}
+
+/// One message to one recipient of one channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Known by this for ever: the same message has the same key, however often it is made or sent.
+    pub key: String,
+    /// The incident's key; the messages of one incident are a thread. Empty: of none.
+    pub incident: String,
+    /// What it is about.
+    pub kind: Kind,
+    /// Number of the message within its incident, rule, channel and recipient, from 0.
+    pub number: u32,
+    /// The rule that sent it, as `skyline alert explain` names it.
+    pub rule: String,
+    /// Channel of `[alerting]`, such as `email`.
+    pub channel: String,
+    /// Address, channel of Slack, URL's name.
+    pub recipient: String,
+    /// Which part found it.
+    pub origin: Origin,
+    /// How bad it is.
+    pub severity: Severity,
+    /// When the message was made, seconds.
+    pub created: f64,
+    /// When the incident began, seconds.
+    pub opened: f64,
+    /// When it ended, seconds.
+    pub ended: Option<f64>,
+    /// The metrics, those furthest from what was expected first; at most [`MEMBERS`].
+    pub members: Vec<Member>,
+    /// How many there are in all.
+    pub member_count: u64,
+    /// Seconds until the next message about it at the earliest.
+    pub repeat_seconds: Option<u32>,
+    /// What there is to say beside the members: who was silent, what was held back.
+    pub lines: Vec<String>,
+    /// Links, absolute; empty where `alerting.public_url` is not set.
+    pub links: Links,
+}
+
+/// Metrics that a message holds at most.
+pub const MEMBERS: usize = 200;
+
+/// Where the reader can go from a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Links {
+    /// The picture of the first member, answered by this node or through it.
+    pub graph: String,
+    /// The incident.
+    pub incident: String,
+    /// Signed: acknowledges the incident.
+    pub acknowledge: String,
+    /// Signed: mutes the first member for an hour.
+    pub mute: String,
+}
+
+/// What a message shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pictures {
+    /// PNG of the window of the first member.
+    pub window: Option<Vec<u8>>,
+    /// PNG of Graphite's own chart, where it answered in time.
+    pub graphite: Option<Vec<u8>>,
+    /// One sentence that says in words what the window's chart shows, for those who do not see it.
+    pub description: String,
+}
