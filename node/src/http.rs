@@ -6,6 +6,7 @@ use crate::plane::Plane;
 use crate::reload;
 use serde_json::Value;
 use skyline_core::point::Datapoint;
+use skyline_render_proxy::windows::{Later, Windows};
 use skyline_webapp::{api, serve};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,16 +14,16 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
-/// The plane as the API's source of points.
-struct Windows(Arc<Plane>);
-
-impl api::SeriesSource for Windows {
-    fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> api::Later<'a, Option<Vec<Datapoint>>> {
-        Box::pin(async move { self.0.series(name, from, until).await })
+/// Others see the plane's windows through these.
+impl Windows for Plane {
+    fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>> {
+        Box::pin(self.copy_of(name, from, until))
     }
+}
 
-    fn remove<'a>(&'a self, name: &'a str) -> api::Later<'a, bool> {
-        Box::pin(async move { self.0.remove(name).await })
+impl api::SeriesSource for Plane {
+    fn remove<'a>(&'a self, name: &'a str) -> Later<'a, bool> {
+        Box::pin(self.remove_metric(name))
     }
 }
 
@@ -85,7 +86,7 @@ impl Http {
         stop: &CancellationToken,
     ) {
         let (Some((api, status)), Some(runtime)) = (self.bound.take(), self.runtime.as_ref()) else { return };
-        let windows = Arc::new(Windows(Arc::clone(plane)));
+        let windows: Arc<dyn api::SeriesSource> = Arc::<Plane>::clone(plane);
         let sources = api::Sources {
             store: health.stores.record.clone(),
             series: windows,

@@ -2,7 +2,7 @@
 //!
 //! [`thread`] is one such thread; [`state`] what it leaves on disk besides windows; [`recorder`]
 //! takes anomalies from them into the record. Nothing outside touches a window: others ask
-//! through [`Plane::series`] and get copies. [`copied`] answers for the copy in Redis.
+//! through [`Plane::copy_of`] and get copies. [`copied`] answers for the copy in Redis.
 
 pub(crate) mod copied;
 pub(crate) mod latency;
@@ -16,8 +16,8 @@ use skyline_core::point::Datapoint;
 use skyline_core::shard::ShardId;
 use skyline_journal::Caller;
 use skyline_mirror::chunks::Since;
+use skyline_render_proxy::windows::Unanswered;
 use skyline_store::chunk::{HandOut, Header, Whole};
-use skyline_webapp::api::Unanswered;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -144,7 +144,7 @@ impl Plane {
     }
 
     /// A copy of a metric's points; `None`: no such metric.
-    pub(crate) async fn series(
+    pub(crate) async fn copy_of(
         &self,
         name: &str,
         from: f64,
@@ -156,7 +156,7 @@ impl Plane {
     }
 
     /// Removes a metric's window; says whether it was there.
-    pub(crate) async fn remove(&self, name: &str) -> Result<bool, Unanswered> {
+    pub(crate) async fn remove_metric(&self, name: &str) -> Result<bool, Unanswered> {
         let (answer, question) = oneshot::channel();
         self.send(name, Question::Remove { name: name.to_owned(), answer })?;
         question.await.map_err(|_| Unanswered::Busy)

@@ -3,3 +3,4 @@
 //! [`draw`] makes SVG and PNG of a series.
 
 pub mod draw;
+pub mod windows;

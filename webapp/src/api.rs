@@ -28,10 +28,9 @@ use axum::response::Response;
 use axum::routing::{delete, get};
 use serde_json::json;
 use skyline_core::clock::Clock;
-use skyline_core::point::Datapoint;
+use skyline_render_proxy::windows::{Later, Unanswered, Windows};
 use skyline_sql::Store;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,34 +43,16 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// The metric that `skyline seed` sends, and the only one that a client can have removed.
 pub const SEED_METRIC: &str = "horizon.test.pickle";
 
-/// Why there is no answer about a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
-    /// The same question may be answered in a moment.
-    #[error("the window is busy: ask again")]
-    Busy,
-    /// This node keeps none.
-    #[error("windows are switched off (window.enabled)")]
-    Off,
-}
-
-impl Unanswered {
-    fn answer(self) -> Response {
-        match self {
-            Self::Busy => answer::busy(&self.to_string()),
-            Self::Off => answer::error(axum::http::StatusCode::NOT_FOUND, &self.to_string()),
-        }
+/// The answer when a window gave none.
+fn unanswered(why: Unanswered) -> Response {
+    match why {
+        Unanswered::Busy => answer::busy(&why.to_string()),
+        Unanswered::Off => answer::error(axum::http::StatusCode::NOT_FOUND, &why.to_string()),
     }
 }
 
-/// What a [`SeriesSource`] answers, later.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unanswered>> + Send + 'a>>;
-
-/// Where points come from: the node's windows.
-pub trait SeriesSource: Send + Sync {
-    /// Points of a metric from `from` to `until`, both included, seconds, oldest first; `None`: no such metric.
-    fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>>;
-
+/// The node's windows, and what a client may do to them.
+pub trait SeriesSource: Windows {
     /// Removes a metric's window; whether it was there. Asked for [`SEED_METRIC`] only.
     fn remove<'a>(&'a self, name: &'a str) -> Later<'a, bool> {
         let _name = name;

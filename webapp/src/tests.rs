@@ -4,7 +4,7 @@ mod api;
 mod serving;
 mod status;
 
-use crate::api::{Later, RelaySource, SeriesSource, Sources, Unanswered};
+use crate::api::{RelaySource, SeriesSource, Sources};
 use crate::serve::{Limits, Listener, bind};
 use axum::Router;
 use http_body_util::{BodyExt as _, Empty};
@@ -17,6 +17,7 @@ use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::anomaly::Anomaly;
 use skyline_core::clock::Clock;
 use skyline_core::point::Datapoint;
+use skyline_render_proxy::windows::{Later, Unanswered, Windows};
 use skyline_sql::{Context, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -84,9 +85,9 @@ impl Client {
 }
 
 /// Windows of two metrics; a third is always busy, a fourth is of a node without windows.
-struct Windows;
+struct TwoMetrics;
 
-impl SeriesSource for Windows {
+impl Windows for TwoMetrics {
     fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>> {
         let points = [Datapoint::new(60.0, 1.0), Datapoint::new(120.0, 2.5), Datapoint::new(180.5, -0.25)];
         Box::pin(async move {
@@ -100,7 +101,9 @@ impl SeriesSource for Windows {
             }
         })
     }
+}
 
+impl SeriesSource for TwoMetrics {
     fn remove<'a>(&'a self, name: &'a str) -> Later<'a, bool> {
         Box::pin(async move { Ok(name == crate::api::SEED_METRIC) })
     }
@@ -137,7 +140,7 @@ impl Api {
         let store = Store::open(&dir.path().join("a.db")).await.expect("opened");
         let sources = Sources {
             store: store.clone(),
-            series: Arc::new(Windows),
+            series: Arc::new(TwoMetrics),
             relay: Arc::new(Relay),
             clock: Clock::at(10_000.0),
         };

@@ -1,7 +1,7 @@
 //! Points of a metric's window.
 
 use super::query::Parameters;
-use super::{SEED_METRIC, Sources, Unanswered, record_failed};
+use super::{SEED_METRIC, Sources, record_failed, unanswered};
 use crate::answer::{self, number};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -9,6 +9,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use skyline_core::point::Datapoint;
+use skyline_render_proxy::windows::Unanswered;
 
 /// Namespace of a metric's key in the reference (`FULL_NAMESPACE`).
 const NAMESPACE: &str = "metrics.";
@@ -34,7 +35,7 @@ pub(crate) async fn series(
         Ok(None) => {
             answer::error(StatusCode::NOT_FOUND, &format!("there is no metric `{name}` in the window"))
         }
-        Err(unanswered) => unanswered.answer(),
+        Err(why) => unanswered(why),
     }
 }
 
@@ -56,7 +57,7 @@ pub(crate) async fn reference(State(sources): State<Sources>, uri: Uri) -> Respo
         Ok(Some(points)) => answer::ok(&json!({ "results": pairs(&points) })),
         Ok(None) => error(format!("no key called {key}")),
         Err(Unanswered::Off) => error(Unanswered::Off.to_string()),
-        Err(busy) => busy.answer(),
+        Err(busy) => unanswered(busy),
     }
 }
 
@@ -66,7 +67,7 @@ pub(crate) async fn remove_seed(State(sources): State<Sources>) -> Response {
         Ok(was_there) => was_there,
         // Anomalies of a time when there were windows can be taken away all the same.
         Err(Unanswered::Off) => false,
-        Err(busy) => return busy.answer(),
+        Err(busy) => return unanswered(busy),
     };
     match sources.store.remove_metric(SEED_METRIC).await {
         Ok(anomalies) => {

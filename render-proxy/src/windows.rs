@@ -1,0 +1,24 @@
+//! Where points come from: the node's windows, as this crate and others ask them.
+
+use skyline_core::point::Datapoint;
+use std::pin::Pin;
+
+/// Why there is no answer about a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// The same question may be answered in a moment.
+    #[error("the window is busy: ask again")]
+    Busy,
+    /// This node keeps none.
+    #[error("windows are switched off (window.enabled)")]
+    Off,
+}
+
+/// What [`Windows`] answer, later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unanswered>> + Send + 'a>>;
+
+/// The node's windows. What is given is a copy.
+pub trait Windows: Send + Sync {
+    /// Points of a metric from `from` to `until`, both included, seconds, oldest first; `None`: no such metric.
+    fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>>;
+}
