@@ -177,7 +177,7 @@ fn later_ones_are_updates_as_often_as_the_channel_wants() {
     for n in 1..9 {
         rig.give("web.a", 1_000.0 + 60.0 * f64::from(n), 1_002.0);
     }
-    let all = rig.until(1_003.0, 1_301.0);
+    let all = rig.until(1_003.0, 1_304.0);
     let of = |who: &str| all.iter().filter(|(_, r, _)| r == who).map(|(at, _, k)| (*at, *k)).collect::<Vec<_>>();
     let slack = of("C1");
     assert_eq!(slack.len(), 1, "{slack:?}");
