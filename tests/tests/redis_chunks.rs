@@ -185,7 +185,7 @@ fn a_redis_that_hangs_or_is_killed_disturbs_nothing() -> anyhow::Result<()> {
 }
 
 fn with_cluster(cluster: &Cluster) -> anyhow::Result<Setup> {
-    let password = cluster.nodes[0].password_file("a secret")?;
+    let password = cluster.nodes.first().context("a node")?.password_file("a secret")?;
     let addresses: Vec<String> = cluster.addresses();
     Ok(Setup::window()
         .with("redis.servers", format!("{addresses:?}"))
