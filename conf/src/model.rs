@@ -1,6 +1,7 @@
 //! The settings file as types, one file a section. Every key has a default.
 
 pub mod detect;
+pub mod graphite;
 pub mod http;
 pub mod journal;
 pub mod keepalive;
@@ -10,6 +11,7 @@ pub mod node;
 pub mod record;
 pub mod redis;
 pub mod relay;
+pub mod render_proxy;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,10 @@ pub struct Settings {
     pub redis: redis::Redis,
     /// A cache that several nodes share.
     pub memcached: memcached::Memcached,
+    /// The Graphite servers that render.
+    pub graphite: graphite::Graphite,
+    /// Render questions, answered by Graphite or from the windows.
+    pub render_proxy: render_proxy::RenderProxy,
     /// Pages, API, health and metrics over HTTP.
     pub http: http::Http,
 }
