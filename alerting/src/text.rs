@@ -17,8 +17,3 @@ pub mod time;
 pub use line::{Line, Piece};
 pub use story::{Fact, Row, State, Story};
 pub use style::Style;
-
-#[cfg(test)]
-pub(crate) mod samples;
-#[cfg(test)]
-mod tests;

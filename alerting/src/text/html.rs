@@ -125,7 +125,8 @@ fn pictures(out: &mut String, shown: Shown<'_>, story: &Story) {
             escaped(source),
             escaped(&name::literal(words))
         );
-        let graph = story.links.iter().find(|(label, _)| label.contains("graph")).map(|(_, address)| safe(address));
+        let graph =
+            story.links.iter().find(|(label, _)| label.contains("graph")).map(|(_, address)| safe(address));
         let image = match graph.filter(|address| !address.is_empty()) {
             Some(address) => format!("<a href=\"{}\">{image}</a>", escaped(&address)),
             None => image,
@@ -174,8 +175,11 @@ fn rows(out: &mut String, story: &Story) {
          <tr><td style=\"padding:0 16px 10px;\"><table width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"border-collapse:collapse;\">\n"
     ));
     for row in &story.rows {
-        let expected =
-            if row.expected.is_empty() { String::new() } else { format!(" (expected: {})", escaped(&row.expected)) };
+        let expected = if row.expected.is_empty() {
+            String::new()
+        } else {
+            format!(" (expected: {})", escaped(&row.expected))
+        };
         out.push_str(&format!(
             "<tr><td class=\"text line\" style=\"{FONT}padding:5px 0;border-top:1px solid #e6e9ec;font-size:14px;line-height:19px;color:#1f2328;\">\
              {} is <b>{}</b>{expected}, <span class=\"dim\" style=\"color:#5f6368;\">since {}</span></td></tr>\n",

@@ -1,6 +1,7 @@
 //! Texts for chats with mark-up of their own, shown as they are: no emphasis, no link, no mention.
 
 use super::line::{Line, Piece};
+use super::name;
 
 /// For Slack's `text` fields: `&`, `<` and `>` make links and mentions there and nothing else does.
 #[must_use]
@@ -15,8 +16,8 @@ pub fn for_markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match c {
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '-' | '!' | '|' | '~'
-            | '>' => {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '-' | '!' | '|'
+            | '~' | '>' => {
                 out.push('\\');
                 out.push(c);
             }
@@ -36,8 +37,9 @@ pub fn line_as_markdown(line: &Line) -> String {
     let mut out = String::new();
     for piece in &line.0 {
         match piece {
-            Piece::Words(text) | Piece::Name(text) => out.push_str(&for_markdown(text)),
-            Piece::Strong(text) => out.push_str(&format!("**{}**", for_markdown(text))),
+            Piece::Words(text) => out.push_str(text),
+            Piece::Strong(text) => out.push_str(&format!("**{text}**")),
+            Piece::Name(text) => out.push_str(&for_markdown(&name::isolated(text))),
         }
     }
     out

@@ -27,8 +27,11 @@ fn exponent(value: f64) -> String {
     let text = format!("{value:.2e}");
     match text.split_once('e') {
         Some((digits, exponent)) => {
-            let digits =
-                if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+            let digits = if digits.contains('.') {
+                digits.trim_end_matches('0').trim_end_matches('.')
+            } else {
+                digits
+            };
             format!("{digits}e{exponent}")
         }
         None => text,

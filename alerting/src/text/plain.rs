@@ -1,7 +1,7 @@
 //! The plain form of a message: for mail clients that show no HTML, and for people who read it aloud.
 
-use super::story::Story;
 use super::name;
+use super::story::Story;
 use std::fmt::Write as _;
 
 /// A message as text. `description`: what its chart shows, in words; empty: there is none.

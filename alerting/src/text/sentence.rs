@@ -106,7 +106,11 @@ fn against_usual(member: &Member, value: f64) -> String {
     }
     let (low, high) = (mean - 3.0 * stddev, mean + 3.0 * stddev);
     let (from, to) = (number::short(low), number::short(high));
-    if from == to { format!("{far} (it hardly ever changes)") } else { format!("{far} (expected: {from} to {to})") }
+    if from == to {
+        format!("{far} (it hardly ever changes)")
+    } else {
+        format!("{far} (expected: {from} to {to})")
+    }
 }
 
 /// A factor, with a digit behind the dot only while that matters.
@@ -128,9 +132,10 @@ fn others(message: &Message) -> u64 {
 fn company(line: Line, message: &Message) -> Line {
     match (others(message), message.kind) {
         (0, _) => line,
-        (n, Kind::Opened) => {
-            line.and("; ").and_strong(number::counted(n, "other metric", "other metrics")).and(" broke with it")
-        }
+        (n, Kind::Opened) => line
+            .and("; ")
+            .and_strong(number::counted(n, "other metric", "other metrics"))
+            .and(" broke with it"),
         (n, _) => {
             let are = if n == 1 { " is wrong too" } else { " are wrong too" };
             line.and("; ").and_strong(number::counted(n, "other metric", "other metrics")).and(are)

@@ -154,7 +154,8 @@ pub const fn severity(severity: Severity) -> &'static str {
 
 fn heading(origin: Origin, style: &Style) -> String {
     let heading = format!("{} {}", style.main, style.heading(origin));
-    let heading = if style.environment.is_empty() { heading } else { format!("{} {heading}", style.environment) };
+    let heading =
+        if style.environment.is_empty() { heading } else { format!("{} {heading}", style.environment) };
     name::literal(&heading)
 }
 
@@ -191,7 +192,7 @@ fn subject(message: &Message, style: &Style) -> String {
         }
     };
     let dash = if message.origin == Origin::Boundary { "" } else { "- " };
-    name::literal(&format!("[{main} alert] {dash}{heading} {word} - "))+ &what
+    name::literal(&format!("[{main} alert] {dash}{heading} {word} - ")) + &what
 }
 
 /// The lower and the upper end of what was expected.
@@ -223,7 +224,10 @@ fn facts(message: &Message, member: &Member, zone: &TimeZone) -> Vec<Fact> {
         fact("Worst", Line::of(format!("{} at {}", number::exact(value), time::whole(at, zone))));
     }
     if let Some((algorithm, bound)) = &member.bound {
-        fact("Rule of bounds", Line::name(&algorithm.to_uppercase()).and(format!(" {}", number::exact(*bound))));
+        fact(
+            "Rule of bounds",
+            Line::name(&algorithm.to_uppercase()).and(format!(" {}", number::exact(*bound))),
+        );
     }
     if let Some((low, high)) = expected(member).filter(|_| member.bound.is_none()) {
         fact("Expected", Line::of(format!("{} to {}", number::short(low), number::short(high))));

@@ -24,7 +24,8 @@ impl Style {
         let titles = &alerting.titles;
         Self {
             main: titles.main.clone(),
-            headings: [&titles.analyzer, &titles.mirage, &titles.ionosphere, &titles.boundary].map(Clone::clone),
+            headings: [&titles.analyzer, &titles.mirage, &titles.ionosphere, &titles.boundary]
+                .map(Clone::clone),
             environment: titles.environment.clone(),
             zone: TimeZone::get(&alerting.zone).unwrap_or(TimeZone::UTC),
         }

@@ -1,6 +1,5 @@
 //! What a mail looks like: headers, parts, pictures.
 
-use skyline_core::problem::Problem;
 use crate::message::{Message, Pictures};
 use crate::text::{Story, Style, html, name, plain};
 use lettre::address::Envelope;
@@ -8,6 +7,7 @@ use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, 
 use lettre::message::{Attachment, Body, Mailbox, MultiPart, SinglePart};
 use sha2::{Digest as _, Sha256};
 use skyline_conf::model::alerting::email::Email as Settings;
+use skyline_core::problem::Problem;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A mail, ready to be sent.
@@ -57,7 +57,10 @@ impl Frame {
         pictures: &Pictures,
     ) -> Result<Mail, String> {
         let to: Mailbox = message.recipient.parse().map_err(|_| {
-            format!("`{}` is no address of a mailbox; correct the rule's recipients", name::literal(&message.recipient))
+            format!(
+                "`{}` is no address of a mailbox; correct the rule's recipients",
+                name::literal(&message.recipient)
+            )
         })?;
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.email.clone()])
             .map_err(|error| error.to_string())?;
@@ -136,4 +139,3 @@ fn is_id(text: &str) -> bool {
 fn digest(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
-

@@ -4,8 +4,8 @@
 //! a step that was given up, and the next mail would read the answer to the last.
 
 use super::mail::Mail;
-use skyline_core::problem::Problem;
 use crate::text::name;
+use lettre::address::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
@@ -14,6 +14,7 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use lettre::transport::smtp::response::Response;
 use skyline_conf::model::alerting::email::{Email as Settings, Tls};
 use skyline_conf::secret::Secret;
+use skyline_core::problem::Problem;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -66,7 +67,10 @@ impl Post {
         } else if !settings.ca_file.as_os_str().is_empty() {
             let shown = settings.ca_file.display();
             let wrong = |error: &dyn fmt::Display| {
-                Problem::new(format!("alerting.email.ca_file {shown}: {error}"), "name a PEM file of authorities")
+                Problem::new(
+                    format!("alerting.email.ca_file {shown}: {error}"),
+                    "name a PEM file of authorities",
+                )
             };
             let pem = std::fs::read(&settings.ca_file).map_err(|error| wrong(&error))?;
             let authority = Certificate::from_pem(&pem).map_err(|error| wrong(&chain(&error)))?;
@@ -150,12 +154,16 @@ impl Post {
             let trust = (self.tls == Tls::Tls).then(|| self.trust.clone());
             let server = (self.host.as_str(), self.port);
             let connected =
-                AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &self.hello, trust, None).await;
+                AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &self.hello, trust, None)
+                    .await;
             // A greeting that refuses may be another one in a minute.
             let mut connection = connected.map_err(|error| self.passing("connecting", &error))?;
             if self.tls == Tls::Starttls {
                 if !connection.can_starttls() {
-                    let reason = format!("{} offers no STARTTLS; set alerting.email.tls to what it offers", self.server());
+                    let reason = format!(
+                        "{} offers no STARTTLS; set alerting.email.tls to what it offers",
+                        self.server()
+                    );
                     return Err(Failure { reason, permanent: false });
                 }
                 let begun = connection.starttls(self.trust.clone(), &self.hello).await;
@@ -175,7 +183,8 @@ impl Post {
     async fn begin(&self, connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<(), (Failure, bool)> {
         let mut parameters = Vec::new();
         let offers = |extension| connection.server_info().supports_feature(extension);
-        if mail.envelope.has_non_ascii_addresses() {
+        let is_ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+        if !mail.envelope.from().into_iter().chain(mail.envelope.to()).all(is_ascii) {
             if !offers(Extension::SmtpUtfEight) {
                 let reason = format!("{} takes addresses of ASCII letters only", self.server());
                 return Err((Failure { reason, permanent: true }, true));
@@ -264,8 +273,7 @@ impl Post {
 
     fn login_failed(&self, error: &Error) -> Failure {
         let failure = self.answered("login", error);
-        let reason =
-            format!("{}; check alerting.email.user and its password", failure.reason);
+        let reason = format!("{}; check alerting.email.user and its password", failure.reason);
         Failure { permanent: failure.permanent || error.is_client(), reason }
     }
 }

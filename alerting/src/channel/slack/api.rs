@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use skyline_conf::model::alerting::slack::Slack as Settings;
 use skyline_conf::secret::Secret;
 use skyline_core::problem::Problem;
+use slack_morphism::SlackClientApiCallContext;
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::{
     SlackApiToken, SlackApiTokenValue, SlackClient, SlackClientHttpConnector as _, SlackClientHyperConnector,
 };
-use slack_morphism::SlackClientApiCallContext;
 use std::fmt;
 use std::time::Duration;
 
@@ -115,10 +115,17 @@ impl Api {
     }
 
     /// A picture into the thread of a message, as Slack wants files since 2025: a place, the bytes, the end.
-    pub(super) async fn upload(&self, root: &Root, file: &str, words: &str, png: Vec<u8>) -> Result<(), Trouble> {
+    pub(super) async fn upload(
+        &self,
+        root: &Root,
+        file: &str,
+        words: &str,
+        png: Vec<u8>,
+    ) -> Result<(), Trouble> {
         let length = png.len().to_string();
         let words = name::shortened(&name::literal(words), 900);
-        let query = [("filename", Some(file)), ("length", Some(length.as_str())), ("alt_txt", Some(words.as_str()))];
+        let query =
+            [("filename", Some(file)), ("length", Some(length.as_str())), ("alt_txt", Some(words.as_str()))];
         let place: UploadPlace = self.get("files.getUploadURLExternal", &query).await?;
         self.send_file(&place.upload_url, png).await?;
         let body = json!({
@@ -221,8 +228,15 @@ impl Trouble {
         match self {
             Self::Code(code) => !matches!(
                 code.as_str(),
-                "ratelimited" | "rate_limited" | "internal_error" | "fatal_error" | "service_unavailable"
-                    | "request_timeout" | "team_added_to_org" | "accesslimited" | "external_channel_migrating"
+                "ratelimited"
+                    | "rate_limited"
+                    | "internal_error"
+                    | "fatal_error"
+                    | "service_unavailable"
+                    | "request_timeout"
+                    | "team_added_to_org"
+                    | "accesslimited"
+                    | "external_channel_migrating"
             ),
             Self::Status(status, _) => (400..500).contains(status) && !matches!(status, 408 | 425 | 429),
             Self::Slow(_) | Self::TooMany(_) | Self::Broken(_) => false,
@@ -259,7 +273,11 @@ impl Trouble {
     /// What it means for a message to `recipient`.
     pub(super) fn delivery(&self, recipient: &str) -> Delivery {
         let reason = format!("{}: {}", name::literal(recipient), self.reason());
-        if self.is_permanent() { Delivery::Refused { reason } } else { Delivery::Retry { after: self.after(), reason } }
+        if self.is_permanent() {
+            Delivery::Refused { reason }
+        } else {
+            Delivery::Retry { after: self.after(), reason }
+        }
     }
 }
 
@@ -283,8 +301,12 @@ fn advice(code: &str) -> &'static str {
         "missing_scope" | "no_permission" => {
             "give the app the scopes chat:write, files:write and reactions:write, and install it again"
         }
-        "channel_not_found" => "write the channel's id (C…), and invite the app with /invite if the channel is private",
-        "not_in_channel" => "invite the app to the channel with /invite, or give it the scope chat:write.public",
+        "channel_not_found" => {
+            "write the channel's id (C…), and invite the app with /invite if the channel is private"
+        }
+        "not_in_channel" => {
+            "invite the app to the channel with /invite, or give it the scope chat:write.public"
+        }
         "is_archived" => "name a channel that is not archived",
         "restricted_action" => "let an owner of the workspace allow the app to post there",
         _ => "",

@@ -27,7 +27,8 @@ pub(super) fn whole(story: &Story) -> Value {
     let mut blocks = vec![opening(story)];
     if !story.facts.is_empty() {
         let items = story.facts.iter().map(|fact| {
-            let mut items = vec![json!({"type": "text", "text": format!("{}: ", fact.label), "style": {"bold": true}})];
+            let mut items =
+                vec![json!({"type": "text", "text": format!("{}: ", fact.label), "style": {"bold": true}})];
             items.extend(elements(&fact.value));
             section(items)
         });
@@ -81,8 +82,14 @@ fn others(story: &Story) -> Vec<Value> {
         .take(ROWS)
         .map(|row| {
             let mut items = elements(&row.metric);
-            let expected = if row.expected.is_empty() { String::new() } else { format!(" (expected: {})", row.expected) };
-            items.push(json!({"type": "text", "text": format!(" is {}{expected}, since {}", row.value, row.since)}));
+            let expected = if row.expected.is_empty() {
+                String::new()
+            } else {
+                format!(" (expected: {})", row.expected)
+            };
+            items.push(
+                json!({"type": "text", "text": format!(" is {}{expected}, since {}", row.value, row.since)}),
+            );
             section(items)
         })
         .collect();
