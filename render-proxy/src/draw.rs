@@ -147,6 +147,21 @@ impl<'a> Chart<'a> {
         png::paint(&self.svg()?, self.size)
     }
 
+    /// The expected range, if its bounds are numbers.
+    fn range(&self) -> Option<(f64, f64)> {
+        self.expected.filter(|(lower, upper)| lower.is_finite() && upper.is_finite())
+    }
+
+    /// The mean that was given, if it is a number.
+    fn average(&self) -> Option<f64> {
+        self.mean.filter(|mean| mean.is_finite())
+    }
+
+    /// The bound, if it is a number.
+    fn limit(&self) -> Option<(&'a str, f64)> {
+        self.bound.filter(|(_, bound)| bound.is_finite())
+    }
+
     /// What the chart shows, in words, for those who do not see it.
     #[must_use]
     pub fn description(&self) -> String {

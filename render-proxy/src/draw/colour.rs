@@ -48,7 +48,7 @@ const DARK: Colours = Colours {
 const LIGHT: Colours = Colours {
     ground: "#ffffff",
     grid: "#e8ebef",
-    axis: "#98a1ac",
+    axis: "#b9c1ca",
     text: "#14181d",
     muted: "#57606b",
     series: "#b85c00",

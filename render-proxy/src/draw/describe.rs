@@ -24,7 +24,7 @@ pub(super) fn describe(chart: &Chart<'_>) -> String {
     match series.figures {
         None => text.push_str("no points."),
         Some(figures) => {
-            let mean = chart.mean.unwrap_or(figures.mean);
+            let mean = chart.average().unwrap_or(figures.mean);
             add(
                 &mut text,
                 format_args!("last {}, lowest {}", number(figures.last.value), number(figures.min.value)),
@@ -32,13 +32,13 @@ pub(super) fn describe(chart: &Chart<'_>) -> String {
             add(&mut text, format_args!(", highest {}, mean {}.", number(figures.max.value), number(mean)));
         }
     }
-    if let Some((lower, upper)) = chart.expected {
+    if let Some((lower, upper)) = chart.range() {
         add(&mut text, format_args!(" Expected: {}.", range(lower, upper)));
     }
-    if let Some((what, bound)) = chart.bound {
+    if let Some((what, bound)) = chart.limit() {
         add(&mut text, format_args!(" Bound: {} {}.", super::printable(what), number(bound)));
     }
-    if let Some((ts, value)) = chart.peak {
+    if let Some((ts, value)) = chart.peak.filter(|(ts, value)| ts.is_finite() && value.is_finite()) {
         add(&mut text, format_args!(" Furthest from that: {} at {}.", number(value), when(ts)));
     }
     let count = chart.anomalous.iter().filter(|ts| (chart.from..=chart.until).contains(*ts)).count();

@@ -3,7 +3,8 @@
 use super::colour::{self, Colours};
 use super::legend::{self, Legend};
 use super::scale::{Scale, drawable};
-use super::series::Series;
+use super::series::{Series, thinned};
+use super::svg::Short;
 use super::text::{Face, width};
 use super::time::{self, Tick};
 use super::{Chart, DrawError, LONGEST, SIDES, number};
@@ -45,6 +46,8 @@ pub(super) struct Frame<'c> {
     pub(super) series: Series,
     /// The inner part.
     pub(super) plot: Plot,
+    /// Between the newest time and the right edge, pixels.
+    pub(super) air: f64,
     /// Values to heights.
     pub(super) scale: Scale,
     /// Whether points outside of the scale are marked as cut off.
@@ -82,11 +85,12 @@ impl<'c> Frame<'c> {
         let room = h - top - 20.0 * unit - edge * 0.6 - 70.0;
         let legend = legend.at_most(room);
         let bottom = h - edge * 0.6 - legend.height - 20.0 * unit;
-        let (values, step) = scale.ticks(((bottom - top) / (38.0 * unit)).max(1.0) as usize);
+        let (values, step) = scale.ticks(((bottom - top) / (30.0 * unit)).max(1.0) as usize);
         let labels = number::ticks(&values, step);
         let widest = labels.iter().map(|label| width(label, 10.0 * unit, Face::Regular)).fold(0.0, f64::max);
         let left = edge + if series.figures.is_some() { widest.max(14.0 * unit) } else { 0.0 } + 6.0 * unit;
         let plot = Plot { left: left.min(w / 2.0), top, right: w - edge - 2.0 * unit, bottom };
+        let air = if chart.onset.is_some() || chart.peak.is_some() { 10.0 * unit } else { 0.0 };
         let count = ((plot.right - plot.left) / (60.0 * unit)) as usize;
         let times = time::ticks(chart.from, chart.until, count, &zone);
         Ok(Self {
@@ -96,6 +100,7 @@ impl<'c> Frame<'c> {
             unit,
             series,
             plot,
+            air,
             scale,
             clipped,
             values: values.into_iter().zip(labels).collect(),
@@ -104,10 +109,10 @@ impl<'c> Frame<'c> {
         })
     }
 
-    /// Where a time is drawn, pixels from the left, within the plot.
+    /// Where a time is drawn, pixels from the left, within the plot. What is marked at the right end keeps off the edge.
     pub(super) fn x(&self, ts: f64) -> f64 {
         let part = ((ts - self.chart.from) / (self.chart.until - self.chart.from)).clamp(0.0, 1.0);
-        self.plot.left + part * (self.plot.right - self.plot.left)
+        self.plot.left + part * (self.plot.right - self.air - self.plot.left)
     }
 
     /// Where a value is drawn, pixels from the top, within the plot.
@@ -118,6 +123,18 @@ impl<'c> Frame<'c> {
     /// Where a point is drawn.
     pub(super) fn place(&self, point: &Datapoint) -> (f64, f64) {
         (self.x(point.ts), self.y(point.value))
+    }
+
+    /// The line through points that have no gap between them.
+    pub(super) fn path(&self, points: &[Datapoint]) -> String {
+        let mut path = String::new();
+        let mut command = 'M';
+        for point in thinned(points, |point| self.x(point.ts).floor() as i64) {
+            let (x, y) = self.place(&point);
+            path.push_str(&format!("{command}{} {}", Short(x), Short(y)));
+            command = 'L';
+        }
+        path
     }
 
     /// Whether a time is on the axis.
@@ -136,7 +153,7 @@ fn header(chart: &Chart<'_>) -> f64 {
     let title = if chart.title.is_empty() { 0.0 } else { 18.0 };
     let metric = if chart.metric.is_empty() && chart.remark.is_empty() { 0.0 } else { 16.0 };
     let marks = [chart.onset, chart.ended, chart.silent, chart.now];
-    let flags = if marks.iter().any(Option::is_some) { 18.0 } else { 4.0 };
+    let flags = if marks.iter().any(Option::is_some) { 18.0 } else { 8.0 };
     title + metric + flags
 }
 
@@ -148,17 +165,14 @@ fn scale_of(chart: &Chart<'_>, series: &Series) -> (Scale, bool) {
     let (mut low, mut high) = usual.unwrap_or(whole);
     let reach = high - low;
     // What is expected is shown as far as it does not flatten the series.
-    for bound in chart.expected.into_iter().flat_map(|(lower, upper)| [lower, upper]).chain(chart.mean) {
+    for bound in chart.range().into_iter().flat_map(|(lower, upper)| [lower, upper]).chain(chart.average()) {
         let bound = drawable(bound);
         let below_nought = low >= 0.0 && bound < 0.0;
-        if bound.is_finite()
-            && !below_nought
-            && (reach == 0.0 || (bound - low).abs().max((bound - high).abs()) <= reach * 3.0)
-        {
+        if !below_nought && (reach == 0.0 || (bound - low).abs().max((bound - high).abs()) <= reach * 3.0) {
             (low, high) = (low.min(bound), high.max(bound));
         }
     }
-    if let Some((_, bound)) = chart.bound.filter(|(_, bound)| bound.is_finite()) {
+    if let Some((_, bound)) = chart.limit() {
         (low, high) = (low.min(drawable(bound)), high.max(drawable(bound)));
     }
     (Scale::around(low, high), usual.is_some())

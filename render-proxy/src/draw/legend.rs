@@ -107,17 +107,17 @@ fn items(chart: &Chart<'_>, series: &Series) -> Vec<(Sign, String, String)> {
         add(Sign::Series, "last", number(figures.last.value));
         add(Sign::Extreme, "min", number(figures.min.value));
         add(Sign::Extreme, "max", number(figures.max.value));
-        if chart.mean.is_none() {
+        if chart.average().is_none() {
             add(Sign::Mean, "mean", number(figures.mean));
         }
     }
-    if let Some(mean) = chart.mean {
+    if let Some(mean) = chart.average() {
         add(Sign::Mean, "mean", number(mean));
     }
-    if let Some((lower, upper)) = chart.expected {
+    if let Some((lower, upper)) = chart.range() {
         add(Sign::Expected, "expected", range(lower, upper));
     }
-    if let Some((what, bound)) = chart.bound {
+    if let Some((what, bound)) = chart.limit() {
         add(Sign::Bound, &format!("bound: {}", printable(what)), number(bound));
     }
     let count = chart.anomalous.iter().filter(|ts| (chart.from..=chart.until).contains(*ts)).count();

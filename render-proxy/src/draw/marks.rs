@@ -4,9 +4,13 @@ use super::frame::Frame;
 use super::svg::{Anchor, Short, Style, Svg};
 use super::text::{Face, width};
 use super::{number, time};
+use skyline_core::point::Datapoint;
+use std::collections::HashSet;
 
 /// Anomalous points that are nearer to each other than this are one mark, in units.
-const NEAR: f64 = 3.0;
+const NEAR: f64 = 6.0;
+/// A time before the chart is written as in a chart of so many seconds: with day and clock.
+const BEFORE: f64 = 30.0 * 86_400.0;
 /// Height of the names of times, in units.
 const FLAG: f64 = 10.0;
 
@@ -23,35 +27,39 @@ pub(super) fn region(svg: &mut Svg, frame: &Frame<'_>) {
     }
 }
 
-/// Lines at times, with their names above the plot.
-pub(super) fn times(svg: &mut Svg, frame: &Frame<'_>) {
-    let (chart, colours, plot) = (frame.chart, frame.colours, frame.plot);
+/// Times that are marked, with what they are.
+fn marked<'c>(frame: &Frame<'c>) -> impl Iterator<Item = (f64, &'static str, &'static str)> {
+    let (chart, colours) = (frame.chart, frame.colours);
     let marks = [
         (chart.onset, "began", colours.anomalous),
         (chart.silent, "silent since", colours.anomalous),
         (chart.ended, "over", colours.text),
         (chart.now, "now", colours.muted),
     ];
-    let mut flags = Vec::new();
-    for (at, name, colour) in marks {
-        let Some(at) = at.filter(|at| *at <= chart.until && (*at >= chart.from || name != "now")) else {
-            continue;
-        };
-        let before = at < chart.from;
-        if !before {
-            svg.line(
-                (frame.x(at), plot.top - 3.0 * frame.unit),
-                (frame.x(at), plot.bottom),
-                colour,
-                frame.unit,
-                "3 2",
-            );
-        }
-        let label =
-            format!("{name} {}", time::clock(at, if before { f64::MAX } else { frame.span() }, &frame.zone));
-        let wide = width(&label, FLAG * frame.unit, Face::Bold);
-        flags.push(Flag { label, wide, left: frame.x(at) - wide / 2.0, colour });
+    let until = chart.until;
+    marks
+        .into_iter()
+        .filter_map(move |(at, name, colour)| Some((at.filter(|at| *at <= until)?, name, colour)))
+}
+
+/// Lines at times that are marked.
+pub(super) fn lines(svg: &mut Svg, frame: &Frame<'_>) {
+    for (at, _, colour) in marked(frame).filter(|(at, ..)| frame.shows(*at)) {
+        let x = frame.x(at);
+        svg.line((x, frame.plot.top - 3.0 * frame.unit), (x, frame.plot.bottom), colour, frame.unit, "3 2");
     }
+}
+
+/// Names of these times above the plot; one that is before it has its date.
+pub(super) fn names(svg: &mut Svg, frame: &Frame<'_>) {
+    let plot = frame.plot;
+    let flag = |(at, name, colour)| {
+        let span = if frame.shows(at) { frame.span() } else { BEFORE };
+        let label = format!("{name} {}", time::clock(at, span, &frame.zone));
+        let wide = width(&label, FLAG * frame.unit, Face::Bold);
+        Flag { label, wide, left: frame.x(at) - wide / 2.0, colour }
+    };
+    let mut flags: Vec<Flag<'_>> = marked(frame).map(flag).collect();
     place(&mut flags, plot.left, plot.right, 10.0 * frame.unit);
     for flag in flags {
         let style = Style {
@@ -90,6 +98,27 @@ fn place(flags: &mut Vec<Flag<'_>>, left: f64, right: f64, between: f64) {
     for flag in flags.iter_mut().rev() {
         flag.left = flag.left.min(free - flag.wide).max(left);
         free = flag.left - between;
+    }
+}
+
+/// The line from one anomalous point to the next where no other is between them.
+pub(super) fn stretches(svg: &mut Svg, frame: &Frame<'_>) {
+    let odd: HashSet<u64> = frame
+        .chart
+        .anomalous
+        .iter()
+        .filter_map(|ts| frame.series.at(*ts))
+        .map(|point| point.ts.to_bits())
+        .collect();
+    let is_odd = |point: &Datapoint| odd.contains(&point.ts.to_bits());
+    let mut path = String::new();
+    for stretch in frame.series.stretches() {
+        for run in stretch.chunk_by(|a, b| is_odd(a) && is_odd(b)).filter(|run| run.len() > 1) {
+            path.push_str(&frame.path(run));
+        }
+    }
+    if !path.is_empty() {
+        svg.stroke(&path, frame.colours.anomalous, 1.5 * frame.unit);
     }
 }
 
@@ -135,10 +164,8 @@ pub(super) fn peak(svg: &mut Svg, frame: &Frame<'_>) {
     ));
     let label = number(value);
     let wide = width(&label, 12.0 * unit, Face::Bold);
-    // On the side that is already past, where there is room for it: what comes after is what a reader looks for.
-    let is_left = x - 10.0 * unit - wide > plot.left;
-    let (anchor, x) = if is_left { (Anchor::End, x - 9.0 * unit) } else { (Anchor::Start, x + 9.0 * unit) };
-    let y = (y + 4.0 * unit).clamp(plot.top + 11.0 * unit, plot.bottom - 4.0 * unit);
+    let (anchor, at, up) = label_place(frame, (x, y), wide);
+    let y = (y + up + 4.0 * unit).clamp(plot.top + 11.0 * unit, plot.bottom - 4.0 * unit);
     let style = Style {
         size: 12.0 * unit,
         colour: colours.text,
@@ -146,7 +173,24 @@ pub(super) fn peak(svg: &mut Svg, frame: &Frame<'_>) {
         anchor,
         rim: Some(colours.ground),
     };
-    svg.text((x, y), &label, style);
+    svg.text((at, y), &label, style);
+}
+
+/// Where the value of a peak at `(x, y)` stands: the end that is at a place, and how far below it.
+///
+/// Left of it, where the series was usual and so somewhere else; where the anomaly lasts, left of its beginning, or if that is
+/// far away on the inner side of the peak.
+fn label_place(frame: &Frame<'_>, (x, y): (f64, f64), wide: f64) -> (Anchor, f64, f64) {
+    let (unit, plot) = (frame.unit, frame.plot);
+    let onset = frame.chart.onset.map_or(x, |onset| frame.x(onset)).min(x);
+    let lasts = x - onset > 8.0 * unit;
+    if lasts && x - onset > 90.0 * unit {
+        let down = if y < (plot.top + plot.bottom) / 2.0 { 18.0 } else { -18.0 };
+        let middle = x.clamp(plot.left + wide / 2.0, plot.right - wide / 2.0);
+        return (Anchor::Middle, middle, down * unit);
+    }
+    let edge = if lasts { onset - 5.0 * unit } else { x - 9.0 * unit };
+    if edge - wide > plot.left { (Anchor::End, edge, 0.0) } else { (Anchor::Start, x + 9.0 * unit, 0.0) }
 }
 
 #[cfg(test)]

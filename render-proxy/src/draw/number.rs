@@ -24,7 +24,8 @@ pub fn short(value: f64) -> String {
     if size < 1e6 && value.fract() == 0.0 {
         return sign(format!("{value:.0}"));
     }
-    let unit = UNITS.iter().find(|(from, _)| size >= *from && size >= 1e5);
+    // What would be rounded to a thousand of a unit is one of the next.
+    let unit = UNITS.iter().find(|(from, _)| size >= *from * 0.999_95 && size >= 1e5);
     let (scaled, letter) = unit.map_or((value, ""), |(from, letter)| (value / from, *letter));
     let before = scaled.abs().log10().floor() as i32 + 1;
     let decimals = (4 - before).clamp(0, 7) as usize;
@@ -99,6 +100,8 @@ mod tests {
         check(-2.5e-7, "\u{2212}2.5e-7");
         check(1e300, "1e300");
         check(1e-300, "1e-300");
+        check(999_999_990.0, "1 G");
+        check(999_000_000.0, "999 M");
         check(-5e14, "\u{2212}500 T");
         check(f64::NAN, "not a number");
     }

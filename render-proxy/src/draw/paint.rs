@@ -3,11 +3,8 @@
 use super::frame::Frame;
 use super::legend::{self, Item, SIGN, Sign};
 use super::marks;
-use super::series::thinned;
 use super::svg::{Anchor, Short, Style, Svg};
 use super::text::{Face, shortened, width};
-use skyline_core::point::Datapoint;
-use std::fmt::Write as _;
 
 /// A name of a gap needs so much room, in units.
 const GAP: f64 = 54.0;
@@ -24,15 +21,15 @@ pub(super) fn svg(frame: &Frame<'_>) -> String {
     svg.write(format_args!("<g fill=\"none\">\n"));
     grid(&mut svg, frame);
     expected(&mut svg, frame);
+    marks::lines(&mut svg, frame);
     series(&mut svg, frame);
+    marks::stretches(&mut svg, frame);
     bound(&mut svg, frame);
     svg.write(format_args!("</g>\n"));
     labels(&mut svg, frame);
     gaps(&mut svg, frame);
     extremes(&mut svg, frame);
-    svg.write(format_args!("<g fill=\"none\">\n"));
-    marks::times(&mut svg, frame);
-    svg.write(format_args!("</g>\n"));
+    marks::names(&mut svg, frame);
     marks::anomalous(&mut svg, frame);
     marks::peak(&mut svg, frame);
     legend(&mut svg, frame);
@@ -114,7 +111,7 @@ fn labels(svg: &mut Svg, frame: &Frame<'_>) {
 /// The expected range and the mean.
 fn expected(svg: &mut Svg, frame: &Frame<'_>) {
     let (plot, colours, unit) = (frame.plot, frame.colours, frame.unit);
-    if let Some((lower, upper)) = frame.chart.expected.filter(|(a, b)| a.is_finite() && b.is_finite()) {
+    if let Some((lower, upper)) = frame.chart.range() {
         let (top, bottom) = (frame.y(upper), frame.y(lower));
         let size = (plot.right - plot.left, bottom - top);
         svg.rectangle((plot.left, top), size, colours.expected, colours.expected_cover);
@@ -127,7 +124,7 @@ fn expected(svg: &mut Svg, frame: &Frame<'_>) {
             }
         }
     }
-    let mean = frame.chart.mean.or(frame.series.figures.map(|figures| figures.mean));
+    let mean = frame.chart.average().or(frame.series.figures.map(|figures| figures.mean));
     if let Some(mean) = mean.filter(|mean| (0.0..=1.0).contains(&frame.scale.part(*mean))) {
         let y = frame.y(mean);
         svg.line((plot.left, y), (plot.right, y), colours.mean, 1.1 * unit, "6 4");
@@ -143,20 +140,10 @@ fn series(svg: &mut Svg, frame: &Frame<'_>) {
             alone.push(frame.place(point));
             continue;
         }
-        let mut command = 'M';
-        for point in thinned(stretch, |point: &Datapoint| frame.x(point.ts).floor() as i64) {
-            let (x, y) = frame.place(&point);
-            #[expect(clippy::let_underscore_must_use, reason = "writing to memory does not fail")]
-            let _ = write!(path, "{command}{} {}", Short(x), Short(y));
-            command = 'L';
-        }
+        path.push_str(&frame.path(stretch));
     }
     if !path.is_empty() {
-        svg.write(format_args!(
-            "<path d=\"{path}\" stroke=\"{}\" stroke-width=\"{}\" stroke-linejoin=\"round\" stroke-linecap=\"round\"/>\n",
-            colours.series,
-            Short(1.3 * unit)
-        ));
+        svg.stroke(&path, colours.series, 1.3 * unit);
     }
     for (x, y) in alone {
         svg.write(format_args!(
@@ -171,7 +158,7 @@ fn series(svg: &mut Svg, frame: &Frame<'_>) {
 
 /// The bound of a rule of bounds.
 fn bound(svg: &mut Svg, frame: &Frame<'_>) {
-    let Some((_, bound)) = frame.chart.bound.filter(|(_, bound)| bound.is_finite()) else { return };
+    let Some((_, bound)) = frame.chart.limit() else { return };
     let y = frame.y(bound);
     svg.line((frame.plot.left, y), (frame.plot.right, y), frame.colours.text, 1.3 * frame.unit, "none");
 }
@@ -179,7 +166,7 @@ fn bound(svg: &mut Svg, frame: &Frame<'_>) {
 /// Times without points are named.
 fn gaps(svg: &mut Svg, frame: &Frame<'_>) {
     let (chart, plot, unit, colours) = (frame.chart, frame.plot, frame.unit, frame.colours);
-    let style = plain(10.0 * unit, colours.muted, Anchor::Middle);
+    let style = Style { rim: Some(colours.ground), ..plain(10.0 * unit, colours.muted, Anchor::Middle) };
     let middle = (plot.top + plot.bottom) / 2.0;
     let (Some(first), Some(last)) = (frame.series.points.first(), frame.series.points.last()) else {
         let style = Style { size: 13.0 * unit, ..style };

@@ -84,6 +84,15 @@ impl Svg {
         ));
     }
 
+    /// A line along a path.
+    pub(super) fn stroke(&mut self, path: &str, colour: &str, width: f64) {
+        self.write(format_args!(
+            "<path d=\"{path}\" stroke=\"{colour}\" stroke-width=\"{}\" stroke-linejoin=\"round\" \
+             stroke-linecap=\"round\"/>\n",
+            Short(width)
+        ));
+    }
+
     /// A text from anywhere: it stands there as it is, in its order.
     pub(super) fn text(&mut self, (x, y): (f64, f64), text: &str, style: Style<'_>) {
         let Style { size, colour, face, anchor, rim } = style;
