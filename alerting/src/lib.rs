@@ -4,6 +4,9 @@
 //! until its channel has accepted it. Knows no algorithms and no carbon.
 
 pub mod channel;
+pub mod dispatcher;
+pub mod incident;
+pub mod outbox;
 pub mod message;
 pub mod samples;
 pub mod text;
