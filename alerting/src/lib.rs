@@ -5,6 +5,8 @@
 
 pub mod channel;
 pub mod message;
+pub mod rule;
+pub mod schedule;
 
 pub use channel::{Channel, Delivery};
 pub use message::Message;
