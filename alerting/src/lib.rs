@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod message;
+pub mod mute;
 pub mod rule;
 pub mod schedule;
 
