@@ -4,10 +4,13 @@
 //! until its channel has accepted it. Knows no algorithms and no carbon.
 
 pub mod channel;
+pub mod link;
 pub mod message;
 pub mod mute;
 pub mod rule;
+pub mod samples;
 pub mod schedule;
+pub mod text;
 
 pub use channel::{Channel, Delivery};
 pub use message::Message;
