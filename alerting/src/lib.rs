@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod dispatcher;
+pub mod explain;
 pub mod incident;
 pub mod link;
 pub mod message;

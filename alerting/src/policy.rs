@@ -89,10 +89,7 @@ fn matches(rule: &Rule) -> impl Iterator<Item = Match> + '_ {
     let whole = |seconds: f64| seconds as u32;
     let escalate = rule.escalation.as_ref().map(|escalation| {
         let lanes = escalation.targets.iter().flat_map(|target| {
-            target
-                .recipients
-                .iter()
-                .map(|recipient| (target.channel.clone(), recipient.clone()))
+            target.recipients.iter().map(|recipient| (target.channel.clone(), recipient.clone()))
         });
         (whole(escalation.after), lanes.collect::<Vec<_>>())
     });
