@@ -3,6 +3,7 @@
 //! Knows none of our crates, so that all of them can use it. Nothing here sleeps for luck: [`eventually`]
 //! waits for a fact, with a limit and a name.
 
+pub mod exim;
 pub mod mariadb;
 pub mod memcached;
 pub mod port;
