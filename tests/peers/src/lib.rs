@@ -4,12 +4,14 @@
 //! waits for a fact, with a limit and a name.
 
 pub mod exim;
+pub mod http;
 pub mod mariadb;
 pub mod memcached;
 pub mod port;
 pub mod process;
 pub mod python;
 pub mod redis;
+pub mod slack;
 
 use anyhow::{Context as _, bail};
 use process::Process;
