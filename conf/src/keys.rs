@@ -150,6 +150,12 @@ pub const fn of_a_rule() -> &'static Item {
     &relay::RULE
 }
 
+/// A table of `[[graphite.server]]`.
+#[must_use]
+pub const fn of_a_graphite_server() -> &'static Item {
+    &table::SERVER
+}
+
 /// A table of `[[listen.stream]]`.
 #[must_use]
 pub const fn of_a_stream() -> &'static Item {
@@ -341,6 +347,10 @@ mod tests {
         same_keys(item_of(of_a_stream(), "tls"), &tls);
         let address = "127.0.0.1:1".parse().ok();
         same_keys(of_a_stream(), &Stream { address, unix: path(), tls: Some(tls), ..Stream::default() });
+        let server = crate::model::graphite::Server::default();
+        same_keys(of_a_graphite_server(), &server);
+        let header = crate::model::graphite::Header::default();
+        same_keys(item_of(of_a_graphite_server(), "headers"), &header);
         let tls = DestinationTls { ca: path(), certificate: path(), key: path() };
         same_keys(item_of(of_a_destination(), "tls"), &tls);
         let destination = DestinationTable {

@@ -2,6 +2,7 @@
 
 pub mod alerting;
 pub mod detect;
+pub mod graphite;
 pub mod http;
 pub mod journal;
 pub mod keepalive;
@@ -11,6 +12,7 @@ pub mod node;
 pub mod record;
 pub mod redis;
 pub mod relay;
+pub mod render_proxy;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,10 @@ pub struct Settings {
     pub redis: redis::Redis,
     /// A cache that several nodes share.
     pub memcached: memcached::Memcached,
+    /// The Graphite servers that render.
+    pub graphite: graphite::Graphite,
+    /// Render questions, answered by Graphite or from the windows.
+    pub render_proxy: render_proxy::RenderProxy,
     /// Pages, API, health and metrics over HTTP.
     pub http: http::Http,
 }

@@ -42,6 +42,7 @@ pub fn skyline_toml() -> String {
                 "listen.stream" => STREAMS,
                 "alerting.rule" => ALERT_RULES,
                 "alerting.webhook" => WEBHOOKS,
+                "graphite.server" => GRAPHITE,
                 _ => "",
             });
             let (value, size) = default_and_size(key);
@@ -64,6 +65,12 @@ const STREAMS: &str = "\
 #     { address = \"0.0.0.0:2013\", packing = \"gzip\" },
 #     { address = \"0.0.0.0:2014\", protocol = \"pickle\", tls = { certificate = \"/etc/skyline/node.pem\" } },
 #   ]
+";
+
+const GRAPHITE: &str = "\
+#   [[graphite.server]]
+#   url = \"http://127.0.0.1:8080\"
+#   headers = [{ name = \"X-Org-Id\", value = \"1\" }]
 ";
 
 const CLUSTERS: &str = "\
@@ -126,6 +133,10 @@ pub fn settings_md() -> String {
                  tls = { certificate = \"/etc/skyline/node.pem\", client_ca = \"/etc/skyline/senders.pem\" }\n```\n\n",
             );
             tables(&mut out, "a stream", keys::of_a_stream());
+        }
+        if section.name == "graphite" {
+            out.push_str("\nKeys of `[[graphite.server]]`:\n\n");
+            tables(&mut out, "a Graphite server", keys::of_a_graphite_server());
         }
         if section.name == "relay" {
             out.push_str(

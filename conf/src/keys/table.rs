@@ -2,6 +2,7 @@
 
 mod alerting;
 mod detect;
+mod graphite;
 mod http;
 mod journal;
 mod listen;
@@ -10,10 +11,12 @@ mod node;
 mod record;
 mod redis;
 mod relay;
+mod render_proxy;
 mod window;
 
 use super::{Key, Kind, Section};
 pub(super) use alerting::{RULE, WEBHOOK};
+pub(super) use graphite::SERVER;
 pub(super) use listen::STREAM;
 use std::sync::LazyLock;
 
@@ -70,6 +73,14 @@ pub(super) const SECTIONS: &[Section] = &[
         "The copy of the windows in Redis, from which a node with an empty disk takes them. Off without a server. docs/stores.md says what it holds and how to secure it.",
     ),
     section("memcached", "A cache in front of the record that several nodes share. Never needed."),
+    section(
+        "graphite",
+        "The Graphite servers that render: for graphs in messages and behind the render proxy.",
+    ),
+    section(
+        "render_proxy",
+        "Graphite's render questions, answered by Graphite, or from the windows while it is down or behind. docs/render-proxy.md.",
+    ),
     section("http", "API, health and metrics over HTTP. Until there are accounts, loopback addresses only."),
 ];
 /// The keys of each section, in the order of the file.
@@ -87,6 +98,8 @@ const PARTS: &[&[Key]] = &[
     alerting::pagerduty::KEYS,
     redis::KEYS,
     memcached::KEYS,
+    graphite::KEYS,
+    render_proxy::KEYS,
     http::KEYS,
 ];
 
