@@ -1,6 +1,10 @@
 //! What one value alone does not show: settings that contradict each other or cannot work together.
 
+<<<<<<< HEAD
 mod graphite;
+=======
+mod alerting;
+>>>>>>> chart
 mod parts;
 mod relay;
 mod sockets;
@@ -70,7 +74,11 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
     parts::check(settings, &mut findings);
     stores::check(settings, &mut findings);
     relay::check(settings, &mut findings);
+<<<<<<< HEAD
     graphite::check(settings, &mut findings);
+=======
+    alerting::check(settings, &mut findings);
+>>>>>>> chart
     let mut findings = findings.all;
     let place = |key: &str| keys::all().iter().position(|k| k.path.starts_with(key));
     findings.sort_by_key(|finding| (!finding.is_problem(), place(finding.key)));

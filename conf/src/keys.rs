@@ -162,6 +162,18 @@ pub const fn of_a_stream() -> &'static Item {
     &table::STREAM
 }
 
+/// A table of `[[alerting.rule]]`.
+#[must_use]
+pub const fn of_an_alert_rule() -> &'static Item {
+    &table::RULE
+}
+
+/// A table of `[[alerting.webhook]]`.
+#[must_use]
+pub const fn of_a_webhook() -> &'static Item {
+    &table::WEBHOOK
+}
+
 /// All sections, in the order of the file.
 #[must_use]
 pub const fn sections() -> &'static [Section] {
@@ -298,6 +310,34 @@ mod tests {
             Kind::One(item) | Kind::List(item) | Kind::OneOrList(item) => item,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn tables_of_alerting_have_every_key() {
+        use crate::model::alerting::rule::{MatchKind, Rule, Severity};
+        let text = || Some("x".to_owned());
+        let names = || Some(Names::One("x".to_owned()));
+        let rule = Rule {
+            name: text(),
+            patterns: names(),
+            match_not: names(),
+            match_kind: Some(MatchKind::Glob),
+            channel: names(),
+            recipients: names(),
+            repeat_seconds: Some(1),
+            severity: Some(Severity::Info),
+            minimum_seconds: Some(1),
+            active: text(),
+            zone: text(),
+            recovery: Some(true),
+            escalate_after_seconds: Some(1),
+            escalate_to: names(),
+            second_order_hours: Some(1),
+            stop: Some(true),
+            line: Some(1),
+        };
+        same_keys(of_an_alert_rule(), &rule);
+        same_keys(of_a_webhook(), &crate::model::alerting::webhook::Webhook::default());
     }
 
     #[test]

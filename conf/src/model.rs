@@ -1,5 +1,6 @@
 //! The settings file as types, one file a section. Every key has a default.
 
+pub mod alerting;
 pub mod detect;
 pub mod graphite;
 pub mod http;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub detect: detect::Detect,
     /// Where anomalies are recorded.
     pub record: record::Record,
+    /// Who is told of anomalies, how, and how often.
+    pub alerting: alerting::Alerting,
     /// The copy of the windows in Redis.
     pub redis: redis::Redis,
     /// A cache that several nodes share.

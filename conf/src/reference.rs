@@ -41,6 +41,8 @@ pub fn skyline_toml() -> String {
                 "relay.rule" => RULES,
                 "listen.stream" => STREAMS,
                 "graphite.server" => GRAPHITE,
+                "alerting.rule" => ALERT_RULES,
+                "alerting.webhook" => WEBHOOKS,
                 _ => "",
             });
             let (value, size) = default_and_size(key);
@@ -90,6 +92,21 @@ const RULES: &str = "\
 #   into = 'new.\\1'
 ";
 
+const ALERT_RULES: &str = "\
+#   [[alerting.rule]]
+#   name = \"web\"
+#   match = \"stats.web.**\"
+#   channel = [\"email\", \"slack\"]
+#   severity = \"critical\"
+#   active = \"mon-fri 08:00-20:00\"
+";
+
+const WEBHOOKS: &str = "\
+#   [[alerting.webhook]]
+#   name = \"chat\"
+#   url = \"https://chat.internal/hooks/1\"
+";
+
 /// `docs/settings.md`: the same as tables.
 #[must_use]
 pub fn settings_md() -> String {
@@ -132,6 +149,14 @@ pub fn settings_md() -> String {
             tables(&mut out, "a cluster", keys::of_a_cluster());
             out.push_str("\nKeys of `[[relay.rule]]`:\n\n");
             tables(&mut out, "a rule", keys::of_a_rule());
+        }
+        if section.name == "alerting" {
+            out.push_str(
+                "\nKeys of `[[alerting.rule]]`; [alert-rules.md](alert-rules.md) explains them:\n\n",
+            );
+            tables(&mut out, "a rule", keys::of_an_alert_rule());
+            out.push_str("\nKeys of `[[alerting.webhook]]`:\n\n");
+            tables(&mut out, "a webhook", keys::of_a_webhook());
         }
     }
     out

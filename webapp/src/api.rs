@@ -120,8 +120,9 @@ fn record_failed(error: &skyline_sql::Error) -> Response {
     if error.is_retry() {
         return answer::busy("the record does not answer: ask again; `skyline doctor` says what is wrong");
     }
+    // Wrong settings of its server, or a file that is damaged: both last until somebody acts.
     answer::error(
-        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        axum::http::StatusCode::SERVICE_UNAVAILABLE,
         "the record cannot be read: `skyline doctor` says what is wrong, and so does the log",
     )
 }

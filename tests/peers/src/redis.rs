@@ -358,6 +358,33 @@ impl Cluster {
         })
     }
 
+    /// Moves so many slots from a master to another, with what is in them, while the cluster is used.
+    ///
+    /// # Errors
+    /// When they cannot be moved.
+    pub fn move_slots(
+        &self,
+        from: usize,
+        to: usize,
+        count: u64,
+        password: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let id = |index: usize| -> anyhow::Result<String> {
+            let node = self.nodes.get(index).context("no such node")?;
+            Ok(node.cli(&["CLUSTER", "MYID"])?.trim().to_owned())
+        };
+        let any = self.nodes.first().context("no node")?;
+        let mut reshard = Command::new("redis-cli");
+        reshard.args(["--cluster", "reshard", &format!("127.0.0.1:{}", any.port)]);
+        reshard.args(["--cluster-from", &id(from)?, "--cluster-to", &id(to)?]);
+        reshard.args(["--cluster-slots", &count.to_string(), "--cluster-yes"]);
+        if let Some(password) = password {
+            reshard.env("REDISCLI_AUTH", password);
+        }
+        printed(&mut reshard)?;
+        Ok(())
+    }
+
     /// Indexes of the nodes that are masters and run.
     #[must_use]
     pub fn masters(&self) -> Vec<usize> {
