@@ -5,6 +5,8 @@
 
 pub mod channel;
 pub mod message;
+pub mod samples;
+pub mod text;
 
 pub use channel::{Channel, Delivery};
 pub use message::Message;
