@@ -6,6 +6,8 @@
 pub mod channel;
 pub mod gallery;
 pub mod message;
+pub mod samples;
+pub mod text;
 
 pub use channel::{Channel, Delivery};
 pub use message::Message;

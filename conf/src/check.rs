@@ -1,10 +1,7 @@
 //! What one value alone does not show: settings that contradict each other or cannot work together.
 
-<<<<<<< HEAD
-mod graphite;
-=======
 mod alerting;
->>>>>>> chart
+mod graphite;
 mod parts;
 mod relay;
 mod sockets;
@@ -74,11 +71,8 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
     parts::check(settings, &mut findings);
     stores::check(settings, &mut findings);
     relay::check(settings, &mut findings);
-<<<<<<< HEAD
-    graphite::check(settings, &mut findings);
-=======
     alerting::check(settings, &mut findings);
->>>>>>> chart
+    graphite::check(settings, &mut findings);
     let mut findings = findings.all;
     let place = |key: &str| keys::all().iter().position(|k| k.path.starts_with(key));
     findings.sort_by_key(|finding| (!finding.is_problem(), place(finding.key)));

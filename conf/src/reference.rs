@@ -40,9 +40,9 @@ pub fn skyline_toml() -> String {
                 "relay.cluster" => CLUSTERS,
                 "relay.rule" => RULES,
                 "listen.stream" => STREAMS,
-                "graphite.server" => GRAPHITE,
                 "alerting.rule" => ALERT_RULES,
                 "alerting.webhook" => WEBHOOKS,
+                "graphite.server" => GRAPHITE,
                 _ => "",
             });
             let (value, size) = default_and_size(key);

@@ -5,7 +5,8 @@
 //! a MariaDB or MySQL server that may come and go. The tables are the same in both.
 //!
 //! Entry points: [`Store::open`], [`Store::record`] (a batch in one transaction),
-//! [`Store::anomalies`] (search, page by page), [`Store::latest`] (what is anomalous now).
+//! [`Store::anomalies`] (search, page by page), [`Store::latest`] (what is anomalous now). What alerting keeps:
+//! [`Store::keep_alerts`], [`Store::open_alerts`], [`Store::incidents`], [`Store::messages`].
 //!
 //! Invariants: an anomaly is a row or is counted with one, once, however often and in whatever grouping it
 //! is recorded; an anomaly's id is never used twice.
@@ -17,8 +18,10 @@ mod dictionary;
 mod error;
 mod figures;
 pub mod import;
+pub mod incident;
 mod judgement;
 mod migrate;
+pub mod outbox;
 mod place;
 mod pool;
 mod probe;

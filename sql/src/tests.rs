@@ -1,6 +1,7 @@
 //! The record as its callers see it, on files in a folder of its own.
 
 mod accounts;
+mod alerts;
 mod cached;
 mod hostile;
 mod hurt_files;

@@ -15,11 +15,8 @@ mod render_proxy;
 mod window;
 
 use super::{Key, Kind, Section};
-<<<<<<< HEAD
-pub(super) use graphite::SERVER;
-=======
 pub(super) use alerting::{RULE, WEBHOOK};
->>>>>>> chart
+pub(super) use graphite::SERVER;
 pub(super) use listen::STREAM;
 use std::sync::LazyLock;
 

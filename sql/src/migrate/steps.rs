@@ -30,6 +30,7 @@ pub(crate) const STEPS: &[Step] = &[
     step!(4, "verdicts", "0004_verdicts.sql"),
     step!(5, "incidents", "0005_incidents.sql"),
     step!(10, "imports", "0010_imports.sql"),
+    step!(11, "alerting", "0011_alerting.sql"),
 ];
 
 impl Step {

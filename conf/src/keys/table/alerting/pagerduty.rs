@@ -2,7 +2,7 @@
 
 use crate::keys::table::key;
 use crate::keys::{Key, Kind};
-use Kind::{Path, Text};
+use Kind::{Number, Path, Text};
 
 pub(in crate::keys::table) const KEYS: &[Key] = &[
     key(
@@ -16,5 +16,12 @@ pub(in crate::keys::table) const KEYS: &[Key] = &[
         Text,
         "",
         "Variable of the environment that holds the key instead.",
+    ),
+    key("alerting.pagerduty.url", Text, "", "Where events go."),
+    key(
+        "alerting.pagerduty.timeout_seconds",
+        Number(0.1, 120.0),
+        "seconds",
+        "An event takes so long at most.",
     ),
 ];
