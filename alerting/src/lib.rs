@@ -4,6 +4,7 @@
 //! until its channel has accepted it. Knows no algorithms and no carbon.
 
 pub mod channel;
+pub mod gallery;
 pub mod message;
 pub mod samples;
 pub mod text;
