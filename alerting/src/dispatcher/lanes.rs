@@ -191,7 +191,7 @@ async fn deliver(
 
 /// The pause after so many failures, seconds: it doubles, and varies by half so that many do not come back at once.
 fn pause(failures: u32, longest: f64) -> f64 {
-    let whole = (FIRST * 2_f64.powi(failures.min(20).cast_signed())).min(longest.max(FIRST));
+    let whole = (FIRST * 2_f64.powi(failures.min(20))).min(longest.max(FIRST));
     whole * rand::random_range(0.5..=1.0)
 }
 
@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_are_bounded() {
-        for failures in 0..40 {
-            let whole = (FIRST * 2_f64.powi(failures.min(20).cast_signed())).min(60.0);
+        for failures in 0..40_i32 {
+            let whole = (FIRST * 2_f64.powi(failures.min(20))).min(60.0);
             for _ in 0..20 {
                 let pause = pause(failures.cast_unsigned(), 60.0);
                 assert!((whole / 2.0..=whole).contains(&pause), "{failures}: {pause}");
