@@ -191,7 +191,7 @@ async fn deliver(
 
 /// The pause after so many failures, seconds: it doubles, and varies by half so that many do not come back at once.
 fn pause(failures: u32, longest: f64) -> f64 {
-    let whole = (FIRST * 2_f64.powi(failures.min(20))).min(longest.max(FIRST));
+    let whole = (FIRST * 2_f64.powi(failures.min(20).cast_signed())).min(longest.max(FIRST));
     whole * rand::random_range(0.5..=1.0)
 }
 
