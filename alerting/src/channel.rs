@@ -1,5 +1,8 @@
 //! What every channel does: take one message to one recipient, and say what became of it.
 
+pub mod email;
+pub mod slack;
+
 use crate::message::{Message, Pictures};
 use std::fmt;
 use std::pin::Pin;
@@ -51,4 +54,10 @@ pub trait Channel: Send + Sync + fmt::Debug {
         thread: Option<&'a str>,
         gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery>;
+
+    /// Waits for what goes on behind messages that were accepted, such as their pictures: what did not work out since
+    /// the last time. Before a stop, and for a test that wants to know.
+    fn settle(&self) -> Later<'_, Vec<String>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }

@@ -129,7 +129,10 @@ pub struct Parts {
 
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("node", &self.node).field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("node", &self.node)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -216,8 +219,7 @@ impl Dispatcher {
 
     fn tell(&mut self, now: f64) {
         let settings = &self.parts.settings;
-        let context =
-            Context { rules: &*self.parts.rules, limits: &settings.limits, pace: settings, now };
+        let context = Context { rules: &*self.parts.rules, limits: &settings.limits, pace: settings, now };
         self.state.tell(&context);
     }
 
@@ -315,7 +317,8 @@ impl Dispatcher {
 
     /// Asks the windows which metrics of an ended incident have sent nothing since.
     fn look_for_silence(&self, key: String) {
-        let (Some(windows), Some(incident)) = (self.parts.windows.clone(), self.state.incidents.get(&key)) else {
+        let (Some(windows), Some(incident)) = (self.parts.windows.clone(), self.state.incidents.get(&key))
+        else {
             self.events_in.send(Event::Silent(key, Vec::new())).ok();
             return;
         };

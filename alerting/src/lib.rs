@@ -5,9 +5,18 @@
 
 pub mod channel;
 pub mod dispatcher;
+pub mod explain;
+pub mod gallery;
 pub mod incident;
-pub mod outbox;
+pub mod link;
 pub mod message;
+pub mod mute;
+pub mod outbox;
+pub mod policy;
+pub mod rule;
+pub mod samples;
+pub mod schedule;
+pub mod text;
 
 pub use channel::{Channel, Delivery};
 pub use message::Message;

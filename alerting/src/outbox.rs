@@ -212,7 +212,10 @@ impl State {
         if self.entries.contains_key(&message.key) {
             return;
         }
-        self.made.entry((message.channel.clone(), message.recipient.clone())).or_default().push(message.created);
+        self.made
+            .entry((message.channel.clone(), message.recipient.clone()))
+            .or_default()
+            .push(message.created);
         self.changed.message(&message.key);
         self.insert(Entry::new(message));
     }
@@ -244,7 +247,8 @@ impl State {
     pub fn failed(&mut self, key: &str, error: String, not_before: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.attempts += 1;
-        (entry.not_before, entry.error, entry.is_kept, entry.is_leaving) = (not_before, Some(error), false, false);
+        (entry.not_before, entry.error, entry.is_kept, entry.is_leaving) =
+            (not_before, Some(error), false, false);
         self.changed.message(key);
     }
 

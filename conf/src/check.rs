@@ -1,5 +1,7 @@
 //! What one value alone does not show: settings that contradict each other or cannot work together.
 
+mod alerting;
+mod graphite;
 mod parts;
 mod relay;
 mod sockets;
@@ -69,6 +71,8 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
     parts::check(settings, &mut findings);
     stores::check(settings, &mut findings);
     relay::check(settings, &mut findings);
+    alerting::check(settings, &mut findings);
+    graphite::check(settings, &mut findings);
     let mut findings = findings.all;
     let place = |key: &str| keys::all().iter().position(|k| k.path.starts_with(key));
     findings.sort_by_key(|finding| (!finding.is_problem(), place(finding.key)));

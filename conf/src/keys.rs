@@ -150,10 +150,28 @@ pub const fn of_a_rule() -> &'static Item {
     &relay::RULE
 }
 
+/// A table of `[[graphite.server]]`.
+#[must_use]
+pub const fn of_a_graphite_server() -> &'static Item {
+    &table::SERVER
+}
+
 /// A table of `[[listen.stream]]`.
 #[must_use]
 pub const fn of_a_stream() -> &'static Item {
     &table::STREAM
+}
+
+/// A table of `[[alerting.rule]]`.
+#[must_use]
+pub const fn of_an_alert_rule() -> &'static Item {
+    &table::RULE
+}
+
+/// A table of `[[alerting.webhook]]`.
+#[must_use]
+pub const fn of_a_webhook() -> &'static Item {
+    &table::WEBHOOK
 }
 
 /// All sections, in the order of the file.
@@ -295,12 +313,44 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_alerting_have_every_key() {
+        use crate::model::alerting::rule::{MatchKind, Rule, Severity};
+        let text = || Some("x".to_owned());
+        let names = || Some(Names::One("x".to_owned()));
+        let rule = Rule {
+            name: text(),
+            patterns: names(),
+            match_not: names(),
+            match_kind: Some(MatchKind::Glob),
+            channel: names(),
+            recipients: names(),
+            repeat_seconds: Some(1),
+            severity: Some(Severity::Info),
+            minimum_seconds: Some(1),
+            active: text(),
+            zone: text(),
+            recovery: Some(true),
+            escalate_after_seconds: Some(1),
+            escalate_to: names(),
+            second_order_hours: Some(1),
+            stop: Some(true),
+            line: Some(1),
+        };
+        same_keys(of_an_alert_rule(), &rule);
+        same_keys(of_a_webhook(), &crate::model::alerting::webhook::Webhook::default());
+    }
+
+    #[test]
     fn tables_within_values_have_every_key() {
         let (path, text) = (|| Some(std::path::PathBuf::from("/p")), || Some("x".to_owned()));
         let tls = Tls { key: path(), client_ca: path(), ..Tls::default() };
         same_keys(item_of(of_a_stream(), "tls"), &tls);
         let address = "127.0.0.1:1".parse().ok();
         same_keys(of_a_stream(), &Stream { address, unix: path(), tls: Some(tls), ..Stream::default() });
+        let server = crate::model::graphite::Server::default();
+        same_keys(of_a_graphite_server(), &server);
+        let header = crate::model::graphite::Header::default();
+        same_keys(item_of(of_a_graphite_server(), "headers"), &header);
         let tls = DestinationTls { ca: path(), certificate: path(), key: path() };
         same_keys(item_of(of_a_destination(), "tls"), &tls);
         let destination = DestinationTable {

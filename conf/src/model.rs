@@ -1,6 +1,8 @@
 //! The settings file as types, one file a section. Every key has a default.
 
+pub mod alerting;
 pub mod detect;
+pub mod graphite;
 pub mod http;
 pub mod journal;
 pub mod keepalive;
@@ -10,6 +12,7 @@ pub mod node;
 pub mod record;
 pub mod redis;
 pub mod relay;
+pub mod render_proxy;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
@@ -32,10 +35,16 @@ pub struct Settings {
     pub detect: detect::Detect,
     /// Where anomalies are recorded.
     pub record: record::Record,
+    /// Who is told of anomalies, how, and how often.
+    pub alerting: alerting::Alerting,
     /// The copy of the windows in Redis.
     pub redis: redis::Redis,
     /// A cache that several nodes share.
     pub memcached: memcached::Memcached,
+    /// The Graphite servers that render.
+    pub graphite: graphite::Graphite,
+    /// Render questions, answered by Graphite or from the windows.
+    pub render_proxy: render_proxy::RenderProxy,
     /// Pages, API, health and metrics over HTTP.
     pub http: http::Http,
 }

@@ -80,7 +80,7 @@ mod tests {
         check("x", None);
         assert_eq!(section("listn"), Some("listen"));
         assert_eq!(section("relay.send"), Some("relay.sending"));
-        assert_eq!(section("alerting"), None);
+        assert_eq!(section("pictures"), None);
     }
 
     #[test]

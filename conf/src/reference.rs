@@ -40,6 +40,9 @@ pub fn skyline_toml() -> String {
                 "relay.cluster" => CLUSTERS,
                 "relay.rule" => RULES,
                 "listen.stream" => STREAMS,
+                "alerting.rule" => ALERT_RULES,
+                "alerting.webhook" => WEBHOOKS,
+                "graphite.server" => GRAPHITE,
                 _ => "",
             });
             let (value, size) = default_and_size(key);
@@ -64,6 +67,12 @@ const STREAMS: &str = "\
 #   ]
 ";
 
+const GRAPHITE: &str = "\
+#   [[graphite.server]]
+#   url = \"http://127.0.0.1:8080\"
+#   headers = [{ name = \"X-Org-Id\", value = \"1\" }]
+";
+
 const CLUSTERS: &str = "\
 #   [[relay.cluster]]
 #   name = \"carbon\"
@@ -81,6 +90,21 @@ const RULES: &str = "\
 #   [[relay.rule]]
 #   rewrite = { regex = '^old\\.(\\w+)' }
 #   into = 'new.\\1'
+";
+
+const ALERT_RULES: &str = "\
+#   [[alerting.rule]]
+#   name = \"web\"
+#   match = \"stats.web.**\"
+#   channel = [\"email\", \"slack\"]
+#   severity = \"critical\"
+#   active = \"mon-fri 08:00-20:00\"
+";
+
+const WEBHOOKS: &str = "\
+#   [[alerting.webhook]]
+#   name = \"chat\"
+#   url = \"https://chat.internal/hooks/1\"
 ";
 
 /// `docs/settings.md`: the same as tables.
@@ -110,6 +134,10 @@ pub fn settings_md() -> String {
             );
             tables(&mut out, "a stream", keys::of_a_stream());
         }
+        if section.name == "graphite" {
+            out.push_str("\nKeys of `[[graphite.server]]`:\n\n");
+            tables(&mut out, "a Graphite server", keys::of_a_graphite_server());
+        }
         if section.name == "relay" {
             out.push_str(
                 "\nA destination is a text, or a table with settings of its own; what it leaves out comes from `[relay.sending]`. \
@@ -121,6 +149,14 @@ pub fn settings_md() -> String {
             tables(&mut out, "a cluster", keys::of_a_cluster());
             out.push_str("\nKeys of `[[relay.rule]]`:\n\n");
             tables(&mut out, "a rule", keys::of_a_rule());
+        }
+        if section.name == "alerting" {
+            out.push_str(
+                "\nKeys of `[[alerting.rule]]`; [alert-rules.md](alert-rules.md) explains them:\n\n",
+            );
+            tables(&mut out, "a rule", keys::of_an_alert_rule());
+            out.push_str("\nKeys of `[[alerting.webhook]]`:\n\n");
+            tables(&mut out, "a webhook", keys::of_a_webhook());
         }
     }
     out

@@ -67,7 +67,7 @@ impl Windows {
             copy => copy,
         };
         self.copies.insert(of.0, copy);
-        let mut chunks = Chunks::new(header, copy, is_whole);
+        let mut chunks = Chunks::new(header, copy, is_whole, 0);
         for (name, window) in self.series.iter_mut().filter(|(name, _)| shard(name) == of) {
             chunks.series(name, 0, 0.0, window);
         }
@@ -87,7 +87,7 @@ impl Windows {
     fn restored(&self) -> Self {
         let mut all = Gathered::default();
         let header = header();
-        let mut chunks = Chunks::new(&header, u8::MAX, true);
+        let mut chunks = Chunks::new(&header, u8::MAX, true, 0);
         for (name, window) in &self.series {
             chunks.series(name, 0, 0.0, &mut window.clone());
         }

@@ -159,6 +159,12 @@ fn number(state_dir: &Path) -> anyhow::Result<u64> {
         return Ok(number);
     }
     let number: u64 = rand::random();
+    if path.exists() {
+        tracing::warn!(
+            file = %path.display(),
+            "the node's number cannot be read and is made anew: its shards in Redis count as another node's until they have missed their turn"
+        );
+    }
     file::replace(&path, format!("{number:016x}\n").as_bytes(), true)
         .with_context(|| format!("the node's number cannot be written to {}", path.display()))?;
     Ok(number)

@@ -107,10 +107,12 @@ pub struct Chunks {
 
 impl Chunks {
     /// Nothing yet. `copy`: the copy that blocks are for; those that have its number are in it. `is_whole`: no block has.
+    /// `room`: bytes that the open chunk will most likely have; so many are asked for at once.
     #[must_use]
-    pub fn new(header: &Header, copy: u8, is_whole: bool) -> Self {
+    pub fn new(header: &Header, copy: u8, is_whole: bool, room: usize) -> Self {
         let mark = header.mark();
-        let mut open = mark.to_vec();
+        let mut open = Vec::with_capacity(room.max(MARK_BYTES));
+        open.extend_from_slice(&mark);
         open.extend_from_slice(&header.every.to_bits().to_le_bytes());
         open.push(u8::from(header.is_released));
         let node = header.node.as_bytes();

@@ -184,18 +184,34 @@ fn a_redis_that_hangs_or_is_killed_disturbs_nothing() -> anyhow::Result<()> {
     })
 }
 
-#[test]
-fn a_cluster_that_loses_a_master_goes_on() -> anyhow::Result<()> {
-    let mut cluster = Cluster::start(Some("a secret"))?;
-    let password = cluster.nodes[0].password_file("a secret")?;
+fn with_cluster(cluster: &Cluster) -> anyhow::Result<Setup> {
+    let password = cluster.nodes.first().context("a node")?.password_file("a secret")?;
     let addresses: Vec<String> = cluster.addresses();
-    let setup = Setup::window()
+    Ok(Setup::window()
         .with("redis.servers", format!("{addresses:?}"))
         .with("redis.kind", "\"cluster\"")
         .with("redis.password_file", format!("{password:?}"))
         .with("redis.write_seconds", WRITE_SECONDS)
-        .with("redis.timeout_seconds", 1);
-    rides_out(setup, |watch| {
+        .with("redis.timeout_seconds", 1))
+}
+
+#[test]
+fn slots_of_a_cluster_that_move_lose_nothing() -> anyhow::Result<()> {
+    let cluster = Cluster::start(Some("a secret"))?;
+    rides_out(with_cluster(&cluster)?, |watch| {
+        let masters = cluster.masters();
+        cluster.move_slots(masters[0], masters[1], size(600, 4_000), Some("a secret"))?;
+        watch.go_on(Duration::from_secs(4));
+        cluster.move_slots(masters[1], masters[2], size(600, 4_000), Some("a secret"))?;
+        watch.go_on(Duration::from_secs(2));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_cluster_that_loses_a_master_goes_on() -> anyhow::Result<()> {
+    let mut cluster = Cluster::start(Some("a secret"))?;
+    rides_out(with_cluster(&cluster)?, |watch| {
         let master = cluster.masters()[1];
         cluster.nodes[master].kill()?;
         watch.go_on(Duration::from_secs(size(8, 30)));

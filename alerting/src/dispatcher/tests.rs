@@ -96,7 +96,12 @@ impl Channel for Way {
         self.name
     }
 
-    fn deliver<'a>(&'a self, message: &'a Message, thread: Option<&'a str>, _gallery: &'a dyn Gallery) -> Later<'a, Delivery> {
+    fn deliver<'a>(
+        &'a self,
+        message: &'a Message,
+        thread: Option<&'a str>,
+        _gallery: &'a dyn Gallery,
+    ) -> Later<'a, Delivery> {
         Box::pin(async move {
             let does = *self.does.lock().expect("lock");
             match does {
@@ -230,7 +235,10 @@ async fn a_dead_channel_holds_nobody_else() {
         until("an update", || good.kinds() == [Kind::Opened, Kind::Updated]).await;
         assert_eq!(bad.kinds(), []);
         let waiting = node.alerting.told.waiting();
-        assert_eq!(waiting.iter().map(|(name, w, _)| (name.as_str(), w.messages)).collect::<Vec<_>>(), [("bad", 1), ("good", 0)]);
+        assert_eq!(
+            waiting.iter().map(|(name, w, _)| (name.as_str(), w.messages)).collect::<Vec<_>>(),
+            [("bad", 1), ("good", 0)]
+        );
         node.kill().await;
     }
 }
@@ -299,7 +307,10 @@ async fn a_kill_at_any_moment_loses_nothing() {
         node.stop().await;
         for way in [&good, &bad] {
             let keys: Vec<_> = way.took().into_iter().map(|(_, key)| key).collect();
-            assert!(!keys.is_empty() && keys.iter().all(|key| Some(key) == keys.first()), "{milliseconds}: {keys:?}");
+            assert!(
+                !keys.is_empty() && keys.iter().all(|key| Some(key) == keys.first()),
+                "{milliseconds}: {keys:?}"
+            );
         }
     }
 }
@@ -451,7 +462,8 @@ async fn a_file_that_cannot_be_written_is_done_without() {
     until_rows(&node.store, Fate::Sent, 2).await;
     let mut figures = Vec::new();
     node.alerting.told.figures(&mut figures);
-    let failures = figures.iter().find(|f| f.name == "skyline_alerting_file_failures_total").expect("a figure");
+    let failures =
+        figures.iter().find(|f| f.name == "skyline_alerting_file_failures_total").expect("a figure");
     assert!(failures.value > 0.0);
     node.kill().await;
     assert_eq!((good.kinds(), bad.kinds()), (vec![Kind::Opened], vec![Kind::Opened]));

@@ -73,7 +73,8 @@ fn keys_are_made_of_what_is_known_again() {
     let key_of = |node: &str, metric: &str, ts: f64| super::key(node, metric, ts);
     assert_eq!(key_of("n", "a", 1.0), key_of("n", "a", 1.0));
     assert_eq!(key_of("n", "a", 1.0).len(), 24);
-    for other in [key_of("m", "a", 1.0), key_of("n", "b", 1.0), key_of("n", "a", 2.0), key_of("na", "", 1.0)] {
+    for other in [key_of("m", "a", 1.0), key_of("n", "b", 1.0), key_of("n", "a", 2.0), key_of("na", "", 1.0)]
+    {
         assert_ne!(key_of("n", "a", 1.0), other);
     }
 }

@@ -19,7 +19,9 @@ pub(super) mod pair {
         (finite(pair.0), finite(pair.1)).serialize(to)
     }
 
-    pub(in crate::message) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<(f64, f64), D::Error> {
+    pub(in crate::message) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<(f64, f64), D::Error> {
         let (time, value) = <(Option<f64>, Option<f64>)>::deserialize(from)?;
         Ok((time.unwrap_or(f64::NAN), value.unwrap_or(f64::NAN)))
     }

@@ -94,7 +94,8 @@ impl State {
     /// Makes the messages that are due, and forgets what nobody needs any more.
     pub fn tell(&mut self, context: &Context<'_>) {
         let now = context.now;
-        let due: Vec<_> = self.looks.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+        let due: Vec<_> =
+            self.looks.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
         for key in due {
             self.looks.remove(&key);
             let Some(incident) = self.incidents.get(&key).cloned() else { continue };
@@ -112,7 +113,8 @@ impl State {
     /// What is to be told of an incident that goes on; whether somebody is still to be told of something.
     fn tell_open(&mut self, incident: &Incident, context: &Context<'_>) -> bool {
         let mut is_pending = false;
-        for (lane, group) in groups(incident, context, &mut is_pending).into_iter().filter(|(_, g)| g.is_open) {
+        for (lane, group) in groups(incident, context, &mut is_pending).into_iter().filter(|(_, g)| g.is_open)
+        {
             let told = self.told.get(&incident.head.key).and_then(|of| of.get(&lane));
             let is_first = told.is_none();
             let kind = match told {
@@ -121,7 +123,8 @@ impl State {
                 Some(told) if told.is_refused => continue,
                 Some(told) => {
                     let since = context.now - told.last;
-                    let is_new = !group.members.is_subset(&told.members) || (told.is_over && told.messages > 0);
+                    let is_new =
+                        !group.members.is_subset(&told.members) || (told.is_over && told.messages > 0);
                     let repeats = group.repeat > 0 && since >= f64::from(group.repeat);
                     if is_new && !repeats && since < context.pace.pace(&lane.0) {
                         is_pending = true;
@@ -157,7 +160,8 @@ impl State {
             self.look(key, ended + SILENT);
             return;
         }
-        let lanes: Vec<_> = self.told.get(key).into_iter().flatten().map(|(l, t)| (l.clone(), t.clone())).collect();
+        let lanes: Vec<_> =
+            self.told.get(key).into_iter().flatten().map(|(l, t)| (l.clone(), t.clone())).collect();
         let is_left = |t: &Told| t.messages > 0 && !t.is_over && !t.is_refused && t.recovery;
         let mut theirs = match lanes.iter().any(|(_, told)| is_left(told)) {
             true => groups(incident, context, &mut false),
@@ -271,7 +275,8 @@ impl State {
     fn calm(&mut self, context: &Context<'_>) {
         let now = context.now;
         let quiet = context.limits.window.min(60.0);
-        let over: Vec<_> = self.storms.iter().filter(|(_, s)| now - s.last >= quiet).map(|(l, _)| l.clone()).collect();
+        let over: Vec<_> =
+            self.storms.iter().filter(|(_, s)| now - s.last >= quiet).map(|(l, _)| l.clone()).collect();
         for lane in over {
             if !self.has_room(&lane, context) {
                 continue;

@@ -45,6 +45,7 @@ fn streams(settings: &Settings) -> Vec<Listening> {
         listening("listen.pickle_tcp", &settings.listen.pickle_tcp),
         listening("listen.protobuf_tcp", &settings.listen.protobuf_tcp),
         listening("listen.stream", &addresses_of_streams(settings)),
+        listening("render_proxy.addresses", &settings.render_proxy.addresses),
         listening("http.api", &settings.http.api),
         listening("http.status", &settings.http.status),
     ]

@@ -118,7 +118,7 @@ fn record(settings: &Settings, findings: &mut Findings) {
 }
 
 /// A file of certificates that is not there would be found when the server is.
-fn authorities(file: &Path, key: &'static str, findings: &mut Findings) {
+pub(super) fn authorities(file: &Path, key: &'static str, findings: &mut Findings) {
     if file.as_os_str().is_empty() {
         return;
     }
@@ -132,7 +132,7 @@ fn authorities(file: &Path, key: &'static str, findings: &mut Findings) {
     }
 }
 
-fn credentials(of: Credentials<'_>, [file, variable]: [&'static str; 2], findings: &mut Findings) {
+pub(super) fn credentials(of: Credentials<'_>, [file, variable]: [&'static str; 2], findings: &mut Findings) {
     let has_file = !of.file.as_os_str().is_empty();
     if let Err(missing) = of.password() {
         findings.problem(if has_file { file } else { variable }, missing.what, missing.advice);

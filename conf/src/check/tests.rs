@@ -394,3 +394,68 @@ fn servers_of_the_record_and_the_cache() {
     problem(|s| s.memcached.namespace = "a b".into(), "memcached.namespace", "use up to 100");
     fine(|s| s.memcached.address = "/run/memcached.sock".into());
 }
+
+/// Settings with one Graphite server.
+fn graphite(change: impl FnOnce(&mut crate::model::graphite::Server)) -> impl FnOnce(&mut Settings) {
+    move |settings| {
+        let mut server =
+            crate::model::graphite::Server { url: "http://127.0.0.1:8080".into(), ..Default::default() };
+        change(&mut server);
+        settings.graphite.server = vec![server];
+    }
+}
+
+#[test]
+fn graphite_servers() {
+    let key = "graphite.server";
+    fine(graphite(|_| {}));
+    for url in ["https://graphite.internal/prefix", "http://[::1]:8080", "https://g.internal:"] {
+        fine(graphite(|s| s.url = url.into()));
+    }
+    problem(graphite(|s| s.url = "graphite".into()), key, "neither http:// nor");
+    problem(graphite(|s| s.url = "http://".into()), key, "has no host");
+    problem(graphite(|s| s.url = "http://g:x".into()), key, "a port that is none");
+    problem(graphite(|s| s.url = "http://g/?x".into()), key, "has a query");
+    problem(graphite(|s| s.url = "http://graphite.example.net:80".into()), key, "a name from an example");
+    problem(graphite(|s| s.url = "http://YOUR_GRAPHITE_HOST.example.com".into()), key, "from an example");
+    problem(graphite(|s| s.render_path = "../x".into()), key, "is no path");
+    problem(graphite(|s| s.render_path = "/".into()), key, "is no path");
+    problem(graphite(|s| s.ca_file = "/nowhere/ca.pem".into()), key, "/nowhere/ca.pem cannot be read");
+    problem(graphite(|s| s.password_file = "/nowhere/pw".into()), key, "/nowhere/pw cannot be read");
+    problem(graphite(|s| s.token_env = "SKYLINE_NO_SUCH".into()), key, "SKYLINE_NO_SUCH is not set");
+    warning(graphite(|s| s.insecure = true), key, "anybody between");
+    let header = |name: &str, value: &str| crate::model::graphite::Header {
+        name: name.into(),
+        value: value.into(),
+        ..Default::default()
+    };
+    fine(graphite(|s| s.headers = vec![header("X-Org-Id", "1")]));
+    problem(graphite(|s| s.headers = vec![header("X Org", "1")]), key, "no name of a header");
+    problem(graphite(|s| s.headers = vec![header("X", "1\r\nY: 2")]), key, "control characters");
+    let twice = |s: &mut Settings| {
+        graphite(|_| {})(s);
+        s.graphite.server.push(s.graphite.server[0].clone());
+    };
+    problem(twice, key, "two servers are called 127.0.0.1:8080");
+    let secret = findings(graphite(|s| s.url = "http://u:hunter2@graphite.internal/".into()));
+    assert!(!format!("{secret:?}").contains("hunter2"), "{secret:?}");
+}
+
+#[test]
+fn who_may_ask_the_render_proxy() {
+    let key = "render_proxy.addresses";
+    fine(|s| s.render_proxy.addresses = at("127.0.0.1:8088 [::1]:8088"));
+    problem(|s| s.render_proxy.addresses = at("0.0.0.0:8088"), key, "read every metric");
+    fine(|s| {
+        s.render_proxy.addresses = at("0.0.0.0:8088");
+        s.render_proxy.open_to_all = true;
+    });
+    problem(|s| s.render_proxy.user = "u".into(), "render_proxy.user", "has no password");
+    problem(|s| s.render_proxy.graph_settings = "width=1".into(), "render_proxy.graph_settings", "with &");
+    problem(|s| s.render_proxy.graph_settings = "&a=b c".into(), "render_proxy.graph_settings", "characters");
+    problem(
+        |s| s.render_proxy.addresses = s.http.api.clone(),
+        "http.api",
+        "is used by render_proxy.addresses",
+    );
+}

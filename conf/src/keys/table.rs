@@ -1,6 +1,8 @@
 //! The table of all sections and keys.
 
+mod alerting;
 mod detect;
+mod graphite;
 mod http;
 mod journal;
 mod listen;
@@ -9,9 +11,12 @@ mod node;
 mod record;
 mod redis;
 mod relay;
+mod render_proxy;
 mod window;
 
 use super::{Key, Kind, Section};
+pub(super) use alerting::{RULE, WEBHOOK};
+pub(super) use graphite::SERVER;
 pub(super) use listen::STREAM;
 use std::sync::LazyLock;
 
@@ -48,10 +53,34 @@ pub(super) const SECTIONS: &[Section] = &[
     section("record", "Where anomalies are recorded."),
     section("record.syslog", "One syslog line for each anomaly: facility local4, severity warning."),
     section(
+        "alerting",
+        "Who is told of anomalies, how, and how often. Without a channel nobody is; with one and no rule, every anomaly goes to its default recipients. docs/alert-rules.md explains rules.",
+    ),
+    section(
+        "alerting.stale",
+        "The digest of metrics that send no more: each is told once, and told again when it sends.",
+    ),
+    section("alerting.titles", "Words in the titles of messages (CUSTOM_ALERT_OPTS)."),
+    section(
+        "alerting.limits",
+        "Messages that a channel gets at most within a sliding window. What is beyond is held back, and one message says how many there are.",
+    ),
+    section("alerting.email", "Messages by email. Off without a sender."),
+    section("alerting.slack", "Messages to Slack. Off without a token."),
+    section("alerting.pagerduty", "Events to PagerDuty. Off without a key."),
+    section(
         "redis",
         "The copy of the windows in Redis, from which a node with an empty disk takes them. Off without a server. docs/stores.md says what it holds and how to secure it.",
     ),
     section("memcached", "A cache in front of the record that several nodes share. Never needed."),
+    section(
+        "graphite",
+        "The Graphite servers that render: for graphs in messages and behind the render proxy.",
+    ),
+    section(
+        "render_proxy",
+        "Graphite's render questions, answered by Graphite, or from the windows while it is down or behind. docs/render-proxy.md.",
+    ),
     section("http", "API, health and metrics over HTTP. Until there are accounts, loopback addresses only."),
 ];
 /// The keys of each section, in the order of the file.
@@ -63,8 +92,14 @@ const PARTS: &[&[Key]] = &[
     window::KEYS,
     detect::KEYS,
     record::KEYS,
+    alerting::KEYS,
+    alerting::email::KEYS,
+    alerting::slack::KEYS,
+    alerting::pagerduty::KEYS,
     redis::KEYS,
     memcached::KEYS,
+    graphite::KEYS,
+    render_proxy::KEYS,
     http::KEYS,
 ];
 

@@ -127,7 +127,7 @@ impl Document<'_> {
     ) {
         match key.kind.judge(key, &plain(value.get_ref())) {
             Ok(mut good) => {
-                if matches!(key.path, "relay.cluster" | "relay.rule") {
+                if matches!(key.path, "relay.cluster" | "relay.rule" | "alerting.rule") {
                     self.add_lines(value, &mut good);
                 }
                 gathered.set(key.path, good, self.place(&name));

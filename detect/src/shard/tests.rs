@@ -344,7 +344,7 @@ fn handed_over(from: &mut Shards, copy: u8) -> Vec<skyline_store::chunk::Whole> 
     };
     let mut all = Vec::new();
     for shard in from.owned() {
-        let mut chunks = Chunks::new(&header, copy, false);
+        let mut chunks = Chunks::new(&header, copy, false, 0);
         from.hand_out(shard, &mut chunks);
         let out = chunks.finish();
         let mut gathered = Gathered::default();

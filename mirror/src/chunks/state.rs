@@ -142,7 +142,7 @@ mod tests {
             is_released: true,
             node: "n".into(),
         };
-        let chunk = |writer, written_at| Chunks::new(&header(writer, written_at), 2, false).finish();
+        let chunk = |writer, written_at| Chunks::new(&header(writer, written_at), 2, false, 0).finish();
         let mut state = State::new(ShardId(3), None, true);
         assert_eq!(state.see(&[], 7), Seen::Nothing);
         assert_eq!(state.see(b"hello", 7), Seen::Strange);

@@ -182,9 +182,13 @@ impl<S: Shards> Task<S> {
     }
 
     async fn keep_up(&mut self) {
+        let mut told: Option<Instant> = None;
         loop {
             let now = self.options.clock.now();
-            self.tell(now);
+            if told.is_none_or(|told| told.elapsed() >= PAUSE) {
+                self.tell(now);
+                told = Some(Instant::now());
+            }
             if self.server.connection() != self.looked_on {
                 self.look_at_all().await;
             }

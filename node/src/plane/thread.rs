@@ -105,6 +105,8 @@ struct Thread {
     copies: Vec<u8>,
     /// By shard: a metric was removed since it was last handed out.
     removed_from: Vec<bool>,
+    /// By shard: bytes of the open chunk that was handed out last.
+    open_bytes: Vec<usize>,
 }
 
 /// Runs until told to stop.

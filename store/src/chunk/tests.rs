@@ -31,7 +31,7 @@ fn back(handed_out: &[HandOut]) -> Vec<Whole> {
 
 #[test]
 fn the_header_comes_back_from_the_first_bytes() {
-    let out = Chunks::new(&header(5.0), 2, false).finish();
+    let out = Chunks::new(&header(5.0), 2, false, 0).finish();
     assert_eq!(read_header(&out.open[..MARK_BYTES + 15]), Ok(header(5.0)));
     assert_eq!(out.open[..MARK_BYTES], out.mark);
     assert_eq!(out.mark, header(5.0).mark());
@@ -47,7 +47,7 @@ fn blocks_are_handed_out_once_a_copy() {
         window.push(f64::from(i) * 60.0, f64::from(i % 17), &mut sealer);
     }
     let mut hand_out = |copy| {
-        let mut chunks = Chunks::new(&header(1.0), copy, false);
+        let mut chunks = Chunks::new(&header(1.0), copy, false, 0);
         chunks.series("a.b", 3, 9.5, &mut window);
         chunks.finish()
     };
@@ -69,7 +69,7 @@ fn a_whole_day_takes_a_few_bytes_a_point() {
     for i in 0..1_440 {
         window.push(f64::from(i) * 60.0, f64::from((i * 7919) % 1000) / 10.0, &mut sealer);
     }
-    let mut chunks = Chunks::new(&header(1.0), 2, false);
+    let mut chunks = Chunks::new(&header(1.0), 2, false, 0);
     chunks.series("servers.web01.cpu.user", 0, 0.0, &mut window);
     let out = chunks.finish();
     let bytes: usize = out.blocks.iter().map(|(_, chunk)| chunk.len()).sum::<usize>() + out.open.len();
@@ -82,7 +82,7 @@ fn damaged_chunks_are_refused() {
     for i in 0..300 {
         window.push(f64::from(i) * 60.0, 1.5, &mut sealer);
     }
-    let mut chunks = Chunks::new(&header(1.0), 2, false);
+    let mut chunks = Chunks::new(&header(1.0), 2, false, 0);
     chunks.series("a", 0, 0.0, &mut window);
     let out = chunks.finish();
     let damaged = |bytes: &[u8], at: usize| {
@@ -151,7 +151,7 @@ proptest! {
                     window.pop_front();
                 }
                 Act::HandOut => {
-                    let mut chunks = Chunks::new(&header(1.0), copy, false);
+                    let mut chunks = Chunks::new(&header(1.0), copy, false, 0);
                     chunks.series("a", 0, 0.0, &mut window);
                     out.push(chunks.finish());
                 }

@@ -279,7 +279,7 @@ pub fn self_signed(folder: &Path, is_authority: bool) -> anyhow::Result<()> {
 }
 
 /// An authority, a certificate of a server and one of a client, made with `openssl`. `names`: as in `subjectAltName`.
-fn certificates(folder: &Path, names: &str) -> anyhow::Result<()> {
+pub(crate) fn certificates(folder: &Path, names: &str) -> anyhow::Result<()> {
     let openssl = |arguments: &str| openssl(folder, arguments);
     let key = KEY;
     openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=authority -days 30"))?;
@@ -356,6 +356,33 @@ impl Cluster {
             }) && self.masters().len() == 3
                 && self.nodes.iter().filter(|node| node.is_replica_in_step()).count() == 3
         })
+    }
+
+    /// Moves so many slots from a master to another, with what is in them, while the cluster is used.
+    ///
+    /// # Errors
+    /// When they cannot be moved.
+    pub fn move_slots(
+        &self,
+        from: usize,
+        to: usize,
+        count: u64,
+        password: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let id = |index: usize| -> anyhow::Result<String> {
+            let node = self.nodes.get(index).context("no such node")?;
+            Ok(node.cli(&["CLUSTER", "MYID"])?.trim().to_owned())
+        };
+        let any = self.nodes.first().context("no node")?;
+        let mut reshard = Command::new("redis-cli");
+        reshard.args(["--cluster", "reshard", &format!("127.0.0.1:{}", any.port)]);
+        reshard.args(["--cluster-from", &id(from)?, "--cluster-to", &id(to)?]);
+        reshard.args(["--cluster-slots", &count.to_string(), "--cluster-yes"]);
+        if let Some(password) = password {
+            reshard.env("REDISCLI_AUTH", password);
+        }
+        printed(&mut reshard)?;
+        Ok(())
     }
 
     /// Indexes of the nodes that are masters and run.

@@ -32,10 +32,29 @@ const PYTHON_REDIS: Package =
 /// How they pack what they write.
 const PYTHON_MSGPACK: Package =
     Package { name: "python3-msgpack", program: "/usr/lib/python3/dist-packages/msgpack/__init__.py" };
+/// Servers of others behind TLS and prefixes.
+const NGINX: Package = Package { name: "nginx-light", program: "/usr/sbin/nginx" };
+/// graphite-web, behind the render proxy.
+const GRAPHITE_WEB: Package =
+    Package { name: "graphite-web", program: "/usr/lib/python3/dist-packages/graphite/wsgi.py" };
+/// The files that it reads.
+const WHISPER: Package =
+    Package { name: "python3-whisper", program: "/usr/lib/python3/dist-packages/whisper.py" };
 
 /// What the tests need.
-pub(crate) const ALL: [Package; 8] =
-    [CARBON, C_RELAY, OPENSSL, REDIS, MARIADB, MEMCACHED, PYTHON_REDIS, PYTHON_MSGPACK];
+pub(crate) const ALL: [Package; 11] = [
+    CARBON,
+    C_RELAY,
+    OPENSSL,
+    REDIS,
+    MARIADB,
+    MEMCACHED,
+    PYTHON_REDIS,
+    PYTHON_MSGPACK,
+    NGINX,
+    GRAPHITE_WEB,
+    WHISPER,
+];
 
 /// Debian asks this program before it starts a service.
 const POLICY: &str = "/usr/sbin/policy-rc.d";

@@ -45,9 +45,14 @@ impl Thread {
         if let Some(slot) = self.copies.get_mut(index) {
             *slot = copy;
         }
-        let mut chunks = Chunks::new(header, copy, is_whole);
+        let room = self.open_bytes.get(index).copied().unwrap_or(0);
+        let mut chunks = Chunks::new(header, copy, is_whole, room + room / 8);
         self.parts.shards.hand_out(shard, &mut chunks);
-        chunks.finish()
+        let out = chunks.finish();
+        if let Some(slot) = self.open_bytes.get_mut(index) {
+            *slot = out.open.len();
+        }
+        out
     }
 
     /// Series that were taken over, and that were not.

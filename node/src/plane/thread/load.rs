@@ -200,6 +200,7 @@ impl Thread {
             is_pressed: false,
             copies: vec![FIRST_COPY; usize::from(SHARDS)],
             removed_from: vec![false; usize::from(SHARDS)],
+            open_bytes: vec![0; usize::from(SHARDS)],
             parts,
         })
     }

@@ -78,6 +78,8 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     }
     if options.wants("mirror") {
         let workload = workloads.iter().find(|w| w.name == "D2").context("the load of the mirror")?;
+        // Several writes of each shard.
+        let workload = &Workload { points: workload.points * 5, ..workload.clone() };
         println!("{}", mirror::run(workload, if options.quick { 1 } else { options.runs })?);
         println!("{}", takeover::run(workload, if options.quick { 5_000 } else { 100_000 })?);
     }

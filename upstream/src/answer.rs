@@ -1,0 +1,67 @@
+//! Answers, as they come or whole.
+
+use crate::body::Body;
+use crate::error::Error;
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
+use std::io::Read as _;
+
+/// The head of an answer; its body is still to come.
+#[derive(Debug)]
+pub struct Opened {
+    /// Any status: a 500 is an answer too.
+    pub status: StatusCode,
+    /// As they came.
+    pub headers: HeaderMap,
+    /// Bounded.
+    pub body: Body,
+    /// The longest body, bytes.
+    pub(crate) limit: usize,
+    /// Whether a packed body is unpacked by [`Opened::whole`].
+    pub(crate) unpack: bool,
+    /// Name and address of the server.
+    pub(crate) server: String,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Whole {
+    /// Any status.
+    pub status: StatusCode,
+    /// As they came, but for those that no longer hold of a body that was unpacked.
+    pub headers: HeaderMap,
+    /// Within the bound.
+    pub body: Bytes,
+}
+
+impl Opened {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// It is too long, late, or broken.
+    pub async fn whole(self) -> Result<Whole, Error> {
+        let Self { status, mut headers, body, limit, unpack, server } = self;
+        let mut body = body.collect().await?.to_bytes();
+        let packed =
+            headers.get(CONTENT_ENCODING).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"gzip"));
+        if unpack && packed && !body.is_empty() {
+            body = unpacked(&body, limit, server)?;
+            headers.remove(CONTENT_ENCODING);
+            headers.remove(CONTENT_LENGTH);
+        }
+        Ok(Whole { status, headers, body })
+    }
+}
+
+fn unpacked(body: &[u8], limit: usize, server: String) -> Result<Bytes, Error> {
+    let mut out = Vec::new();
+    let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    match MultiGzDecoder::new(body).take(bound).read_to_end(&mut out) {
+        Ok(_) if out.len() > limit => Err(Error::TooLarge { server, limit }),
+        Ok(_) => Ok(Bytes::from(out)),
+        Err(error) => Err(Error::Broken { server, reason: format!("gzip: {error}") }),
+    }
+}
