@@ -297,7 +297,8 @@ impl Dispatcher {
     async fn append(&mut self, records: Vec<Record>) -> std::io::Result<()> {
         let all = {
             let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.is_long().then(|| self.state.records())
+            // What a file that failed has is not known.
+            (log.is_long() || self.file_again > 0.0).then(|| self.state.records())
         };
         let log = Arc::clone(&self.log);
         let write = move || {
