@@ -61,8 +61,10 @@ pub fn write(story: &Story, shown: Shown<'_>) -> String {
     out
 }
 
-/// Dark enough for white letters, and told apart by people who do not tell red from green: the word is there too.
-const fn colour(state: State) -> &'static str {
+/// The colour of a state: dark enough for white letters; its word stands beside it for people who do not tell red from
+/// green.
+#[must_use]
+pub const fn colour(state: State) -> &'static str {
     match state {
         State::Alarm => "#b3261e",
         State::Ongoing => "#8a5000",
