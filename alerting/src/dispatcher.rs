@@ -233,7 +233,7 @@ impl Dispatcher {
                 self.waiting.push(done);
             }
             Ask::Post(message, done) => {
-                self.state.put(*message);
+                self.state.put(*message, now);
                 self.waiting.push(done);
             }
             Ask::Acknowledge { incident, by, answer } => {

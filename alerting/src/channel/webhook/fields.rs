@@ -16,11 +16,53 @@ const TEST: f64 = 300.0;
 
 /// All fields.
 pub(super) const NAMES: [&str; 47] = [
-    "version", "key", "incident", "kind", "topic", "status", "state", "severity", "priority", "origin", "heading",
-    "word", "colour", "colour_number", "subject", "lead", "text", "chat_text", "chat_html", "chat_markdown", "metric",
-    "metric_shown", "value", "value_shown", "mean", "stddev", "lower_bound", "upper_bound", "since", "since_at",
-    "created", "created_at", "opened", "opened_at", "ended", "ended_at", "expires_at", "rule", "recipient",
-    "member_count", "metrics", "members", "lines", "graph_url", "incident_url", "acknowledge_url", "mute_url",
+    "version",
+    "key",
+    "incident",
+    "kind",
+    "topic",
+    "status",
+    "state",
+    "severity",
+    "priority",
+    "origin",
+    "heading",
+    "word",
+    "colour",
+    "colour_number",
+    "subject",
+    "lead",
+    "text",
+    "chat_text",
+    "chat_html",
+    "chat_markdown",
+    "metric",
+    "metric_shown",
+    "value",
+    "value_shown",
+    "mean",
+    "stddev",
+    "lower_bound",
+    "upper_bound",
+    "since",
+    "since_at",
+    "created",
+    "created_at",
+    "opened",
+    "opened_at",
+    "ended",
+    "ended_at",
+    "expires_at",
+    "rule",
+    "recipient",
+    "member_count",
+    "metrics",
+    "members",
+    "lines",
+    "graph_url",
+    "incident_url",
+    "acknowledge_url",
+    "mute_url",
 ];
 
 /// Whether there is such a field.
@@ -45,7 +87,10 @@ pub(super) fn of(message: &Message, story: &Story) -> Map<String, Value> {
     put("heading", json!(story.heading));
     put("word", json!(story.word));
     put("colour", json!(html::colour(story.state)));
-    put("colour_number", json!(u32::from_str_radix(html::colour(story.state).trim_start_matches('#'), 16).unwrap_or(0)));
+    put(
+        "colour_number",
+        json!(u32::from_str_radix(html::colour(story.state).trim_start_matches('#'), 16).unwrap_or(0)),
+    );
     put("subject", json!(story.subject));
     put("lead", json!(story.lead.plain()));
     put("text", json!(plain::write(story, "")));
@@ -54,7 +99,9 @@ pub(super) fn of(message: &Message, story: &Story) -> Map<String, Value> {
     put("chat_markdown", json!(chat(story, markup::line_as_markdown)));
     about_first(message.members.first(), &mut fields);
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    for (name, at) in [("created", Some(message.created)), ("opened", Some(message.opened)), ("ended", message.ended)] {
+    for (name, at) in
+        [("created", Some(message.created)), ("opened", Some(message.opened)), ("ended", message.ended)]
+    {
         put(name, json!(at));
         put(&format!("{name}_at"), json!(at.map(time::rfc3339)));
     }
