@@ -117,7 +117,6 @@ fn behaviour(settings: &Settings, channels: &[Arc<dyn Channel>]) -> dispatcher::
         other_pace: alerting.update_seconds,
         retry: alerting.retry_seconds,
         give_up: alerting.give_up_seconds,
-        keep: alerting.keep_seconds,
         limits: policy::limits(alerting),
         dry_run: alerting.dry_run,
         sync: settings.journal.durability == Durability::Machine,
