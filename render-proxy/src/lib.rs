@@ -2,5 +2,6 @@
 //!
 //! [`draw`] makes SVG and PNG of a series.
 
+pub mod attime;
 pub mod draw;
 pub mod windows;

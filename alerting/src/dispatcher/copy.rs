@@ -96,7 +96,9 @@ impl Dispatcher {
         tokio::spawn(async move {
             let outcome = match tokio::time::timeout(LIMIT, write(&store, changes)).await {
                 Ok(outcome) => outcome,
-                Err(_) => Err(Error::Retry { place: store.place().clone(), problem: "no answer in time".into() }),
+                Err(_) => {
+                    Err(Error::Retry { place: store.place().clone(), problem: "no answer in time".into() })
+                }
             };
             events.send(Event::Copied(outcome)).ok();
         });
@@ -152,9 +154,11 @@ async fn write(store: &skyline_sql::Store, changes: Changes) -> Result<(), Error
     let Changes { incidents, members, told, messages } = changes;
     let one = |incident| Changes { incidents: vec![incident], ..Changes::default() };
     let pieces = incidents.into_iter().map(one);
-    let pieces = pieces.chain(members.into_iter().map(|m| Changes { members: vec![m], ..Changes::default() }));
+    let pieces =
+        pieces.chain(members.into_iter().map(|m| Changes { members: vec![m], ..Changes::default() }));
     let pieces = pieces.chain(told.into_iter().map(|t| Changes { told: vec![t], ..Changes::default() }));
-    let pieces = pieces.chain(messages.into_iter().map(|m| Changes { messages: vec![m], ..Changes::default() }));
+    let pieces =
+        pieces.chain(messages.into_iter().map(|m| Changes { messages: vec![m], ..Changes::default() }));
     for piece in pieces {
         match store.keep_alerts(&piece).await {
             Err(error @ Error::Data { .. }) => {
@@ -171,7 +175,8 @@ fn changes(node: &str, state: &State, changed: &Changed) -> Changes {
     let mut changes = Changes::default();
     for (key, places) in &changed.incidents {
         let Some(incident) = state.incidents.get(key) else { continue };
-        let severity = state.told.get(key).into_iter().flat_map(|of| of.values()).map(|told| told.severity).max();
+        let severity =
+            state.told.get(key).into_iter().flat_map(|of| of.values()).map(|told| told.severity).max();
         changes.incidents.push(Incident {
             key: key.clone(),
             node: node.to_owned(),

@@ -117,18 +117,32 @@ impl Told {
         for (name, latency) in quantiles {
             let Some(latency) = latency else { continue };
             let help = "Receipt of a bad point to acceptance of the opening message by its channel, over the last thousand";
-            out.push(Figure::gauge("skyline_alerting_latency_seconds", help, latency).label("quantile", name));
+            out.push(
+                Figure::gauge("skyline_alerting_latency_seconds", help, latency).label("quantile", name),
+            );
         }
         let inner = self.inner();
         let mut gauge = |name, help, value: u64| out.push(Figure::gauge(name, help, value as f64));
         gauge("skyline_alerting_incidents_open", "Incidents that are open", inner.open);
-        gauge("skyline_alerting_incidents_remembered", "Incidents that are open or ended lately", inner.remembered);
-        gauge("skyline_alerting_held_back", "Messages that are held back now because there were too many", inner.held_back);
+        gauge(
+            "skyline_alerting_incidents_remembered",
+            "Incidents that are open or ended lately",
+            inner.remembered,
+        );
+        gauge(
+            "skyline_alerting_held_back",
+            "Messages that are held back now because there were too many",
+            inner.held_back,
+        );
         gauge("skyline_alerting_file_bytes", "Length of the file of alerts", inner.file_bytes);
         let up = u64::from(inner.away.is_none());
         gauge("skyline_alerting_record_up", "1 while the record takes incidents and messages", up);
         let mut counter = |name, help, value| out.push(Figure::counter(name, help, value));
-        counter("skyline_alerting_anomalies_total", "Anomalies that alerting was given since start", inner.taken);
+        counter(
+            "skyline_alerting_anomalies_total",
+            "Anomalies that alerting was given since start",
+            inner.taken,
+        );
         counter(
             "skyline_alerting_file_failures_total",
             "Times that the file of alerts could not be written since start",
@@ -137,7 +151,11 @@ impl Told {
         for (name, channel) in &inner.channels {
             let mut counter =
                 |figure, help, n| out.push(Figure::counter(figure, help, n).label("channel", name.clone()));
-            counter("skyline_alerting_sent_total", "Messages that a channel has accepted since start", channel.sent);
+            counter(
+                "skyline_alerting_sent_total",
+                "Messages that a channel has accepted since start",
+                channel.sent,
+            );
             counter("skyline_alerting_dead_total", "Messages that were given up since start", channel.dead);
             counter(
                 "skyline_alerting_retries_total",
@@ -146,7 +164,11 @@ impl Told {
             );
             let mut gauge =
                 |figure, help, n| out.push(Figure::gauge(figure, help, n).label("channel", name.clone()));
-            gauge("skyline_alerting_waiting", "Messages that wait for a channel", channel.waiting.messages as f64);
+            gauge(
+                "skyline_alerting_waiting",
+                "Messages that wait for a channel",
+                channel.waiting.messages as f64,
+            );
             gauge(
                 "skyline_alerting_oldest_seconds",
                 "Age of the oldest message that waits for a channel",

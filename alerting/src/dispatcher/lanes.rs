@@ -71,7 +71,8 @@ impl Dispatcher {
             let waits = now - e.message.created;
             e.not_before <= now && (e.is_kept || is_away || !(0.0..ROW).contains(&waits))
         };
-        let mut due: Vec<_> = self.state.waiting().filter(is_due).filter(|e| is_safe(e, &self.state.changed)).collect();
+        let mut due: Vec<_> =
+            self.state.waiting().filter(is_due).filter(|e| is_safe(e, &self.state.changed)).collect();
         due.sort_by_key(|e| e.order);
         let due: Vec<_> = due.into_iter().map(|e| (e.message.key.clone(), e.lane())).collect();
         for (key, lane) in due {
@@ -89,7 +90,11 @@ impl Dispatcher {
         let Some(entry) = self.state.entries.get_mut(key) else { return };
         let Some(channel) = self.parts.channels.iter().find(|c| c.name() == lane.0) else {
             let error = format!("no channel `{}` is configured", lane.0);
-            tracing::error!(key, channel = lane.0, "a message is for a channel that is not configured; it is given up");
+            tracing::error!(
+                key,
+                channel = lane.0,
+                "a message is for a channel that is not configured; it is given up"
+            );
             self.state.dead(key, error, true, now);
             return;
         };
@@ -100,7 +105,8 @@ impl Dispatcher {
         self.lanes.ways.entry(lane.clone()).or_default().is_busy = true;
         let (channel, gallery) = (Arc::clone(channel), Arc::clone(&self.parts.gallery));
         let events = self.events_in.clone();
-        let work = tokio::spawn(async move { deliver(&*channel, &message, thread.as_deref(), &*gallery).await });
+        let work =
+            tokio::spawn(async move { deliver(&*channel, &message, thread.as_deref(), &*gallery).await });
         let key = key.to_owned();
         tokio::spawn(async move {
             let delivery = work.await.unwrap_or_else(|error| Delivery::Retry {
@@ -122,7 +128,13 @@ impl Dispatcher {
                 (way.failures, way.not_before) = (0, 0.0);
                 let received = self.state.incidents.get(&entry.message.incident).map(|i| i.head.opened);
                 let latency = received.filter(|_| entry.message.kind == Kind::Opened).map(|at| now - at);
-                tracing::info!(key, channel = lane.0, kind = entry.message.kind.word(), latency, "message sent");
+                tracing::info!(
+                    key,
+                    channel = lane.0,
+                    kind = entry.message.kind.word(),
+                    latency,
+                    "message sent"
+                );
                 self.told.sent(&lane.0, latency);
                 self.state.sent(&key, thread, answer, false, now);
             }
@@ -135,7 +147,12 @@ impl Dispatcher {
             Delivery::Retry { after, reason } => {
                 let repeat = f64::from(entry.message.repeat_seconds.unwrap_or(0));
                 if now - entry.message.created > self.parts.settings.give_up.max(repeat) {
-                    tracing::error!(key, channel = lane.0, reason, "a message could not be sent for too long; it is given up");
+                    tracing::error!(
+                        key,
+                        channel = lane.0,
+                        reason,
+                        "a message could not be sent for too long; it is given up"
+                    );
                     self.told.dead(&lane.0);
                     self.state.dead(&key, reason, false, now);
                     return;
@@ -145,7 +162,12 @@ impl Dispatcher {
                 way.not_before = now + asked.unwrap_or_else(|| pause(way.failures, longest.min(LANE)));
                 way.failures = way.failures.saturating_add(1);
                 if way.failures == 1 {
-                    tracing::warn!(key, channel = lane.0, reason, "a message was not taken; it is tried again");
+                    tracing::warn!(
+                        key,
+                        channel = lane.0,
+                        reason,
+                        "a message was not taken; it is tried again"
+                    );
                 }
                 let next = now + asked.unwrap_or_else(|| pause(entry.attempts, longest));
                 self.told.retried(&lane.0);
@@ -179,8 +201,8 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_are_bounded() {
-        for failures in 0..40 {
-            let whole = (FIRST * 2_f64.powi(failures.min(20).cast_signed())).min(60.0);
+        for failures in 0..40_i32 {
+            let whole = (FIRST * 2_f64.powi(failures.min(20))).min(60.0);
             for _ in 0..20 {
                 let pause = pause(failures.cast_unsigned(), 60.0);
                 assert!((whole / 2.0..=whole).contains(&pause), "{failures}: {pause}");

@@ -72,13 +72,21 @@ impl Dispatcher {
         let asked = self.parts.store.open_alerts(&self.parts.node, since);
         match tokio::time::timeout(patience, asked).await {
             Ok(Ok(open)) => self.add(open, now),
-            Ok(Err(error)) => tracing::warn!(%error, "the record cannot be asked for open incidents; the file of alerts is what is known"),
-            Err(_) => tracing::warn!("the record does not answer; the file of alerts is what is known of open incidents"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the record cannot be asked for open incidents; the file of alerts is what is known")
+            }
+            Err(_) => tracing::warn!(
+                "the record does not answer; the file of alerts is what is known of open incidents"
+            ),
         }
         self.copier.dirty = self.state.restored();
         let (incidents, waiting) = (self.state.incidents.open(), self.state.waiting().count());
         if incidents > 0 || waiting > 0 {
-            tracing::info!(incidents, waiting, "incidents that are open, and messages that wait, from the last run");
+            tracing::info!(
+                incidents,
+                waiting,
+                "incidents that are open, and messages that wait, from the last run"
+            );
         }
         let all = self.state.records();
         if let Err(error) = self.append_all(&all) {
@@ -116,7 +124,9 @@ impl Dispatcher {
                 self.state.restore(Record::Told(told), now);
             }
         }
-        for row in messages.into_iter().filter(|row| !self.state.entries.contains_key(&row.key)).collect::<Vec<_>>() {
+        for row in
+            messages.into_iter().filter(|row| !self.state.entries.contains_key(&row.key)).collect::<Vec<_>>()
+        {
             if let Some(message) = parse::<Message>(&row.body, &row.key) {
                 let mut entry = Entry::new(message);
                 (entry.attempts, entry.not_before, entry.error) = (row.attempts, row.not_before, row.error);

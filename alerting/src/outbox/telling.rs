@@ -92,7 +92,8 @@ impl State {
     /// Makes the messages that are due, and forgets what nobody needs any more.
     pub fn tell(&mut self, context: &Context<'_>) {
         let now = context.now;
-        let due: Vec<_> = self.looks.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+        let due: Vec<_> =
+            self.looks.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
         for key in due {
             self.looks.remove(&key);
             let Some(incident) = self.incidents.get(&key).cloned() else { continue };
@@ -119,7 +120,8 @@ impl State {
                 Some(told) if told.is_refused => continue,
                 Some(told) => {
                     let since = context.now - told.last;
-                    let is_new = !group.members.is_subset(&told.members) || (told.is_over && told.messages > 0);
+                    let is_new =
+                        !group.members.is_subset(&told.members) || (told.is_over && told.messages > 0);
                     let repeats = group.repeat > 0 && since >= f64::from(group.repeat);
                     if is_new && !repeats && since < context.pace.pace(&lane.0) {
                         is_pending = true;
@@ -155,7 +157,8 @@ impl State {
             self.look(key, ended + SILENT);
             return;
         }
-        let lanes: Vec<_> = self.told.get(key).into_iter().flatten().map(|(l, t)| (l.clone(), t.clone())).collect();
+        let lanes: Vec<_> =
+            self.told.get(key).into_iter().flatten().map(|(l, t)| (l.clone(), t.clone())).collect();
         let mut is_done = true;
         for (lane, told) in lanes {
             if self.waits(key, &lane) {
@@ -263,7 +266,8 @@ impl State {
     fn calm(&mut self, context: &Context<'_>) {
         let now = context.now;
         let quiet = context.limits.window.min(60.0);
-        let over: Vec<_> = self.storms.iter().filter(|(_, s)| now - s.last >= quiet).map(|(l, _)| l.clone()).collect();
+        let over: Vec<_> =
+            self.storms.iter().filter(|(_, s)| now - s.last >= quiet).map(|(l, _)| l.clone()).collect();
         for lane in over {
             if !self.has_room(&lane, context) {
                 continue;

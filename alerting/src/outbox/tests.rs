@@ -178,7 +178,8 @@ fn later_ones_are_updates_as_often_as_the_channel_wants() {
         rig.give("web.a", 1_000.0 + 60.0 * f64::from(n), 1_002.0);
     }
     let all = rig.until(1_003.0, 1_301.0);
-    let of = |who: &str| all.iter().filter(|(_, r, _)| r == who).map(|(at, _, k)| (*at, *k)).collect::<Vec<_>>();
+    let of =
+        |who: &str| all.iter().filter(|(_, r, _)| r == who).map(|(at, _, k)| (*at, *k)).collect::<Vec<_>>();
     let slack = of("C1");
     assert_eq!(slack.len(), 1, "{slack:?}");
     assert!(slack.iter().all(|(at, kind)| *kind == Kind::Updated && (1_005.5..=1_007.0).contains(at)));
@@ -300,7 +301,11 @@ fn a_recipient_that_is_refused_is_left_alone() {
 #[test]
 fn a_storm_is_two_messages_that_name_all() {
     let mut rig = Rig::new(Two::default());
-    rig.limits = Limits { window: 600.0, of: BTreeMap::from([("email".to_owned(), 3)]).into_iter().collect(), other: None };
+    rig.limits = Limits {
+        window: 600.0,
+        of: BTreeMap::from([("email".to_owned(), 3)]).into_iter().collect(),
+        other: None,
+    };
     let mut now = 1_000.0;
     for n in 0..10 {
         rig.give(&format!("m{n}"), now, now);
