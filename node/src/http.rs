@@ -92,6 +92,7 @@ impl Http {
             series: windows,
             relay: Arc::new(Relay(Arc::clone(health))),
             clock: health.clock.clone(),
+            alerts: None,
         };
         let of = |health: &Arc<Health>| Arc::clone(health);
         let (ready, figures, shown) = (of(health), of(health), of(health));
