@@ -82,10 +82,17 @@ async fn every_kind_of_every_origin_arrives_whole() {
         let text = body(mail, "text/plain").replace("\r\n", "\n");
         assert!(text.starts_with(&story.lead.plain()), "{text}");
         let about_metrics = !matches!(message.kind, Kind::Stale | Kind::HeldBack);
-        let types: Vec<_> = mail["parts"].as_array().unwrap().iter().map(|p| p["type"].as_str().unwrap()).collect();
+        let types: Vec<_> =
+            mail["parts"].as_array().unwrap().iter().map(|p| p["type"].as_str().unwrap()).collect();
         if about_metrics {
-            let expected =
-                ["multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png", "image/png"];
+            let expected = [
+                "multipart/alternative",
+                "text/plain",
+                "multipart/related",
+                "text/html",
+                "image/png",
+                "image/png",
+            ];
             assert_eq!(types, expected);
             facts_are_told(mail, &text, &message);
         } else {
@@ -99,7 +106,8 @@ async fn every_kind_of_every_origin_arrives_whole() {
 fn facts_are_told(mail: &Value, text: &str, message: &skyline_alerting::Message) {
     let page = body(mail, "text/html");
     let shown = shown_text(page);
-    let mut facts = vec!["stats.web01.cpu", "98.4", "1795958700", "Sun 29 Nov 2026, 13:25:00 UTC", "1800 seconds"];
+    let mut facts =
+        vec!["stats.web01.cpu", "98.4", "1795958700", "Sun 29 Nov 2026, 13:25:00 UTC", "1800 seconds"];
     facts.push(if message.origin == Origin::Mirage { "At hours: 168" } else { "At hours: 24" });
     if message.origin == Origin::Boundary {
         facts.push("GREATER_THAN 60");
@@ -113,12 +121,17 @@ fn facts_are_told(mail: &Value, text: &str, message: &skyline_alerting::Message)
     }
     let png: String = PNG.iter().map(|byte| format!("{byte:02x}")).collect();
     for part in mail["parts"].as_array().unwrap().iter().filter(|part| part["type"] == "image/png") {
-        assert_eq!((part["body"].as_str(), part["disposition"].as_str()), (Some(png.as_str()), Some("inline")));
+        assert_eq!(
+            (part["body"].as_str(), part["disposition"].as_str()),
+            (Some(png.as_str()), Some("inline"))
+        );
         let id = part["id"].as_str().unwrap().trim_matches(['<', '>']);
         assert!(page.contains(&format!("src=\"cid:{id}\"")), "{id}");
     }
-    assert!(page.contains("href=\"https://skyline.internal/act/acknowledge?t=1\""));
-    assert!(text.contains("https://skyline.internal/act/mute?t=1"));
+    let acts = message.kind != Kind::Ended;
+    assert_eq!(page.contains("href=\"https://skyline.internal/act/acknowledge?t=1\""), acts);
+    assert_eq!(text.contains("https://skyline.internal/act/mute?t=1"), acts);
+    assert!(page.contains("href=\"https://skyline.internal/incidents/20261129-0001\""));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +159,8 @@ async fn names_of_strangers_are_shown_and_do_nothing() {
     let email = channel(&settings(exim.port));
     let names = common::hostile();
     for metric in &names {
-        let mut message = samples::with_company(message(Kind::Opened, Origin::Analyzer, metric, "ops@test"), &[metric]);
+        let mut message =
+            samples::with_company(message(Kind::Opened, Origin::Analyzer, metric, "ops@test"), &[metric]);
         message.rule.clone_from(metric);
         message.lines.push(metric.clone());
         accepted(email.deliver(&message, None, &OnePixel).await);
@@ -178,7 +192,11 @@ fn shown_text(page: &str) -> String {
     for piece in page.split('<') {
         out.push_str(piece.split_once('>').map_or("", |(_, text)| text));
     }
-    out.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
+    out.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
 }
 
 /// What is in tags, without the texts of attributes.

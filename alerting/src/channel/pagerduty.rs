@@ -70,7 +70,11 @@ impl PagerDuty {
 
 /// What PagerDuty knows the incident by. Messages of none are known by themselves.
 fn key(message: &Message) -> String {
-    let key = if message.incident.is_empty() || message.kind == Kind::Test { &message.key } else { &message.incident };
+    let key = if message.incident.is_empty() || message.kind == Kind::Test {
+        &message.key
+    } else {
+        &message.incident
+    };
     name::shortened(key, KEY)
 }
 
@@ -115,7 +119,8 @@ fn event(message: &Message, story: &Story) -> Value {
     }
     // They are fetched by PagerDuty, which takes none without encryption.
     if message.links.graph.starts_with("https://") {
-        event["images"] = json!([{"src": message.links.graph, "href": message.links.graph, "alt": "chart of the metric"}]);
+        event["images"] =
+            json!([{"src": message.links.graph, "href": message.links.graph, "alt": "chart of the metric"}]);
     }
     event
 }

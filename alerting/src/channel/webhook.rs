@@ -72,7 +72,8 @@ impl Webhook {
 
     async fn send(&self, message: &Message) -> Delivery {
         let (body, now) = (self.body(message), self.clock.now());
-        let mut ask = Ask::post("", HeaderValue::from_static("application/json; charset=utf-8"), body.clone());
+        let mut ask =
+            Ask::post("", HeaderValue::from_static("application/json; charset=utf-8"), body.clone());
         let mut header = |name: &'static str, value: String| {
             // Digits and ASCII letters are always the value of a header.
             if let Ok(value) = value.parse::<HeaderValue>() {
@@ -101,7 +102,9 @@ impl Webhook {
 /// `v1=` and the HMAC-SHA-256 of a timestamp, a dot and a body.
 fn signature(secret: &Secret, timestamp: &str, body: &str) -> String {
     // A key may have any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()) else { return String::new() };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()) else {
+        return String::new();
+    };
     mac.update(timestamp.as_bytes());
     mac.update(b".");
     mac.update(body.as_bytes());

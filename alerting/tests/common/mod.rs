@@ -10,9 +10,9 @@ pub(crate) const NOW: f64 = 1_795_958_710.0;
 
 /// The smallest PNG: one pixel.
 pub(crate) const PNG: &[u8] = &[
-    0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0,
-    0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 10, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0x60, 0, 0, 0, 2, 0, 1, 0x48, 0xaf,
-    0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+    0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8,
+    0, 0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 10, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0x60, 0, 0, 0,
+    2, 0, 1, 0x48, 0xaf, 0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
 ];
 
 /// Two pictures of a pixel.
@@ -41,7 +41,8 @@ impl Gallery for Nothing {
 
 pub(crate) const KINDS: [Kind; 7] =
     [Kind::Opened, Kind::Updated, Kind::Ended, Kind::Escalated, Kind::Stale, Kind::HeldBack, Kind::Test];
-pub(crate) const ORIGINS: [Origin; 4] = [Origin::Analyzer, Origin::Mirage, Origin::Ionosphere, Origin::Boundary];
+pub(crate) const ORIGINS: [Origin; 4] =
+    [Origin::Analyzer, Origin::Mirage, Origin::Ionosphere, Origin::Boundary];
 
 /// A message to a recipient.
 pub(crate) fn message(kind: Kind, origin: Origin, metric: &str, recipient: &str) -> Message {

@@ -181,8 +181,10 @@ impl Exim {
     /// When there are not so many in time; the log is in the message.
     pub fn wait_for(&self, count: usize) -> anyhow::Result<Vec<PathBuf>> {
         let limit = Duration::from_secs(20);
-        eventually(limit, &format!("{count} mails"), || self.files().ok().filter(|files| files.len() >= count))
-            .with_context(|| format!("its log:\n{}", self.log()))
+        eventually(limit, &format!("{count} mails"), || {
+            self.files().ok().filter(|files| files.len() >= count)
+        })
+        .with_context(|| format!("its log:\n{}", self.log()))
     }
 
     /// Waits for `count` mails and reads all of them with Python's library.

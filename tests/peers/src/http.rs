@@ -113,7 +113,8 @@ impl Server {
             tokio::net::TcpListener::from_std(listener)?
         };
         let handler: Handler = Arc::new(handler);
-        let router = Router::new().fallback(answer).layer(DefaultBodyLimit::max(64 << 20)).with_state(handler);
+        let router =
+            Router::new().fallback(answer).layer(DefaultBodyLimit::max(64 << 20)).with_state(handler);
         runtime.spawn(async move { axum::serve(listener, router).await });
         Ok(Self { address, runtime: Some(runtime) })
     }

@@ -201,7 +201,11 @@ impl State {
             return self.upload(request);
         }
         let is_get = method == "files.getUploadURLExternal";
-        self.must(request.method.as_str() == if is_get { "GET" } else { "POST" }, method, "wrong method of HTTP");
+        self.must(
+            request.method.as_str() == if is_get { "GET" } else { "POST" },
+            method,
+            "wrong method of HTTP",
+        );
         let body = if is_get {
             Value::Null
         } else {
@@ -215,7 +219,11 @@ impl State {
         if method == "webhook" {
             self.must(request.header("authorization").is_empty(), method, "a token was sent");
             self.content(method, &body);
-            self.must(body.get("channel").is_none() && body.get("thread_ts").is_none(), method, "channel or thread");
+            self.must(
+                body.get("channel").is_none() && body.get("thread_ts").is_none(),
+                method,
+                "channel or thread",
+            );
             self.webhook.push(body);
             return Reply::text(200, "ok");
         }
@@ -267,8 +275,18 @@ impl State {
 
     fn post(&mut self, body: &Value) -> Answer {
         const KNOWN: [&str; 12] = [
-            "channel", "text", "blocks", "mrkdwn", "unfurl_links", "unfurl_media", "thread_ts", "icon_emoji", "parse",
-            "link_names", "reply_broadcast", "metadata",
+            "channel",
+            "text",
+            "blocks",
+            "mrkdwn",
+            "unfurl_links",
+            "unfurl_media",
+            "thread_ts",
+            "icon_emoji",
+            "parse",
+            "link_names",
+            "reply_broadcast",
+            "metadata",
         ];
         self.fields("chat.postMessage", body, &KNOWN);
         self.content("chat.postMessage", body);
@@ -424,12 +442,16 @@ fn block_is_good(block: &Value) -> Result<(), String> {
 fn rich_is_good(part: &Value) -> Result<(), String> {
     let inner = part["elements"].as_array().ok_or("no elements")?;
     match part["type"].as_str().unwrap_or_default() {
-        "rich_text_section" => inner.iter().try_for_each(|element| match element["type"].as_str().unwrap_or_default() {
-            "text" if element["text"].as_str().is_some_and(|text| !text.is_empty()) => Ok(()),
-            "emoji" if element["name"].as_str().is_some_and(|name| !name.is_empty()) => Ok(()),
-            _ => Err(format!("a bad element {element}")),
-        }),
-        "rich_text_list" if part["style"] == "bullet" && !inner.is_empty() => inner.iter().try_for_each(rich_is_good),
+        "rich_text_section" => {
+            inner.iter().try_for_each(|element| match element["type"].as_str().unwrap_or_default() {
+                "text" if element["text"].as_str().is_some_and(|text| !text.is_empty()) => Ok(()),
+                "emoji" if element["name"].as_str().is_some_and(|name| !name.is_empty()) => Ok(()),
+                _ => Err(format!("a bad element {element}")),
+            })
+        }
+        "rich_text_list" if part["style"] == "bullet" && !inner.is_empty() => {
+            inner.iter().try_for_each(rich_is_good)
+        }
         other => Err(format!("a bad part {other}")),
     }
 }

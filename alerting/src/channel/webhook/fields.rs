@@ -16,11 +16,53 @@ const TEST: f64 = 300.0;
 
 /// All fields.
 pub(super) const NAMES: [&str; 47] = [
-    "version", "key", "incident", "kind", "topic", "status", "state", "severity", "priority", "origin", "heading",
-    "word", "colour", "colour_number", "subject", "lead", "text", "chat_text", "chat_html", "chat_markdown", "metric",
-    "metric_shown", "value", "value_shown", "mean", "stddev", "lower_bound", "upper_bound", "since", "since_at",
-    "created", "created_at", "opened", "opened_at", "ended", "ended_at", "expires_at", "rule", "recipient",
-    "member_count", "metrics", "members", "lines", "graph_url", "incident_url", "acknowledge_url", "mute_url",
+    "version",
+    "key",
+    "incident",
+    "kind",
+    "topic",
+    "status",
+    "state",
+    "severity",
+    "priority",
+    "origin",
+    "heading",
+    "word",
+    "colour",
+    "colour_number",
+    "subject",
+    "lead",
+    "text",
+    "chat_text",
+    "chat_html",
+    "chat_markdown",
+    "metric",
+    "metric_shown",
+    "value",
+    "value_shown",
+    "mean",
+    "stddev",
+    "lower_bound",
+    "upper_bound",
+    "since",
+    "since_at",
+    "created",
+    "created_at",
+    "opened",
+    "opened_at",
+    "ended",
+    "ended_at",
+    "expires_at",
+    "rule",
+    "recipient",
+    "member_count",
+    "metrics",
+    "members",
+    "lines",
+    "graph_url",
+    "incident_url",
+    "acknowledge_url",
+    "mute_url",
 ];
 
 /// Whether there is such a field.
@@ -45,7 +87,10 @@ pub(super) fn of(message: &Message, story: &Story) -> Map<String, Value> {
     put("heading", json!(story.heading));
     put("word", json!(story.word));
     put("colour", json!(html::colour(story.state)));
-    put("colour_number", json!(u32::from_str_radix(html::colour(story.state).trim_start_matches('#'), 16).unwrap_or(0)));
+    put(
+        "colour_number",
+        json!(u32::from_str_radix(html::colour(story.state).trim_start_matches('#'), 16).unwrap_or(0)),
+    );
     put("subject", json!(story.subject));
     put("lead", json!(story.lead.plain()));
     put("text", json!(plain::write(story, "")));
@@ -54,7 +99,9 @@ pub(super) fn of(message: &Message, story: &Story) -> Map<String, Value> {
     put("chat_markdown", json!(chat(story, markup::line_as_markdown)));
     about_first(message.members.first(), &mut fields);
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    for (name, at) in [("created", Some(message.created)), ("opened", Some(message.opened)), ("ended", message.ended)] {
+    for (name, at) in
+        [("created", Some(message.created)), ("opened", Some(message.opened)), ("ended", message.ended)]
+    {
         put(name, json!(at));
         put(&format!("{name}_at"), json!(at.map(time::rfc3339)));
     }
@@ -67,8 +114,9 @@ pub(super) fn of(message: &Message, story: &Story) -> Map<String, Value> {
     put("lines", json!(message.lines));
     put("graph_url", json!(message.links.graph));
     put("incident_url", json!(message.links.incident));
-    put("acknowledge_url", json!(message.links.acknowledge));
-    put("mute_url", json!(message.links.mute));
+    let act = |address: &String| if message.kind == Kind::Ended { String::new() } else { address.clone() };
+    put("acknowledge_url", json!(act(&message.links.acknowledge)));
+    put("mute_url", json!(act(&message.links.mute)));
     fields
 }
 
@@ -142,7 +190,7 @@ fn chat(story: &Story, form: impl Fn(&Line) -> String) -> String {
         lines.push(line);
     }
     let skipped = story.unlisted + story.unlisted_lines as u64;
-    lines.extend(story.lines.iter().map(|line| Line::default().and_short_name(&line.plain(), CHAT_NAME)));
+    lines.extend(story.lines.iter().map(|line| Line::default().and_short_told(&line.plain(), CHAT_NAME)));
     let (mut out, mut size, mut left) = (String::new(), 0, skipped);
     for line in &lines {
         size += line.plain().chars().count() + 1;

@@ -59,11 +59,15 @@ impl Template {
         };
         let size = std::fs::metadata(file).map_err(unreadable)?.len();
         if size > LARGEST {
-            return Err(Problem::new(format!("the template {shown} has {size} bytes"), "write a smaller one"));
+            return Err(Problem::new(
+                format!("the template {shown} has {size} bytes"),
+                "write a smaller one",
+            ));
         }
         let text = std::fs::read_to_string(file).map_err(unreadable)?;
-        Self::parse(&text)
-            .map_err(|problem| Problem::new(format!("the template {shown}: {}", problem.what), problem.advice))
+        Self::parse(&text).map_err(|problem| {
+            Problem::new(format!("the template {shown}: {}", problem.what), problem.advice)
+        })
     }
 
     /// Reads a template.
@@ -201,8 +205,14 @@ mod tests {
             assert_eq!(Template::parse(template).unwrap().fill(&fields("a.b")), expected, "{template}");
         };
         check(r#""{{ metric }}""#, json!("a.b"));
-        check(r#"["{{value}}", "is {{ value }}!", "{{ metrics }}", 7, true]"#, json!([1.5, "is 1.5!", ["a", "b"], 7, true]));
-        check(r#"{"e": "{{ ended_at? }}", "f": "{{ ended_at }}", "u": ["{{ incident_url? }}"]}"#, json!({"f": null, "u": []}));
+        check(
+            r#"["{{value}}", "is {{ value }}!", "{{ metrics }}", 7, true]"#,
+            json!([1.5, "is 1.5!", ["a", "b"], 7, true]),
+        );
+        check(
+            r#"{"e": "{{ ended_at? }}", "f": "{{ ended_at }}", "u": ["{{ incident_url? }}"]}"#,
+            json!({"f": null, "u": []}),
+        );
         check(r#""{{metric}}{{metric}} at {{ ended_at }}.""#, json!("a.ba.b at ."));
         check(r#""} }} {""#, json!("} }} {"));
         check(r#"[{"u": "{{ incident_url! }}", "t": 1}, {"u": "{{ metric! }}"}]"#, json!([{"u": "a.b"}]));
