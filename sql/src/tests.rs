@@ -7,10 +7,12 @@ mod hostile;
 mod hurt_files;
 mod joining;
 mod migrating;
+mod mutes;
 mod opening;
 mod outages;
 mod probing;
 mod record;
+mod responding;
 mod retention;
 mod search;
 
