@@ -54,8 +54,9 @@ pub(super) async fn graph(config: &super::Config, options: &Options) -> anyhow::
         None => reachable(*settings.http.api.first().context("http.api is empty: give --address")?),
     };
     let zone_name = options.zone.as_deref().unwrap_or(&settings.alerting.zone);
-    let zone = attime::zone(zone_name)
-        .with_context(|| format!("--zone: there is no time zone `{zone_name}`: name one such as UTC or Europe/Zurich"))?;
+    let zone = attime::zone(zone_name).with_context(|| {
+        format!("--zone: there is no time zone `{zone_name}`: name one such as UTC or Europe/Zurich")
+    })?;
     let format = format_of(&options.output)?;
     let now = Clock::system().now() as i64;
     let from = time("--from", &options.from, now, &zone)?;
@@ -69,7 +70,10 @@ pub(super) async fn graph(config: &super::Config, options: &Options) -> anyhow::
         anyhow::bail!("nothing was drawn: {error}");
     }
     let is_picture = answer.body.starts_with(b"\x89PNG") || answer.body.starts_with(b"<svg ");
-    anyhow::ensure!(is_picture, "{address} answers, but is not a node's API: --address takes that of http.api");
+    anyhow::ensure!(
+        is_picture,
+        "{address} answers, but is not a node's API: --address takes that of http.api"
+    );
     if options.output == Path::new("-") {
         let mut out = std::io::stdout().lock();
         return out.write_all(&answer.body).and_then(|()| out.flush()).context("standard output");
@@ -154,7 +158,9 @@ mod tests {
 
     #[test]
     fn forms_by_name() {
-        let check = |name: &str, expected: Option<&str>| assert_eq!(format_of(Path::new(name)).ok(), expected, "{name}");
+        let check = |name: &str, expected: Option<&str>| {
+            assert_eq!(format_of(Path::new(name)).ok(), expected, "{name}")
+        };
         check("-", Some("png"));
         check("a/x.png", Some("png"));
         check("x.SVG", Some("svg"));

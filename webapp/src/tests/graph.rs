@@ -13,7 +13,8 @@ async fn a_picture_in_both_forms() {
     assert!(png.body.starts_with(b"\x89PNG\r\n\x1a\n") && png.body.len() < 40_000, "{}", png.body.len());
     let svg = api.get("/api/v1/graph/a/%C3%BC?format=svg&look=light&size=800x300&zone=Europe/Zurich").await;
     assert_eq!((svg.status, &svg.headers["content-type"]), (200, &"image/svg+xml".parse().unwrap()));
-    assert!(svg.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    let policy = svg.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
     assert!(
         svg.text.starts_with("<svg ") && svg.text.contains("width=\"800\" height=\"300\""),
         "{}",
