@@ -82,6 +82,9 @@ pub struct Entry {
     /// Whether the database has it as it is.
     #[serde(skip)]
     pub is_kept: bool,
+    /// Whether the database is being given it as it is.
+    #[serde(skip)]
+    pub is_copying: bool,
     /// Its place among all.
     #[serde(skip)]
     pub order: u64,
@@ -103,6 +106,7 @@ impl Entry {
             answer: None,
             is_leaving: false,
             is_kept: false,
+            is_copying: false,
             order: 0,
         }
     }
@@ -229,6 +233,7 @@ impl State {
     /// A channel has taken a message.
     pub fn sent(&mut self, key: &str, thread: Option<String>, answer: String, is_dry: bool, now: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.is_copying = false;
         entry.attempts += u32::from(!is_dry);
         (entry.fate, entry.is_dry, entry.sent) = (Fate::Sent, is_dry, Some(now));
         (entry.answer, entry.error, entry.is_kept, entry.is_leaving) = (Some(answer), None, false, false);
@@ -246,6 +251,7 @@ impl State {
     /// A message was not taken, and is tried again.
     pub fn failed(&mut self, key: &str, error: String, not_before: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.is_copying = false;
         entry.attempts += 1;
         (entry.not_before, entry.error, entry.is_kept, entry.is_leaving) =
             (not_before, Some(error), false, false);
@@ -255,6 +261,7 @@ impl State {
     /// A message is given up. `is_refused`: the channel will not take others of the incident either.
     pub fn dead(&mut self, key: &str, error: String, is_refused: bool, now: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.is_copying = false;
         entry.attempts += u32::from(entry.is_leaving);
         (entry.fate, entry.error, entry.is_kept, entry.is_leaving) = (Fate::Dead, Some(error), false, false);
         let (incident, lane) = (entry.message.incident.clone(), entry.lane());

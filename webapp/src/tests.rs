@@ -147,6 +147,7 @@ impl Api {
             store: store.clone(),
             series: Arc::new(TwoMetrics),
             relay: Arc::new(Relay),
+            alerts: None,
             clock: Clock::at(10_000.0),
         };
         let served = serve(crate::api::router(sources), Limits::default()).await;
