@@ -289,7 +289,14 @@ fn teams(body: &Value, message: &Message) {
         assert!(block["inlines"][0]["text"].as_str().is_some_and(|text| !text.is_empty()));
     }
     let about_metrics = !matches!(message.kind, Kind::Stale | Kind::HeldBack);
-    assert_eq!(card["actions"].as_array().unwrap().len(), if about_metrics { 3 } else { 0 });
+    assert_eq!(
+        card["actions"].as_array().unwrap().len(),
+        match (about_metrics, message.kind) {
+            (false, _) => 0,
+            (true, Kind::Ended) => 1,
+            (true, _) => 3,
+        }
+    );
     assert!(body.to_string().len() < 28_000);
 }
 
@@ -348,7 +355,8 @@ fn telegram(body: &Value) {
         }
     }
     assert_eq!(open.len(), 0, "{text}");
-    assert!(!outside.contains('@'), "a mention in {outside}");
+    let broken = outside.matches("@\u{2060}").count();
+    assert_eq!(outside.matches('@').count(), broken, "a mention in {outside}");
     for entity in text.split('&').skip(1) {
         let known = ["lt;", "gt;", "amp;", "quot;"].iter().any(|known| entity.starts_with(known));
         assert!(known, "&{entity}");

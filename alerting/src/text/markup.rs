@@ -39,7 +39,7 @@ pub fn line_as_markdown(line: &Line) -> String {
         match piece {
             Piece::Words(text) => out.push_str(text),
             Piece::Strong(text) => out.push_str(&format!("**{text}**")),
-            Piece::Name(text) => out.push_str(&for_markdown(&name::isolated(text))),
+            Piece::Name(text) | Piece::Told(text) => out.push_str(&for_markdown(&name::isolated(text))),
         }
     }
     out
@@ -51,8 +51,14 @@ pub fn line_as_html(line: &Line) -> String {
     let mut out = String::new();
     for piece in &line.0 {
         match piece {
-            Piece::Words(text) => out.push_str(&html::escaped(text)),
+            Piece::Words(text) => out.push_str(&html::escaped(text).replace("&#39;", "'")),
             Piece::Strong(text) => out.push_str(&format!("<b>{}</b>", html::escaped(text))),
+            // Outside of code a mention is made of every `@`.
+            Piece::Told(text) => {
+                out.push_str(
+                    &html::escaped(&name::isolated(text)).replace("&#39;", "'").replace('@', "@\u{2060}"),
+                );
+            }
             Piece::Name(text) => {
                 let text = html::escaped(&name::isolated(text)).replace("&#39;", "'");
                 out.push_str(&format!("<code>{text}</code>"));

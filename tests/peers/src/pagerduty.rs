@@ -67,7 +67,10 @@ fn answer(state: &mut State, request: &Request) -> Reply {
         return reply;
     }
     let wrong = |errors: &[&str]| {
-        Reply::json(400, &json!({"status": "invalid event", "message": "Event object is invalid", "errors": errors}))
+        Reply::json(
+            400,
+            &json!({"status": "invalid event", "message": "Event object is invalid", "errors": errors}),
+        )
     };
     if request.method.as_str() != "POST" || request.path != "/v2/enqueue" {
         return Reply::text(404, "not found");
@@ -93,7 +96,8 @@ fn answer(state: &mut State, request: &Request) -> Reply {
 }
 
 fn is_good(event: &Value) -> Result<(), String> {
-    let known = ["routing_key", "event_action", "dedup_key", "payload", "images", "links", "client", "client_url"];
+    let known =
+        ["routing_key", "event_action", "dedup_key", "payload", "images", "links", "client", "client_url"];
     for field in event.as_object().into_iter().flat_map(|map| map.keys()) {
         if !known.contains(&field.as_str()) {
             return Err(format!("unknown field {field}"));
@@ -111,7 +115,9 @@ fn is_good(event: &Value) -> Result<(), String> {
     let payload = &event["payload"];
     let is_good = (1..=1024).contains(&length(&payload["summary"]))
         && length(&payload["source"]) > 0
-        && payload["severity"].as_str().is_some_and(|s| ["critical", "error", "warning", "info"].contains(&s))
+        && payload["severity"]
+            .as_str()
+            .is_some_and(|s| ["critical", "error", "warning", "info"].contains(&s))
         && payload["timestamp"].as_str().is_some_and(|at| at.ends_with('Z'));
     if !is_good {
         return Err(format!("payload {payload}"));

@@ -114,8 +114,9 @@ pub(super) fn of(message: &Message, story: &Story) -> Map<String, Value> {
     put("lines", json!(message.lines));
     put("graph_url", json!(message.links.graph));
     put("incident_url", json!(message.links.incident));
-    put("acknowledge_url", json!(message.links.acknowledge));
-    put("mute_url", json!(message.links.mute));
+    let act = |address: &String| if message.kind == Kind::Ended { String::new() } else { address.clone() };
+    put("acknowledge_url", json!(act(&message.links.acknowledge)));
+    put("mute_url", json!(act(&message.links.mute)));
     fields
 }
 
@@ -189,7 +190,7 @@ fn chat(story: &Story, form: impl Fn(&Line) -> String) -> String {
         lines.push(line);
     }
     let skipped = story.unlisted + story.unlisted_lines as u64;
-    lines.extend(story.lines.iter().map(|line| Line::default().and_short_name(&line.plain(), CHAT_NAME)));
+    lines.extend(story.lines.iter().map(|line| Line::default().and_short_told(&line.plain(), CHAT_NAME)));
     let (mut out, mut size, mut left) = (String::new(), 0, skipped);
     for line in &lines {
         size += line.plain().chars().count() + 1;
