@@ -5,6 +5,7 @@ use crate::health::Health;
 use crate::plane::Plane;
 use crate::reload;
 use serde_json::Value;
+use skyline_conf::model::Settings;
 use skyline_core::point::Datapoint;
 use skyline_render_proxy::windows::{Later, Windows};
 use skyline_webapp::{api, serve};
@@ -80,6 +81,7 @@ impl Http {
     /// Serves both routers until `stop`.
     pub(crate) fn serve(
         &mut self,
+        settings: &Settings,
         health: &Arc<Health>,
         plane: &Arc<Plane>,
         reload: reload::Door,
@@ -91,6 +93,15 @@ impl Http {
             store: health.stores.record.clone(),
             series: windows,
             relay: Arc::new(Relay(Arc::clone(health))),
+            alerts: Some(api::alerts::Alerts {
+                store: health.stores.record.clone(),
+                clock: health.clock.clone(),
+                node: health.name.clone(),
+                settings: Arc::new(settings.alerting.clone()),
+                policy: Arc::clone(&health.alerts.policy),
+                dispatcher: health.alerts.dispatcher.clone(),
+                gallery: Some(Arc::clone(&health.alerts.gallery)),
+            }),
             clock: health.clock.clone(),
             alerts: None,
         };

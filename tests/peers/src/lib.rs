@@ -7,6 +7,7 @@ pub mod exim;
 pub mod http;
 pub mod mariadb;
 pub mod memcached;
+pub mod pagerduty;
 pub mod port;
 pub mod process;
 pub mod python;
