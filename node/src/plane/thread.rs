@@ -248,6 +248,13 @@ impl Thread {
                     let _nobody_asks_any_more = answer.send(was_there);
                 }
                 Question::Names { shard, answer } => drop(answer.send(self.parts.shards.names(shard))),
+                Question::Silent { question, answer } => {
+                    let mut found = skyline_alerting::stale::Answer::default();
+                    for (name, last) in self.parts.shards.newest_points() {
+                        found.take(&question, name, last);
+                    }
+                    drop(answer.send(found));
+                }
                 Question::HandOut { asks, header, answer } => drop(answer.send(self.hand_out(&asks, header))),
                 Question::Adopt { series, answer } => drop(answer.send(self.adopt(series))),
             }
