@@ -19,7 +19,9 @@ const FIRST: i64 = -62_135_596_800;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AtTimeError {
     /// The reference.
-    #[error("`{0}` is no time of day and no day: write 1700000000, -1h, 12:30_20231101, noon, monday or 11/01/2023")]
+    #[error(
+        "`{0}` is no time of day and no day: write 1700000000, -1h, 12:30_20231101, noon, monday or 11/01/2023"
+    )]
     Reference(String),
     /// The offset.
     #[error("`{0}` is no offset: write -30s, -5min, -1h, -2d, -1w, -1mon or -1y")]
@@ -37,8 +39,7 @@ pub fn parse(text: &str, now: i64, zone: &TimeZone) -> Result<i64, AtTimeError> 
     if text.len() > MAX_TEXT {
         return Err(AtTimeError::Reference(shortened(text)));
     }
-    let text: String =
-        text.trim().to_lowercase().chars().filter(|c| !matches!(c, '_' | ',' | ' ')).collect();
+    let text: String = text.trim().to_lowercase().chars().filter(|c| !matches!(c, '_' | ',' | ' ')).collect();
     if !text.is_empty() && is_digits(&text) && !is_compact_date(&text) {
         let seconds = text.parse().ok().filter(|s| *s <= LAST);
         return seconds.ok_or_else(|| AtTimeError::Range(shortened(&text)));
@@ -75,7 +76,8 @@ fn is_digits(text: &str) -> bool {
 fn is_compact_date(text: &str) -> bool {
     let part = |range| text.get(range).and_then(|t: &str| t.parse::<u32>().ok());
     let parts = (part(0..4), part(4..6), part(6..8));
-    text.len() == 8 && matches!(parts, (Some(year), Some(month), Some(day)) if year > 1900 && month < 13 && day < 32)
+    text.len() == 8
+        && matches!(parts, (Some(year), Some(month), Some(day)) if year > 1900 && month < 13 && day < 32)
 }
 
 fn reference(text: &str, now: i64, zone: &TimeZone) -> Result<i64, AtTimeError> {
@@ -234,7 +236,8 @@ mod tests {
 
     #[test]
     fn times() {
-        let check = |text: &str, expected: i64| assert_eq!(parse(text, NOW, &TimeZone::UTC), Ok(expected), "{text}");
+        let check =
+            |text: &str, expected: i64| assert_eq!(parse(text, NOW, &TimeZone::UTC), Ok(expected), "{text}");
         check("", NOW);
         check("-1d12h", NOW - 129_600);
         check("- 1 H", NOW - 3_600);
@@ -257,7 +260,21 @@ mod tests {
 
     #[test]
     fn what_is_none() {
-        for text in ["-1m", "-h", "1.5h", "25:00", "24:00", "13/40/2023", "feb30", "jan", "-1d-1h", "bogus", "1:x", "é", "-9999999999y"] {
+        for text in [
+            "-1m",
+            "-h",
+            "1.5h",
+            "25:00",
+            "24:00",
+            "13/40/2023",
+            "feb30",
+            "jan",
+            "-1d-1h",
+            "bogus",
+            "1:x",
+            "é",
+            "-9999999999y",
+        ] {
             assert!(parse(text, NOW, &TimeZone::UTC).is_err(), "{text}");
         }
         assert!(parse("999999999999", NOW, &TimeZone::UTC).is_err());

@@ -143,12 +143,6 @@ impl Spill {
         Ok((Self { path, file, max_bytes, sync, front: begin, end, count, peeked: (begin, 0) }, found))
     }
 
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Anomalies that wait.
     #[must_use]
     pub const fn count(&self) -> u64 {

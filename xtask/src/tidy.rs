@@ -10,7 +10,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     let root = cargo::root();
     let packages = layers::packages()?;
     let mut findings = layers::check(&packages);
-    findings.extend(layers::forbidden(&std::fs::read_to_string(root.join("Cargo.lock"))?));
+    findings.extend(layers::forbidden(&layers::built()?));
     let (sources, warnings) = files::check(&root)?;
     findings.extend(sources);
     for warning in warnings {
