@@ -6,6 +6,7 @@ use crate::plane::Plane;
 use crate::reload;
 use serde_json::Value;
 use skyline_core::point::Datapoint;
+use skyline_render_proxy::glob::Glob;
 use skyline_render_proxy::windows::{Later, Windows};
 use skyline_webapp::{api, serve};
 use std::net::SocketAddr;
@@ -18,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 impl Windows for Plane {
     fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>> {
         Box::pin(self.copy_of(name, from, until))
+    }
+
+    fn names<'a>(&'a self, pattern: &'a Arc<Glob>, limit: usize) -> Later<'a, Vec<String>> {
+        Box::pin(self.names_like(pattern, limit))
     }
 }
 

@@ -129,7 +129,8 @@ fn points(series: &Series, most: u32, span: i64) -> Vec<(i64, Option<f64>)> {
     let dropped = usize::try_from(nudge / step - 1).unwrap_or(0);
     let kept = series.values.get(dropped..).unwrap_or_default();
     let group = usize::try_from(group).unwrap_or(1).max(1);
-    let grouped = kept.chunks(group).map(|values| series.consolidation.of_group(values, group, series.least)).collect();
+    let grouped =
+        kept.chunks(group).map(|values| series.consolidation.of_group(values, group, series.least)).collect();
     all(grouped, series.start + nudge, long)
 }
 

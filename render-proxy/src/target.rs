@@ -215,7 +215,9 @@ impl Reader<'_> {
             return self.quoted(quote);
         }
         let rest = self.rest();
-        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | '(' | '|')).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | '(' | '|'))
+            .unwrap_or(rest.len());
         let word = rest.get(..end).unwrap_or_default();
         let follows = rest.get(end..).unwrap_or_default().trim_start().chars().next();
         let is_alone = matches!(follows, Some(',' | ')'));
@@ -281,7 +283,11 @@ impl Reader<'_> {
         if braces > 0 {
             return Err(self.missing("`}`"));
         }
-        if path.is_empty() { Err(self.missing("a metric or a function")) } else { Ok(Target::Path { path, is_pattern }) }
+        if path.is_empty() {
+            Err(self.missing("a metric or a function"))
+        } else {
+            Ok(Target::Path { path, is_pattern })
+        }
     }
 }
 
@@ -326,7 +332,10 @@ mod tests {
         check(" a.*.{b,c{d,e}}.[0-9] ", "a.*.{b,c{d,e}}.[0-9]?");
         check("cactiStyle(nonNegativeDerivative(a.b))", "cactiStyle(nonNegativeDerivative(a.b))");
         check("aliasSub(a, \"(^.*$)\", \"\\\\1 A\")", "aliasSub(a <(^.*$)> <\\\\1 A>)");
-        check("f(a, 1, -2.5, 1e3, 'x\\'y', true, None, k=\"v\", n=2)", "f(a #1 #-2.5 #1000 <x'y> !true !none k=<v> n=#2)");
+        check(
+            "f(a, 1, -2.5, 1e3, 'x\\'y', true, None, k=\"v\", n=2)",
+            "f(a #1 #-2.5 #1000 <x'y> !true !none k=<v> n=#2)",
+        );
         check("a.b|scale(2)|alias('x')", "alias(scale(a.b #2) <x>)");
         check("f()", "f()");
         check("constantLine(100)", "constantLine(#100)");
@@ -341,12 +350,30 @@ mod tests {
     #[test]
     fn what_is_none() {
         let deep = format!("{}a{}", "f(".repeat(40), ")".repeat(40));
-        for text in ["", "f(", "f(a", "f(a,)", "a b", "f(a)b", "a|b", "{a", "a}", "f('x", "f(k=1, a)", "|f()", "\\", &deep] {
+        for text in [
+            "",
+            "f(",
+            "f(a",
+            "f(a,)",
+            "a b",
+            "f(a)b",
+            "a|b",
+            "{a",
+            "a}",
+            "f('x",
+            "f(k=1, a)",
+            "|f()",
+            "\\",
+            &deep,
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert_eq!(parse(&"a".repeat(MAX_TEXT + 1)), Err(TargetError::Long));
         assert_eq!(parse(&format!("f({})", "a,".repeat(2_000))), Err(TargetError::Many));
-        assert_eq!(parse(&"(".repeat(10_000)).unwrap_err().to_string(), "a metric or a function is missing at character 1");
+        assert_eq!(
+            parse(&"(".repeat(10_000)).unwrap_err().to_string(),
+            "a metric or a function is missing at character 1"
+        );
     }
 
     proptest! {
