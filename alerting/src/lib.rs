@@ -4,8 +4,18 @@
 //! until its channel has accepted it. Knows no algorithms and no carbon.
 
 pub mod channel;
+pub mod dispatcher;
+pub mod explain;
+pub mod gallery;
+pub mod incident;
+pub mod link;
 pub mod message;
+pub mod mute;
+pub mod outbox;
+pub mod policy;
+pub mod rule;
 pub mod samples;
+pub mod schedule;
 pub mod text;
 
 pub use channel::{Channel, Delivery};

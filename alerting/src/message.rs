@@ -1,5 +1,7 @@
 //! What is told: everything that a message says, kept in the outbox as JSON until it is sent.
 
+mod number;
+
 use serde::{Deserialize, Serialize};
 
 /// What a message is about.
@@ -20,6 +22,34 @@ pub enum Kind {
     HeldBack,
     /// `skyline alert test`.
     Test,
+}
+
+impl Kind {
+    /// Its name, in the outbox and for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Updated => "updated",
+            Self::Ended => "ended",
+            Self::Escalated => "escalated",
+            Self::Stale => "stale",
+            Self::HeldBack => "held_back",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl Severity {
+    /// Its name, in the record and for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// Which part of the detection found it; printed in titles.
@@ -56,16 +86,22 @@ pub struct Member {
     /// The metric's name: from outside, so every channel shows it literally.
     pub metric: String,
     /// Time of its first anomalous point in this incident, seconds.
+    #[serde(with = "number")]
     pub since: f64,
     /// Time of its last one, seconds.
+    #[serde(with = "number")]
     pub last: f64,
     /// The value that was judged, of the point at `last`.
+    #[serde(with = "number")]
     pub value: f64,
     /// The point that was furthest from what was expected: time and value.
+    #[serde(with = "number::pair")]
     pub peak: (f64, f64),
     /// Mean of the window that was judged.
+    #[serde(with = "number")]
     pub mean: f64,
     /// Sample standard deviation of it.
+    #[serde(with = "number")]
     pub stddev: f64,
     /// Length of that window, seconds.
     pub window_seconds: u32,

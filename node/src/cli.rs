@@ -6,6 +6,7 @@ mod config;
 mod convert;
 mod demo;
 mod doctor;
+mod graph;
 mod http;
 mod import;
 mod migrate;
@@ -139,6 +140,13 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Draw the window of a metric into a file
+    Graph {
+        #[command(flatten)]
+        options: graph::Options,
+        #[command(flatten)]
+        config: Config,
+    },
     /// Take what another program has recorded into the record of this node
     Import {
         #[command(subcommand)]
@@ -184,6 +192,9 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
         Command::Migrate { config, options } => block_on(migrate::migrate(&config, options)).map(exit_of),
+        Command::Graph { config, options } => {
+            block_on(graph::graph(&config, &options)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Import { action } => block_on(import::act(&action)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),

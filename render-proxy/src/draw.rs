@@ -21,6 +21,7 @@ mod text;
 mod time;
 
 pub use number::short as number;
+pub use series::increases;
 use skyline_core::point::Datapoint;
 pub use text::printable;
 

@@ -14,6 +14,7 @@ pub mod json;
 pub mod link;
 pub mod local;
 pub mod params;
+pub mod proxy;
 pub mod question;
 pub mod signed;
 pub mod target;

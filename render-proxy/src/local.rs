@@ -115,6 +115,14 @@ impl Local {
         question.targets.iter().all(is_known)
     }
 
+    /// Names of metrics that a pattern stands for.
+    ///
+    /// # Errors
+    /// The windows do not answer.
+    pub async fn names(&self, pattern: &Arc<Glob>, limit: usize) -> Result<Vec<String>, NotHere> {
+        Ok(self.windows.names(pattern, limit).await?)
+    }
+
     /// The series of a question. A name that no window has is left out, unless all are such.
     ///
     /// # Errors

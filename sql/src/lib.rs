@@ -21,6 +21,7 @@ pub mod import;
 pub mod incident;
 mod judgement;
 mod migrate;
+pub mod mute;
 pub mod outbox;
 mod place;
 mod pool;

@@ -7,6 +7,7 @@ mod hostile;
 mod hurt_files;
 mod joining;
 mod migrating;
+mod mutes;
 mod opening;
 mod outages;
 mod probing;

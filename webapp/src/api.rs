@@ -5,6 +5,7 @@
 //! | `GET /api/v1/anomalies` | recorded anomalies, page by page |
 //! | `GET /api/v1/anomalies/{id}` | one of them |
 //! | `GET /api/v1/series/{name}` | points of a metric's window |
+//! | `GET /api/v1/graph/{name}` | a picture of them |
 //! | `GET /api/v1/relay/destinations` | where points go, and how that goes |
 //! | `GET /api/v1/relay/senders` | where they come from, those with most points first |
 //! | `GET /api/v1/relay/bad` | the newest points that were refused |
@@ -17,6 +18,7 @@
 
 mod anomalies;
 mod explain;
+mod graph;
 mod now;
 mod query;
 mod relay;
@@ -83,6 +85,7 @@ const ROUTES: &[&str] = &[
     "GET /api/v1/anomalies",
     "GET /api/v1/anomalies/{id}",
     "GET /api/v1/series/{name}",
+    "GET /api/v1/graph/{name}",
     "GET /api/v1/relay/destinations",
     "GET /api/v1/relay/senders",
     "GET /api/v1/relay/bad",
@@ -98,6 +101,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/api/v1/anomalies", get(anomalies::list))
         .route("/api/v1/anomalies/{id}", get(anomalies::one))
         .route("/api/v1/series/{*name}", get(series::series))
+        .route("/api/v1/graph/{*name}", get(graph::graph))
         .route("/api/v1/relay/destinations", get(relay::destinations))
         .route("/api/v1/relay/senders", get(relay::senders))
         .route("/api/v1/relay/bad", get(relay::bad))

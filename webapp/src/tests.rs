@@ -1,6 +1,7 @@
 //! The routers as clients see them: over sockets, with bytes.
 
 mod api;
+mod graph;
 mod serving;
 mod status;
 
@@ -46,6 +47,7 @@ async fn serve(router: Router, limits: Limits) -> Served {
 struct Answer {
     status: u16,
     headers: HeaderMap,
+    body: Bytes,
     text: String,
 }
 
@@ -76,7 +78,10 @@ impl Client {
         let answer = self.sender.send_request(request).await.expect("answered");
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = answer.into_body().collect().await.expect("whole").to_bytes();
-        Answer { status, headers, text: String::from_utf8(body.to_vec()).expect("UTF-8") }
+        // Pictures are no text; everything else is.
+        let is_text = headers.get("content-type").is_none_or(|kind| kind != "image/png");
+        let text = if is_text { String::from_utf8(body.to_vec()).expect("UTF-8") } else { String::new() };
+        Answer { status, headers, body, text }
     }
 
     async fn get(&mut self, path: &str) -> Answer {

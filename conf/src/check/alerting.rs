@@ -348,3 +348,6 @@ fn defaults(channels: &[Configured], findings: &mut Findings) {
         findings.problem(key, message, "name a default, or write an [[alerting.rule]] with recipients");
     }
 }
+
+#[cfg(test)]
+mod tests;

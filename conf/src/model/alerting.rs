@@ -24,7 +24,7 @@ pub struct Alerting {
     pub public_url: String,
     /// Time zone of messages and charts, such as `Europe/Berlin`.
     pub zone: String,
-    /// Metrics that break within so long of an incident's newest member belong to it, seconds.
+    /// Metrics that break within so long of an incident's opening belong to it, seconds.
     pub join_seconds: f64,
     /// A metric without an anomalous point for so long is over; an incident is when all of its metrics are, seconds.
     pub end_seconds: f64,
@@ -113,7 +113,7 @@ impl Default for Alerting {
             dry_run: false,
             public_url: String::new(),
             zone: "UTC".into(),
-            join_seconds: 60.0,
+            join_seconds: 120.0,
             end_seconds: 300.0,
             gather_milliseconds: 300,
             update_seconds: 300.0,

@@ -89,6 +89,15 @@ fn figures(points: &[Datapoint]) -> Option<Figures> {
     Some(Figures { last, min, max, mean })
 }
 
+/// A counter's increases, as they are judged: for each point that is not below the one before it the difference. Where the
+/// counter began anew there is no point.
+#[must_use]
+pub fn increases(points: &[Datapoint]) -> Vec<Datapoint> {
+    let pairs = points.iter().zip(points.iter().skip(1));
+    let steps = pairs.map(|(before, after)| Datapoint::new(after.ts, after.value - before.value));
+    steps.filter(|step| step.value >= 0.0).collect()
+}
+
 /// The points of a stretch that are drawn when `column` says in which column of pixels a point is: of each column the first, the
 /// lowest, the highest and the last, in their order.
 pub(super) fn thinned(stretch: &[Datapoint], column: impl Fn(&Datapoint) -> i64) -> Vec<Datapoint> {
@@ -149,6 +158,13 @@ mod tests {
         let raw = points(&[(0.0, f64::MAX), (60.0, f64::MAX), (120.0, f64::MIN), (180.0, f64::MIN)]);
         assert_eq!(Series::of(&raw, 0.0, 600.0).figures.unwrap().mean, 0.0);
         assert!(Series::of(&[], 0.0, 600.0).figures.is_none());
+    }
+
+    #[test]
+    fn increases_leave_resets_out() {
+        let raw =
+            points(&[(0.0, 5.0), (60.0, 7.0), (120.0, 1.0), (180.0, f64::NAN), (240.0, 4.0), (300.0, 4.0)]);
+        assert_eq!(increases(&raw), points(&[(60.0, 2.0), (300.0, 0.0)]));
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! Knows none of our crates, so that all of them can use it. Nothing here sleeps for luck: [`eventually`]
 //! waits for a fact, with a limit and a name.
 
+pub mod exim;
+pub mod http;
 pub mod mariadb;
 pub mod memcached;
 pub mod port;
 pub mod process;
 pub mod python;
 pub mod redis;
+pub mod slack;
 
 use anyhow::{Context as _, bail};
 use process::Process;

@@ -279,7 +279,7 @@ pub fn self_signed(folder: &Path, is_authority: bool) -> anyhow::Result<()> {
 }
 
 /// An authority, a certificate of a server and one of a client, made with `openssl`. `names`: as in `subjectAltName`.
-fn certificates(folder: &Path, names: &str) -> anyhow::Result<()> {
+pub(crate) fn certificates(folder: &Path, names: &str) -> anyhow::Result<()> {
     let openssl = |arguments: &str| openssl(folder, arguments);
     let key = KEY;
     openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=authority -days 30"))?;

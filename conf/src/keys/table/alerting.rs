@@ -38,7 +38,7 @@ pub(super) const KEYS: &[Key] = &[
         "alerting.join_seconds",
         Number(0.0, DAY),
         "seconds",
-        "A metric that breaks within so long of an incident's newest member belongs to that incident. 0: each metric has its own.",
+        "A metric that breaks within so long of an incident's opening belongs to that incident. 0: each metric has its own.",
     ),
     key(
         "alerting.end_seconds",

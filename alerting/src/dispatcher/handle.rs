@@ -1,0 +1,70 @@
+//! What others ask of alerting.
+
+use super::figures::Told;
+use crate::message::Message;
+use skyline_core::anomaly::Anomaly;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Alerting has ended; what was given is not written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("alerting has ended")]
+pub struct Closed;
+
+/// A question to the task.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// Take anomalies; answered when what they change is written down.
+    Take(Vec<Anomaly>, oneshot::Sender<()>),
+    /// Send a message of no incident; answered when it is written down.
+    Post(Box<Message>, oneshot::Sender<()>),
+    /// Somebody has seen an incident; the answer says whether that is new.
+    Acknowledge { incident: String, by: String, answer: oneshot::Sender<bool> },
+}
+
+/// Alerting, from outside; clones are the same.
+#[derive(Debug, Clone)]
+pub struct Alerting {
+    pub(super) asks: mpsc::Sender<Ask>,
+    /// How it does.
+    pub told: Arc<Told>,
+}
+
+impl Alerting {
+    /// Takes anomalies; returns when what they change is written down: from then on no crash loses it.
+    /// Giving the same again is harmless.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn take(&self, anomalies: Vec<Anomaly>) -> Result<(), Closed> {
+        if anomalies.is_empty() {
+            return Ok(());
+        }
+        let (done, answer) = oneshot::channel();
+        self.asks.send(Ask::Take(anomalies, done)).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)
+    }
+
+    /// Sends a message that belongs to no incident, such as a digest of silent metrics; returns when it is written down.
+    /// One with the same key is sent once.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn post(&self, message: Message) -> Result<(), Closed> {
+        let (done, answer) = oneshot::channel();
+        self.asks.send(Ask::Post(Box::new(message), done)).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)
+    }
+
+    /// Somebody has seen an incident: nobody else is told that nobody has. Whether that is new; false also
+    /// for an incident that is not remembered.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn acknowledge(&self, incident: &str, by: &str) -> Result<bool, Closed> {
+        let (answer, is_new) = oneshot::channel();
+        let ask = Ask::Acknowledge { incident: incident.to_owned(), by: by.to_owned(), answer };
+        self.asks.send(ask).await.map_err(|_| Closed)?;
+        is_new.await.map_err(|_| Closed)
+    }
+}

@@ -1,0 +1,212 @@
+//! Sending: one message at a time to each recipient of each channel, and to all of them side by side.
+
+use super::{Dispatcher, Event, is_safe};
+use crate::channel::{Channel, Delivery, Gallery};
+use crate::message::{Kind, Message};
+use crate::outbox::{Entry, Lane, State};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The first pause after a message was not taken, seconds; it doubles each time.
+const FIRST: f64 = 0.5;
+/// Longest time that a channel has for one message, whatever it does about that itself.
+const LIMIT: Duration = Duration::from_secs(120);
+/// A message waits so long for its row in the database, seconds.
+const ROW: f64 = 0.25;
+/// A recipient that takes nothing is tried with another message after this at most, seconds.
+const LANE: f64 = 30.0;
+
+/// What became of a message.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    key: String,
+    lane: Lane,
+    delivery: Delivery,
+}
+
+#[derive(Debug, Default)]
+struct Way {
+    is_busy: bool,
+    /// Attempts in a row that failed.
+    failures: u32,
+    not_before: f64,
+}
+
+/// All recipients.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    ways: HashMap<Lane, Way>,
+}
+
+impl Lanes {
+    pub(super) fn is_busy(&self) -> bool {
+        self.ways.values().any(|way| way.is_busy)
+    }
+
+    /// When the next message is due to a recipient that is free, seconds.
+    pub(super) fn next(&self, state: &State, now: f64) -> Option<f64> {
+        let at = |entry: &Entry| {
+            let way = self.ways.get(&entry.lane());
+            if way.is_some_and(|way| way.is_busy) {
+                return None;
+            }
+            let row = if entry.is_kept { 0.0 } else { entry.message.created + ROW };
+            Some(entry.not_before.max(way.map_or(0.0, |way| way.not_before)).max(row.min(now + ROW)))
+        };
+        state.waiting().filter_map(at).min_by(f64::total_cmp)
+    }
+
+    fn is_free(&self, lane: &Lane, now: f64) -> bool {
+        self.ways.get(lane).is_none_or(|way| !way.is_busy && way.not_before <= now)
+    }
+}
+
+impl Dispatcher {
+    /// Sends what is due.
+    pub(super) fn send(&mut self, now: f64) {
+        let is_away = self.copier.is_away();
+        let is_due = |e: &&Entry| {
+            // A clock that was set back must not hold a message for ever.
+            let waits = now - e.message.created;
+            e.not_before <= now && (e.is_kept || is_away || !(0.0..ROW).contains(&waits))
+        };
+        let mut due: Vec<_> =
+            self.state.waiting().filter(is_due).filter(|e| is_safe(e, &self.state.changed)).collect();
+        due.sort_by_key(|e| e.order);
+        let due: Vec<_> = due.into_iter().map(|e| (e.message.key.clone(), e.lane())).collect();
+        for (key, lane) in due {
+            if self.lanes.is_free(&lane, now) {
+                self.send_one(&key, lane, now);
+            }
+        }
+    }
+
+    fn send_one(&mut self, key: &str, lane: Lane, now: f64) {
+        if self.parts.settings.dry_run {
+            self.state.sent(key, None, "dry run: not sent".to_owned(), true, now);
+            return;
+        }
+        let Some(entry) = self.state.entries.get_mut(key) else { return };
+        let Some(channel) = self.parts.channels.iter().find(|c| c.name() == lane.0) else {
+            let error = format!("no channel `{}` is configured", lane.0);
+            tracing::error!(
+                key,
+                channel = lane.0,
+                "a message is for a channel that is not configured; it is given up"
+            );
+            self.state.dead(key, error, true, now);
+            return;
+        };
+        entry.is_leaving = true;
+        let message = entry.message.clone();
+        let told = self.state.told.get(&message.incident).and_then(|of| of.get(&lane));
+        let thread = told.and_then(|told| told.thread.clone());
+        self.lanes.ways.entry(lane.clone()).or_default().is_busy = true;
+        let (channel, gallery) = (Arc::clone(channel), Arc::clone(&self.parts.gallery));
+        let events = self.events_in.clone();
+        let work =
+            tokio::spawn(async move { deliver(&*channel, &message, thread.as_deref(), &*gallery).await });
+        let key = key.to_owned();
+        tokio::spawn(async move {
+            let delivery = work.await.unwrap_or_else(|error| Delivery::Retry {
+                after: None,
+                reason: format!("sending ended early: {error}"),
+            });
+            events.send(Event::Left(Outcome { key, lane, delivery })).ok();
+        });
+    }
+
+    /// A channel has answered.
+    pub(super) fn left(&mut self, outcome: Outcome, now: f64) {
+        let Outcome { key, lane, delivery } = outcome;
+        let way = self.lanes.ways.entry(lane.clone()).or_default();
+        way.is_busy = false;
+        let Some(entry) = self.state.entries.get(&key) else { return };
+        match delivery {
+            Delivery::Accepted { thread, answer } => {
+                (way.failures, way.not_before) = (0, 0.0);
+                let received = self.state.incidents.get(&entry.message.incident).map(|i| i.head.opened);
+                let latency = received.filter(|_| entry.message.kind == Kind::Opened).map(|at| now - at);
+                tracing::info!(
+                    key,
+                    channel = lane.0,
+                    kind = entry.message.kind.word(),
+                    latency,
+                    "message sent"
+                );
+                self.told.sent(&lane.0, latency);
+                self.state.sent(&key, thread, answer, false, now);
+            }
+            Delivery::Refused { reason } => {
+                (way.failures, way.not_before) = (0, 0.0);
+                tracing::error!(key, channel = lane.0, reason, "a message was refused; it is given up");
+                self.told.dead(&lane.0);
+                self.state.dead(&key, reason, true, now);
+            }
+            Delivery::Retry { after, reason } => {
+                let repeat = f64::from(entry.message.repeat_seconds.unwrap_or(0));
+                if now - entry.message.created > self.parts.settings.give_up.max(repeat) {
+                    tracing::error!(
+                        key,
+                        channel = lane.0,
+                        reason,
+                        "a message could not be sent for too long; it is given up"
+                    );
+                    self.told.dead(&lane.0);
+                    self.state.dead(&key, reason, false, now);
+                    return;
+                }
+                let longest = self.parts.settings.retry;
+                let asked = after.map(|after| after.as_secs_f64());
+                way.not_before = now + asked.unwrap_or_else(|| pause(way.failures, longest.min(LANE)));
+                way.failures = way.failures.saturating_add(1);
+                if way.failures == 1 {
+                    tracing::warn!(
+                        key,
+                        channel = lane.0,
+                        reason,
+                        "a message was not taken; it is tried again"
+                    );
+                }
+                let next = now + asked.unwrap_or_else(|| pause(entry.attempts, longest));
+                self.told.retried(&lane.0);
+                self.state.failed(&key, reason, next.max(way.not_before));
+            }
+        }
+    }
+}
+
+async fn deliver(
+    channel: &dyn Channel,
+    message: &Message,
+    thread: Option<&str>,
+    gallery: &dyn Gallery,
+) -> Delivery {
+    match tokio::time::timeout(LIMIT, channel.deliver(message, thread, gallery)).await {
+        Ok(delivery) => delivery,
+        Err(_) => Delivery::Retry { after: None, reason: format!("no answer within {} s", LIMIT.as_secs()) },
+    }
+}
+
+/// The pause after so many failures, seconds: it doubles, and varies by half so that many do not come back at once.
+fn pause(failures: u32, longest: f64) -> f64 {
+    let whole = (FIRST * 2_f64.powi(failures.min(20))).min(longest.max(FIRST));
+    whole * rand::random_range(0.5..=1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_are_bounded() {
+        for failures in 0..40_i32 {
+            let whole = (FIRST * 2_f64.powi(failures.min(20))).min(60.0);
+            for _ in 0..20 {
+                let pause = pause(failures.cast_unsigned(), 60.0);
+                assert!((whole / 2.0..=whole).contains(&pause), "{failures}: {pause}");
+            }
+        }
+    }
+}

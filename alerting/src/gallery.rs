@@ -1,0 +1,139 @@
+//! The pictures of a message: the window of its first member with all that is known of it, and Graphite's own chart.
+//!
+//! The window is drawn on a thread for blocking work, at most [`DRAWINGS`] at once, and both pictures are awaited for no longer
+//! than `alerting.picture_milliseconds`: a message is never late for a picture. A test's picture is of a made-up series,
+//! so that it shows what an alert will look like whatever the window holds.
+
+mod graphite;
+mod sample;
+mod window;
+
+pub use graphite::{Graphite, target};
+pub use window::Captions;
+
+use crate::channel::{Gallery, Later};
+use crate::message::{Kind, Member, Message, Pictures};
+use skyline_core::point::Datapoint;
+use skyline_render_proxy::draw::{Look, SIZE};
+use skyline_render_proxy::windows::{Unanswered, Windows};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Charts that are painted at the same time.
+pub const DRAWINGS: usize = 2;
+/// A window that is busy is asked again after this.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Pictures from the node's windows, and from Graphite where it is configured.
+#[derive(Clone)]
+pub struct WindowGallery {
+    windows: Arc<dyn Windows>,
+    graphite: Option<Arc<Graphite>>,
+    captions: Arc<Captions>,
+    look: Look,
+    patience: Duration,
+    places: Arc<Semaphore>,
+}
+
+impl fmt::Debug for WindowGallery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WindowGallery").field("captions", &self.captions).finish_non_exhaustive()
+    }
+}
+
+impl WindowGallery {
+    /// Pictures of `windows`, dark; each message waits for them for `patience` at most.
+    #[must_use]
+    pub fn new(windows: Arc<dyn Windows>, captions: Captions, patience: Duration) -> Self {
+        Self {
+            windows,
+            graphite: None,
+            captions: Arc::new(captions),
+            look: Look::Dark,
+            patience,
+            places: Arc::new(Semaphore::new(DRAWINGS)),
+        }
+    }
+
+    /// The same with Graphite's own charts.
+    #[must_use]
+    pub fn with_graphite(self, graphite: Graphite) -> Self {
+        Self { graphite: Some(Arc::new(graphite)), ..self }
+    }
+
+    /// The same in other colours.
+    #[must_use]
+    pub fn with_look(self, look: Look) -> Self {
+        Self { look, ..self }
+    }
+
+    /// The points of a member as they were judged; none: there is no such metric, or no window to ask.
+    async fn points(&self, member: &Member, from: f64, until: f64) -> Option<Vec<Datapoint>> {
+        loop {
+            match self.windows.series(&member.metric, from, until).await {
+                Ok(points) => return points,
+                // The patience of the message ends this.
+                Err(Unanswered::Busy) => tokio::time::sleep(AGAIN).await,
+                Err(Unanswered::Off) => return None,
+            }
+        }
+    }
+
+    /// The window's chart and its description.
+    async fn window(&self, message: &Message) -> Option<(Vec<u8>, String)> {
+        let member = message.members.first()?.clone();
+        let (from, until) = window::times(message, &member);
+        let points = match message.kind {
+            Kind::Test => sample::series(&member, from, until),
+            _ => self.points(&member, from, until).await?,
+        };
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        let (captions, look, message) = (Arc::clone(&self.captions), self.look, message.clone());
+        let painting = tokio::task::spawn_blocking(move || {
+            // Held by the painting itself, which goes on when nobody waits for it any more.
+            let _place = place;
+            window::paint(&captions, look, &message, &member, points)
+        });
+        match painting.await {
+            Ok(Ok(picture)) => Some(picture),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a message has no chart");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn graphite(&self, message: &Message) -> Option<Vec<u8>> {
+        let (graphite, member) = (self.graphite.as_ref()?, message.members.first()?);
+        if message.kind == Kind::Test {
+            return None;
+        }
+        let (from, until) = window::times(message, member);
+        let title = self.captions.graphite_title(message, member);
+        graphite
+            .picture(&target(&member.metric, member.counter)?, from, until, &title, SIZE, self.patience)
+            .await
+    }
+}
+
+impl Gallery for WindowGallery {
+    fn pictures<'a>(&'a self, message: &'a Message) -> Later<'a, Pictures> {
+        Box::pin(async move {
+            let window = tokio::time::timeout(self.patience, self.window(message));
+            let graphite = tokio::time::timeout(self.patience, self.graphite(message));
+            let (window, graphite) = tokio::join!(window, graphite);
+            let (window, description) = window.ok().flatten().unzip();
+            Pictures {
+                window,
+                graphite: graphite.ok().flatten(),
+                description: description.unwrap_or_default(),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

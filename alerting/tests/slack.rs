@@ -1,0 +1,292 @@
+//! Slack against a strict fake of it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, message, refused, retried};
+use skyline_alerting::channel::slack::Slack;
+use skyline_alerting::channel::{Delivery, Gallery, Later};
+use skyline_alerting::message::{Kind, Message, Origin, Pictures};
+use skyline_alerting::text::{Story, Style, name};
+use skyline_alerting::{Channel as _, samples};
+use skyline_conf::model::alerting::slack::Slack as Settings;
+use skyline_peers::slack::{Slack as Server, TOKEN, Trouble, seen};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+fn settings(server: &Server, folder: &Path, token: &str) -> Settings {
+    let file = folder.join("token");
+    std::fs::write(&file, token).unwrap();
+    Settings { token_file: file, api_url: server.api_url(), timeout_seconds: 5.0, ..Settings::default() }
+}
+
+fn start() -> (Server, TempDir, Slack) {
+    let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let slack = Slack::new(&settings(&server, folder.path(), TOKEN), Style::default()).unwrap();
+    (server, folder, slack)
+}
+
+#[track_caller]
+fn must_be_understood(server: &Server) {
+    assert_eq!(server.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_every_origin_is_a_message_with_its_picture() {
+    let (server, _folder, slack) = start();
+    for kind in KINDS {
+        for origin in ORIGINS {
+            let message = message(kind, origin, "stats.web01.cpu", "#ops");
+            let (thread, _) = accepted(slack.deliver(&message, None, &OnePixel).await);
+            assert_eq!(slack.settle().await, Vec::<String>::new());
+            let posted = server.messages().pop().unwrap();
+            assert_eq!(thread.unwrap(), format!("C1:{}", posted.ts));
+            let story = Story::new(&message, &Style::default());
+            let text = seen(&posted.body);
+            assert!(text.contains(&story.lead.plain()), "{text}");
+            for fact in &story.facts {
+                assert!(text.contains(&fact.value.plain()), "{} is not in {text}", fact.label);
+            }
+            let about_metrics = !matches!(kind, Kind::Stale | Kind::HeldBack);
+            let pictures: Vec<_> =
+                server.pictures().into_iter().filter(|picture| picture.thread == posted.ts).collect();
+            assert_eq!(pictures.len(), if about_metrics { 2 } else { 0 });
+            for picture in &pictures {
+                assert_eq!((picture.channel.as_str(), picture.bytes.as_slice()), ("C1", PNG));
+            }
+            let buttons = posted.body["blocks"].to_string().matches("\"button\"").count();
+            assert_eq!(buttons, if about_metrics { 4 } else { 0 });
+        }
+    }
+    must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_one_message_and_its_thread() {
+    let (server, _folder, slack) = start();
+    let opened = message(Kind::Opened, Origin::Analyzer, "a.b", "C2");
+    let (root, _) = accepted(slack.deliver(&opened, None, &OnePixel).await);
+    let root = root.unwrap();
+    for (kind, replies) in [(Kind::Updated, 1), (Kind::Escalated, 2), (Kind::Ended, 3)] {
+        let mut message = message(kind, Origin::Analyzer, "a.b", "C2");
+        message = samples::with_company(message, &["a.c", "a.d"]);
+        let (thread, _) = accepted(slack.deliver(&message, Some(&root), &OnePixel).await);
+        assert_eq!(thread, None);
+        assert_eq!(slack.settle().await, Vec::<String>::new());
+        let messages = server.messages();
+        assert_eq!(messages.iter().filter(|message| message.thread.is_none()).count(), 1);
+        let thread = messages.iter().filter(|message| message.thread.as_deref() == Some(&messages[0].ts));
+        assert_eq!(thread.count(), replies);
+        assert_eq!(messages[0].edits, replies);
+        let story = Story::new(&message, &Style::default());
+        assert!(
+            seen(&messages[0].body).contains(&story.lead.plain()),
+            "the first message says how it stands"
+        );
+    }
+    let first = &server.messages()[0];
+    assert_eq!(first.reactions, ["rotating_light", "heavy_check_mark"]);
+    assert!(seen(&first.body).contains("ENDED"));
+    // The reaction is there already: that is well.
+    let ended = message(Kind::Ended, Origin::Analyzer, "a.b", "C2");
+    accepted(slack.deliver(&ended, Some(&root), &Nothing).await);
+    assert_eq!(slack.settle().await, Vec::<String>::new());
+    must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_that_somebody_removed_begins_anew() {
+    let (server, _folder, slack) = start();
+    let (root, _) =
+        accepted(slack.deliver(&message(Kind::Opened, Origin::Analyzer, "a", "ops"), None, &Nothing).await);
+    let root = root.unwrap();
+    server.remove(root.split_once(':').unwrap().1);
+    let update = message(Kind::Updated, Origin::Analyzer, "a", "ops");
+    let (again, _) = accepted(slack.deliver(&update, Some(&root), &Nothing).await);
+    let again = again.unwrap();
+    assert_ne!(again, root);
+    accepted(slack.deliver(&update, Some(&again), &Nothing).await);
+    assert_eq!(slack.settle().await, Vec::<String>::new());
+    must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_strangers_are_shown_and_do_nothing() {
+    let (server, _folder, slack) = start();
+    for metric in common::hostile() {
+        let mut message = message(Kind::Opened, Origin::Boundary, &metric, "ops");
+        message = samples::with_company(message, &[&metric]);
+        message.rule.clone_from(&metric);
+        message.lines.push(metric.clone());
+        let (root, _) = accepted(slack.deliver(&message, None, &OnePixel).await);
+        message.kind = Kind::Ended;
+        accepted(slack.deliver(&message, root.as_deref(), &Nothing).await);
+        assert_eq!(slack.settle().await, Vec::<String>::new());
+        for posted in server.messages().iter().rev().take(2) {
+            let text = seen(&posted.body);
+            let literal = name::literal(&metric);
+            assert!(text.contains(&literal), "{literal:?} is not in {text:?}");
+            assert!(!text.contains(['\0', '\r', '\u{1b}', '\u{202e}']));
+        }
+    }
+    // The fake accepts only elements without mark-up, and no open `<`, `>` or `&` in texts.
+    must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn troubles_of_the_text_are_told_apart() {
+    let (server, _folder, slack) = start();
+    let to = |recipient: &str| message(Kind::Opened, Origin::Analyzer, "a.b", recipient);
+    server.trouble("chat.postMessage", &[Trouble::TooMany(7)]);
+    match slack.deliver(&to("ops"), None, &Nothing).await {
+        Delivery::Retry { after, reason } => {
+            assert_eq!(after, Some(Duration::from_secs(7)));
+            assert!(reason.contains("7 s"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+    for (trouble, expected) in [
+        (Trouble::Status(500), "500"),
+        (Trouble::Status(503), "503"),
+        (Trouble::Broken, "not what Slack says"),
+        (Trouble::Code("internal_error"), "internal_error"),
+        (Trouble::Code("service_unavailable"), "service_unavailable"),
+    ] {
+        server.trouble("chat.postMessage", &[trouble]);
+        let reason = retried(slack.deliver(&to("ops"), None, &Nothing).await);
+        assert!(reason.contains(expected), "{reason}");
+    }
+    for (code, advice) in
+        [("missing_scope", "chat:write"), ("not_in_channel", "invite"), ("token_revoked", "token_file")]
+    {
+        server.trouble("chat.postMessage", &[Trouble::Code(code)]);
+        let reason = refused(slack.deliver(&to("ops"), None, &Nothing).await);
+        assert!(reason.contains(code) && reason.contains(advice), "{reason}");
+    }
+    let reason = refused(slack.deliver(&to("#nowhere"), None, &Nothing).await);
+    assert!(reason.contains("#nowhere") && reason.contains("the channel's id"), "{reason}");
+    let reason = refused(slack.deliver(&to("archived"), None, &Nothing).await);
+    assert!(reason.contains("is_archived"), "{reason}");
+    assert_eq!(server.messages().len(), 0);
+    accepted(slack.deliver(&to("ops"), None, &Nothing).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_is_said_and_never_shown() {
+    let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let slack = Slack::new(&settings(&server, folder.path(), "xoxb-wrong-one"), Style::default()).unwrap();
+    let reason =
+        refused(slack.deliver(&message(Kind::Opened, Origin::Analyzer, "a", "ops"), None, &Nothing).await);
+    assert!(reason.contains("invalid_auth"), "{reason}");
+    assert!(!reason.contains("xoxb-wrong") && !format!("{slack:?}").contains("xoxb-wrong"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slack_that_hangs_holds_nobody_up() {
+    let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let settings = Settings { timeout_seconds: 0.3, ..settings(&server, folder.path(), TOKEN) };
+    let slack = Slack::new(&settings, Style::default()).unwrap();
+    server.trouble("chat.postMessage", &[Trouble::Hang]);
+    let message = message(Kind::Opened, Origin::Analyzer, "a", "ops");
+    let start = Instant::now();
+    let reason = retried(slack.deliver(&message, None, &Nothing).await);
+    assert!(reason.contains("within 0.3 s"), "{reason}");
+    assert!(start.elapsed() < Duration::from_secs(3));
+    accepted(slack.deliver(&message, None, &Nothing).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_fails_never_sends_the_text_again() {
+    let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let settings =
+        Settings { extra_tries: 2, timeout_seconds: 1.0, ..settings(&server, folder.path(), TOKEN) };
+    let slack = Slack::new(&settings, Style::default()).unwrap();
+    let message = message(Kind::Opened, Origin::Analyzer, "a", "ops");
+    // The first attempt fails, at each of the three steps; the second does not.
+    for (method, trouble) in [
+        ("files.getUploadURLExternal", Trouble::TooMany(1)),
+        ("upload", Trouble::Status(500)),
+        ("files.completeUploadExternal", Trouble::Broken),
+    ] {
+        let before = (server.messages().len(), server.pictures().len());
+        server.trouble(method, &[trouble]);
+        accepted(slack.deliver(&message, None, &OnePixel).await);
+        assert_eq!(slack.settle().await, Vec::<String>::new(), "{method}");
+        assert_eq!(
+            (server.messages().len(), server.pictures().len()),
+            (before.0 + 1, before.1 + 2),
+            "{method}"
+        );
+    }
+    // Both fail: the text stands, and it is counted.
+    let before = server.messages().len();
+    server.trouble("upload", &[Trouble::Status(500), Trouble::Hang]);
+    accepted(slack.deliver(&message, None, &OnePixel).await);
+    let problems = slack.settle().await;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("picture: "), "{problems:?}");
+    assert_eq!(server.messages().len(), before + 1);
+    assert_eq!(slack.extras(), (7, 1));
+    must_be_understood(&server);
+}
+
+/// Pictures that take their time.
+#[derive(Debug)]
+struct Slow;
+
+impl Gallery for Slow {
+    fn pictures<'a>(&'a self, _message: &'a Message) -> Later<'a, Pictures> {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Pictures { window: Some(PNG.to_vec()), ..Pictures::default() }
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_text_does_not_wait_for_the_picture() {
+    let (server, _folder, slack) = start();
+    let message = message(Kind::Opened, Origin::Analyzer, "a", "ops");
+    let sending = slack.deliver(&message, None, &Slow);
+    let looking = async {
+        let start = Instant::now();
+        while server.messages().is_empty() {
+            assert!(start.elapsed() < Duration::from_millis(280), "the text waits");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let (delivery, ()) = tokio::join!(sending, looking);
+    accepted(delivery);
+    slack.settle().await;
+    assert_eq!(server.pictures().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_an_incoming_webhook_there_is_the_text() {
+    let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("address");
+    std::fs::write(&file, server.webhook_url()).unwrap();
+    let settings = Settings {
+        webhook_file: file,
+        api_url: server.api_url(),
+        timeout_seconds: 1.0,
+        ..Settings::default()
+    };
+    let slack = Slack::new(&settings, Style::default()).unwrap();
+    for kind in KINDS {
+        let message = message(kind, Origin::Mirage, "<!channel> a.b", "webhook");
+        let (thread, _) = accepted(slack.deliver(&message, None, &OnePixel).await);
+        assert_eq!(thread, None);
+    }
+    assert_eq!(server.by_webhook().len(), KINDS.len());
+    assert!(seen(&server.by_webhook()[0]).contains("<!channel> a.b"));
+    let message = message(Kind::Opened, Origin::Mirage, "a", "webhook");
+    server.trouble("webhook", &[Trouble::TooMany(3), Trouble::Status(404), Trouble::Hang]);
+    assert!(retried(slack.deliver(&message, None, &Nothing).await).contains("3 s"));
+    let reason = refused(slack.deliver(&message, None, &Nothing).await);
+    assert!(reason.contains("404") && !reason.contains("secret-part"), "{reason}");
+    let reason = retried(slack.deliver(&message, None, &Nothing).await);
+    assert!(!reason.contains("secret-part") && !format!("{slack:?}").contains("secret-part"), "{reason}");
+    must_be_understood(&server);
+}
