@@ -22,6 +22,7 @@ use skyline_relay::aggregate::Aggregator;
 use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
+use skyline_render_proxy::proxy::Proxy;
 use skyline_webapp::status::Readiness;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +47,7 @@ pub(crate) struct Health {
     pub(crate) stores: Arc<Stores>,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
+    pub(crate) graphs: Proxy,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: ArcSwap<Named>,
@@ -75,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) stores: Arc<Stores>,
     pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
+    pub(crate) graphs: Proxy,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: Named,
@@ -93,6 +96,7 @@ impl Health {
             stores: parts.stores,
             listening: ArcSwap::from_pointee(parts.listening),
             aggregator: parts.aggregator,
+            graphs: parts.graphs,
             reloads: parts.reloads,
             detour: parts.detour,
             named: ArcSwap::from_pointee(parts.named),
@@ -144,6 +148,8 @@ impl Health {
             let kept = told.kept.load(Ordering::Relaxed);
             reasons.push(format!("the record is away, {kept} anomalies wait for it in a file: {why}"));
         }
+        // Points are taken and judged without Graphite.
+        reasons.extend(self.graphs.trouble());
         Readiness {
             ready,
             reasons,
@@ -217,6 +223,7 @@ impl Health {
         self.destinations.figures(&mut out);
         self.relay_figures(&mut out);
         self.aggregator.figures(&mut out);
+        self.graphs.figures(&mut out);
         let (done, refused) = self.reloads.get();
         out.push(Figure::counter("skyline_reloads_total", "Times that settings were read again", done));
         out.push(Figure::counter(

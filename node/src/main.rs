@@ -6,6 +6,7 @@
 mod assemble;
 mod cli;
 mod detour;
+mod graphs;
 mod health;
 mod http;
 mod huge_pages;

@@ -160,7 +160,11 @@ impl Plane {
 
     /// Names of metrics that a pattern stands for, sorted, `limit` at most. Each thread looks for some milliseconds at a
     /// time, between batches of points.
-    pub(crate) async fn names_like(&self, pattern: &Arc<Glob>, limit: usize) -> Result<Vec<String>, Unanswered> {
+    pub(crate) async fn names_like(
+        &self,
+        pattern: &Arc<Glob>,
+        limit: usize,
+    ) -> Result<Vec<String>, Unanswered> {
         if self.threads.is_empty() {
             return Err(Unanswered::Off);
         }

@@ -34,7 +34,7 @@ use skyline_conf::model::Settings;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
 use skyline_core::problem::Problem;
-use skyline_upstream::{Error, Health, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use skyline_upstream::{Error, HeaderMap, HeaderName, HeaderValue, Health, Method, StatusCode, header};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -193,13 +193,17 @@ impl Inner {
         let raw = head.uri.query();
         let query = match self.access.judge(&head.headers, raw.unwrap_or_default(), now) {
             // A link is for a picture and for reading.
-            Verdict::Yes(Some(_)) if kind == Kind::Find || head.method == Method::POST => return Err(refuse::login()),
+            Verdict::Yes(Some(_)) if kind == Kind::Find || head.method == Method::POST => {
+                return Err(refuse::login());
+            }
             Verdict::Yes(Some(inner)) => Some(inner),
             Verdict::Yes(None) => raw,
             Verdict::Login => return Err(refuse::login()),
             Verdict::Link(bad) => return Err(refuse::error(StatusCode::FORBIDDEN, &bad.to_string())),
         };
-        let body = axum::body::to_bytes(body, self.max_request).await.map_err(|_| refuse::too_large(self.max_request))?;
+        let body = axum::body::to_bytes(body, self.max_request)
+            .await
+            .map_err(|_| refuse::too_large(self.max_request))?;
         let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let params = Params::read(query.unwrap_or_default(), content_type, &body);
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
@@ -227,7 +231,8 @@ impl Inner {
         let question = question.ok().filter(|_| asked.forward.rest.trim_matches('/').is_empty());
         let ours = question.as_ref().filter(|question| Local::knows(question)).zip(self.local.as_ref());
         let Some((question, local)) = ours else {
-            let answered = self.upstreams.ask(Arc::clone(&asked.forward)).await.map_err(|e| refuse::upstream(&e))?;
+            let answered =
+                self.upstreams.ask(Arc::clone(&asked.forward)).await.map_err(|e| refuse::upstream(&e))?;
             return Ok((By::Graphite, self.give(answered, asked.place.as_ref())));
         };
         let found = local.series(question).await;
@@ -271,11 +276,17 @@ impl Inner {
         };
         let newest = found.as_ref().ok().and_then(|found| found.newest);
         let is_recent = question.until >= question.now - 60 && local.reaches(question);
-        if let Some(newest) = newest.filter(|_| self.behind > 0.0 && is_recent && answered.status == StatusCode::OK) {
+        if let Some(newest) =
+            newest.filter(|_| self.behind > 0.0 && is_recent && answered.status == StatusCode::OK)
+        {
             let newest = newest.min(question.until);
             let behind = match question.format {
-                Format::Json => answered.rest.is_none() && behind::is_behind(&answered.start, newest, self.behind),
-                Format::Png | Format::Svg => self.is_picture_behind(&asked.params, &asked.forward, question, newest).await,
+                Format::Json => {
+                    answered.rest.is_none() && behind::is_behind(&answered.start, newest, self.behind)
+                }
+                Format::Png | Format::Svg => {
+                    self.is_picture_behind(&asked.params, &asked.forward, question, newest).await
+                }
             };
             if behind {
                 return self.window(question, local, found).await;
@@ -301,7 +312,8 @@ impl Inner {
 
     /// The answer where there is no Graphite at all.
     async fn alone(&self, question: Result<Question, Unfit>) -> Result<(By, Response), Response> {
-        let question = question.map_err(|error| refuse::error(StatusCode::BAD_REQUEST, &error.to_string()))?;
+        let question =
+            question.map_err(|error| refuse::error(StatusCode::BAD_REQUEST, &error.to_string()))?;
         let local = self.local.as_ref().ok_or_else(refuse::nobody)?;
         let found = match local.series(&question).await {
             Err(NotHere::NoMetric) => Found::default(),

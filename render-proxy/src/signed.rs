@@ -5,7 +5,17 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use skyline_core::problem::Problem;
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Name of the key's file in the node's state folder.
+pub const FILE: &str = "graph-link.key";
+/// Bytes of the key.
+const KEY: usize = 32;
 
 /// What is signed begins with this: a signature is good for nothing else.
 const PURPOSE: &[u8] = b"skyline graph link 1\n";
@@ -39,6 +49,24 @@ pub enum BadSignature {
 }
 
 impl Signer {
+    /// With the key in the node's state folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// It can be neither read nor made.
+    pub fn open(state_dir: &Path) -> Result<Self, Problem> {
+        let file = state_dir.join(FILE);
+        let shown = file.display();
+        let key = read_or_make(&file).map_err(|error| {
+            let advice = "make it readable and writable for the user of the node";
+            Problem::new(format!("the key of graph links {shown}: {error}"), advice)
+        })?;
+        if key.len() == KEY {
+            return Ok(Self::new(&key));
+        }
+        let advice = "remove the file, and a new one is made";
+        Err(Problem::new(format!("the key of graph links {shown} does not have {KEY} bytes"), advice))
+    }
+
     /// With a key that only this node has.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
@@ -82,6 +110,25 @@ impl Signer {
     }
 }
 
+fn read_or_make(file: &Path) -> io::Result<Vec<u8>> {
+    match std::fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    let key: [u8; KEY] = rand::random();
+    // Only its own user may read it, from the first moment on.
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(mut made) => {
+            made.write_all(&key)?;
+            made.sync_all()?;
+            Ok(key.to_vec())
+        }
+        // Another part of the node was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::read(file),
+        Err(error) => Err(error),
+    }
+}
+
 fn hex(text: &str) -> Option<Vec<u8>> {
     if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
@@ -92,6 +139,21 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let signed = Signer::open(folder.path()).unwrap().sign("a=b", 10);
+        let file = folder.path().join(FILE);
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Signer::open(folder.path()).unwrap().check(&signed, 9), Ok("a=b"));
+        std::fs::write(&file, "short").unwrap();
+        assert!(Signer::open(folder.path()).unwrap_err().to_string().contains("32 bytes"));
+        assert!(
+            Signer::open(Path::new("/nowhere")).unwrap_err().to_string().contains("/nowhere/graph-link.key")
+        );
+    }
 
     #[test]
     fn signed_queries() {

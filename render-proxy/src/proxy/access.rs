@@ -56,7 +56,8 @@ impl Access {
                 Err(bad) => return Verdict::Link(bad),
             }
         }
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let given =
+            headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !self.is_on() || self.is_basic(given) || self.is_token(given) {
             Verdict::Yes(None)
         } else {
@@ -67,7 +68,8 @@ impl Access {
     fn is_basic(&self, given: &str) -> bool {
         let Some((user, password)) = &self.basic else { return false };
         let expected = format!("{user}:{}", password.reveal());
-        let given = scheme(given, "basic").and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+        let given = scheme(given, "basic")
+            .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
         given.is_some_and(|given| is_same(&given, expected.as_bytes()))
     }
 
@@ -93,7 +95,8 @@ mod tests {
     use skyline_upstream::HeaderValue;
 
     fn asked(access: &Access, authorization: &'static str, query: &'static str) -> Verdict<'static> {
-        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(authorization))]);
+        let headers =
+            HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(authorization))]);
         access.judge(&headers, query, 1_000)
     }
 

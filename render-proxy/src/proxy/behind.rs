@@ -35,7 +35,11 @@ mod tests {
     #[test]
     fn answers_that_are_behind() {
         let check = |body: &'static str, window: i64, expected: bool| {
-            assert_eq!(is_behind(&Bytes::from_static(body.as_bytes()), window, 60.0), expected, "{body} {window}");
+            assert_eq!(
+                is_behind(&Bytes::from_static(body.as_bytes()), window, 60.0),
+                expected,
+                "{body} {window}"
+            );
         };
         let body = r#"[{"target": "a", "datapoints": [[1.0, 60], [2.0, 120], [null, 180]]}]"#;
         check(body, 240, false);

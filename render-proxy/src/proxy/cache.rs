@@ -56,7 +56,8 @@ impl Cache {
             return None;
         }
         // What is conditional is answered for who asks alone.
-        if forward.headers.contains_key(header::IF_NONE_MATCH) || forward.headers.contains_key(header::IF_MODIFIED_SINCE)
+        if forward.headers.contains_key(header::IF_NONE_MATCH)
+            || forward.headers.contains_key(header::IF_MODIFIED_SINCE)
         {
             return None;
         }
@@ -97,8 +98,11 @@ impl Cache {
             return;
         }
         if let Some(inner) = &self.inner {
-            let kept =
-                Kept { headers: answered.headers.clone(), body: answered.start.clone(), until: now + place.time };
+            let kept = Kept {
+                headers: answered.headers.clone(),
+                body: answered.start.clone(),
+                until: now + place.time,
+            };
             inner.insert(place.key.clone(), kept);
         }
     }
@@ -168,7 +172,12 @@ mod tests {
             |f| f.rest = "/".into(),
             |f| f.kind = Kind::Find,
             |f| drop(f.headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Basic x"))),
-            |f| drop(f.headers.insert(HeaderName::from_static("x-grafana-org-id"), HeaderValue::from_static("2"))),
+            |f| {
+                drop(
+                    f.headers
+                        .insert(HeaderName::from_static("x-grafana-org-id"), HeaderValue::from_static("2")),
+                )
+            },
         ];
         for (i, change) in changes.into_iter().enumerate() {
             let mut other = forward("target=a");

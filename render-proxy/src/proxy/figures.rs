@@ -71,7 +71,10 @@ pub(super) fn of_servers(all: &[Health], out: &mut Vec<Figure>) {
         ));
         for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(health.statuses) {
             let name = "skyline_render_proxy_server_answers_total";
-            push(Figure::counter(name, "Answers of the Graphite server, by status", count).label("status", class));
+            push(
+                Figure::counter(name, "Answers of the Graphite server, by status", count)
+                    .label("status", class),
+            );
         }
         for (failure, count) in &health.failures {
             let name = "skyline_render_proxy_server_failures_total";

@@ -18,7 +18,8 @@ pub(super) async fn answer(local: &Local, params: &Params) -> Result<Answer, Not
     let missing = || NotHere::Argument("find".into());
     let query = params.one("query").filter(|query| !query.is_empty()).ok_or_else(missing)?;
     let format = params.one("format").unwrap_or("treejson");
-    let query = if format == "completer" { format!("{}*", query.replace("..", "*.")) } else { query.to_owned() };
+    let query =
+        if format == "completer" { format!("{}*", query.replace("..", "*.")) } else { query.to_owned() };
     let below = Arc::new(Glob::new(&format!("{query}.**")).ok_or(NotHere::TooMany)?);
     let names = local.names(&below, MOST).await?;
     let nodes = nodes(&names, query.split('.').count());
@@ -81,7 +82,8 @@ fn tree(nodes: &BTreeMap<String, Kinds>, query: &str) -> Value {
         json!({ "text": text, "id": format!("{base}{text}"), "leaf": no, "expandable": yes, "allowChildren": yes })
     };
     let branches = texts.iter().filter(|(_, kinds)| kinds.branch).map(|(text, _)| row(text, true));
-    let leaves = texts.iter().filter(|(_, kinds)| kinds.leaf && !kinds.branch).map(|(text, _)| row(text, false));
+    let leaves =
+        texts.iter().filter(|(_, kinds)| kinds.leaf && !kinds.branch).map(|(text, _)| row(text, false));
     branches.chain(leaves).collect()
 }
 
@@ -95,7 +97,12 @@ mod tests {
         let nodes = nodes(&names, 2);
         assert_eq!(nodes["a.b"], Kinds { leaf: true, branch: true });
         let tree = tree(&nodes, "a.*");
-        let texts: Vec<_> = tree.as_array().unwrap().iter().map(|row| (row["id"].as_str().unwrap(), row["leaf"].as_u64())).collect();
+        let texts: Vec<_> = tree
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row["id"].as_str().unwrap(), row["leaf"].as_u64()))
+            .collect();
         assert_eq!(texts, [("a.b", Some(0)), ("a.d", Some(1))]);
     }
 }

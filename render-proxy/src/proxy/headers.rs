@@ -45,7 +45,8 @@ pub(super) fn on(from: &HeaderMap, peer: Option<IpAddr>, with_credentials: bool)
     let earlier = from.get_all(FORWARDED).iter().filter_map(|value| value.to_str().ok());
     let all: Vec<String> = earlier.map(str::to_owned).chain(peer.map(|ip| ip.to_string())).collect();
     let line = all.join(", ");
-    if let Some(value) = HeaderValue::from_str(&line).ok().filter(|_| !line.is_empty() && line.len() < 1_024) {
+    if let Some(value) = HeaderValue::from_str(&line).ok().filter(|_| !line.is_empty() && line.len() < 1_024)
+    {
         on.insert(FORWARDED, value);
     }
     on
@@ -55,7 +56,8 @@ pub(super) fn on(from: &HeaderMap, peer: Option<IpAddr>, with_credentials: bool)
 pub(super) fn back(from: &HeaderMap, origin: &str, base: &str) -> HeaderMap {
     let mut back = pick(from, &BACK);
     let location = from.get(header::LOCATION).and_then(|value| value.to_str().ok());
-    if let Some(ours) = location.and_then(|place| ours(place, origin, base)).and_then(|p| HeaderValue::from_str(&p).ok())
+    if let Some(ours) =
+        location.and_then(|place| ours(place, origin, base)).and_then(|p| HeaderValue::from_str(&p).ok())
     {
         back.insert(header::LOCATION, ours);
     }
@@ -68,7 +70,9 @@ fn ours(place: &str, origin: &str, base: &str) -> Option<String> {
         Some(rest) if rest.is_empty() || rest.starts_with('/') || rest.starts_with('?') => rest,
         _ if place.starts_with('/') && !place.starts_with("//") => place,
         // Relative to where it was asked: the same with us.
-        _ if !place.contains(':') && !place.starts_with("//") && !place.is_empty() => return Some(place.to_owned()),
+        _ if !place.contains(':') && !place.starts_with("//") && !place.is_empty() => {
+            return Some(place.to_owned());
+        }
         _ => return None,
     };
     let path = path.strip_prefix(base)?;
@@ -130,7 +134,9 @@ mod tests {
     #[test]
     fn what_comes_back() {
         let mut from = HeaderMap::new();
-        for name in ["content-type", "set-cookie", "connection", "access-control-allow-origin", "x-powered-by"] {
+        for name in
+            ["content-type", "set-cookie", "connection", "access-control-allow-origin", "x-powered-by"]
+        {
             from.append(HeaderName::from_static(name), HeaderValue::from_static("x"));
         }
         assert_eq!(back(&from, "http://g", "").len(), 1);

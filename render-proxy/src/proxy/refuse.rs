@@ -54,12 +54,15 @@ pub(super) fn options() -> Response {
 pub(super) async fn elsewhere(request: Request) -> Response {
     match odd(&request) {
         Err(refused) => refused,
-        Ok(()) => error(StatusCode::NOT_FOUND, "there is nothing at this path: ask for /render or /metrics/find"),
+        Ok(()) => {
+            error(StatusCode::NOT_FOUND, "there is nothing at this path: ask for /render or /metrics/find")
+        }
     }
 }
 
 pub(super) fn busy() -> Response {
-    let mut refused = error(StatusCode::SERVICE_UNAVAILABLE, "too many questions at the same time: ask again in a moment");
+    let mut refused =
+        error(StatusCode::SERVICE_UNAVAILABLE, "too many questions at the same time: ask again in a moment");
     refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     refused
 }
@@ -72,7 +75,8 @@ pub(super) fn login() -> Response {
 }
 
 pub(super) fn too_large(most: usize) -> Response {
-    let mut refused = error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body of a question has at most {most} bytes"));
+    let mut refused =
+        error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body of a question has at most {most} bytes"));
     refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     refused
 }
@@ -84,7 +88,9 @@ pub(super) fn nobody() -> Response {
 /// Why the windows do not answer.
 pub(super) fn not_here(why: &NotHere) -> Response {
     let status = match why {
-        NotHere::Function(_) | NotHere::Argument(_) | NotHere::TooMany | NotHere::Jsonp => StatusCode::BAD_REQUEST,
+        NotHere::Function(_) | NotHere::Argument(_) | NotHere::TooMany | NotHere::Jsonp => {
+            StatusCode::BAD_REQUEST
+        }
         NotHere::NoMetric => StatusCode::NOT_FOUND,
         NotHere::TooOld => StatusCode::BAD_GATEWAY,
         NotHere::Windows(_) => StatusCode::SERVICE_UNAVAILABLE,

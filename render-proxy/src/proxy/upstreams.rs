@@ -6,7 +6,9 @@ use http_body_util::BodyExt as _;
 use skyline_conf::model::graphite::Server;
 use skyline_conf::secret::Secret;
 use skyline_core::problem::Problem;
-use skyline_upstream::{Ask, Authorization, Body, Client, Error, HeaderMap, Health, Method, Options, StatusCode, Tls};
+use skyline_upstream::{
+    Ask, Authorization, Body, Client, Error, HeaderMap, Health, Method, Options, StatusCode, Tls,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -77,7 +79,9 @@ pub(crate) fn options(server: &Server) -> Result<Options, Problem> {
     let password = server.credentials().password()?;
     options.authorization = match (server.token().password()?, server.user.is_empty()) {
         (Some(token), _) => Authorization::Bearer(token),
-        (None, false) => Authorization::Basic(server.user.clone(), password.unwrap_or_else(|| Secret::new(""))),
+        (None, false) => {
+            Authorization::Basic(server.user.clone(), password.unwrap_or_else(|| Secret::new("")))
+        }
         (None, true) => Authorization::None,
     };
     options.tls = Tls {
@@ -138,7 +142,12 @@ impl Upstream {
             let Ok(data) = frame?.into_data() else { continue };
             start.extend_from_slice(&data);
             if start.len() > HELD {
-                return Ok(Answered { status: opened.status, headers, start: start.freeze(), rest: Some(body) });
+                return Ok(Answered {
+                    status: opened.status,
+                    headers,
+                    start: start.freeze(),
+                    rest: Some(body),
+                });
             }
         }
         Ok(Answered { status: opened.status, headers, start: start.freeze(), rest: None })
