@@ -8,6 +8,7 @@ pub mod attime;
 pub mod consolidate;
 pub mod draw;
 pub mod float;
+pub mod fuzz;
 pub mod glob;
 pub mod grid;
 pub mod json;

@@ -13,6 +13,7 @@ mod figures;
 mod find;
 mod headers;
 mod picture;
+mod probe;
 mod refuse;
 mod upstreams;
 
@@ -30,6 +31,8 @@ use axum::routing::any;
 use bytes::Bytes;
 use cache::{Cache, Kept};
 use figures::{By, Counters};
+pub use picture::NoPicture;
+pub use probe::{Seen, probe};
 use skyline_conf::model::Settings;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;

@@ -5,6 +5,7 @@
 //! node it looks at what there is. Everything that may be slow is asked side by side and has a time-out.
 
 mod destinations;
+mod graphite;
 mod peer;
 mod points;
 mod running;
@@ -98,6 +99,7 @@ async fn look(
         }
     }
     parts.extend(stores::probes(&settings));
+    parts.extend(graphite::probes(&settings));
     report.side_by_side(parts, LIMIT).await;
     is_running
 }
