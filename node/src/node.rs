@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
 use crate::stores::Stores;
-use crate::{mirror, record, reload, stale, swap};
+use crate::{graphs, mirror, record, reload, stale, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
@@ -48,6 +48,36 @@ fn state_dir(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(state_dir)
 }
 
+/// What finds anomalies and tells of them.
+struct Judging {
+    plane: Arc<Plane>,
+    recorder: Option<tokio::task::JoinHandle<()>>,
+    alerts: Arc<Alerts>,
+    /// The dispatcher's task.
+    telling: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// Starts the window threads, alerting, and then the recorder between them.
+fn judging(
+    settings: &Settings,
+    journal: &Journal,
+    store: &Store,
+    clock: &Clock,
+    name: &str,
+    tokens: &Tokens,
+) -> anyhow::Result<Judging> {
+    let (plane, recording) = windows(settings, journal, store, clock, name, tokens)?;
+    let plane = Arc::new(plane);
+    let parts = alerts::Parts { settings, store, plane: &plane, name, clock, abort: &tokens.abort };
+    let mut alerts = alerts::start(&parts)?;
+    let recorder = recording.map(|(mut recorder, found)| {
+        recorder.alerting.clone_from(&alerts.dispatcher);
+        tokio::spawn(recorder.run(found))
+    });
+    let telling = alerts.take_task();
+    Ok(Judging { plane, recorder, alerts: Arc::new(alerts), telling })
+}
+
 /// The window threads, and the recorder that is not started yet, if windows are kept.
 fn windows(
     settings: &Settings,
@@ -75,20 +105,9 @@ fn windows(
     Ok((plane, Some(recording)))
 }
 
-/// Starts alerting, and then the recorder that gives it anomalies.
-fn alerting(
-    settings: &Settings,
-    (plane, recording): (&Arc<Plane>, Option<Recording>),
-    store: &Store,
-    (name, clock): (&str, &Clock),
-    tokens: &Tokens,
-) -> anyhow::Result<(Alerts, Option<tokio::task::JoinHandle<()>>)> {
-    let alerts = alerts::start(&alerts::Parts { settings, store, plane, name, clock, abort: &tokens.abort })?;
-    let recorder = recording.map(|(mut recorder, found)| {
-        recorder.alerting.clone_from(&alerts.dispatcher);
-        tokio::spawn(recorder.run(found))
-    });
-    Ok((alerts, recorder))
+/// Whether files are on the disk before the node goes on.
+fn is_synced(settings: &Settings) -> bool {
+    settings.journal.durability == Durability::Machine
 }
 
 /// Opens the journal and says what was found.
@@ -185,25 +204,20 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let name = node_name(&settings);
         // Bound first: an address that is taken ends the start before anything else is touched.
-        let mut http = Http::bind(&settings.http).await?;
+        let mut http = Http::bind(&settings).await?;
         let bound = Listeners::bind(&relaying.listen)?;
         let state_dir = state_dir(&settings)?;
-        let sync = settings.journal.durability == Durability::Machine;
-        let record = record::open(&settings, sync, &clock).await?;
+        let record = record::open(&settings, is_synced(&settings), &clock).await?;
         let journal = open_journal(&settings)?;
         let flow = Flow::default();
         let senders = TaskTracker::new();
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
         let pairs = swap::pairs(&relaying);
-        let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
-        let destinations = Arc::new(destinations);
+        let destinations =
+            Arc::new(Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?);
         let router = swap::router(&relaying.routing, &journal);
-        let (plane, recording) = windows(&settings, &journal, &record, &clock, &name, &tokens)?;
-        let plane = Arc::new(plane);
-        let (mut alerts, recorder) =
-            alerting(&settings, (&plane, recording), &record, (&name, &clock), &tokens)?;
-        let telling = alerts.take_task();
-        let alerts = Arc::new(alerts);
+        let Judging { plane, recorder, alerts, telling } =
+            judging(&settings, &journal, &record, &clock, &name, &tokens)?;
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
         let mirror = mirror::start(&settings, &journal, &plane, &name, &clock, &ends)?;
         let stores = Arc::new(Stores::new(record, &plane, mirror, &settings.redis, &clock));
@@ -212,6 +226,7 @@ impl Node {
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
+        let graphs = graphs::proxy(&settings, &plane, &clock)?;
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {
@@ -225,6 +240,7 @@ impl Node {
             alerts: Arc::clone(&alerts),
             listening: bound.addresses(),
             aggregator,
+            graphs,
             reloads: Arc::clone(&reloads),
             detour,
             named: Named::of(&relaying),
@@ -270,7 +286,9 @@ impl Node {
     }
 
     fn tell_started(&self) {
-        for (what, addresses) in [("api", &self.http.api), ("status", &self.http.status)] {
+        for (what, addresses) in
+            [("api", &self.http.api), ("status", &self.http.status), ("graphs", &self.http.graphs)]
+        {
             for address in addresses {
                 tracing::info!(listener = what, %address, "listening");
             }
