@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
 use crate::stores::Stores;
-use crate::{graphs, mirror, record, reload, swap};
+use crate::{graphs, mirror, record, reload, stale, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
@@ -301,6 +301,16 @@ impl Node {
         });
         self.stores.look_after(&self.senders, &stop);
         self.alerts.look_after(&self.stores.record, &self.health.clock, &self.senders, &stop);
+        if let Some(alerting) = self.alerts.dispatcher.clone() {
+            let parts = stale::Parts {
+                plane: Arc::clone(&self.plane),
+                alerting,
+                policy: Arc::clone(&self.alerts.policy),
+                clock: self.health.clock.clone(),
+                stop: stop.clone(),
+            };
+            self.senders.spawn(stale::watch(self.settings.clone(), parts));
+        }
         self.senders.spawn(own_metrics::send_named(Arc::clone(&health), nothing_yet, stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {
