@@ -103,7 +103,6 @@ impl Http {
                 gallery: Some(Arc::clone(&health.alerts.gallery)),
             }),
             clock: health.clock.clone(),
-            alerts: None,
         };
         let of = |health: &Arc<Health>| Arc::clone(health);
         let (ready, figures, shown) = (of(health), of(health), of(health));

@@ -6,11 +6,15 @@ use std::fmt::Write as _;
 
 /// Nothing where alerting is switched off.
 pub(super) fn write(out: &mut String, status: &Value) -> std::fmt::Result {
-    let Some(alerting) = status.get("alerting").filter(|alerting| alerting.is_object()) else { return Ok(()) };
+    let Some(alerting) = status.get("alerting").filter(|alerting| alerting.is_object()) else {
+        return Ok(());
+    };
     let open = number(alerting.get("incidents_open"));
     write!(out, "alerting       {} open", many(&open, "incident", "incidents"))?;
     if alerting.get("p99_ms").is_some_and(Value::is_number) {
-        let ms = |key: &str| number(alerting.get(key).and_then(Value::as_f64).map(|ms| Value::from(ms.round())).as_ref());
+        let ms = |key: &str| {
+            number(alerting.get(key).and_then(Value::as_f64).map(|ms| Value::from(ms.round())).as_ref())
+        };
         write!(out, "; bad point to message p50 {} ms, p99 {} ms", ms("p50_ms"), ms("p99_ms"))?;
     }
     writeln!(out)?;
@@ -46,7 +50,11 @@ mod tests {
         let lines: Vec<_> = out.lines().collect();
         assert_eq!(lines.len(), 3, "{out}");
         assert_eq!(lines[0], "alerting       2 incidents open; bad point to message p50 312 ms, p99 499 ms");
-        assert!(lines[1].starts_with("  email        3 sent, 1 waits, the oldest for ") && lines[1].ends_with(": refused"), "{out}");
+        assert!(
+            lines[1].starts_with("  email        3 sent, 1 waits, the oldest for ")
+                && lines[1].ends_with(": refused"),
+            "{out}"
+        );
         assert_eq!(lines[2], "  slack        4 sent, 1 GIVEN UP: skyline alert outbox --state dead");
     }
 
