@@ -4,7 +4,7 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 14] = [
+pub(crate) const TARGETS: [&str; 16] = [
     "chunk",
     "line",
     "pickle",
@@ -19,6 +19,8 @@ pub(crate) const TARGETS: [&str; 14] = [
     "relay_ng",
     "pattern",
     "replacement",
+    "alert_rule",
+    "alert_link",
 ];
 
 /// What is fuzzed, and for how long.

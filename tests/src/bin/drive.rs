@@ -31,6 +31,8 @@ const TARGETS: [(&str, Target); 14] = [
     ("relay_ng", skyline_conf::fuzz::relay_ng),
     ("pattern", skyline_conf::fuzz::pattern),
     ("replacement", skyline_conf::fuzz::replacement),
+    ("alert_rule", skyline_conf::fuzz::alert_rule),
+    ("alert_link", skyline_alerting::link::fuzz),
 ];
 
 /// No input grows beyond this.
