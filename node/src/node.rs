@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
 use crate::stores::Stores;
-use crate::{graphs, mirror, record, reload, stale, swap};
+use crate::{graphs, mirror, record, reload, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
@@ -76,14 +76,15 @@ fn windows(
 }
 
 /// Starts alerting, and then the recorder that gives it anomalies.
-fn alerting(
+async fn alerting(
     settings: &Settings,
     (plane, recording): (&Arc<Plane>, Option<Recording>),
     store: &Store,
     (name, clock): (&str, &Clock),
     tokens: &Tokens,
 ) -> anyhow::Result<(Alerts, Option<tokio::task::JoinHandle<()>>)> {
-    let alerts = alerts::start(&alerts::Parts { settings, store, plane, name, clock, abort: &tokens.abort })?;
+    let alerts =
+        alerts::start(&alerts::Parts { settings, store, plane, name, clock, abort: &tokens.abort }).await?;
     let recorder = recording.map(|(mut recorder, found)| {
         recorder.alerting.clone_from(&alerts.dispatcher);
         tokio::spawn(recorder.run(found))
@@ -201,7 +202,7 @@ impl Node {
         let (plane, recording) = windows(&settings, &journal, &record, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
         let (mut alerts, recorder) =
-            alerting(&settings, (&plane, recording), &record, (&name, &clock), &tokens)?;
+            alerting(&settings, (&plane, recording), &record, (&name, &clock), &tokens).await?;
         let telling = alerts.take_task();
         let alerts = Arc::new(alerts);
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
@@ -301,16 +302,8 @@ impl Node {
         });
         self.stores.look_after(&self.senders, &stop);
         self.alerts.look_after(&self.stores.record, &self.health.clock, &self.senders, &stop);
-        if let Some(alerting) = self.alerts.dispatcher.clone() {
-            let parts = stale::Parts {
-                plane: Arc::clone(&self.plane),
-                alerting,
-                policy: Arc::clone(&self.alerts.policy),
-                clock: self.health.clock.clone(),
-                stop: stop.clone(),
-            };
-            self.senders.spawn(stale::watch(self.settings.clone(), parts));
-        }
+        let of_windows = (&self.plane, health.name.as_str(), &health.clock);
+        self.alerts.look_for_silence(&self.settings, of_windows, &self.senders, &stop);
         self.senders.spawn(own_metrics::send_named(Arc::clone(&health), nothing_yet, stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {
