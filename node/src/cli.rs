@@ -1,6 +1,7 @@
 //! The command line. Each command prints what it did and what to type next.
 #![expect(clippy::print_stderr, reason = "commands speak to a person")]
 
+mod alert;
 mod check;
 mod config;
 mod convert;
@@ -140,6 +141,11 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Say who is told of anomalies, and whether it arrives
+    Alert {
+        #[command(subcommand)]
+        action: alert::Action,
+    },
     /// Draw the window of a metric into a file
     Graph {
         #[command(flatten)]
@@ -192,6 +198,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
         Command::Migrate { config, options } => block_on(migrate::migrate(&config, options)).map(exit_of),
+        Command::Alert { action } => block_on(alert::act(&action)).map(exit_of),
         Command::Graph { config, options } => {
             block_on(graph::graph(&config, &options)).map(|()| ExitCode::SUCCESS)
         }
