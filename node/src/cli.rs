@@ -141,17 +141,17 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
-    /// Say who is told of anomalies, and whether it arrives
-    Alert {
-        #[command(subcommand)]
-        action: alert::Action,
-    },
     /// Draw the window of a metric into a file
     Graph {
         #[command(flatten)]
         options: graph::Options,
         #[command(flatten)]
         config: Config,
+    },
+    /// Incidents, mutes, messages, and who would be told of a metric
+    Alert {
+        #[command(subcommand)]
+        action: alert::Action,
     },
     /// Take what another program has recorded into the record of this node
     Import {
@@ -198,10 +198,10 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Seed { config, remove, json } => block_on(seed::seed(&config, remove, json)).map(exit_of),
         Command::Migrate { config, options } => block_on(migrate::migrate(&config, options)).map(exit_of),
-        Command::Alert { action } => block_on(alert::act(&action)).map(exit_of),
         Command::Graph { config, options } => {
             block_on(graph::graph(&config, &options)).map(|()| ExitCode::SUCCESS)
         }
+        Command::Alert { action } => block_on(alert::act(action)).map(exit_of),
         Command::Import { action } => block_on(import::act(&action)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),

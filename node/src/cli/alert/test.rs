@@ -28,7 +28,7 @@ const SETTLE: Duration = Duration::from_secs(60);
 
 /// What is sent.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Options {
+pub(crate) struct Options {
     /// email, slack, pagerduty, syslog, or the name of a webhook
     #[arg(long, value_name = "CHANNEL")]
     channel: String,
