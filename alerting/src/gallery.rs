@@ -5,7 +5,7 @@
 //! so that it shows what an alert will look like whatever the window holds.
 
 mod graphite;
-mod sample;
+pub mod sample;
 mod window;
 
 pub use graphite::{Graphite, target};
