@@ -68,8 +68,6 @@ pub struct Settings {
     pub retry: f64,
     /// A message that did not leave is given up after so long, or after the repeat time of its rule if that is longer, seconds.
     pub give_up: f64,
-    /// Ended incidents and messages that are over are kept in the database for so long, seconds.
-    pub keep: f64,
     /// How many messages there may be.
     pub limits: Limits,
     /// Nothing is sent.
@@ -87,7 +85,6 @@ impl Default for Settings {
             other_pace: 300.0,
             retry: 60.0,
             give_up: 21_600.0,
-            keep: 90.0 * 86_400.0,
             limits: Limits::none(),
             dry_run: false,
             sync: false,
@@ -233,7 +230,7 @@ impl Dispatcher {
                 self.waiting.push(done);
             }
             Ask::Post(message, done) => {
-                self.state.put(*message);
+                self.state.put(*message, now);
                 self.waiting.push(done);
             }
             Ask::Acknowledge { incident, by, answer } => {

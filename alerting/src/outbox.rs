@@ -70,6 +70,8 @@ pub struct Entry {
     pub attempts: u32,
     /// Not to be tried before, seconds.
     pub not_before: f64,
+    /// Since when it waits, seconds: it is not tried for ever.
+    pub since: f64,
     /// When the channel took it, seconds.
     pub sent: Option<f64>,
     /// Why it is not sent.
@@ -94,13 +96,14 @@ impl Entry {
     /// A new one.
     #[must_use]
     pub const fn new(message: Message) -> Self {
-        let not_before = message.created;
+        let (not_before, since) = (message.created, message.created);
         Self {
             message,
             fate: Fate::Waiting,
             is_dry: false,
             attempts: 0,
             not_before,
+            since,
             sent: None,
             error: None,
             answer: None,
@@ -211,9 +214,9 @@ impl State {
         is_new
     }
 
-    /// Puts a message among those that wait, unless it is there.
-    pub fn put(&mut self, message: Message) {
-        if self.entries.contains_key(&message.key) {
+    /// Puts a message among those that wait, unless it is there; one that was given up waits again.
+    pub fn put(&mut self, message: Message, now: f64) {
+        if self.entries.get(&message.key).is_some_and(|entry| entry.fate != Fate::Dead) {
             return;
         }
         self.made
@@ -221,7 +224,7 @@ impl State {
             .or_default()
             .push(message.created);
         self.changed.message(&message.key);
-        self.insert(Entry::new(message));
+        self.insert(Entry { since: now, ..Entry::new(message) });
     }
 
     fn insert(&mut self, mut entry: Entry) {

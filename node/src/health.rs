@@ -3,6 +3,7 @@
 
 mod relay;
 
+use crate::alerts::Alerts;
 use crate::detour::Detour;
 use crate::own_metrics::Named;
 use crate::plane::Plane;
@@ -22,6 +23,7 @@ use skyline_relay::aggregate::Aggregator;
 use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
+use skyline_render_proxy::proxy::Proxy;
 use skyline_webapp::status::Readiness;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,8 +46,10 @@ pub(crate) struct Health {
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
     pub(crate) stores: Arc<Stores>,
+    pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
+    pub(crate) graphs: Proxy,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: ArcSwap<Named>,
@@ -73,8 +77,10 @@ pub(crate) struct Parts {
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
     pub(crate) stores: Arc<Stores>,
+    pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
+    pub(crate) graphs: Proxy,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: Named,
@@ -91,8 +97,10 @@ impl Health {
             destinations: parts.destinations,
             plane: parts.plane,
             stores: parts.stores,
+            alerts: parts.alerts,
             listening: ArcSwap::from_pointee(parts.listening),
             aggregator: parts.aggregator,
+            graphs: parts.graphs,
             reloads: parts.reloads,
             detour: parts.detour,
             named: ArcSwap::from_pointee(parts.named),
@@ -144,6 +152,9 @@ impl Health {
             let kept = told.kept.load(Ordering::Relaxed);
             reasons.push(format!("the record is away, {kept} anomalies wait for it in a file: {why}"));
         }
+        reasons.extend(self.alerts.trouble());
+        // Points are taken and judged without Graphite.
+        reasons.extend(self.graphs.trouble());
         Readiness {
             ready,
             reasons,
@@ -217,6 +228,7 @@ impl Health {
         self.destinations.figures(&mut out);
         self.relay_figures(&mut out);
         self.aggregator.figures(&mut out);
+        self.graphs.figures(&mut out);
         let (done, refused) = self.reloads.get();
         out.push(Figure::counter("skyline_reloads_total", "Times that settings were read again", done));
         out.push(Figure::counter(
@@ -231,6 +243,7 @@ impl Health {
         ));
         self.plane.figures(&mut out);
         self.stores.figures(&mut out);
+        self.alerts.figures(&mut out);
         process_figures(&mut out);
         out
     }
@@ -253,6 +266,7 @@ impl Health {
             "stores": readiness.stores.iter().map(skyline_webapp::status::store).collect::<Vec<_>>(),
             "syslog_unsent": self.plane.told.unsent.load(Ordering::Relaxed),
             "record": self.record_status(),
+            "alerting": self.alerts.status(),
             "bad_points": self.bad_points(usize::MAX),
         })
     }

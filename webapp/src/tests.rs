@@ -1,5 +1,6 @@
 //! The routers as clients see them: over sockets, with bytes.
 
+mod alerts;
 mod api;
 mod graph;
 mod serving;

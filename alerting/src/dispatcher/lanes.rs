@@ -147,7 +147,7 @@ impl Dispatcher {
             }
             Delivery::Retry { after, reason } => {
                 let repeat = f64::from(entry.message.repeat_seconds.unwrap_or(0));
-                if now - entry.message.created > self.parts.settings.give_up.max(repeat) {
+                if now - entry.since > self.parts.settings.give_up.max(repeat) {
                     tracing::error!(
                         key,
                         channel = lane.0,

@@ -235,7 +235,7 @@ impl State {
             lines,
             links,
         };
-        self.put(message);
+        self.put(message, now);
     }
 
     /// Whether one more message may go to a recipient now.
@@ -267,7 +267,7 @@ impl State {
                 "More than {limit} messages within {minutes:.0} minutes: further ones are held back, and told as one."
             );
             let message = self.held_back(lane, now, "begins", vec![line], now);
-            self.put(message);
+            self.put(message, now);
         }
     }
 
@@ -284,7 +284,7 @@ impl State {
             let Some(storm) = self.storms.remove(&lane) else { continue };
             self.changed.storms.insert(lane.clone());
             let message = self.held_back(&lane, storm.since, "ends", storm.lines(), now);
-            self.put(message);
+            self.put(message, now);
         }
     }
 

@@ -334,6 +334,9 @@ fn a_storm_is_two_messages_that_name_all() {
 }
 
 proptest! {
+    // Each case is hours of an incident.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     /// Whatever happens and whenever the node dies: each incident is opened once for each recipient, its messages are
     /// numbered without a gap, and none comes after the end but by going on.
     #[test]

@@ -4,7 +4,9 @@
 //! between, and looks itself at what it depends on: destinations, Redis, the record, memcached. Without a
 //! node it looks at what there is. Everything that may be slow is asked side by side and has a time-out.
 
+mod alerting;
 mod destinations;
+mod graphite;
 mod peer;
 mod points;
 mod running;
@@ -83,6 +85,7 @@ async fn look(
                 destinations::lines(&look, &servers, &mut report).await;
                 windows::lines(&look, &pages, &mut report).await;
                 stores::lines(&look, &mut report);
+                alerting::lines(&look, &mut report);
                 report
             }));
         }
@@ -98,6 +101,7 @@ async fn look(
         }
     }
     parts.extend(stores::probes(&settings));
+    parts.extend(graphite::probes(&settings));
     report.side_by_side(parts, LIMIT).await;
     is_running
 }

@@ -27,6 +27,8 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
+/// Names are compared with a pattern for so long at a time.
+const MATCHING: Duration = Duration::from_millis(4);
 /// Points taken from the journal at once.
 const TAKE: usize = 16_384;
 /// Below so many points the thread rests for [`REST`], so that small batches gather: where they come one on the
@@ -248,6 +250,15 @@ impl Thread {
                     let _nobody_asks_any_more = answer.send(was_there);
                 }
                 Question::Names { shard, answer } => drop(answer.send(self.parts.shards.names(shard))),
+                Question::Matching { first, pattern, answer } => {
+                    let end = Instant::now() + MATCHING;
+                    let found = self.parts.shards.matching(
+                        first,
+                        |name| pattern.matches(name),
+                        || Instant::now() < end,
+                    );
+                    drop(answer.send(found));
+                }
                 Question::HandOut { asks, header, answer } => drop(answer.send(self.hand_out(&asks, header))),
                 Question::Adopt { series, answer } => drop(answer.send(self.adopt(series))),
             }
