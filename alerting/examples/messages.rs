@@ -41,11 +41,24 @@ fn messages() -> Vec<(&'static str, Message)> {
     vec![
         ("open", samples::with_company(of(Kind::Opened, Origin::Analyzer), &others)),
         ("update", samples::with_company(of(Kind::Updated, Origin::Analyzer), &others)),
-        ("ended", of(Kind::Ended, Origin::Analyzer)),
+        ("ended", over(of(Kind::Ended, Origin::Analyzer))),
         ("stale", of(Kind::Stale, Origin::Analyzer)),
         ("boundary", of(Kind::Opened, Origin::Boundary)),
         ("test", of(Kind::Test, Origin::Analyzer)),
     ]
+}
+
+/// One that lasted for two hours, and is over for one.
+fn over(mut message: Message) -> Message {
+    message.opened = NOW - 3.0 * 3_600.0;
+    for member in &mut message.members {
+        member.since = message.opened;
+        member.last = NOW - 3_600.0;
+        member.peak.0 = message.opened + 2_400.0;
+        member.points = 121;
+        member.ended = Some(member.last);
+    }
+    message
 }
 
 async fn page(folder: &Path, name: &str, message: &Message) -> anyhow::Result<std::path::PathBuf> {
@@ -113,6 +126,10 @@ async fn main() -> anyhow::Result<()> {
         let page = page(work.path(), name, &message).await?;
         let whole = work.path().join("whole.png");
         photograph(&page, &whole)?;
+        if name == "ended" {
+            // For docs/charts.md.
+            std::fs::copy(work.path().join("ended-window.png"), folder.join("chart.png"))?;
+        }
         let picture = folder.join(format!("{name}.png"));
         println!("{}: {} bytes", picture.display(), crop(&whole, &picture)?);
     }
