@@ -1,11 +1,18 @@
 //! What every channel does: take one message to one recipient, and say what became of it.
 
+mod answer;
 pub mod email;
+pub mod pagerduty;
 pub mod slack;
+pub mod webhook;
 
 use crate::message::{Message, Pictures};
+use crate::text::Style;
+use skyline_conf::model::alerting::Alerting;
+use skyline_core::problem::Problem;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What became of an attempt.
@@ -60,4 +67,26 @@ pub trait Channel: Send + Sync + fmt::Debug {
     fn settle(&self) -> Later<'_, Vec<String>> {
         Box::pin(std::future::ready(Vec::new()))
     }
+}
+
+/// The channels that the settings describe. Nothing is sent yet.
+///
+/// # Errors
+/// The first that cannot work: an address, a secret, a file or a template that is of no use.
+pub fn all(alerting: &Alerting) -> Result<Vec<Arc<dyn Channel>>, Problem> {
+    let style = Style::new(alerting);
+    let mut all: Vec<Arc<dyn Channel>> = Vec::new();
+    if alerting.email.is_on() {
+        all.push(Arc::new(email::Email::new(&alerting.email, style.clone())?));
+    }
+    if alerting.slack.is_on() {
+        all.push(Arc::new(slack::Slack::new(&alerting.slack, style.clone())?));
+    }
+    if alerting.pagerduty.is_on() {
+        all.push(Arc::new(pagerduty::PagerDuty::new(&alerting.pagerduty, style.clone())?));
+    }
+    for hook in &alerting.webhooks {
+        all.push(Arc::new(webhook::Webhook::new(hook, style.clone())?));
+    }
+    Ok(all)
 }

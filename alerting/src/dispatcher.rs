@@ -48,6 +48,8 @@ const ASKS: usize = 64;
 const FILE_PAUSE: f64 = 1.0;
 /// Metrics of an ended incident whose windows are looked at.
 const LOOKED_AT: usize = 50;
+/// Longest time that a stop waits for messages to leave.
+const DRAIN: Duration = Duration::from_secs(5);
 /// How long that may take.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -66,8 +68,6 @@ pub struct Settings {
     pub retry: f64,
     /// A message that did not leave is given up after so long, or after the repeat time of its rule if that is longer, seconds.
     pub give_up: f64,
-    /// Ended incidents and messages that are over are kept in the database for so long, seconds.
-    pub keep: f64,
     /// How many messages there may be.
     pub limits: Limits,
     /// Nothing is sent.
@@ -85,7 +85,6 @@ impl Default for Settings {
             other_pace: 300.0,
             retry: 60.0,
             give_up: 21_600.0,
-            keep: 90.0 * 86_400.0,
             limits: Limits::none(),
             dry_run: false,
             sync: false,
@@ -231,7 +230,7 @@ impl Dispatcher {
                 self.waiting.push(done);
             }
             Ask::Post(message, done) => {
-                self.state.put(*message);
+                self.state.put(*message, now);
                 self.waiting.push(done);
             }
             Ask::Acknowledge { incident, by, answer } => {
@@ -295,7 +294,8 @@ impl Dispatcher {
     async fn append(&mut self, records: Vec<Record>) -> std::io::Result<()> {
         let all = {
             let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.is_long().then(|| self.state.records())
+            // What a file that failed has is not known.
+            (log.is_long() || self.file_again > 0.0).then(|| self.state.records())
         };
         let log = Arc::clone(&self.log);
         let write = move || {
@@ -329,19 +329,19 @@ impl Dispatcher {
         });
     }
 
-    /// Sends what is due for as long as the node lets it, and writes everything down.
+    /// Sends what was not tried yet, for as long as the node lets it, and writes everything down.
     async fn finish(mut self, abort: &CancellationToken) {
         self.asks.close();
         while let Ok(ask) = self.asks.try_recv() {
             self.ask(ask);
         }
-        loop {
+        let end = tokio::time::Instant::now() + DRAIN;
+        while !abort.is_cancelled() && tokio::time::Instant::now() < end {
             self.step().await;
             let now = self.parts.clock.now();
-            let is_leaving = self.lanes.is_busy() || self.copier.is_busy();
-            let is_due = self.lanes.next(&self.state, now).is_some_and(|at| at <= now + 1.0)
-                || self.state.next_look().is_some_and(|at| at <= now + 0.5);
-            if abort.is_cancelled() || !(is_leaving || is_due) {
+            let is_new = self.state.waiting().any(|e| e.attempts == 0 && !self.lanes.has_failed(&e.lane()));
+            let is_near = self.state.next_look().is_some_and(|at| at <= now + self.parts.settings.gather);
+            if !(is_new || is_near || self.copier.is_busy()) {
                 break;
             }
             let nap = self.nap();

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 /// When anomalies belong together, seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// A metric that breaks within so many seconds of an incident's opening joins it.
+    /// A metric that breaks within so many seconds of an incident's opening joins it; 0: each has an incident of its own.
     pub join: f64,
     /// A metric is over when it was not anomalous for so long; longer for one that came back before.
     pub end: f64,
@@ -184,7 +184,8 @@ impl Incidents {
             }
         }
         let received = anomaly.received;
-        let near = |i: &&mut Incident| i.is_open() && (received - i.head.opened).abs() <= self.settings.join;
+        let join = self.settings.join;
+        let near = |i: &&mut Incident| i.is_open() && join > 0.0 && (received - i.head.opened).abs() <= join;
         let newest = |a: &&mut Incident, b: &&mut Incident| a.head.learnt.total_cmp(&b.head.learnt);
         if let Some(incident) = self.by_key.values_mut().filter(near).max_by(newest) {
             let place = incident.members.len();

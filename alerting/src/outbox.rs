@@ -70,6 +70,8 @@ pub struct Entry {
     pub attempts: u32,
     /// Not to be tried before, seconds.
     pub not_before: f64,
+    /// Since when it waits, seconds: it is not tried for ever.
+    pub since: f64,
     /// When the channel took it, seconds.
     pub sent: Option<f64>,
     /// Why it is not sent.
@@ -82,6 +84,9 @@ pub struct Entry {
     /// Whether the database has it as it is.
     #[serde(skip)]
     pub is_kept: bool,
+    /// Whether the database is being given it as it is.
+    #[serde(skip)]
+    pub is_copying: bool,
     /// Its place among all.
     #[serde(skip)]
     pub order: u64,
@@ -91,18 +96,20 @@ impl Entry {
     /// A new one.
     #[must_use]
     pub const fn new(message: Message) -> Self {
-        let not_before = message.created;
+        let (not_before, since) = (message.created, message.created);
         Self {
             message,
             fate: Fate::Waiting,
             is_dry: false,
             attempts: 0,
             not_before,
+            since,
             sent: None,
             error: None,
             answer: None,
             is_leaving: false,
             is_kept: false,
+            is_copying: false,
             order: 0,
         }
     }
@@ -207,9 +214,9 @@ impl State {
         is_new
     }
 
-    /// Puts a message among those that wait, unless it is there.
-    pub fn put(&mut self, message: Message) {
-        if self.entries.contains_key(&message.key) {
+    /// Puts a message among those that wait, unless it is there; one that was given up waits again.
+    pub fn put(&mut self, message: Message, now: f64) {
+        if self.entries.get(&message.key).is_some_and(|entry| entry.fate != Fate::Dead) {
             return;
         }
         self.made
@@ -217,7 +224,7 @@ impl State {
             .or_default()
             .push(message.created);
         self.changed.message(&message.key);
-        self.insert(Entry::new(message));
+        self.insert(Entry { since: now, ..Entry::new(message) });
     }
 
     fn insert(&mut self, mut entry: Entry) {
@@ -229,6 +236,7 @@ impl State {
     /// A channel has taken a message.
     pub fn sent(&mut self, key: &str, thread: Option<String>, answer: String, is_dry: bool, now: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.is_copying = false;
         entry.attempts += u32::from(!is_dry);
         (entry.fate, entry.is_dry, entry.sent) = (Fate::Sent, is_dry, Some(now));
         (entry.answer, entry.error, entry.is_kept, entry.is_leaving) = (Some(answer), None, false, false);
@@ -246,6 +254,7 @@ impl State {
     /// A message was not taken, and is tried again.
     pub fn failed(&mut self, key: &str, error: String, not_before: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.is_copying = false;
         entry.attempts += 1;
         (entry.not_before, entry.error, entry.is_kept, entry.is_leaving) =
             (not_before, Some(error), false, false);
@@ -255,6 +264,7 @@ impl State {
     /// A message is given up. `is_refused`: the channel will not take others of the incident either.
     pub fn dead(&mut self, key: &str, error: String, is_refused: bool, now: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.is_copying = false;
         entry.attempts += u32::from(entry.is_leaving);
         (entry.fate, entry.error, entry.is_kept, entry.is_leaving) = (Fate::Dead, Some(error), false, false);
         let (incident, lane) = (entry.message.incident.clone(), entry.lane());

@@ -6,9 +6,12 @@ use crate::message;
 use crate::mute::Mutes;
 use crate::outbox::storm::Limits;
 use crate::outbox::telling::{self, Match};
-use crate::rule::{Rule, Rules};
+use crate::rule::{BadRule, Rule, Rules};
 use skyline_conf::model::alerting::Alerting;
+use skyline_core::clock::Clock;
+use skyline_sql::Store;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// The link of a message mutes for so long, seconds.
 pub const MUTED_BY_LINK: u32 = 3_600;
@@ -28,6 +31,26 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Of the settings. `state_dir` holds the key of links; without a usable key there are none, and the log says so.
+    /// Mutes are read by [`Mutes::keep_fresh`].
+    ///
+    /// # Errors
+    /// A rule that cannot be used.
+    pub fn open(settings: &Alerting, state_dir: &Path, store: Store, clock: Clock) -> Result<Self, BadRule> {
+        let rules = Rules::compile(settings)?;
+        let channels = settings.configured().len();
+        if rules.is_default() && channels > 0 {
+            tracing::info!(
+                channels,
+                "there is no [[alerting.rule]]: every anomaly is told to the default recipients of every channel"
+            );
+        }
+        let links = Links::open(state_dir, &settings.public_url, settings.link_seconds)
+            .inspect_err(|error| tracing::error!(%error, "messages have no links to acknowledge and mute"))
+            .ok();
+        Ok(Self { rules, mutes: Mutes::new(store, clock, &settings.zone), links })
+    }
+
     /// Names of the rules, in order.
     #[must_use]
     pub fn rule_names(&self) -> Vec<String> {
@@ -132,7 +155,6 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::outbox::telling::Rules as _;
-    use skyline_core::clock::Clock;
     use skyline_sql::mute::{MuteKind, NewMute};
 
     async fn policy(rules: &str) -> (tempfile::TempDir, Policy) {
@@ -143,12 +165,8 @@ mod tests {
         );
         let settings =
             skyline_conf::load::text(&text, std::path::Path::new("s.toml")).unwrap().settings.alerting;
-        let store = skyline_sql::Store::open(&folder.path().join("a.db")).await.unwrap();
-        let policy = Policy {
-            rules: Rules::compile(&settings).unwrap(),
-            mutes: Mutes::new(store, Clock::at(1_000.0), "UTC"),
-            links: Some(Links::open(folder.path(), &settings.public_url, 60.0).unwrap()),
-        };
+        let store = Store::open(&folder.path().join("a.db")).await.unwrap();
+        let policy = Policy::open(&settings, folder.path(), store, Clock::at(1_000.0)).unwrap();
         (folder, policy)
     }
 

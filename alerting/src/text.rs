@@ -9,7 +9,7 @@ pub mod markup;
 pub mod name;
 pub mod number;
 pub mod plain;
-mod sentence;
+pub(crate) mod sentence;
 pub mod story;
 pub mod style;
 pub mod time;

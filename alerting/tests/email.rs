@@ -128,8 +128,10 @@ fn facts_are_told(mail: &Value, text: &str, message: &skyline_alerting::Message)
         let id = part["id"].as_str().unwrap().trim_matches(['<', '>']);
         assert!(page.contains(&format!("src=\"cid:{id}\"")), "{id}");
     }
-    assert!(page.contains("href=\"https://skyline.internal/act/acknowledge?t=1\""));
-    assert!(text.contains("https://skyline.internal/act/mute?t=1"));
+    let acts = message.kind != Kind::Ended;
+    assert_eq!(page.contains("href=\"https://skyline.internal/act/acknowledge?t=1\""), acts);
+    assert_eq!(text.contains("https://skyline.internal/act/mute?t=1"), acts);
+    assert!(page.contains("href=\"https://skyline.internal/incidents/20261129-0001\""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! From settings to parts: what each part is given, and the start of the window threads.
 
 use crate::plane::recorder::{Recorder, Waiting};
-use crate::plane::{Handle, Plane, QUESTIONS, Shared, state, thread};
+use crate::plane::{Found, Handle, Plane, QUESTIONS, Shared, state, thread};
 use crate::syslog::Syslog;
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
@@ -107,8 +107,11 @@ pub(crate) struct PlaneParts<'a> {
     pub(crate) copied: &'a CancellationToken,
 }
 
-/// Starts the window threads and the recorder.
-pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio::task::JoinHandle<()>)> {
+/// The recorder, and where anomalies come to it from.
+pub(crate) type Recording = (Recorder, tokio::sync::mpsc::Receiver<Found>);
+
+/// Starts the window threads; their anomalies wait for the recorder, which needs parts that need the windows.
+pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, Recording)> {
     let PlaneParts { settings, journal, store, clock, name, stop, abort, copied } = parts;
     let dir = settings.node.state_dir.join("window");
     std::fs::create_dir_all(&dir).with_context(|| format!("window folder {}", dir.display()))?;
@@ -168,9 +171,8 @@ pub(crate) fn start_plane(parts: PlaneParts<'_>) -> anyhow::Result<(Plane, tokio
     let sync = settings.journal.durability == skyline_conf::model::journal::Durability::Machine;
     let spill = settings.node.state_dir.join("anomalies.spill");
     let waiting = Waiting::open(&spill, settings.record.spill_bytes, sync, &told);
-    let recorder = Recorder { store, context, shared, syslog, told, waiting };
-    let recorder = tokio::spawn(recorder.run(found_in));
-    Ok((plane, recorder))
+    let recorder = Recorder { store, context, shared, syslog, told, waiting, alerting: None };
+    Ok((plane, (recorder, found_in)))
 }
 
 /// Positions of window threads that this run does not have would keep the journal for ever.

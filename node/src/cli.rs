@@ -1,6 +1,7 @@
 //! The command line. Each command prints what it did and what to type next.
 #![expect(clippy::print_stderr, reason = "commands speak to a person")]
 
+mod alert;
 mod check;
 mod config;
 mod convert;
@@ -147,6 +148,11 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Incidents, mutes, messages, and who would be told of a metric
+    Alert {
+        #[command(subcommand)]
+        action: alert::Action,
+    },
     /// Take what another program has recorded into the record of this node
     Import {
         #[command(subcommand)]
@@ -195,6 +201,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Graph { config, options } => {
             block_on(graph::graph(&config, &options)).map(|()| ExitCode::SUCCESS)
         }
+        Command::Alert { action } => block_on(alert::act(action)).map(exit_of),
         Command::Import { action } => block_on(import::act(&action)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),

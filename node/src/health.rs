@@ -3,6 +3,7 @@
 
 mod relay;
 
+use crate::alerts::Alerts;
 use crate::detour::Detour;
 use crate::own_metrics::Named;
 use crate::plane::Plane;
@@ -45,6 +46,7 @@ pub(crate) struct Health {
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
     pub(crate) stores: Arc<Stores>,
+    pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
@@ -75,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) plane: Arc<Plane>,
     pub(crate) stores: Arc<Stores>,
+    pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
@@ -94,6 +97,7 @@ impl Health {
             destinations: parts.destinations,
             plane: parts.plane,
             stores: parts.stores,
+            alerts: parts.alerts,
             listening: ArcSwap::from_pointee(parts.listening),
             aggregator: parts.aggregator,
             graphs: parts.graphs,
@@ -148,6 +152,7 @@ impl Health {
             let kept = told.kept.load(Ordering::Relaxed);
             reasons.push(format!("the record is away, {kept} anomalies wait for it in a file: {why}"));
         }
+        reasons.extend(self.alerts.trouble());
         // Points are taken and judged without Graphite.
         reasons.extend(self.graphs.trouble());
         Readiness {
@@ -238,6 +243,7 @@ impl Health {
         ));
         self.plane.figures(&mut out);
         self.stores.figures(&mut out);
+        self.alerts.figures(&mut out);
         process_figures(&mut out);
         out
     }
@@ -260,6 +266,7 @@ impl Health {
             "stores": readiness.stores.iter().map(skyline_webapp::status::store).collect::<Vec<_>>(),
             "syslog_unsent": self.plane.told.unsent.load(Ordering::Relaxed),
             "record": self.record_status(),
+            "alerting": self.alerts.status(),
             "bad_points": self.bad_points(usize::MAX),
         })
     }

@@ -103,6 +103,7 @@ impl Http {
     /// Serves all routers until `stop`.
     pub(crate) fn serve(
         &mut self,
+        settings: &Settings,
         health: &Arc<Health>,
         plane: &Arc<Plane>,
         reload: reload::Door,
@@ -118,6 +119,15 @@ impl Http {
             store: health.stores.record.clone(),
             series: windows,
             relay: Arc::new(Relay(Arc::clone(health))),
+            alerts: Some(api::alerts::Alerts {
+                store: health.stores.record.clone(),
+                clock: health.clock.clone(),
+                node: health.name.clone(),
+                settings: Arc::new(settings.alerting.clone()),
+                policy: Arc::clone(&health.alerts.policy),
+                dispatcher: health.alerts.dispatcher.clone(),
+                gallery: Some(Arc::clone(&health.alerts.gallery)),
+            }),
             clock: health.clock.clone(),
         };
         let of = |health: &Arc<Health>| Arc::clone(health);

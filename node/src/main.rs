@@ -3,6 +3,7 @@
 //! This crate knows all parts and decides nothing: [`cli`] reads the command line, [`node`] builds
 //! the parts in order and takes them down, [`reload`] and [`swap`] change some of them meanwhile, [`plane`] holds the window threads, [`health`] says how it goes.
 
+mod alerts;
 mod assemble;
 mod cli;
 mod detour;

@@ -1,7 +1,8 @@
 //! A running node: built part by part, listeners last, and taken down in order.
 
+use crate::alerts::{self, Alerts};
 use crate::assemble::{
-    PlaneParts, forget_old_threads, intake_options, journal_options, node_name, start_plane,
+    PlaneParts, Recording, forget_old_threads, intake_options, journal_options, node_name, start_plane,
 };
 use crate::cli::Config;
 use crate::detour::Detour;
@@ -47,7 +48,7 @@ fn state_dir(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(state_dir)
 }
 
-/// The window threads and the recorder, if windows are kept.
+/// The window threads, and the recorder that is not started yet, if windows are kept.
 fn windows(
     settings: &Settings,
     journal: &Journal,
@@ -55,7 +56,7 @@ fn windows(
     clock: &Clock,
     name: &str,
     tokens: &Tokens,
-) -> anyhow::Result<(Plane, Option<tokio::task::JoinHandle<()>>)> {
+) -> anyhow::Result<(Plane, Option<Recording>)> {
     if !settings.window.enabled {
         forget_old_threads(journal, &settings.node.state_dir.join("window"), 0);
         return Ok((Plane { threads: Vec::new(), told: Arc::default() }, None));
@@ -70,8 +71,24 @@ fn windows(
         abort: &tokens.abort,
         copied: &tokens.copied,
     };
-    let (plane, recorder) = start_plane(parts)?;
-    Ok((plane, Some(recorder)))
+    let (plane, recording) = start_plane(parts)?;
+    Ok((plane, Some(recording)))
+}
+
+/// Starts alerting, and then the recorder that gives it anomalies.
+fn alerting(
+    settings: &Settings,
+    (plane, recording): (&Arc<Plane>, Option<Recording>),
+    store: &Store,
+    (name, clock): (&str, &Clock),
+    tokens: &Tokens,
+) -> anyhow::Result<(Alerts, Option<tokio::task::JoinHandle<()>>)> {
+    let alerts = alerts::start(&alerts::Parts { settings, store, plane, name, clock, abort: &tokens.abort })?;
+    let recorder = recording.map(|(mut recorder, found)| {
+        recorder.alerting.clone_from(&alerts.dispatcher);
+        tokio::spawn(recorder.run(found))
+    });
+    Ok((alerts, recorder))
 }
 
 /// Opens the journal and says what was found.
@@ -122,6 +139,8 @@ pub(crate) struct Node {
     senders: TaskTracker,
     reload: reload::Door,
     recorder: Option<tokio::task::JoinHandle<()>>,
+    alerts: Arc<Alerts>,
+    telling: Option<tokio::task::JoinHandle<()>>,
     http: Http,
     tokens: Tokens,
 }
@@ -179,8 +198,12 @@ impl Node {
         let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
         let destinations = Arc::new(destinations);
         let router = swap::router(&relaying.routing, &journal);
-        let (plane, recorder) = windows(&settings, &journal, &record, &clock, &name, &tokens)?;
+        let (plane, recording) = windows(&settings, &journal, &record, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
+        let (mut alerts, recorder) =
+            alerting(&settings, (&plane, recording), &record, (&name, &clock), &tokens)?;
+        let telling = alerts.take_task();
+        let alerts = Arc::new(alerts);
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
         let mirror = mirror::start(&settings, &journal, &plane, &name, &clock, &ends)?;
         let stores = Arc::new(Stores::new(record, &plane, mirror, &settings.redis, &clock));
@@ -200,6 +223,7 @@ impl Node {
             destinations: Arc::clone(&destinations),
             plane: Arc::clone(&plane),
             stores: Arc::clone(&stores),
+            alerts: Arc::clone(&alerts),
             listening: bound.addresses(),
             aggregator,
             graphs,
@@ -209,7 +233,7 @@ impl Node {
         }));
         let nothing_yet = Snapshot::take(&health);
         let (reload, wishes) = reload::door();
-        http.serve(&health, &plane, reload.clone(), &tokens.http);
+        http.serve(&settings, &health, &plane, reload.clone(), &tokens.http);
         let listeners = TaskTracker::new();
         let context = ListenContext { intake: intake.clone(), flow };
         let listening = bound.spawn(context, &listeners, &tokens.listeners);
@@ -236,6 +260,8 @@ impl Node {
             senders,
             reload,
             recorder,
+            alerts,
+            telling,
             http,
             tokens,
             settings,
@@ -274,6 +300,7 @@ impl Node {
             }
         });
         self.stores.look_after(&self.senders, &stop);
+        self.alerts.look_after(&self.stores.record, &self.health.clock, &self.senders, &stop);
         self.senders.spawn(own_metrics::send_named(Arc::clone(&health), nothing_yet, stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {
@@ -322,12 +349,14 @@ impl Node {
             stores.join();
         });
         let (senders, recorder) = (self.senders.clone(), self.recorder.take());
+        let (alerts, telling) = (Arc::clone(&self.alerts), self.telling.take());
         let ending = async {
             let (threads, ()) = tokio::join!(threads, senders.wait());
             drop(threads);
             if let Some(recorder) = recorder {
                 drop(recorder.await);
             }
+            alerts.end(telling).await;
         };
         tokio::pin!(ending);
         if tokio::time::timeout_at(deadline, &mut ending).await.is_err() {

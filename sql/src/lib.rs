@@ -27,6 +27,7 @@ mod place;
 mod pool;
 mod probe;
 mod record;
+pub mod responding;
 mod retention;
 mod row;
 mod search;

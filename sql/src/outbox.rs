@@ -131,6 +131,14 @@ impl Store {
         Ok(Messages { rows, next })
     }
 
+    /// The message with that id.
+    ///
+    /// # Errors
+    /// [`Error::Retry`] when the database cannot be read now.
+    pub async fn message(&self, id: i64) -> Result<Option<Message>, Error> {
+        one(&mut self.reader().await?, id).await
+    }
+
     pub(crate) async fn purge_messages(&self, older_than: f64) -> Result<u64, Error> {
         let text = self.dialect().pick(
             "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_at < ? AND state <> 'waiting' \
@@ -193,6 +201,16 @@ pub(crate) async fn put(
         insert.push(&renew(session, "message_key", &columns));
     }
     session.execute(insert).await.map(drop)
+}
+
+/// The message with that id.
+pub(crate) async fn one(session: &mut Session, id: i64) -> Result<Option<Message>, Error> {
+    let place = session.place().clone();
+    let mut select = Statement::new(SELECT);
+    select.push(" AND o.id = ").push_bind(id);
+    let row = session.fetch_one(select).await?;
+    let message = row.map(|row| message_of(&row)).transpose().map_err(|e| Error::of(&place, &e))?;
+    Ok(message.map(|(_, message)| message))
 }
 
 /// Messages of a node that wait, the oldest first.

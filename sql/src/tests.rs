@@ -12,6 +12,7 @@ mod opening;
 mod outages;
 mod probing;
 mod record;
+mod responding;
 mod retention;
 mod search;
 

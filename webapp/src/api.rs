@@ -14,8 +14,11 @@
 //! | `GET /api?metric=metrics.NAME` | a window as the reference answers it |
 //! | `GET /version` | the version |
 //!
+//! What there is about alerts is in [`alerts`].
+//!
 //! Errors are JSON with `error`; a bad parameter is named in `parameter`, with what is `allowed`.
 
+pub mod alerts;
 mod anomalies;
 mod explain;
 mod graph;
@@ -71,6 +74,8 @@ pub struct Sources {
     pub series: Arc<dyn SeriesSource>,
     /// What the relay does.
     pub relay: Arc<dyn RelaySource>,
+    /// Incidents, mutes and messages; none: their routes are not there.
+    pub alerts: Option<alerts::Alerts>,
     /// For what is "now".
     pub clock: Clock,
 }
@@ -97,6 +102,12 @@ const ROUTES: &[&str] = &[
 
 /// The router for `http.api`.
 pub fn router(sources: Sources) -> Router {
+    let routes: Vec<&'static str> = match &sources.alerts {
+        Some(_) => ROUTES.iter().chain(alerts::ROUTES).copied().collect(),
+        None => ROUTES.to_vec(),
+    };
+    let others = routes.clone();
+    let of_alerts = sources.alerts.clone().map(alerts::router).unwrap_or_default();
     Router::new()
         .route("/api/v1/anomalies", get(anomalies::list))
         .route("/api/v1/anomalies/{id}", get(anomalies::one))
@@ -109,9 +120,10 @@ pub fn router(sources: Sources) -> Router {
         .route("/anomalies.json", get(now::now))
         .route("/api", get(series::reference))
         .route("/version", get(|| async { version() }))
-        .fallback(|| async { answer::no_such_route(ROUTES) })
-        .method_not_allowed_fallback(|| async { answer::wrong_method(ROUTES) })
         .with_state(sources)
+        .merge(of_alerts)
+        .fallback(move || async move { answer::no_such_route(&routes) })
+        .method_not_allowed_fallback(move || async move { answer::wrong_method(&others) })
 }
 
 fn version() -> Response {

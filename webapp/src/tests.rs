@@ -1,5 +1,6 @@
 //! The routers as clients see them: over sockets, with bytes.
 
+mod alerts;
 mod api;
 mod graph;
 mod serving;
@@ -147,6 +148,7 @@ impl Api {
             store: store.clone(),
             series: Arc::new(TwoMetrics),
             relay: Arc::new(Relay),
+            alerts: None,
             clock: Clock::at(10_000.0),
         };
         let served = serve(crate::api::router(sources), Limits::default()).await;

@@ -4,7 +4,8 @@ use crate::{cargo, test};
 use clap::Args;
 
 /// Crates with a `benches/` folder.
-const CRATES: [&str; 4] = ["skyline-relay", "skyline-journal", "skyline-store", "skyline-detect"];
+const CRATES: [&str; 5] =
+    ["skyline-relay", "skyline-journal", "skyline-store", "skyline-detect", "skyline-render-proxy"];
 
 /// What is measured.
 #[derive(Debug, Args)]

@@ -58,7 +58,7 @@ impl Email {
 
 /// Whether a message is about a metric that can be drawn.
 pub(super) fn has_chart(message: &Message) -> bool {
-    !message.members.is_empty() && !matches!(message.kind, Kind::Stale | Kind::HeldBack)
+    !message.members.is_empty() && message.kind != Kind::HeldBack
 }
 
 impl Channel for Email {

@@ -20,6 +20,12 @@ use skyline_conf::secret::Secret;
 use skyline_core::problem::Problem;
 use std::sync::Arc;
 
+/// The blocks of an incident's first message, for who shows what Slack will show.
+#[must_use]
+pub fn blocks(story: &Story) -> Value {
+    blocks::whole(story)
+}
+
 /// Messages to Slack.
 #[derive(Debug)]
 pub struct Slack {

@@ -91,6 +91,11 @@ impl Dispatcher {
         }
         let piece = self.copier.piece();
         let changes = changes(&self.parts.node, &self.state, &piece);
+        for key in &piece.messages {
+            if let Some(entry) = self.state.entries.get_mut(key) {
+                entry.is_copying = true;
+            }
+        }
         self.copier.leaving = Some(piece);
         let (store, events) = (self.parts.store.clone(), self.events_in.clone());
         tokio::spawn(async move {
@@ -134,11 +139,8 @@ impl Dispatcher {
 
     /// The database has a message, unless it was changed meanwhile; one that is over need not be remembered any more.
     fn kept(&mut self, key: &str) {
-        if self.copier.dirty.messages.contains(key) || self.state.changed.messages.contains(key) {
-            return;
-        }
-        let Some(entry) = self.state.entries.get_mut(key) else { return };
-        entry.is_kept = true;
+        let Some(entry) = self.state.entries.get_mut(key).filter(|entry| entry.is_copying) else { return };
+        (entry.is_copying, entry.is_kept) = (false, true);
         if is_over(entry) {
             self.state.entries.remove(key);
         }

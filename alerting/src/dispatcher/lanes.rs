@@ -40,8 +40,9 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn is_busy(&self) -> bool {
-        self.ways.values().any(|way| way.is_busy)
+    /// Whether the last attempt failed.
+    pub(super) fn has_failed(&self, lane: &Lane) -> bool {
+        self.ways.get(lane).is_some_and(|way| way.failures > 0)
     }
 
     /// When the next message is due to a recipient that is free, seconds.
@@ -146,7 +147,7 @@ impl Dispatcher {
             }
             Delivery::Retry { after, reason } => {
                 let repeat = f64::from(entry.message.repeat_seconds.unwrap_or(0));
-                if now - entry.message.created > self.parts.settings.give_up.max(repeat) {
+                if now - entry.since > self.parts.settings.give_up.max(repeat) {
                     tracing::error!(
                         key,
                         channel = lane.0,
@@ -191,7 +192,7 @@ async fn deliver(
 
 /// The pause after so many failures, seconds: it doubles, and varies by half so that many do not come back at once.
 fn pause(failures: u32, longest: f64) -> f64 {
-    let whole = (FIRST * 2_f64.powi(failures.min(20))).min(longest.max(FIRST));
+    let whole = (FIRST * 2_f64.powi(failures.min(20).cast_signed())).min(longest.max(FIRST));
     whole * rand::random_range(0.5..=1.0)
 }
 
@@ -201,10 +202,10 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_are_bounded() {
-        for failures in 0..40_i32 {
-            let whole = (FIRST * 2_f64.powi(failures.min(20))).min(60.0);
+        for failures in 0..40_u32 {
+            let whole = (FIRST * 2_f64.powi(failures.min(20).cast_signed())).min(60.0);
             for _ in 0..20 {
-                let pause = pause(failures.cast_unsigned(), 60.0);
+                let pause = pause(failures, 60.0);
                 assert!((whole / 2.0..=whole).contains(&pause), "{failures}: {pause}");
             }
         }

@@ -57,6 +57,14 @@ fn what_breaks_together_is_one() {
 }
 
 #[test]
+fn each_has_its_own_where_nothing_joins() {
+    let mut incidents = Incidents::new("n1", Settings { join: 0.0, ..Settings::default() }, 0.0);
+    for metric in ["a", "b"] {
+        assert!(matches!(give(&mut incidents, metric, 1_000.0), Seen::Opened(_)), "{metric}");
+    }
+}
+
+#[test]
 fn the_same_again_is_known() {
     let mut incidents = empty();
     give(&mut incidents, "a", 1_000.0);

@@ -45,7 +45,8 @@ impl Log {
     pub fn open(path: &Path, sync: bool) -> io::Result<(Self, Found)> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut found = Found::default();
-        let mut reader = BufReader::new(&file);
+        let length = file.metadata()?.len();
+        let mut reader = BufReader::new(io::Read::take(&file, length));
         let (mut at, mut whole, mut bad) = (0_u64, 0_u64, 0_u64);
         let mut line = Vec::new();
         loop {

@@ -2,7 +2,7 @@
 
 use super::storm::{Limits, Storm};
 use super::{Entry, Fate, Lane, State, Told};
-use crate::incident::{Head, Incident};
+use crate::incident::{self, Head, Incident};
 use crate::message::{Kind, Links, MEMBERS, Member, Message, Origin, Severity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -84,7 +84,9 @@ struct Group {
     repeat: u32,
     recovery: bool,
     is_escalation: bool,
-    /// Places of members that are told.
+    /// Whether one of them goes on.
+    is_open: bool,
+    /// Places of members that are told: those that are over are news as well, but none for themselves.
     members: BTreeSet<u32>,
 }
 
@@ -111,7 +113,8 @@ impl State {
     /// What is to be told of an incident that goes on; whether somebody is still to be told of something.
     fn tell_open(&mut self, incident: &Incident, context: &Context<'_>) -> bool {
         let mut is_pending = false;
-        for (lane, group) in groups(incident, context, &mut is_pending) {
+        for (lane, group) in groups(incident, context, &mut is_pending).into_iter().filter(|(_, g)| g.is_open)
+        {
             let told = self.told.get(&incident.head.key).and_then(|of| of.get(&lane));
             let is_first = told.is_none();
             let kind = match told {
@@ -159,13 +162,18 @@ impl State {
         }
         let lanes: Vec<_> =
             self.told.get(key).into_iter().flatten().map(|(l, t)| (l.clone(), t.clone())).collect();
+        let is_left = |t: &Told| t.messages > 0 && !t.is_over && !t.is_refused && t.recovery;
+        let mut theirs = match lanes.iter().any(|(_, told)| is_left(told)) {
+            true => groups(incident, context, &mut false),
+            false => BTreeMap::new(),
+        };
         let mut is_done = true;
         for (lane, told) in lanes {
             if self.waits(key, &lane) {
                 is_done = false;
                 continue;
             }
-            if told.messages == 0 || told.is_over || told.is_refused || !told.recovery {
+            if !is_left(&told) {
                 continue;
             }
             is_done = false;
@@ -175,7 +183,8 @@ impl State {
                 repeat: 0,
                 recovery: true,
                 is_escalation: false,
-                members: told.members.clone(),
+                is_open: false,
+                members: &told.members | &theirs.remove(&lane).map(|group| group.members).unwrap_or_default(),
             };
             self.say(incident, &lane, &group, Kind::Ended, context);
         }
@@ -226,7 +235,7 @@ impl State {
             lines,
             links,
         };
-        self.put(message);
+        self.put(message, now);
     }
 
     /// Whether one more message may go to a recipient now.
@@ -258,7 +267,7 @@ impl State {
                 "More than {limit} messages within {minutes:.0} minutes: further ones are held back, and told as one."
             );
             let message = self.held_back(lane, now, "begins", vec![line], now);
-            self.put(message);
+            self.put(message, now);
         }
     }
 
@@ -275,7 +284,7 @@ impl State {
             let Some(storm) = self.storms.remove(&lane) else { continue };
             self.changed.storms.insert(lane.clone());
             let message = self.held_back(&lane, storm.since, "ends", storm.lines(), now);
-            self.put(message);
+            self.put(message, now);
         }
     }
 
@@ -326,23 +335,23 @@ fn first(incident: &Incident, lane: &Lane, group: &Group) -> Told {
     }
 }
 
-/// Who is to be told, by the members that go on. One recipient of one channel is told once, whatever number of rules say so.
+/// Who is to be told. One recipient of one channel is told once, whatever number of rules say so.
 fn groups(incident: &Incident, context: &Context<'_>, is_pending: &mut bool) -> BTreeMap<Lane, Group> {
     let now = context.now;
     let mut groups: BTreeMap<Lane, Group> = BTreeMap::new();
-    for member in incident.members.iter().filter(|m| m.told.ended.is_none()) {
+    for member in &incident.members {
         for found in context.rules.apply(&member.told.metric, now) {
             if member.told.last - member.told.since < f64::from(found.minimum_seconds) {
-                *is_pending = true;
+                *is_pending |= member.told.ended.is_none();
                 continue;
             }
             for recipient in &found.recipients {
-                add(&mut groups, (found.channel.clone(), recipient.clone()), &found, member.place, false);
+                add(&mut groups, (found.channel.clone(), recipient.clone()), &found, member, false);
             }
             let Some((after, to)) = &found.escalate else { continue };
             if incident.head.acknowledged.is_none() && now - incident.head.learnt >= f64::from(*after) {
                 for lane in to {
-                    add(&mut groups, lane.clone(), &found, member.place, true);
+                    add(&mut groups, lane.clone(), &found, member, true);
                 }
             }
         }
@@ -350,13 +359,20 @@ fn groups(incident: &Incident, context: &Context<'_>, is_pending: &mut bool) -> 
     groups
 }
 
-fn add(groups: &mut BTreeMap<Lane, Group>, lane: Lane, found: &Match, place: u32, is_escalation: bool) {
+fn add(
+    groups: &mut BTreeMap<Lane, Group>,
+    lane: Lane,
+    found: &Match,
+    member: &incident::Member,
+    is_escalation: bool,
+) {
     let group = groups.entry(lane).or_insert_with(|| Group {
         rule: found.rule.clone(),
         severity: found.severity,
         repeat: found.repeat_seconds,
         recovery: found.recovery,
         is_escalation,
+        is_open: false,
         members: BTreeSet::new(),
     });
     group.severity = group.severity.max(found.severity);
@@ -366,7 +382,8 @@ fn add(groups: &mut BTreeMap<Lane, Group>, lane: Lane, found: &Match, place: u32
         (0, repeat) | (repeat, 0) => repeat,
         (a, b) => a.min(b),
     };
-    group.members.insert(place);
+    group.is_open |= member.told.ended.is_none();
+    group.members.insert(member.place);
 }
 
 /// The members that a message tells of, the furthest from what was expected first, and how many there are in all.

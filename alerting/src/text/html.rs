@@ -27,7 +27,7 @@ const SHEET: &str = "@media (prefers-color-scheme: dark) {\
 
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;";
 const NAME: &str =
-    "font-family:Menlo,Consolas,monospace;font-size:0.94em;word-break:break-all;overflow-wrap:anywhere;";
+    "font-family:Menlo,Consolas,monospace;font-size:0.94em;word-break:break-word;overflow-wrap:anywhere;";
 
 /// A message as a page.
 #[must_use]
@@ -61,8 +61,10 @@ pub fn write(story: &Story, shown: Shown<'_>) -> String {
     out
 }
 
-/// Dark enough for white letters, and told apart by people who do not tell red from green: the word is there too.
-const fn colour(state: State) -> &'static str {
+/// The colour of a state: dark enough for white letters; its word stands beside it for people who do not tell red from
+/// green.
+#[must_use]
+pub const fn colour(state: State) -> &'static str {
     match state {
         State::Alarm => "#b3261e",
         State::Ongoing => "#8a5000",
@@ -221,6 +223,7 @@ pub fn of_line(line: &Line) -> String {
         match piece {
             Piece::Words(text) => out.push_str(&escaped(text)),
             Piece::Strong(text) => out.push_str(&format!("<b>{}</b>", escaped(text))),
+            Piece::Told(text) => out.push_str(&format!("<bdi>{}</bdi>", escaped(text))),
             Piece::Name(text) => out.push_str(&format!(
                 "<bdi class=\"code\" style=\"{NAME}background-color:#eef1f4;border-radius:3px;padding:1px 3px;\">{}</bdi>",
                 escaped(text)

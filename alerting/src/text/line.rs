@@ -9,8 +9,11 @@ pub enum Piece {
     Words(String),
     /// Words of ours that matter most.
     Strong(String),
-    /// From outside: shown literally, in a form that control characters cannot reach ([`name::literal`]).
+    /// A name from outside: shown literally, in a form that control characters cannot reach ([`name::literal`]), and
+    /// told apart from words.
     Name(String),
+    /// Words with parts from outside: as literal as a name, and not told apart.
+    Told(String),
 }
 
 /// A line, or a sentence of it.
@@ -22,6 +25,12 @@ impl Line {
     #[must_use]
     pub fn of(words: impl Into<String>) -> Self {
         Self(vec![Piece::Words(words.into())])
+    }
+
+    /// A line of words with parts from outside.
+    #[must_use]
+    pub fn told(text: &str) -> Self {
+        Self(vec![Piece::Told(name::literal(text))])
     }
 
     /// A line of a name.
@@ -58,6 +67,13 @@ impl Line {
         self
     }
 
+    /// With words with parts from outside at its end, shortened in their middle if they are long.
+    #[must_use]
+    pub fn and_short_told(mut self, text: &str, most: usize) -> Self {
+        self.0.push(Piece::Told(name::shortened(&name::literal(text), most)));
+        self
+    }
+
     /// As text of one line. Names that are written from right to left are isolated.
     #[must_use]
     pub fn plain(&self) -> String {
@@ -65,7 +81,7 @@ impl Line {
         for piece in &self.0 {
             match piece {
                 Piece::Words(text) | Piece::Strong(text) => out.push_str(text),
-                Piece::Name(text) => out.push_str(&name::isolated(text)),
+                Piece::Name(text) | Piece::Told(text) => out.push_str(&name::isolated(text)),
             }
         }
         out

@@ -1,7 +1,7 @@
 //! Texts for chats with mark-up of their own, shown as they are: no emphasis, no link, no mention.
 
 use super::line::{Line, Piece};
-use super::name;
+use super::{html, name};
 
 /// For Slack's `text` fields: `&`, `<` and `>` make links and mentions there and nothing else does.
 #[must_use]
@@ -39,7 +39,30 @@ pub fn line_as_markdown(line: &Line) -> String {
         match piece {
             Piece::Words(text) => out.push_str(text),
             Piece::Strong(text) => out.push_str(&format!("**{text}**")),
-            Piece::Name(text) => out.push_str(&for_markdown(&name::isolated(text))),
+            Piece::Name(text) | Piece::Told(text) => out.push_str(&for_markdown(&name::isolated(text))),
+        }
+    }
+    out
+}
+
+/// A line as the little HTML that Telegram knows. Names are code, within which it makes no links and no mentions.
+#[must_use]
+pub fn line_as_html(line: &Line) -> String {
+    let mut out = String::new();
+    for piece in &line.0 {
+        match piece {
+            Piece::Words(text) => out.push_str(&html::escaped(text).replace("&#39;", "'")),
+            Piece::Strong(text) => out.push_str(&format!("<b>{}</b>", html::escaped(text))),
+            // Outside of code a mention is made of every `@`.
+            Piece::Told(text) => {
+                out.push_str(
+                    &html::escaped(&name::isolated(text)).replace("&#39;", "'").replace('@', "@\u{2060}"),
+                );
+            }
+            Piece::Name(text) => {
+                let text = html::escaped(&name::isolated(text)).replace("&#39;", "'");
+                out.push_str(&format!("<code>{text}</code>"));
+            }
         }
     }
     out

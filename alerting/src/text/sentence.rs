@@ -6,7 +6,7 @@ use crate::message::{Kind, Member, Message};
 use jiff::tz::TimeZone;
 
 /// Names in a sentence are no longer than this, characters; the facts have them whole.
-const SHORT: usize = 160;
+pub(crate) const SHORT: usize = 160;
 
 /// The first sentence of a message.
 pub(super) fn lead(message: &Message, zone: &TimeZone) -> Line {
@@ -36,7 +36,7 @@ pub(super) fn lead(message: &Message, zone: &TimeZone) -> Line {
 /// What a message without metrics says: its first line.
 fn said(message: &Message) -> Line {
     match (message.lines.first(), message.kind) {
-        (Some(line), _) => Line::name(line),
+        (Some(line), _) => Line::told(line),
         (None, Kind::Stale) => Line::of(format!(
             "{} sent no data for a while.",
             number::counted(message.member_count, "metric has", "metrics have")

@@ -111,7 +111,7 @@ impl Story {
             facts: first.filter(|_| !without_metrics).map_or_else(Vec::new, |m| facts(message, m, zone)),
             rows,
             unlisted: if is_of_lines { 0 } else { message.member_count.saturating_sub(shown) },
-            lines: message.lines.iter().skip(skipped).take(LINES).map(|line| Line::name(line)).collect(),
+            lines: message.lines.iter().skip(skipped).take(LINES).map(|line| Line::told(line)).collect(),
             unlisted_lines: message.lines.len().saturating_sub(skipped + LINES),
             links: links(message),
             footer: footer(message, style),
@@ -242,9 +242,8 @@ fn facts(message: &Message, member: &Member, zone: &TimeZone) -> Vec<Fact> {
         fact("Derivative graph", Line::of("True: the metric is judged by its increases"));
     }
     if !member.triggered.is_empty() {
-        let names = member.triggered.join(", ");
-        let line = Line::of(format!("{} of {}: ", member.triggered.len(), member.asked));
-        fact("Algorithms", line.and_name(&names));
+        let names = name::literal(&member.triggered.join(", "));
+        fact("Algorithms", Line::of(format!("{} of {}: {names}", member.triggered.len(), member.asked)));
     }
     if let Some(seconds) = message.repeat_seconds {
         fact("Next alert", Line::of(format!("in {seconds} seconds at the earliest")));
@@ -270,15 +269,17 @@ fn row(member: &Member, message: &Message, zone: &TimeZone) -> Row {
 
 fn links(message: &Message) -> Vec<(&'static str, String)> {
     let links = &message.links;
+    // There is nothing to acknowledge or to mute about what is over.
+    let acts = message.kind != Kind::Ended;
     [
-        ("Open the graph", &links.graph),
-        ("Open the incident", &links.incident),
-        ("Acknowledge", &links.acknowledge),
-        ("Mute for an hour", &links.mute),
+        ("Open the graph", &links.graph, true),
+        ("Open the incident", &links.incident, true),
+        ("Acknowledge", &links.acknowledge, acts),
+        ("Mute for an hour", &links.mute, acts),
     ]
     .into_iter()
-    .filter(|(_, address)| !address.is_empty())
-    .map(|(label, address)| (label, address.clone()))
+    .filter(|(_, address, is_useful)| *is_useful && !address.is_empty())
+    .map(|(label, address, _)| (label, address.clone()))
     .collect()
 }
 

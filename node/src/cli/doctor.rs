@@ -4,6 +4,7 @@
 //! between, and looks itself at what it depends on: destinations, Redis, the record, memcached. Without a
 //! node it looks at what there is. Everything that may be slow is asked side by side and has a time-out.
 
+mod alerting;
 mod destinations;
 mod graphite;
 mod peer;
@@ -84,6 +85,7 @@ async fn look(
                 destinations::lines(&look, &servers, &mut report).await;
                 windows::lines(&look, &pages, &mut report).await;
                 stores::lines(&look, &mut report);
+                alerting::lines(&look, &mut report);
                 report
             }));
         }

@@ -2,7 +2,7 @@
 
 use super::output::program;
 use anyhow::Context as _;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
@@ -43,15 +43,37 @@ impl Answer {
 
 /// Sends a request without a body and reads the answer.
 pub(crate) async fn ask(method: Method, address: SocketAddr, path: &str) -> anyhow::Result<Answer> {
+    exchange(method, address, path, None).await
+}
+
+/// Sends a request that changes something, with a body of JSON, and reads the answer.
+pub(crate) async fn change(
+    method: Method,
+    address: SocketAddr,
+    path: &str,
+    body: &serde_json::Value,
+) -> anyhow::Result<Answer> {
+    exchange(method, address, path, Some(body.to_string())).await
+}
+
+async fn exchange(
+    method: Method,
+    address: SocketAddr,
+    path: &str,
+    json: Option<String>,
+) -> anyhow::Result<Answer> {
     let ask = async {
         let stream = TcpStream::connect(address).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", address.to_string())
-            .header("connection", "close")
-            .body(Empty::<Bytes>::new())?;
+            .header("connection", "close");
+        if json.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Full::new(Bytes::from(json.unwrap_or_default())))?;
         let exchange = async {
             let answer = sender.send_request(request).await?;
             let status = answer.status().as_u16();

@@ -1,5 +1,7 @@
 //! `skyline status`: what a running node does, in a screenful.
 
+mod alerting;
+
 use super::http;
 use super::output::say;
 use super::send::reachable;
@@ -146,6 +148,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
     write_destinations(out, rows(status, "/destinations"))?;
     write_windows(out, status)?;
     write_stores(out, status)?;
+    alerting::write(out, status)?;
     writeln!(
         out,
         "ledger         {}",

@@ -1,7 +1,7 @@
-//! Takes anomalies from the window threads into the record, and tells syslog.
+//! Takes anomalies from the window threads into the record and to alerting, and tells syslog.
 //!
 //! A thread's position moves past an anomaly only when it is recorded here or stands in the file of waiting
-//! ones ([`waiting`]), so a crash in between finds it again from the journal; the record keeps it once,
+//! ones ([`waiting`]), and alerting has written down what it changes, so a crash in between finds it again from the journal; the record keeps it once,
 //! however often it is given. While the record is away anomalies go to that file, and from there into the
 //! record in the same order ([`contact`]). When the file takes no more they wait here, and the journal
 //! keeps their points.
@@ -13,6 +13,7 @@ mod waiting;
 use super::{Found, Shared};
 use crate::syslog::Syslog;
 use contact::{Contact, record};
+use skyline_alerting::dispatcher::Alerting;
 use skyline_core::anomaly::Anomaly;
 use skyline_sql::{Context, Error, Store};
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub(crate) struct Recorder {
     pub(crate) syslog: Option<Syslog>,
     pub(crate) told: Arc<Told>,
     pub(crate) waiting: Waiting,
+    /// Who tells people; none: nobody is told.
+    pub(crate) alerting: Option<Alerting>,
 }
 
 impl Recorder {
@@ -54,17 +57,10 @@ impl Recorder {
     /// Records groups, or keeps them; then lets their threads go on. False when the record was closed.
     async fn take(&self, groups: &mut Vec<Found>, contact: &mut Contact) -> bool {
         let anomalies: Vec<_> = groups.iter().flat_map(|g| g.anomalies.iter().cloned()).collect();
-        let is_up = self.told.away().is_none() && self.waiting.count() == 0;
-        let is_recorded = is_up
-            && match record(&self.store, &self.told, &self.context, &anomalies).await {
-                Ok(()) => true,
-                Err(Error::Closed { .. }) => return false,
-                Err(error) => {
-                    contact.lost(&error);
-                    false
-                }
-            };
-        if !is_recorded && !self.keep(&anomalies, contact).await {
+        // Side by side: a record that does not answer must not keep people from being told.
+        let (is_kept, is_told) =
+            tokio::join!(self.record_or_keep(&anomalies, contact), self.alert(&anomalies));
+        if !is_kept || !is_told {
             return false;
         }
         for anomaly in &anomalies {
@@ -76,6 +72,30 @@ impl Recorder {
             }
         }
         true
+    }
+
+    /// Gives anomalies to alerting; false when it has ended. Returns when alerting has written down what they change: in
+    /// its file, or in the record. While it can write to neither, positions stay, as they do where anomalies find no room here.
+    async fn alert(&self, anomalies: &[Anomaly]) -> bool {
+        match &self.alerting {
+            Some(alerting) => alerting.take(anomalies.to_vec()).await.is_ok(),
+            None => true,
+        }
+    }
+
+    /// Records anomalies, or keeps them; false when the record was closed.
+    async fn record_or_keep(&self, anomalies: &[Anomaly], contact: &mut Contact) -> bool {
+        let is_up = self.told.away().is_none() && self.waiting.count() == 0;
+        let is_recorded = is_up
+            && match record(&self.store, &self.told, &self.context, anomalies).await {
+                Ok(()) => true,
+                Err(Error::Closed { .. }) => return false,
+                Err(error) => {
+                    contact.lost(&error);
+                    false
+                }
+            };
+        is_recorded || self.keep(anomalies, contact).await
     }
 
     /// Keeps anomalies in the file, or waits until the record takes them; false when it was closed.

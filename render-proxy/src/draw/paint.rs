@@ -18,8 +18,9 @@ pub(super) fn svg(frame: &Frame<'_>) -> String {
     svg.rectangle((0.0, 0.0), (w, h), frame.colours.ground, "1");
     header(&mut svg, frame);
     marks::region(&mut svg, frame);
-    svg.write(format_args!("<g fill=\"none\">\n"));
+    svg.write(format_args!("<g fill=\"none\" shape-rendering=\"crispEdges\">\n"));
     grid(&mut svg, frame);
+    svg.write(format_args!("</g>\n<g fill=\"none\">\n"));
     expected(&mut svg, frame);
     marks::lines(&mut svg, frame);
     series(&mut svg, frame);
@@ -118,9 +119,7 @@ fn expected(svg: &mut Svg, frame: &Frame<'_>) {
         for (value, y) in [(upper, top), (lower, bottom)] {
             // A bound outside of the drawing has no line: the edge is not it.
             if (0.0..=1.0).contains(&frame.scale.part(value)) {
-                svg.write(format_args!("<g opacity=\"0.7\">"));
-                svg.line((plot.left, y), (plot.right, y), colours.expected, unit, "none");
-                svg.write(format_args!("</g>\n"));
+                svg.line((plot.left, y), (plot.right, y), colours.expected, 0.8 * unit, "none");
             }
         }
     }

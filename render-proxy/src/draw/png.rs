@@ -2,6 +2,7 @@
 
 use super::DrawError;
 use super::text::{BOLD, REGULAR};
+use foldhash::fast::FixedState;
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
@@ -30,6 +31,8 @@ pub(super) fn paint(svg: &str, (width, height): (u32, u32)) -> Result<Vec<u8>, D
 }
 
 type Colour = [u8; 3];
+/// By colour. Pixels are ours, so that the hash needs no secret.
+type Colours<T> = HashMap<Colour, T, FixedState>;
 
 /// Charts fill their ground, so nothing shines through.
 fn colours(pixels: &Pixmap) -> Vec<Colour> {
@@ -44,14 +47,14 @@ fn pack(pixels: &[Colour], width: u32, height: u32) -> Result<Vec<u8>, png::Enco
     encoder.set_depth(BitDepth::Eight);
     encoder.set_palette(palette.as_flattened().to_vec());
     encoder.set_filter(Filter::NoFilter);
-    encoder.set_deflate_compression(DeflateCompression::Level(6));
+    encoder.set_deflate_compression(DeflateCompression::Level(3));
     encoder.write_header()?.write_image_data(&indexes)?;
     Ok(out)
 }
 
 /// The most frequent colours, and for each pixel the nearest of them. Runs of one colour are looked up once.
 fn indexed(pixels: &[Colour]) -> (Vec<Colour>, Vec<u8>) {
-    let mut counts: HashMap<Colour, usize> = HashMap::new();
+    let mut counts: Colours<usize> = HashMap::default();
     for run in pixels.chunk_by(|a, b| a == b) {
         if let Some(colour) = run.first() {
             *counts.entry(*colour).or_default() += run.len();
@@ -61,7 +64,7 @@ fn indexed(pixels: &[Colour]) -> (Vec<Colour>, Vec<u8>) {
     // By colour too, so that the same picture always has the same bytes.
     order.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
     let palette: Vec<Colour> = order.iter().take(PALETTE).map(|(colour, _)| *colour).collect();
-    let places: HashMap<Colour, u8> = order
+    let places: Colours<u8> = order
         .iter()
         .enumerate()
         .map(|(place, (colour, _))| {

@@ -64,7 +64,7 @@ impl Svg {
         cover: &str,
     ) {
         self.write(format_args!(
-            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\" fill-opacity=\"{cover}\"/>\n",
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\" fill-opacity=\"{cover}\" shape-rendering=\"crispEdges\"/>\n",
             Short(x),
             Short(y),
             Short(width),
@@ -87,8 +87,7 @@ impl Svg {
     /// A line along a path.
     pub(super) fn stroke(&mut self, path: &str, colour: &str, width: f64) {
         self.write(format_args!(
-            "<path d=\"{path}\" stroke=\"{colour}\" stroke-width=\"{}\" stroke-linejoin=\"round\" \
-             stroke-linecap=\"round\"/>\n",
+            "<path d=\"{path}\" stroke=\"{colour}\" stroke-width=\"{}\" stroke-linejoin=\"bevel\"/>\n",
             Short(width)
         ));
     }

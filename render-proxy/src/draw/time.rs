@@ -228,7 +228,7 @@ mod tests {
             "2018-11-06T03:00:00Z",
             3,
             "America/Sao_Paulo",
-            &["Sat 3 Nov", "Sun 4 Nov", "Mon 5 Nov", "Tue 6 Nov"].as_slice().get(..).unwrap(),
+            &["Sat 3 Nov", "Sun 4 Nov", "Mon 5 Nov", "Tue 6 Nov"],
         );
     }
 

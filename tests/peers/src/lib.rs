@@ -9,6 +9,7 @@ pub mod http;
 pub mod mariadb;
 pub mod memcached;
 pub mod nginx;
+pub mod pagerduty;
 pub mod port;
 pub mod process;
 pub mod python;

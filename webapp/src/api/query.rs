@@ -15,6 +15,13 @@ pub(crate) struct Bad {
     allowed: &'static [&'static str],
 }
 
+impl Bad {
+    /// A complaint about a parameter.
+    pub(crate) fn new(parameter: &str, problem: impl Into<String>, allowed: &'static [&'static str]) -> Self {
+        Self { parameter: parameter.to_owned(), problem: problem.into(), allowed }
+    }
+}
+
 impl IntoResponse for Bad {
     fn into_response(self) -> Response {
         let body = json!({ "error": self.problem, "parameter": self.parameter, "allowed": self.allowed });

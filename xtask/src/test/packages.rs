@@ -41,8 +41,12 @@ const GRAPHITE_WEB: Package =
 const WHISPER: Package =
     Package { name: "python3-whisper", program: "/usr/lib/python3/dist-packages/whisper.py" };
 
+/// A mail server.
+const EXIM: Package = Package { name: "exim4-daemon-light", program: "/usr/sbin/exim4" };
+
 /// What the tests need.
-pub(crate) const ALL: [Package; 11] = [
+pub(crate) const ALL: [Package; 12] = [
+    EXIM,
     CARBON,
     C_RELAY,
     OPENSSL,

@@ -1,8 +1,8 @@
 //! A message as Slack's blocks. All text is in `rich_text` and `plain_text` elements, which know no mark-up: whatever a
 //! name holds is shown as it is.
 
-use crate::text::story::{State, Story};
-use crate::text::{Line, Piece, markup, name};
+use crate::text::story::{Fact, State, Story};
+use crate::text::{Line, Piece, markup, name, sentence};
 use serde_json::{Value, json};
 
 /// Slack cuts `text` at 40,000 characters, and phones show some hundred.
@@ -22,24 +22,36 @@ pub(super) fn fallback(story: &Story) -> String {
     markup::for_slack(&name::shortened(&text, FALLBACK / 5 * 4))
 }
 
-/// The incident's first message: all there is to say.
+/// The incident's first message: the sentence, the other metrics, the buttons, and those facts that the sentence does
+/// not have.
 pub(super) fn whole(story: &Story) -> Value {
     let mut blocks = vec![opening(story)];
-    if !story.facts.is_empty() {
-        let items = story.facts.iter().map(|fact| {
-            let mut items =
-                vec![json!({"type": "text", "text": format!("{}: ", fact.label), "style": {"bold": true}})];
-            items.extend(elements(&fact.value));
-            section(items)
-        });
-        blocks.push(rich(vec![list(items.collect())]));
-    }
     blocks.extend(others(story));
     blocks.extend(buttons(story));
+    let facts: Vec<Value> = story.facts.iter().filter(|fact| is_news(fact)).map(item).collect();
+    if !facts.is_empty() {
+        blocks.push(rich(vec![list(facts)]));
+    }
     blocks.push(json!({"type": "context", "elements": [
         {"type": "plain_text", "text": name::shortened(&story.footer.plain(), CONTEXT), "emoji": false}
     ]}));
     Value::Array(blocks)
+}
+
+/// Whether the first sentence and the picture lack a fact.
+fn is_news(fact: &Fact) -> bool {
+    match fact.label {
+        "Metric" => fact.value.plain().chars().count() > sentence::SHORT,
+        "Anomalous at" | "Worst" | "At hours" | "Derivative graph" | "Algorithms" | "Next alert" => true,
+        _ => false,
+    }
+}
+
+fn item(fact: &Fact) -> Value {
+    let mut items =
+        vec![json!({"type": "text", "text": format!("{}: ", fact.label), "style": {"bold": true}})];
+    items.extend(elements(&fact.value));
+    section(items)
 }
 
 /// A message of the thread: the sentence and what else is wrong.
@@ -142,6 +154,9 @@ fn elements(line: &Line) -> Vec<Value> {
             Piece::Words(text) if !text.is_empty() => Some(json!({"type": "text", "text": text})),
             Piece::Strong(text) if !text.is_empty() => {
                 Some(json!({"type": "text", "text": text, "style": {"bold": true}}))
+            }
+            Piece::Told(text) if !text.is_empty() => {
+                Some(json!({"type": "text", "text": name::isolated(text)}))
             }
             Piece::Name(text) if !text.is_empty() => {
                 Some(json!({"type": "text", "text": name::isolated(text), "style": {"code": true}}))

@@ -58,6 +58,7 @@ impl Running {
             syslog: None,
             told: Arc::clone(&told),
             waiting,
+            alerting: None,
         };
         tokio::spawn(recorder.run(found_in));
         Self { server, database, folder, found, shared, told }

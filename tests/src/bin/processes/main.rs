@@ -5,6 +5,7 @@
 //! run of this program: other load on the machine moves them all.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a person at a terminal")]
 
+mod alerts;
 mod filled;
 mod latency;
 mod load;
@@ -82,6 +83,9 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         let workload = &Workload { points: workload.points * 5, ..workload.clone() };
         println!("{}", mirror::run(workload, if options.quick { 1 } else { options.runs })?);
         println!("{}", takeover::run(workload, if options.quick { 5_000 } else { 100_000 })?);
+    }
+    if options.wants("alerts") {
+        println!("{}", alerts::run(if options.quick { 20 } else { 200 })?);
     }
     if options.million && options.wants("M1") {
         println!("{}", million::run(options.quick, options.minutes)?);

@@ -1,0 +1,217 @@
+//! Starts alerting: rules, channels, pictures, and the dispatcher.
+
+use crate::plane::Plane;
+use anyhow::Context as _;
+use skyline_alerting::channel::{self, Channel, Gallery};
+use skyline_alerting::dispatcher::{self, Alerting, Waiting};
+use skyline_alerting::gallery::{Captions, WindowGallery};
+use skyline_alerting::link::Links;
+use skyline_alerting::mute::Mutes;
+use skyline_alerting::policy::{self, Policy};
+use skyline_alerting::rule::Rules;
+use skyline_conf::model::Settings;
+use skyline_conf::model::journal::Durability;
+use skyline_core::clock::Clock;
+use skyline_core::figure::Figure;
+use skyline_render_proxy::windows::Windows;
+use skyline_sql::Store;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A channel that edits what it said tells what is new after so long, seconds.
+const EDITED: f64 = 5.0;
+/// A message that has waited for so long is worth a word, seconds.
+const LATE: f64 = 60.0;
+/// Old incidents and messages are looked for once in so long.
+const PURGE: Duration = Duration::from_secs(3_600);
+
+/// Alerting of a node.
+#[derive(Debug)]
+pub(crate) struct Alerts {
+    /// Rules, mutes and links.
+    pub(crate) policy: Arc<Policy>,
+    /// Where pictures come from.
+    pub(crate) gallery: Arc<dyn Gallery>,
+    /// The dispatcher; none: alerting is switched off.
+    pub(crate) dispatcher: Option<Alerting>,
+    task: Option<JoinHandle<()>>,
+    stop: CancellationToken,
+    keep: f64,
+}
+
+/// What starting it takes.
+pub(crate) struct Parts<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) store: &'a Store,
+    pub(crate) plane: &'a Arc<Plane>,
+    pub(crate) name: &'a str,
+    pub(crate) clock: &'a Clock,
+    pub(crate) abort: &'a CancellationToken,
+}
+
+/// Starts it.
+///
+/// # Errors
+/// A channel, a rule or the file of alerts cannot be used.
+pub(crate) fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
+    let Parts { settings, store, plane, name, clock, abort } = *parts;
+    let alerting = &settings.alerting;
+    let state_dir = &settings.node.state_dir;
+    let links = Links::open(state_dir, &alerting.public_url, alerting.link_seconds)
+        .inspect_err(|error| tracing::error!(%error, "messages have no signed links"))
+        .ok();
+    let policy = Arc::new(Policy {
+        rules: Rules::compile(alerting)?,
+        mutes: Mutes::new(store.clone(), clock.clone(), &alerting.zone),
+        links,
+    });
+    let windows: Arc<dyn Windows> = Arc::<Plane>::clone(plane);
+    let gallery = gallery(settings, &windows);
+    let stop = CancellationToken::new();
+    let (mut dispatcher, mut task) = (None, None);
+    if alerting.enabled {
+        let channels = channel::all(alerting)?;
+        if channels.is_empty() {
+            tracing::info!("no channel of [alerting] is configured: incidents are kept, and nobody is told");
+        }
+        let parts = dispatcher::Parts {
+            node: name.to_owned(),
+            settings: behaviour(settings, &channels),
+            state_dir: state_dir.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            rules: Arc::<Policy>::clone(&policy),
+            channels,
+            gallery: Arc::clone(&gallery),
+            windows: Some(windows),
+            stop: stop.clone(),
+            abort: abort.clone(),
+        };
+        let file = state_dir.join("alerts.log");
+        let started = dispatcher::start(parts)
+            .with_context(|| format!("the file of alerts {} cannot be used", file.display()))?;
+        (dispatcher, task) = (Some(started.0), Some(started.1));
+    }
+    Ok(Alerts { policy, gallery, dispatcher, task, stop, keep: alerting.keep_seconds })
+}
+
+/// How the dispatcher behaves.
+fn behaviour(settings: &Settings, channels: &[Arc<dyn Channel>]) -> dispatcher::Settings {
+    let alerting = &settings.alerting;
+    let pace = channels.iter().map(|channel| {
+        let edits = channel.name() == "slack";
+        let pace = if edits { EDITED.min(alerting.update_seconds) } else { alerting.update_seconds };
+        (channel.name().to_owned(), pace)
+    });
+    dispatcher::Settings {
+        incidents: skyline_alerting::incident::Settings {
+            join: alerting.join_seconds,
+            end: alerting.end_seconds,
+        },
+        gather: f64::from(alerting.gather_milliseconds) / 1e3,
+        pace: pace.collect::<HashMap<_, _>>(),
+        other_pace: alerting.update_seconds,
+        retry: alerting.retry_seconds,
+        give_up: alerting.give_up_seconds,
+        limits: policy::limits(alerting),
+        dry_run: alerting.dry_run,
+        sync: settings.journal.durability == Durability::Machine,
+    }
+}
+
+fn gallery(settings: &Settings, windows: &Arc<dyn Windows>) -> Arc<dyn Gallery> {
+    let alerting = &settings.alerting;
+    let patience = Duration::from_millis(alerting.picture_milliseconds.into());
+    let captions = Captions { titles: alerting.titles.clone(), zone: alerting.zone.clone() };
+    Arc::new(WindowGallery::new(Arc::clone(windows), captions, patience))
+}
+
+impl Alerts {
+    /// Keeps mutes fresh, and removes what is old, until `stop`.
+    pub(crate) fn look_after(
+        &self,
+        store: &Store,
+        clock: &Clock,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        tasks.spawn(self.policy.mutes.clone().keep_fresh(stop.clone()));
+        let (store, clock, stop, keep) = (store.clone(), clock.clone(), stop.clone(), self.keep);
+        if keep <= 0.0 {
+            return;
+        }
+        tasks.spawn(async move {
+            while stop.run_until_cancelled(tokio::time::sleep(PURGE)).await.is_some() {
+                if let Err(error) = store.purge_alerts(clock.now() - keep).await {
+                    tracing::warn!(%error, "old incidents and messages are not removed now");
+                }
+            }
+        });
+    }
+
+    /// Lets it send what is due; it ends.
+    pub(crate) async fn end(&self, task: Option<JoinHandle<()>>) {
+        self.stop.cancel();
+        if let Some(task) = task
+            && task.await.is_err()
+        {
+            tracing::error!("alerting has panicked; what it wrote down is sent after the next start");
+        }
+    }
+
+    /// The task, to be waited for at the end.
+    pub(crate) const fn take_task(&mut self) -> Option<JoinHandle<()>> {
+        self.task.take()
+    }
+
+    /// Channels that take nothing, each in a sentence: the node does its work, a person should know all the same.
+    pub(crate) fn trouble(&self) -> Vec<String> {
+        let waiting =
+            self.dispatcher.as_ref().map(|dispatcher| dispatcher.told.waiting()).unwrap_or_default();
+        let sentence = |(name, waiting, error): (String, Waiting, Option<String>)| {
+            let minutes = waiting.oldest_seconds / 60.0;
+            let is_late = waiting.oldest_seconds > LATE;
+            is_late.then(|| {
+                let why = error.unwrap_or_else(|| "it was not tried yet".to_owned());
+                format!(
+                    "{} messages wait for channel {name}, the oldest for {minutes:.0} minutes: {why}",
+                    waiting.messages
+                )
+            })
+        };
+        waiting.into_iter().filter_map(sentence).collect()
+    }
+
+    /// Adds figures of alerting to `out`.
+    pub(crate) fn figures(&self, out: &mut Vec<Figure>) {
+        if let Some(dispatcher) = &self.dispatcher {
+            dispatcher.told.figures(out);
+        }
+    }
+
+    /// What `skyline status` shows of it.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        let Some(dispatcher) = &self.dispatcher else { return serde_json::Value::Null };
+        let told = &dispatcher.told;
+        let counts = told.counts();
+        let channels = told.waiting().into_iter().map(|(name, waiting, error)| {
+            let (sent, dead) =
+                counts.iter().find(|(of, ..)| *of == name).map_or((0, 0), |(_, sent, dead)| (*sent, *dead));
+            serde_json::json!({
+                "channel": name, "sent": sent, "dead": dead, "waiting": waiting.messages,
+                "oldest_seconds": waiting.oldest_seconds, "error": error,
+            })
+        });
+        serde_json::json!({
+            "incidents_open": told.open(),
+            "channels": channels.collect::<Vec<_>>(),
+            "p50_ms": told.latency(0.5).map(|seconds| seconds * 1e3),
+            "p99_ms": told.latency(0.99).map(|seconds| seconds * 1e3),
+            "record_away": told.away(),
+        })
+    }
+}
