@@ -136,12 +136,13 @@ impl Watch {
     pub fn look(&mut self, answer: Answer, now: f64, is_muted: impl Fn(&str) -> bool) -> Option<Digest> {
         let is_first = !std::mem::replace(&mut self.has_looked, true);
         let back = self.back(&answer, now);
-        let newest = answer.silent.iter().map(|(_, last)| *last).fold(f64::NEG_INFINITY, f64::max);
+        let before = answer.silent.iter().map(|(_, last)| *last).filter(|last| *last < self.started);
+        let oldest = before.fold(f64::NEG_INFINITY, f64::max).min(self.started) - self.stale;
         let mut silent: Vec<(String, f64)> = answer
             .silent
             .into_iter()
             // What was silent long before the node stopped is no news.
-            .filter(|(_, last)| !is_first || *last >= newest - self.stale)
+            .filter(|(_, last)| !is_first || *last >= oldest)
             .filter(|(name, _)| !self.told.contains_key(name))
             .filter(|(name, _)| {
                 !self.exclude.iter().any(|entry| entry_matches(entry, name)) && !is_muted(name)
@@ -204,9 +205,12 @@ impl Watch {
         let many = count(silent.len(), "metric", "metrics");
         let said = match (is_first, all_gone) {
             (true, true) => {
-                format!("Nothing has come in since this node started: all senders are away, {many}.")
+                format!("This node has just started, and nothing has come in: all senders are away, {many}.")
             }
-            (true, false) => format!("Since this node started, {many} of before sent nothing."),
+            (true, false) => {
+                let send = count(silent.len(), "metric that it knows sends", "metrics that it knows send");
+                format!("This node has just started: {send} nothing.")
+            }
             (false, true) => format!("No metric sends data any more: all senders are away, {many}."),
             (false, false) => {
                 let many = count(silent.len(), "metric has", "metrics have");

@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
 use crate::stores::Stores;
-use crate::{graphs, mirror, record, reload, stale, swap};
+use crate::{graphs, mirror, record, reload, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
@@ -25,6 +25,7 @@ use skyline_relay::flow::Flow;
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::{Context as ListenContext, Listeners};
 use skyline_relay::route::Router;
+use skyline_render_proxy::proxy::Proxy;
 use skyline_sql::Store;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -55,10 +56,11 @@ struct Judging {
     alerts: Arc<Alerts>,
     /// The dispatcher's task.
     telling: Option<tokio::task::JoinHandle<()>>,
+    graphs: Proxy,
 }
 
 /// Starts the window threads, alerting, and then the recorder between them.
-fn judging(
+async fn judging(
     settings: &Settings,
     journal: &Journal,
     store: &Store,
@@ -68,14 +70,16 @@ fn judging(
 ) -> anyhow::Result<Judging> {
     let (plane, recording) = windows(settings, journal, store, clock, name, tokens)?;
     let plane = Arc::new(plane);
-    let parts = alerts::Parts { settings, store, plane: &plane, name, clock, abort: &tokens.abort };
-    let mut alerts = alerts::start(&parts)?;
+    let graphs = graphs::proxy(settings, &plane, clock)?;
+    let parts =
+        alerts::Parts { settings, store, plane: &plane, name, clock, graphs: &graphs, abort: &tokens.abort };
+    let mut alerts = alerts::start(&parts).await?;
     let recorder = recording.map(|(mut recorder, found)| {
         recorder.alerting.clone_from(&alerts.dispatcher);
         tokio::spawn(recorder.run(found))
     });
     let telling = alerts.take_task();
-    Ok(Judging { plane, recorder, alerts: Arc::new(alerts), telling })
+    Ok(Judging { plane, recorder, alerts: Arc::new(alerts), telling, graphs })
 }
 
 /// The window threads, and the recorder that is not started yet, if windows are kept.
@@ -216,8 +220,8 @@ impl Node {
         let destinations =
             Arc::new(Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?);
         let router = swap::router(&relaying.routing, &journal);
-        let Judging { plane, recorder, alerts, telling } =
-            judging(&settings, &journal, &record, &clock, &name, &tokens)?;
+        let Judging { plane, recorder, alerts, telling, graphs } =
+            judging(&settings, &journal, &record, &clock, &name, &tokens).await?;
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
         let mirror = mirror::start(&settings, &journal, &plane, &name, &clock, &ends)?;
         let stores = Arc::new(Stores::new(record, &plane, mirror, &settings.redis, &clock));
@@ -226,7 +230,6 @@ impl Node {
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
-        let graphs = graphs::proxy(&settings, &plane, &clock)?;
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {
@@ -315,16 +318,8 @@ impl Node {
         });
         self.stores.look_after(&self.senders, &stop);
         self.alerts.look_after(&self.stores.record, &self.health.clock, &self.senders, &stop);
-        if let Some(alerting) = self.alerts.dispatcher.clone() {
-            let parts = stale::Parts {
-                plane: Arc::clone(&self.plane),
-                alerting,
-                policy: Arc::clone(&self.alerts.policy),
-                clock: self.health.clock.clone(),
-                stop: stop.clone(),
-            };
-            self.senders.spawn(stale::watch(self.settings.clone(), parts));
-        }
+        let of_windows = (&self.plane, health.name.as_str(), &health.clock);
+        self.alerts.look_for_silence(&self.settings, of_windows, &self.senders, &stop);
         self.senders.spawn(own_metrics::send_named(Arc::clone(&health), nothing_yet, stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {

@@ -19,6 +19,8 @@ pub(crate) struct Parts {
     pub(crate) plane: Arc<Plane>,
     pub(crate) alerting: Alerting,
     pub(crate) policy: Arc<Policy>,
+    /// Name of the node.
+    pub(crate) name: String,
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
 }
@@ -33,7 +35,7 @@ pub(crate) async fn watch(settings: Settings, parts: Parts) {
 }
 
 async fn look_again_and_again(settings: Settings, parts: Parts) {
-    let Parts { plane, alerting, policy, clock, .. } = parts;
+    let Parts { plane, alerting, policy, name, clock, .. } = parts;
     let (wanted, to) = (&settings.alerting, targets(&settings.alerting));
     if !(wanted.enabled && wanted.stale.enabled && settings.window.enabled) || to.is_empty() {
         return;
@@ -50,7 +52,7 @@ async fn look_again_and_again(settings: Settings, parts: Parts) {
         let Some(answer) = plane.silent(&question).await else { continue };
         let Some(digest) = watch.look(answer, now, |name| policy.mutes.is_muted(name, now)) else { continue };
         tracing::info!(metrics = digest.count, "a digest of silent metrics is told");
-        for message in messages(&digest, &to, &settings.node.name, now) {
+        for message in messages(&digest, &to, &name, now) {
             if alerting.post(message).await.is_err() {
                 return;
             }
