@@ -85,7 +85,8 @@ async fn alerting(
     tokens: &Tokens,
 ) -> anyhow::Result<(Alerts, Option<tokio::task::JoinHandle<()>>)> {
     let alerts =
-        alerts::start(&alerts::Parts { settings, store, plane, name, clock, graphs, abort: &tokens.abort }).await?;
+        alerts::start(&alerts::Parts { settings, store, plane, name, clock, graphs, abort: &tokens.abort })
+            .await?;
     let recorder = recording.map(|(mut recorder, found)| {
         recorder.alerting.clone_from(&alerts.dispatcher);
         tokio::spawn(recorder.run(found))
