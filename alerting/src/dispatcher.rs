@@ -34,7 +34,6 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -154,8 +153,8 @@ struct Dispatcher {
     copier: Copier,
     lanes: Lanes,
     asks: mpsc::Receiver<Ask>,
-    events: UnboundedReceiver<Event>,
-    events_in: UnboundedSender<Event>,
+    events: mpsc::Receiver<Event>,
+    events_in: mpsc::Sender<Event>,
     told: Arc<Told>,
     /// Those who wait until what they gave is written down.
     waiting: Vec<oneshot::Sender<()>>,
@@ -316,10 +315,10 @@ impl Dispatcher {
     }
 
     /// Asks the windows which metrics of an ended incident have sent nothing since.
-    fn look_for_silence(&self, key: String) {
+    fn look_for_silence(&mut self, key: String) {
         let (Some(windows), Some(incident)) = (self.parts.windows.clone(), self.state.incidents.get(&key))
         else {
-            self.events_in.send(Event::Silent(key, Vec::new())).ok();
+            self.state.silent(&key, Vec::new(), self.ticked);
             return;
         };
         let last: Vec<_> =
@@ -327,7 +326,7 @@ impl Dispatcher {
         let (events, now) = (self.events_in.clone(), self.parts.clock.now());
         tokio::spawn(async move {
             let lines = tokio::time::timeout(LOOK, silent(&*windows, &last, now)).await.unwrap_or_default();
-            events.send(Event::Silent(key, lines)).ok();
+            events.send(Event::Silent(key, lines)).await.ok();
         });
     }
 

@@ -49,6 +49,39 @@ fn state_dir(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(state_dir)
 }
 
+/// What finds anomalies and tells of them.
+struct Judging {
+    plane: Arc<Plane>,
+    recorder: Option<tokio::task::JoinHandle<()>>,
+    alerts: Arc<Alerts>,
+    /// The dispatcher's task.
+    telling: Option<tokio::task::JoinHandle<()>>,
+    graphs: Proxy,
+}
+
+/// Starts the window threads, alerting, and then the recorder between them.
+async fn judging(
+    settings: &Settings,
+    journal: &Journal,
+    store: &Store,
+    clock: &Clock,
+    name: &str,
+    tokens: &Tokens,
+) -> anyhow::Result<Judging> {
+    let (plane, recording) = windows(settings, journal, store, clock, name, tokens)?;
+    let plane = Arc::new(plane);
+    let graphs = graphs::proxy(settings, &plane, clock)?;
+    let parts =
+        alerts::Parts { settings, store, plane: &plane, name, clock, graphs: &graphs, abort: &tokens.abort };
+    let mut alerts = alerts::start(&parts).await?;
+    let recorder = recording.map(|(mut recorder, found)| {
+        recorder.alerting.clone_from(&alerts.dispatcher);
+        tokio::spawn(recorder.run(found))
+    });
+    let telling = alerts.take_task();
+    Ok(Judging { plane, recorder, alerts: Arc::new(alerts), telling, graphs })
+}
+
 /// The window threads, and the recorder that is not started yet, if windows are kept.
 fn windows(
     settings: &Settings,
@@ -76,22 +109,9 @@ fn windows(
     Ok((plane, Some(recording)))
 }
 
-/// Starts alerting, and then the recorder that gives it anomalies.
-async fn alerting(
-    settings: &Settings,
-    (plane, recording): (&Arc<Plane>, Option<Recording>),
-    store: &Store,
-    (name, clock, graphs): (&str, &Clock, &Proxy),
-    tokens: &Tokens,
-) -> anyhow::Result<(Alerts, Option<tokio::task::JoinHandle<()>>)> {
-    let alerts =
-        alerts::start(&alerts::Parts { settings, store, plane, name, clock, graphs, abort: &tokens.abort })
-            .await?;
-    let recorder = recording.map(|(mut recorder, found)| {
-        recorder.alerting.clone_from(&alerts.dispatcher);
-        tokio::spawn(recorder.run(found))
-    });
-    Ok((alerts, recorder))
+/// Whether files are on the disk before the node goes on.
+fn is_synced(settings: &Settings) -> bool {
+    settings.journal.durability == Durability::Machine
 }
 
 /// Opens the journal and says what was found.
@@ -191,23 +211,17 @@ impl Node {
         let mut http = Http::bind(&settings).await?;
         let bound = Listeners::bind(&relaying.listen)?;
         let state_dir = state_dir(&settings)?;
-        let sync = settings.journal.durability == Durability::Machine;
-        let record = record::open(&settings, sync, &clock).await?;
+        let record = record::open(&settings, is_synced(&settings), &clock).await?;
         let journal = open_journal(&settings)?;
         let flow = Flow::default();
         let senders = TaskTracker::new();
         let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
         let pairs = swap::pairs(&relaying);
-        let destinations = Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?;
-        let destinations = Arc::new(destinations);
+        let destinations =
+            Arc::new(Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?);
         let router = swap::router(&relaying.routing, &journal);
-        let (plane, recording) = windows(&settings, &journal, &record, &clock, &name, &tokens)?;
-        let plane = Arc::new(plane);
-        let graphs = graphs::proxy(&settings, &plane, &clock)?;
-        let (mut alerts, recorder) =
-            alerting(&settings, (&plane, recording), &record, (&name, &clock, &graphs), &tokens).await?;
-        let telling = alerts.take_task();
-        let alerts = Arc::new(alerts);
+        let Judging { plane, recorder, alerts, telling, graphs } =
+            judging(&settings, &journal, &record, &clock, &name, &tokens).await?;
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
         let mirror = mirror::start(&settings, &journal, &plane, &name, &clock, &ends)?;
         let stores = Arc::new(Stores::new(record, &plane, mirror, &settings.redis, &clock));

@@ -426,7 +426,7 @@ async fn told(session: &mut Session, chunk: &[Told], ids: &HashMap<&str, i64>) -
 fn incident_of(row: &Answer) -> Result<(i64, Incident), sqlx::Error> {
     let number = |column: &str| row.get::<i64>(column);
     let text = |column: &str| Ok::<_, sqlx::Error>(row.get::<Option<String>>(column)?.unwrap_or_default());
-    let time = |column: &str| Ok::<_, sqlx::Error>(row.get::<Option<f64>>(column)?);
+    let time = |column: &str| row.get::<Option<f64>>(column);
     let opened = number("opened_at")? as f64;
     let incident = Incident {
         key: text("incident_key")?,

@@ -105,7 +105,7 @@ impl Dispatcher {
                     Err(Error::Retry { place: store.place().clone(), problem: "no answer in time".into() })
                 }
             };
-            events.send(Event::Copied(outcome)).ok();
+            events.send(Event::Copied(outcome)).await.ok();
         });
     }
 

@@ -116,7 +116,7 @@ impl Dispatcher {
                 after: None,
                 reason: format!("sending ended early: {error}"),
             });
-            events.send(Event::Left(Outcome { key, lane, delivery })).ok();
+            events.send(Event::Left(Outcome { key, lane, delivery })).await.ok();
         });
     }
 

@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 
 /// Groups of anomalies and other questions that may wait.
 const ASKS: usize = 256;
+/// Answers that may wait: one a recipient, one of the database, one of each incident that ends. Those who answer wait then.
+const EVENTS: usize = 1_024;
 /// How long a database is waited for that may know more than the file.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The same where the file has something: the database is asked for what was lost with a disk, which is rare.
@@ -40,7 +42,7 @@ pub fn start(parts: Parts) -> io::Result<(Alerting, JoinHandle<()>)> {
         state.restore(record, now);
     }
     let (asks_in, asks) = mpsc::channel(ASKS);
-    let (events_in, events) = mpsc::unbounded_channel();
+    let (events_in, events) = mpsc::channel(EVENTS);
     let told = Arc::new(Told::default());
     let handle = Alerting { asks: asks_in, told: Arc::clone(&told) };
     let mut dispatcher = Dispatcher {

@@ -127,7 +127,9 @@ impl State {
                     let since = context.now - told.last;
                     let is_new =
                         !group.members.is_subset(&told.members) || (told.is_over && told.messages > 0);
-                    let repeats = group.repeat > 0 && since >= f64::from(group.repeat);
+                    // Who has acknowledged it need not be reminded.
+                    let is_seen = incident.head.acknowledged.is_some();
+                    let repeats = group.repeat > 0 && !is_seen && since >= f64::from(group.repeat);
                     if is_new && !repeats && since < context.pace.pace(&lane.0) {
                         is_pending = true;
                         continue;

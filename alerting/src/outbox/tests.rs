@@ -258,6 +258,25 @@ fn it_is_told_again_while_it_goes_on() {
 }
 
 #[test]
+fn who_has_seen_it_is_not_reminded() {
+    let mut rig = Rig::new(Two { repeat: 600, ..Two::default() });
+    rig.give("a", 1_000.0, 1_000.0);
+    rig.step(1_000.5);
+    let key = rig.left.first().expect("one").incident.clone();
+    assert!(rig.state.acknowledge(&key, "ann", 1_010.0));
+    let mut all = Vec::new();
+    for minute in 1..40 {
+        let now = 1_000.0 + 60.0 * f64::from(minute);
+        rig.give("a", now, now);
+        all.extend(rig.until(now + 0.5, now + 59.0));
+    }
+    assert_eq!(all, []);
+    rig.give("b", 1_100.0, 3_400.0);
+    let kinds: Vec<_> = rig.until(3_400.0, 3_420.0).into_iter().map(|(_, _, kind)| kind).collect();
+    assert_eq!(kinds, [Kind::Updated], "what is new is told");
+}
+
+#[test]
 fn what_does_not_last_is_not_told() {
     let mut rig = Rig::new(Two { minimum: 120, ..Two::default() });
     rig.give("a", 1_000.0, 1_000.0);
