@@ -57,7 +57,7 @@ impl Root {
         Some(Self { channel: channel.to_owned(), ts: ts.to_owned() })
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         format!("{}:{}", self.channel, self.ts)
     }
 }
