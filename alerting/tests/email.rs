@@ -1,9 +1,9 @@
 //! Email to a real server, read by an independent library.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 
-use common::{KINDS, NOW, Nothing, ORIGINS, OnePixel, PNG, accepted, message, refused, retried};
+use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, message, refused, retried};
 use serde_json::Value;
 use skyline_alerting::channel::email::Email;
 use skyline_alerting::message::{Kind, Origin};
@@ -369,5 +369,4 @@ async fn what_cannot_work_is_said_at_once() {
     check(Settings { sender: "nobody".into(), ..settings(25) }, "is no address");
     check(Settings { tls: Tls::Tls, ca_file: "/no/such.pem".into(), ..settings(25) }, "/no/such.pem");
     check(Settings { password_env: "SKYLINE_NO_SUCH".into(), ..settings(25) }, "SKYLINE_NO_SUCH");
-    assert!(NOW > 0.0);
 }

@@ -103,7 +103,7 @@ impl Story {
         Self {
             subject: subject(message, style),
             state: state(message.kind),
-            word: word(message.kind),
+            word: if message.kind == Kind::Stale { "NO DATA" } else { word(message.kind) },
             heading: heading(message.origin, style),
             severity: message.severity.word(),
             lead: sentence::lead(message, zone),
@@ -235,7 +235,7 @@ fn facts(message: &Message, member: &Member, zone: &TimeZone) -> Vec<Fact> {
         let names = name::literal(&member.triggered.join(", "));
         fact("Algorithms", Line::of(format!("{} of {}: {names}", member.triggered.len(), member.asked)));
     }
-    if let Some(seconds) = message.repeat_seconds {
+    if let Some(seconds) = message.repeat_seconds.filter(|_| message.kind != Kind::Ended) {
         fact("Next alert", Line::of(format!("in {seconds} seconds at the earliest")));
     }
     facts
