@@ -48,6 +48,8 @@ const ASKS: usize = 64;
 const FILE_PAUSE: f64 = 1.0;
 /// Metrics of an ended incident whose windows are looked at.
 const LOOKED_AT: usize = 50;
+/// Longest time that a stop waits for what goes on behind a channel's accepted messages.
+const SETTLE: Duration = Duration::from_secs(2);
 /// Longest time that a stop waits for messages to leave.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long that may take.
@@ -349,6 +351,11 @@ impl Dispatcher {
                 Some(event) = self.events.recv() => self.event(event),
                 () = tokio::time::sleep(nap) => {}
                 () = abort.cancelled() => {}
+            }
+        }
+        for channel in &self.parts.channels {
+            for trouble in tokio::time::timeout(SETTLE, channel.settle()).await.unwrap_or_default() {
+                tracing::warn!(channel = channel.name(), trouble, "a message has left, but not all of it");
             }
         }
         let all = self.state.records();

@@ -16,6 +16,7 @@ pub mod policy;
 pub mod rule;
 pub mod samples;
 pub mod schedule;
+pub mod stale;
 pub mod text;
 
 pub use channel::{Channel, Delivery};

@@ -209,6 +209,18 @@ fn read_or_make(file: &Path) -> io::Result<Vec<u8>> {
     Ok(key)
 }
 
+/// Entry point for fuzzers: as a token that nobody has signed, and as what is signed.
+pub fn fuzz(bytes: &[u8]) {
+    let links = Links::with_key(&[7; KEY], "https://skyline.internal", 60.0);
+    let text = String::from_utf8_lossy(bytes);
+    assert!(links.read(&text, 0.0).is_err(), "a token that nobody has signed is taken");
+    let mute = Action::Mute { metric: text.into_owned(), seconds: 60 };
+    if let Some(link) = links.link(&mute, 0.0) {
+        let token = link.rsplit('/').next().unwrap_or_default();
+        assert!(links.read(token, 59.0) == Ok((mute, 60.0)), "a link does something else than was signed");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

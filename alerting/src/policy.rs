@@ -163,8 +163,7 @@ mod tests {
             "[alerting]\npublic_url = 'https://sky.company.internal/'\n[[alerting.webhook]]\nname = 'chat'\nurl = 'http://127.0.0.1:9/'\n\
              [alerting.email]\nsender = 'sky@company.internal'\ndefault_recipients = ['ops@company.internal']\n{rules}"
         );
-        let settings =
-            skyline_conf::load::text(&text, std::path::Path::new("s.toml")).unwrap().settings.alerting;
+        let settings = skyline_conf::load::text(&text, Path::new("s.toml")).unwrap().settings.alerting;
         let store = Store::open(&folder.path().join("a.db")).await.unwrap();
         let policy = Policy::open(&settings, folder.path(), store, Clock::at(1_000.0)).unwrap();
         (folder, policy)
@@ -244,8 +243,7 @@ mod tests {
     fn limits_of_the_settings() {
         let text = "[alerting.limits]\nwindow_seconds = 60\nemail = 0\nwebhook = 7\n\
                     [alerting.email]\nsender = 'sky@company.internal'\n";
-        let settings =
-            skyline_conf::load::text(text, std::path::Path::new("s.toml")).unwrap().settings.alerting;
+        let settings = skyline_conf::load::text(text, Path::new("s.toml")).unwrap().settings.alerting;
         let limits = limits(&settings);
         assert_eq!((limits.window, limits.of("email"), limits.of("chat")), (60.0, Some(u32::MAX), Some(7)));
     }

@@ -11,12 +11,14 @@ use crate::carbon::{
 use crate::crelay::include::{Source, Whole};
 use crate::crelay::syntax::Statement;
 use crate::crelay::{self, clean};
+use crate::matching::Matching;
 use crate::relay_ng;
 use crate::relaying::Language;
 use crate::routing::pattern::{Dialect, Pattern};
 use crate::routing::template::{LONGEST, Template};
 use crate::routing::walk::Act;
 use crate::routing::{Rewrite, Routing, without_tags};
+use crate::schedule::Schedule;
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -164,6 +166,43 @@ pub fn pattern(bytes: &[u8]) {
                 assert!(name.contains(text), "a group holds what is not in the name");
             }
         }
+    }
+}
+
+/// Patterns and hours of alerting rules: the first line is a pattern of each kind, the second the hours, the others names.
+pub fn alert_rule(bytes: &[u8]) {
+    use crate::model::alerting::rule::MatchKind;
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.splitn(3, '\n');
+    let (pattern, hours, names) = (
+        lines.next().unwrap_or_default(),
+        lines.next().unwrap_or_default(),
+        lines.next().unwrap_or_default(),
+    );
+    for kind in [MatchKind::Exact, MatchKind::Glob, MatchKind::Regex, MatchKind::Contains, MatchKind::Skyline]
+    {
+        match Matching::new(kind, pattern) {
+            Ok(matching) => {
+                for name in NAMES.into_iter().chain(names.lines().take(8)) {
+                    black_box(matching.by(name));
+                }
+                let is_whole = matches!(kind, MatchKind::Exact | MatchKind::Contains | MatchKind::Skyline);
+                assert!(!is_whole || matching.by(pattern).is_some(), "a name does not match itself");
+            }
+            Err(bad) => told(&bad),
+        }
+    }
+    match Schedule::read(hours) {
+        Ok(schedule) => {
+            let again = Schedule::read(&schedule.to_string());
+            for minute in (0..10_080_u16).step_by(11) {
+                let (day, minute) = ((minute / 1_440) as u8, minute % 1_440);
+                let same =
+                    again.as_ref().is_ok_and(|a| a.applies(day, minute) == schedule.applies(day, minute));
+                assert!(same, "what is printed means something else");
+            }
+        }
+        Err(bad) => told(&bad),
     }
 }
 

@@ -104,7 +104,7 @@ const ALERT_RULES: &str = "\
 const WEBHOOKS: &str = "\
 #   [[alerting.webhook]]
 #   name = \"chat\"
-#   url = \"https://chat.internal/hooks/1\"
+#   url = \"https://chat.example.com/hooks/1\"
 ";
 
 /// `docs/settings.md`: the same as tables.

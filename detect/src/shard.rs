@@ -502,6 +502,12 @@ impl Shards {
         (names, None)
     }
 
+    /// All metrics that have points, with the time of the newest, seconds. Walks all metrics.
+    pub fn newest_points(&self) -> impl Iterator<Item = (&str, f64)> {
+        let named = self.series.iter().flatten().filter(|series| !series.name.is_empty());
+        named.filter(|series| series.window.len() > 0).map(|series| (&*series.name, series.window.last_ts()))
+    }
+
     /// Points and heap bytes of all windows, and bytes of everything else that is kept a metric.
     /// Walks all metrics.
     #[must_use]

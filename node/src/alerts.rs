@@ -5,10 +5,7 @@ use anyhow::Context as _;
 use skyline_alerting::channel::{self, Channel, Gallery};
 use skyline_alerting::dispatcher::{self, Alerting, Waiting};
 use skyline_alerting::gallery::{Captions, WindowGallery};
-use skyline_alerting::link::Links;
-use skyline_alerting::mute::Mutes;
 use skyline_alerting::policy::{self, Policy};
-use skyline_alerting::rule::Rules;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
 use skyline_core::clock::Clock;
@@ -27,6 +24,8 @@ use tokio_util::task::TaskTracker;
 const EDITED: f64 = 5.0;
 /// A message that has waited for so long is worth a word, seconds.
 const LATE: f64 = 60.0;
+/// At a start mutes are waited for so long.
+const MUTES: Duration = Duration::from_secs(2);
 /// Old incidents and messages are looked for once in so long.
 const PURGE: Duration = Duration::from_secs(3_600);
 
@@ -59,18 +58,15 @@ pub(crate) struct Parts<'a> {
 ///
 /// # Errors
 /// A channel, a rule or the file of alerts cannot be used.
-pub(crate) fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
+pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
     let Parts { settings, store, plane, name, clock, graphs, abort } = *parts;
     let alerting = &settings.alerting;
     let state_dir = &settings.node.state_dir;
-    let links = Links::open(state_dir, &alerting.public_url, alerting.link_seconds)
-        .inspect_err(|error| tracing::error!(%error, "messages have no signed links"))
-        .ok();
-    let policy = Arc::new(Policy {
-        rules: Rules::compile(alerting)?,
-        mutes: Mutes::new(store.clone(), clock.clone(), &alerting.zone),
-        links,
-    });
+    let policy = Arc::new(Policy::open(alerting, state_dir, store.clone(), clock.clone())?);
+    // What is muted is known before anybody is told; a record that is away does not hold a start up.
+    if !matches!(tokio::time::timeout(MUTES, policy.mutes.refresh()).await, Ok(Ok(()))) {
+        tracing::warn!("mutes cannot be read yet: what is muted may be told");
+    }
     let windows: Arc<dyn Windows> = Arc::<Plane>::clone(plane);
     let gallery = gallery(settings, &windows, graphs);
     let stop = CancellationToken::new();
@@ -133,6 +129,26 @@ fn gallery(settings: &Settings, windows: &Arc<dyn Windows>, graphs: &Proxy) -> A
 }
 
 impl Alerts {
+    /// Tells of metrics that send no more, until `stop`.
+    pub(crate) fn look_for_silence(
+        &self,
+        settings: &Settings,
+        (plane, name, clock): (&Arc<Plane>, &str, &Clock),
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        let Some(alerting) = self.dispatcher.clone() else { return };
+        let parts = crate::stale::Parts {
+            plane: Arc::clone(plane),
+            alerting,
+            policy: Arc::clone(&self.policy),
+            name: name.to_owned(),
+            clock: clock.clone(),
+            stop: stop.clone(),
+        };
+        tasks.spawn(crate::stale::watch(settings.clone(), parts));
+    }
+
     /// Keeps mutes fresh, and removes what is old, until `stop`.
     pub(crate) fn look_after(
         &self,

@@ -18,6 +18,7 @@ mod plane;
 mod process;
 mod record;
 mod reload;
+mod stale;
 mod stores;
 mod swap;
 mod syslog;

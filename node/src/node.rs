@@ -77,7 +77,7 @@ fn windows(
 }
 
 /// Starts alerting, and then the recorder that gives it anomalies.
-fn alerting(
+async fn alerting(
     settings: &Settings,
     (plane, recording): (&Arc<Plane>, Option<Recording>),
     store: &Store,
@@ -85,7 +85,8 @@ fn alerting(
     tokens: &Tokens,
 ) -> anyhow::Result<(Alerts, Option<tokio::task::JoinHandle<()>>)> {
     let alerts =
-        alerts::start(&alerts::Parts { settings, store, plane, name, clock, graphs, abort: &tokens.abort })?;
+        alerts::start(&alerts::Parts { settings, store, plane, name, clock, graphs, abort: &tokens.abort })
+            .await?;
     let recorder = recording.map(|(mut recorder, found)| {
         recorder.alerting.clone_from(&alerts.dispatcher);
         tokio::spawn(recorder.run(found))
@@ -204,7 +205,7 @@ impl Node {
         let plane = Arc::new(plane);
         let graphs = graphs::proxy(&settings, &plane, &clock)?;
         let (mut alerts, recorder) =
-            alerting(&settings, (&plane, recording), &record, (&name, &clock, &graphs), &tokens)?;
+            alerting(&settings, (&plane, recording), &record, (&name, &clock, &graphs), &tokens).await?;
         let telling = alerts.take_task();
         let alerts = Arc::new(alerts);
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
@@ -303,6 +304,8 @@ impl Node {
         });
         self.stores.look_after(&self.senders, &stop);
         self.alerts.look_after(&self.stores.record, &self.health.clock, &self.senders, &stop);
+        let of_windows = (&self.plane, health.name.as_str(), &health.clock);
+        self.alerts.look_for_silence(&self.settings, of_windows, &self.senders, &stop);
         self.senders.spawn(own_metrics::send_named(Arc::clone(&health), nothing_yet, stop.clone()));
         let seconds = self.settings.node.self_metrics_seconds;
         if seconds > 0 {

@@ -10,6 +10,7 @@ pub(crate) mod recorder;
 pub(crate) mod state;
 pub(crate) mod thread;
 
+use skyline_alerting::stale;
 use skyline_core::anomaly::Anomaly;
 use skyline_core::figure::Figure;
 use skyline_core::point::Datapoint;
@@ -41,6 +42,8 @@ pub(crate) enum Question {
     Names { shard: ShardId, answer: oneshot::Sender<Vec<String>> },
     /// Names that a pattern stands for, from one series on, for a few milliseconds; the answer says where to go on.
     Matching { first: u32, pattern: Arc<Glob>, answer: oneshot::Sender<(Vec<String>, Option<u32>)> },
+    /// Which metrics are silent.
+    Silent { question: stale::Question, answer: oneshot::Sender<stale::Answer> },
     /// Hand shards out for their copy. The thread sets the header's position.
     HandOut { asks: Vec<Ask>, header: Header, answer: oneshot::Sender<Vec<(ShardId, HandOut)>> },
     /// Take series over; the answer says how many were, and how many not.
@@ -196,6 +199,19 @@ impl Plane {
         let (answer, question) = oneshot::channel();
         self.send(name, Question::Remove { name: name.to_owned(), answer })?;
         question.await.map_err(|_| Unanswered::Busy)
+    }
+
+    /// Which metrics are silent, as all threads say; none: one of them did not answer.
+    pub(crate) async fn silent(&self, question: &stale::Question) -> Option<stale::Answer> {
+        let mut sum = stale::Answer::default();
+        // One after the other: each looks through all of its metrics.
+        for handle in &self.threads {
+            let (answer, answered) = oneshot::channel();
+            handle.questions.try_send(Question::Silent { question: question.clone(), answer }).ok()?;
+            handle.caller.call();
+            sum = sum.and(answered.await.ok()?);
+        }
+        Some(sum)
     }
 
     /// Whether every thread judges points as they come.

@@ -12,8 +12,8 @@ use std::time::Duration;
 /// Longest body that is taken, bytes.
 const MAX_BODY: usize = 64 << 10;
 
-/// Headers of every answer. Answers are data, never pages: a browser is to run, frame, sniff or
-/// embed nothing of them (a script of another origin included), and to keep none.
+/// Headers of every answer. Most answers are data: a browser is to run, frame, sniff or embed nothing of them (a script
+/// of another origin included), and to keep none. The few pages have a policy of their own, which allows no script.
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),

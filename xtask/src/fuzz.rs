@@ -4,7 +4,7 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 16] = [
+pub(crate) const TARGETS: [&str; 18] = [
     "attime",
     "target",
     "chunk",
@@ -21,6 +21,8 @@ pub(crate) const TARGETS: [&str; 16] = [
     "relay_ng",
     "pattern",
     "replacement",
+    "alert_rule",
+    "alert_link",
 ];
 
 /// What is fuzzed, and for how long.

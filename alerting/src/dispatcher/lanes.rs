@@ -55,7 +55,9 @@ impl Lanes {
             let row = if entry.is_kept { 0.0 } else { entry.message.created + ROW };
             Some(entry.not_before.max(way.map_or(0.0, |way| way.not_before)).max(row.min(now + ROW)))
         };
-        state.waiting().filter_map(at).min_by(f64::total_cmp)
+        // What is not written down yet waits for that.
+        let is_safe = |entry: &&Entry| is_safe(entry, &state.changed);
+        state.waiting().filter(is_safe).filter_map(at).min_by(f64::total_cmp)
     }
 
     fn is_free(&self, lane: &Lane, now: f64) -> bool {

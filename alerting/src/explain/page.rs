@@ -131,15 +131,18 @@ impl fmt::Display for Explanation {
                 "\nThe node is not running: mutes are not known, and the rules are those of the settings."
             )?;
         }
+        if !self.limits.is_empty() {
+            writeln!(f)?;
+        }
         for limit in &self.limits {
             match limit.messages {
                 Some(most) => writeln!(
                     f,
-                    "\nlimit   {}: {most} messages to one recipient within {}; more are held back and counted",
+                    "limit   {}: {most} messages to one recipient within {}; more are held back and counted",
                     limit.channel,
                     span(limit.window_seconds)
                 )?,
-                None => writeln!(f, "\nlimit   {}: none", limit.channel)?,
+                None => writeln!(f, "limit   {}: none", limit.channel)?,
             }
         }
         writeln!(f, "\nIf it broke now:")?;

@@ -13,6 +13,8 @@ const IDLE: f64 = 10.0;
 const PENDING: f64 = 1.0;
 /// Members for whom rules are asked in about a millisecond: a large incident is looked at less often.
 const LARGE: f64 = 2_000.0;
+/// Ended incidents are remembered for so long at least, seconds: their anomalies may be found again in the journal.
+const REMEMBERED: f64 = 3_600.0;
 /// What is known of silent metrics is waited for so long after the end, seconds.
 const SILENT: f64 = 3.0;
 
@@ -188,7 +190,7 @@ impl State {
             };
             self.say(incident, &lane, &group, Kind::Ended, context);
         }
-        if is_done && now - ended > context.rules.longest_repeat() {
+        if is_done && now - ended > context.rules.longest_repeat().max(REMEMBERED) {
             self.changed.forgotten.insert(key.clone());
             self.drop_incident(key);
         } else {

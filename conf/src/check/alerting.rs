@@ -6,6 +6,7 @@ use crate::model::Settings;
 use crate::model::alerting::rule::{MatchKind, Rule};
 use crate::model::alerting::{Alerting, CHANNELS, Configured};
 use crate::schedule::Schedule;
+use crate::secret::Secret;
 use crate::{nearest, placeholder};
 use std::collections::HashSet;
 
@@ -17,6 +18,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     top(alerting, findings);
     names_of_webhooks(alerting, findings);
     addresses(alerting, findings);
+    secrets(alerting, findings);
     stale(settings, &channels, findings);
     let mut names = HashSet::new();
     for (i, rule) in alerting.rules.iter().enumerate() {
@@ -122,6 +124,39 @@ fn addresses(alerting: &Alerting, findings: &mut Findings) {
     }
     for address in alerting.stale.recipients.iter().filter(|address| is_placeholder(address)) {
         placeholders("alerting.stale.recipients", address, findings);
+    }
+}
+
+/// Secrets that are still what an example has. They are not shown; one that cannot be read is told by its channel.
+fn secrets(alerting: &Alerting, findings: &mut Findings) {
+    let is_token =
+        |secret: Option<Secret>| secret.is_some_and(|secret| placeholder::is_token(secret.reveal()));
+    let is_bad = |secret: Option<Secret>| secret.is_some_and(|secret| is_placeholder(secret.reveal()));
+    let (slack, pagerduty) = (&alerting.slack, &alerting.pagerduty);
+    let mut found = |key: &'static str, what: &str| {
+        let message = format!("{what} is a placeholder of an example");
+        findings.problem(key, message, "write your own, or remove it");
+    };
+    if is_token(slack.token().ok().flatten()) {
+        found("alerting.slack", "the token");
+    }
+    if is_bad(slack.webhook().ok().flatten()) {
+        found("alerting.slack", "the address of the webhook");
+    }
+    if is_token(pagerduty.routing_key().ok().flatten()) {
+        found("alerting.pagerduty", "the routing key");
+    }
+    if is_token(alerting.email.credentials().password().ok().flatten()) {
+        found("alerting.email", "the password");
+    }
+    for hook in &alerting.webhooks {
+        // Where it stands in the settings themselves it is shown.
+        if hook.url.is_empty() && is_bad(hook.address().ok()) {
+            found("alerting.webhook", &format!("the address of `{}`", hook.name.escape_debug()));
+        }
+        if is_token(hook.secret().ok().flatten()) {
+            found("alerting.webhook", &format!("the secret of `{}`", hook.name.escape_debug()));
+        }
     }
 }
 

@@ -61,6 +61,10 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     settings.listen.pickle_tcp = vec![any];
     settings.http.api = vec![any];
     settings.http.status = vec![any];
+    // Messages are made, shown on a page, and sent to nobody.
+    settings.alerting.dry_run = true;
+    settings.alerting.email.sender = "skyline@shop.internal".to_owned();
+    settings.alerting.email.default_recipients = vec!["you@shop.internal".to_owned()];
     super::run::start_logging(&settings);
     let seconds = options.seconds;
     let shown = super::run::runtime()?.block_on(async move {
@@ -100,6 +104,7 @@ async fn show(
     let _note = Note::write(running)?;
     let program = program();
     say!("  anomalies   http://{}/api/v1/anomalies", running.api)?;
+    say!("  messages    http://{}/outbox (shown there, sent to nobody)", running.api)?;
     say!("  Prometheus  http://{}/metrics", running.status)?;
     say!("  status      {program} status --address {}", running.status)?;
     say!("  senders     plaintext {}  pickle {}", node.plaintext_address()?, running.pickle)?;
@@ -204,7 +209,11 @@ async fn wait_for(running: &Running, newest: i64, points: &[Point], sent: Instan
             for row in ours {
                 say!("ANOMALY {}", sentence(row))?;
             }
-            say!("see http://{}/api/v1/anomalies", running.api)?;
+            say!(
+                "see http://{}/api/v1/anomalies, and the message to people: http://{}/outbox",
+                running.api,
+                running.api
+            )?;
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -259,6 +259,13 @@ impl Thread {
                     );
                     drop(answer.send(found));
                 }
+                Question::Silent { question, answer } => {
+                    let mut found = skyline_alerting::stale::Answer::default();
+                    for (name, last) in self.parts.shards.newest_points() {
+                        found.take(&question, name, last);
+                    }
+                    drop(answer.send(found));
+                }
                 Question::HandOut { asks, header, answer } => drop(answer.send(self.hand_out(&asks, header))),
                 Question::Adopt { series, answer } => drop(answer.send(self.adopt(series))),
             }

@@ -110,6 +110,24 @@ fn placeholders_are_refused() {
 }
 
 #[test]
+fn secrets_of_examples_are_refused_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (token, key) = (file("token", "xoxb-your-token-hunter2\n"), file("key", "YOUR_ROUTING_KEY_hunter2"));
+    let slack = format!("[alerting.slack]\ntoken_file = '{token}'\ndefault_channel = 'C0123456789'");
+    one(Severity::Problem, &slack, "alerting.slack", "the token is a placeholder");
+    let pagerduty = format!("[alerting.pagerduty]\nrouting_key_file = '{key}'");
+    one(Severity::Problem, &pagerduty, "alerting.pagerduty", "the routing key is a placeholder");
+    for text in [slack, pagerduty] {
+        assert!(found(&text).iter().all(|finding| !finding.to_string().contains("hunter2")));
+    }
+}
+
+#[test]
 fn other_keys() {
     let problem = |text: &str, key: &str, expected: &str| one(Severity::Problem, text, key, expected);
     problem("[alerting]\nzone = 'Mars'", "alerting.zone", "is no time zone");

@@ -31,7 +31,7 @@ pub(super) const KEYS: &[Key] = &[
         "alerting.public_url",
         Text,
         "",
-        "Where people reach this node, as in https://skyline.company.internal. Empty: messages have no links to it.",
+        "Where people reach this node, as in https://skyline.example.com. Empty: messages have no links to it.",
     ),
     key("alerting.zone", Text, "", "Time zone of messages, charts and rules, such as Europe/Berlin."),
     key(

@@ -83,7 +83,7 @@ const KEYS: &[Key] = &[
         "alerting.rule.escalate_to",
         Names,
         "",
-        "Who is told then: a channel, or a channel and a recipient as in \"email:boss@company.internal\".",
+        "Who is told then: a channel, or a channel and a recipient as in \"email:boss@example.com\".",
     ),
     key(
         "alerting.rule.second_order_hours",

@@ -56,7 +56,7 @@ pub(in crate::keys) static WEBHOOK: Item = Item {
         ),
     ],
     or_text: false,
-    example: "{ name = \"chat\", url = \"https://chat.internal/hooks/1\" }",
+    example: "{ name = \"chat\", url = \"https://chat.example.com/hooks/1\" }",
     missing: |table| {
         let has = |key| table.contains_key(key);
         let both = has("name") && (has("url") || has("url_file") || has("url_env"));
