@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod email;
+mod object;
 pub mod pagerduty;
 pub mod slack;
 pub mod webhook;

@@ -12,7 +12,7 @@ pub use window::Captions;
 use crate::channel::{Gallery, Later};
 use crate::message::{Kind, Member, Message, Origin, Pictures};
 use skyline_core::point::Datapoint;
-use skyline_render_proxy::draw::Look;
+use skyline_render_proxy::draw::{Look, SMALL};
 use skyline_render_proxy::link::Graph;
 use skyline_render_proxy::proxy::{NoPicture, Proxy};
 use skyline_render_proxy::windows::{Unanswered, Windows};
@@ -87,18 +87,34 @@ impl WindowGallery {
 
     /// The window's chart and its description.
     async fn window(&self, message: &Message) -> Option<(Vec<u8>, String)> {
-        let member = message.members.first()?.clone();
-        let (from, until) = window::times(message, &member);
-        let points = match message.kind {
-            Kind::Test => sample::series(&member, from, until),
-            _ => self.points(&member, from, until).await?,
-        };
+        let mut drawn = Vec::new();
+        // With the first those that broke with it, as many as a picture shows.
+        for member in message.members.iter().take(1 + SMALL) {
+            let (from, until) = window::times(message, member);
+            let points = match message.kind {
+                Kind::Test => Some(sample::series(member, from, until)),
+                _ if drawn.is_empty() => self.points(member, from, until).await,
+                // The first is not left out because another is slow.
+                _ => tokio::time::timeout(self.patience / 8, self.points(member, from, until))
+                    .await
+                    .ok()
+                    .flatten(),
+            };
+            match points {
+                Some(points) => drawn.push((member.clone(), points)),
+                None if drawn.is_empty() => return None,
+                None => {}
+            }
+        }
+        if drawn.is_empty() {
+            return None;
+        }
         let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
         let (captions, look, message) = (Arc::clone(&self.captions), self.look, message.clone());
         let painting = tokio::task::spawn_blocking(move || {
             // Held by the painting itself, which goes on when nobody waits for it any more.
             let _place = place;
-            window::paint(&captions, look, &message, &member, points)
+            window::paint(&captions, look, &message, drawn)
         });
         match painting.await {
             Ok(Ok(picture)) => Some(picture),

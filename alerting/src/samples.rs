@@ -42,7 +42,7 @@ pub fn message(kind: Kind, origin: Origin, metric: &str, now: f64, public_url: &
         members.push(member(metric, origin, now));
     }
     let opened = now - if matches!(kind, Kind::Opened | Kind::Test) { 60.0 } else { 2100.0 };
-    let ended = (kind == Kind::Ended).then(|| now - 5.0);
+    let ended = (kind == Kind::Ended).then_some(now - 5.0);
     for member in &mut members {
         if kind == Kind::Ended {
             // It was over with its last anomalous point; that this was the last is known after a while.

@@ -104,9 +104,11 @@ async fn troubles_of_pagerduty_are_told_apart() {
     retried(right.deliver(&message, None, &Nothing).await);
 }
 
+type Shared<T> = Arc<Mutex<Vec<T>>>;
+
 /// A receiver that keeps requests and answers with what it is told to.
-fn receiver() -> (Server, Arc<Mutex<Vec<Request>>>, Arc<Mutex<Vec<Reply>>>) {
-    let (requests, replies) = (Arc::<Mutex<Vec<Request>>>::default(), Arc::<Mutex<Vec<Reply>>>::default());
+fn receiver() -> (Server, Shared<Request>, Shared<Reply>) {
+    let (requests, replies) = (Shared::<Request>::default(), Shared::<Reply>::default());
     let (kept, told) = (Arc::clone(&requests), Arc::clone(&replies));
     let server = Server::start(move |request| {
         kept.lock().unwrap().push(request);

@@ -240,6 +240,20 @@ async fn a_picture_that_fails_never_sends_the_text_again() {
     must_be_understood(&server);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_is_late_never_undoes_a_newer_one() {
+    let (server, _folder, slack) = start();
+    let send = |kind| message(kind, Origin::Analyzer, "a.b", "ops");
+    let (root, _) = accepted(slack.deliver(&send(Kind::Opened), None, &Nothing).await);
+    server.trouble("chat.update", &[Trouble::TooMany(1)]);
+    accepted(slack.deliver(&send(Kind::Updated), root.as_deref(), &Nothing).await);
+    accepted(slack.deliver(&send(Kind::Ended), root.as_deref(), &Nothing).await);
+    assert_eq!(slack.settle().await, Vec::<String>::new());
+    let first = &server.messages()[0];
+    assert!(seen(&first.body).contains("ENDED"), "{first:?}");
+    must_be_understood(&server);
+}
+
 /// Pictures that take their time.
 #[derive(Debug)]
 struct Slow;

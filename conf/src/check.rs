@@ -1,6 +1,7 @@
 //! What one value alone does not show: settings that contradict each other or cannot work together.
 
 mod alerting;
+mod channels;
 mod graphite;
 mod parts;
 mod relay;
@@ -72,6 +73,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
     stores::check(settings, &mut findings);
     relay::check(settings, &mut findings);
     alerting::check(settings, &mut findings);
+    channels::check(settings, &mut findings);
     graphite::check(settings, &mut findings);
     let mut findings = findings.all;
     let place = |key: &str| keys::all().iter().position(|k| k.path.starts_with(key));

@@ -6,6 +6,7 @@
 //! Points are never joined over a gap, and no spike is lost: of the points that share a column of pixels the first, the
 //! last, the lowest and the highest are drawn.
 
+mod board;
 mod colour;
 mod describe;
 mod frame;
@@ -20,6 +21,7 @@ mod svg;
 mod text;
 mod time;
 
+pub use board::{Board, SMALL};
 pub use number::short as number;
 pub use series::increases;
 use skyline_core::point::Datapoint;
@@ -135,7 +137,7 @@ impl<'a> Chart<'a> {
     /// # Errors
     /// [`DrawError`] if size, times or zone are not drawable; the points never are a reason.
     pub fn svg(&self) -> Result<String, DrawError> {
-        Ok(paint::svg(&frame::Frame::of(self)?))
+        Ok(paint::svg(&frame::Frame::of(self, SIDES.0)?))
     }
 
     /// The chart as PNG.

@@ -3,6 +3,7 @@
 //! Times are seconds, so that no zone of any host matters. Every part is percent-encoded, so that no name, however
 //! odd, ends a parameter or begins another.
 
+use crate::signed::Signer;
 use std::fmt::Write as _;
 
 /// What a graph shows.
@@ -69,6 +70,13 @@ impl Graph<'_> {
         let name = quoted(self.metric)?;
         Some(if self.counter { format!("nonNegativeDerivative({name})") } else { name })
     }
+}
+
+/// The address of a picture for a message: through the proxy at `public_url`, signed until `end`, seconds, so that whoever
+/// has the message sees it without a login. None: as [`Graph::picture`].
+#[must_use]
+pub fn signed_picture(public_url: &str, graph: &Graph<'_>, signer: &Signer, end: i64) -> Option<String> {
+    Some(address(public_url, "render", &signer.sign(&graph.picture()?, end)))
 }
 
 /// A name as targets write it: what is special there is freed by `\`. None: blanks and wildcards cannot be freed.
@@ -140,6 +148,15 @@ mod tests {
             "https://g/api/datasources/proxy/1/render?x=1",
         );
         check("https://g/p/", "render", "https://g/p/render?x=1");
+    }
+
+    #[test]
+    fn signed_pictures() {
+        let signer = Signer::new(b"key");
+        let link = signed_picture("https://sky/", &graph("a.b", false), &signer, 100).unwrap();
+        let query = link.strip_prefix("https://sky/render?").unwrap();
+        assert_eq!(signer.check(query, 99).unwrap(), graph("a.b", false).picture().unwrap());
+        assert_eq!(signed_picture("https://sky", &graph("a b", false), &signer, 100), None);
     }
 
     #[test]

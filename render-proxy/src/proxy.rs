@@ -109,7 +109,6 @@ impl Proxy {
     }
 
     /// What is served.
-    #[must_use]
     pub fn router(&self) -> Router {
         Router::new()
             .route("/render", any(render))
@@ -173,7 +172,9 @@ impl Inner {
     }
 
     async fn decide(&self, kind: Kind, request: Request) -> Result<(By, Response), Response> {
-        refuse::odd(&request)?;
+        if let Some(refused) = refuse::odd(&request) {
+            return Err(refused);
+        }
         if request.method() == Method::OPTIONS {
             return Ok((By::Nobody, refuse::options()));
         }

@@ -83,6 +83,9 @@ pub fn parse(text: &str) -> Result<Target, TargetError> {
     if reader.at < text.len() { Err(reader.missing("the end, a `|` or a `,`")) } else { Ok(target) }
 }
 
+/// Those in order, and those that have names.
+type Arguments = (Vec<Argument>, Vec<(String, Argument)>);
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -175,7 +178,7 @@ impl Reader<'_> {
         word
     }
 
-    fn arguments(&mut self, depth: usize) -> Result<(Vec<Argument>, Vec<(String, Argument)>), TargetError> {
+    fn arguments(&mut self, depth: usize) -> Result<Arguments, TargetError> {
         let (mut arguments, mut named) = (Vec::new(), Vec::new());
         self.blanks();
         if self.take(')') {
@@ -308,7 +311,7 @@ mod tests {
         match target {
             Target::Path { path, is_pattern } => format!("{path}{}", if *is_pattern { "?" } else { "" }),
             Target::Call { function, arguments, named } => {
-                let all = arguments.iter().map(|a| value(a));
+                let all = arguments.iter().map(value);
                 let named = named.iter().map(|(name, a)| format!("{name}={}", value(a)));
                 format!("{function}({})", all.chain(named).collect::<Vec<_>>().join(" "))
             }

@@ -169,14 +169,11 @@ impl Client {
                 return Err(error);
             }
         };
-        let place = match tokio::time::timeout_at(end.into(), Arc::clone(&self.places).acquire_owned()).await
-        {
-            Ok(Ok(place)) => place,
-            _ => {
-                let error = Error::Busy { server: self.server(), concurrent: self.options.concurrent };
-                self.shared.failed(&error, None);
-                return Err(error);
-            }
+        let waiting = tokio::time::timeout_at(end.into(), Arc::clone(&self.places).acquire_owned());
+        let Ok(Ok(place)) = waiting.await else {
+            let error = Error::Busy { server: self.server(), concurrent: self.options.concurrent };
+            self.shared.failed(&error, None);
+            return Err(error);
         };
         self.shared.figures.asked();
         let bytes = ask.max_body.unwrap_or(self.options.max_body);

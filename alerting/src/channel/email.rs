@@ -36,16 +36,24 @@ impl Email {
     }
 
     async fn send(&self, message: &Message, thread: Option<&str>, gallery: &dyn Gallery) -> Delivery {
-        let pictures = if self.pictures && has_chart(message) {
-            gallery.pictures(message).await
-        } else {
-            Pictures::default()
+        // The server is greeted while the charts are drawn.
+        let drawing = async {
+            if self.pictures && has_chart(message) {
+                gallery.pictures(message).await
+            } else {
+                Pictures::default()
+            }
         };
+        let (connection, pictures) = tokio::join!(self.post.connection(), drawing);
         let mail = match self.frame.mail(message, thread, &pictures) {
             Ok(mail) => mail,
             Err(reason) => return Delivery::Refused { reason },
         };
-        match self.post.send(&mail).await {
+        let sent = match connection {
+            Ok(connection) => self.post.send(connection, &mail).await,
+            Err(failure) => Err(failure),
+        };
+        match sent {
             Ok(answer) => {
                 let id = thread.is_none().then(|| self.frame.id(message));
                 Delivery::Accepted { thread: id, answer }

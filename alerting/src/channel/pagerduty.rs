@@ -1,5 +1,6 @@
 //! PagerDuty, by its Events API v2: an incident of ours is one of theirs, known by the same key, and resolved with it.
 
+use super::object::with;
 use super::{Channel, Delivery, Gallery, Later, answer};
 use crate::message::{Kind, Message, Severity};
 use crate::text::{Story, Style, name, time};
@@ -55,8 +56,8 @@ impl PagerDuty {
         delivery
     }
 
-    async fn post(&self, mut event: Value) -> Delivery {
-        event["routing_key"] = json!(self.key.reveal());
+    async fn post(&self, event: Value) -> Delivery {
+        let event = with(event, "routing_key", json!(self.key.reveal()));
         let ask = Ask::post("", HeaderValue::from_static("application/json"), event.to_string());
         let answer = self.client.ask(ask).await;
         answer::delivery(answer, self.clock.now(), &[&self.key], |status| match status {
@@ -115,12 +116,12 @@ fn event(message: &Message, story: &Story) -> Value {
         },
     });
     if !message.links.incident.is_empty() {
-        event["client_url"] = json!(message.links.incident);
+        event = with(event, "client_url", json!(message.links.incident));
     }
     // They are fetched by PagerDuty, which takes none without encryption.
     if message.links.graph.starts_with("https://") {
-        event["images"] =
-            json!([{"src": message.links.graph, "href": message.links.graph, "alt": "chart of the metric"}]);
+        let graph = &message.links.graph;
+        event = with(event, "images", json!([{"src": graph, "href": graph, "alt": "chart of the metric"}]));
     }
     event
 }

@@ -9,6 +9,7 @@ mod blocks;
 mod extras;
 
 use super::email::has_chart;
+use super::object::with;
 use super::{Channel, Delivery, Gallery, Later};
 use crate::message::{Kind, Message, Pictures};
 use crate::text::{Story, Style};
@@ -57,7 +58,7 @@ impl Root {
         Some(Self { channel: channel.to_owned(), ts: ts.to_owned() })
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         format!("{}:{}", self.channel, self.ts)
     }
 }
@@ -135,9 +136,8 @@ impl Slack {
         thread: Option<&str>,
     ) -> Result<(Root, bool), Trouble> {
         if let Some(root) = thread.and_then(Root::read) {
-            let mut body = self.body(story, false);
-            body["channel"] = json!(root.channel);
-            body["thread_ts"] = json!(root.ts);
+            let body = with(self.body(story, false), "channel", json!(root.channel));
+            let body = with(body, "thread_ts", json!(root.ts));
             match api.post_message(&body).await {
                 // Somebody has deleted it.
                 Err(trouble) if trouble.is_lost_thread() => {}
@@ -145,25 +145,24 @@ impl Slack {
                 Ok(_) => return Ok((root, false)),
             }
         }
-        let mut body = self.body(story, true);
-        body["channel"] = json!(message.recipient);
+        let body = with(self.body(story, true), "channel", json!(message.recipient));
         api.post_message(&body).await.map(|root| (root, true))
     }
 
     /// What a message is made of. `whole`: with the facts and the buttons; a message of a thread has the sentence and
     /// what is new.
     fn body(&self, story: &Story, whole: bool) -> Value {
-        let mut body = json!({
+        let body = json!({
             "text": blocks::fallback(story),
             "blocks": if whole { blocks::whole(story) } else { blocks::brief(story) },
             "mrkdwn": false,
             "unfurl_links": false,
             "unfurl_media": false,
         });
-        if !self.settings.icon_emoji.is_empty() {
-            body["icon_emoji"] = json!(format!(":{}:", self.settings.icon_emoji.trim_matches(':')));
+        if self.settings.icon_emoji.is_empty() {
+            return body;
         }
-        body
+        with(body, "icon_emoji", json!(format!(":{}:", self.settings.icon_emoji.trim_matches(':'))))
     }
 
     fn edit(&self, root: &Root, story: &Story) -> Value {

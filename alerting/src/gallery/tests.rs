@@ -104,6 +104,20 @@ async fn every_kind_that_is_about_a_metric_has_its_chart() {
 }
 
 #[tokio::test]
+async fn those_that_broke_with_the_first_stand_below_it() {
+    let alone = gallery(PATIENCE).pictures(&message(Kind::Opened, "a.b")).await;
+    let mut company = message(Kind::Opened, "a.b");
+    for name in ["unknown", "c.d", "e.f", "g.h"] {
+        company.members.extend(message(Kind::Opened, name).members);
+    }
+    let pictures = gallery(PATIENCE).pictures(&company).await;
+    // One of them has no window any more, and the last finds no room.
+    assert!(pictures.description.ends_with(" Below it: c.d, e.f."), "{}", pictures.description);
+    let height = |png: Option<Vec<u8>>| u32::from_be_bytes(png.unwrap()[20..24].try_into().unwrap());
+    assert_eq!((height(alone.window), height(pictures.window)), (308, 436));
+}
+
+#[tokio::test]
 async fn a_counter_is_drawn_by_its_increases() {
     let pictures = gallery(PATIENCE).pictures(&message(Kind::Opened, "counter")).await;
     assert!(

@@ -3,7 +3,7 @@
 use crate::message::{Kind, Member, Message, Origin};
 use skyline_conf::model::alerting::titles::Titles;
 use skyline_core::point::Datapoint;
-use skyline_render_proxy::draw::{Chart, DrawError, Look, SIZE, increases, number};
+use skyline_render_proxy::draw::{Board, Chart, DrawError, Look, SIZE, increases, number};
 
 /// Sigmas on either side of the mean within which values are expected.
 const SIGMAS: f64 = 3.0;
@@ -73,44 +73,69 @@ pub(super) fn times(message: &Message, member: &Member) -> (f64, f64) {
     (until - f64::from(member.window_seconds.max(60)), until)
 }
 
-/// PNG of the chart, and what it shows in words.
+/// PNG of the charts of members with their points, the first of them large, and what they show in words.
 pub(super) fn paint(
     captions: &Captions,
     look: Look,
     message: &Message,
-    member: &Member,
-    points: Vec<Datapoint>,
+    members: Vec<(Member, Vec<Datapoint>)>,
 ) -> Result<(Vec<u8>, String), DrawError> {
-    let points = if member.counter && message.kind != Kind::Test { increases(&points) } else { points };
-    let (from, until) = times(message, member);
-    let title = captions.title(message, member);
-    let remark = remark(message, member);
-    let mut chart = Chart {
-        title: &title,
-        remark: &remark,
-        zone: &captions.zone,
-        look,
-        size: SIZE,
-        ..Chart::new(&member.metric, &points, from, until)
+    let drawn: Vec<Drawn> =
+        members.into_iter().map(|(member, points)| Drawn::new(message, member, points)).collect();
+    let charts: Vec<Chart<'_>> = drawn.iter().map(|drawn| drawn.chart(captions, look, message)).collect();
+    let Some((main, others)) = charts.split_first() else {
+        return Err(DrawError::Times);
     };
-    if message.kind == Kind::Stale {
-        chart.silent = Some(member.last);
-        return Ok((chart.png()?, chart.description()));
+    let title = drawn.first().map(|drawn| captions.title(message, &drawn.member)).unwrap_or_default();
+    let remark = drawn.first().map(|drawn| remark(message, &drawn.member)).unwrap_or_default();
+    let board = Board { main: Chart { title: &title, remark: &remark, ..*main }, others };
+    Ok((board.png()?, board.description()))
+}
+
+/// A member, and what of its window is drawn.
+#[derive(Debug)]
+struct Drawn {
+    member: Member,
+    points: Vec<Datapoint>,
+    anomalous: Vec<f64>,
+}
+
+impl Drawn {
+    fn new(message: &Message, member: Member, points: Vec<Datapoint>) -> Self {
+        // Made-up points are increases already.
+        let points = if member.counter && message.kind != Kind::Test { increases(&points) } else { points };
+        let anomalous = anomalous(&member, &points);
+        Self { member, points, anomalous }
     }
-    let anomalous = anomalous(member, &points);
-    chart.anomalous = &anomalous;
-    chart.onset = Some(member.since);
-    chart.ended = member.ended;
-    chart.peak = Some(member.peak);
-    match &member.bound {
-        Some((algorithm, bound)) => chart.bound = Some((what(algorithm), *bound)),
-        None => {
-            let reach = SIGMAS * member.stddev;
-            chart.expected = expected(member.mean - reach, member.mean + reach, &points);
-            chart.mean = Some(member.mean);
+
+    fn chart<'a>(&'a self, captions: &'a Captions, look: Look, message: &Message) -> Chart<'a> {
+        let Self { member, points, anomalous } = self;
+        let (from, until) = times(message, member);
+        let plain = Chart {
+            zone: &captions.zone,
+            look,
+            size: SIZE,
+            ..Chart::new(&member.metric, points, from, until)
+        };
+        if message.kind == Kind::Stale {
+            return Chart { silent: Some(member.last), ..plain };
+        }
+        let judged = Chart {
+            anomalous,
+            onset: Some(member.since),
+            ended: member.ended,
+            peak: Some(member.peak),
+            ..plain
+        };
+        match &member.bound {
+            Some((algorithm, bound)) => Chart { bound: Some((what(algorithm), *bound)), ..judged },
+            None => {
+                let reach = SIGMAS * member.stddev;
+                let expected = expected(member.mean - reach, member.mean + reach, points);
+                Chart { expected, mean: Some(member.mean), ..judged }
+            }
         }
     }
-    Ok((chart.png()?, chart.description()))
 }
 
 /// The expected range. What was never below nought is not expected there: the lower bound is then no lower.

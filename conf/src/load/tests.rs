@@ -146,8 +146,8 @@ fn unknown_keys() {
         &["unknown section `listn` at line 1, column 2 of skyline.toml: did you mean `[listen]`?"],
     );
     check(
-        "[pictures]\nx = 1",
-        &["unknown section `pictures` at line 1, column 2 of skyline.toml: the sections are node, listen,"],
+        "[weather]\nx = 1",
+        &["unknown section `weather` at line 1, column 2 of skyline.toml: the sections are node, listen,"],
     );
     check(
         "[http]\ncolour = 1",

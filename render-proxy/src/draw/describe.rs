@@ -4,16 +4,22 @@ use super::legend::range;
 use super::series::Series;
 use super::text::{Face, shortened};
 use super::{Chart, number, time};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Room for the name of a metric: some hundred characters.
 const NAME: f64 = 100.0 * 0.6;
 
+/// The name of a chart's metric, shortened where it is very long.
+pub(super) fn name<'a>(chart: &Chart<'a>) -> Cow<'a, str> {
+    shortened(chart.metric, NAME, 1.0, Face::Regular)
+}
+
 /// What a chart shows, in sentences.
 pub(super) fn describe(chart: &Chart<'_>) -> String {
     let zone = time::zone(chart.zone).unwrap_or(jiff::tz::TimeZone::UTC);
     let series = Series::of(chart.points, chart.from, chart.until);
-    let name = shortened(chart.metric, NAME, 1.0, Face::Regular);
+    let name = name(chart);
     let when = |at: f64| time::full(at, &zone);
     let mut text = format!(
         "{name} from {} to {}, {}: ",

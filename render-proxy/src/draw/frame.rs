@@ -61,10 +61,10 @@ pub(super) struct Frame<'c> {
 }
 
 impl<'c> Frame<'c> {
-    /// Lays a chart out.
-    pub(super) fn of(chart: &'c Chart<'c>) -> Result<Self, DrawError> {
+    /// Lays a chart out; each of its sides has `least` pixels at least.
+    pub(super) fn of(chart: &'c Chart<'c>, least: u32) -> Result<Self, DrawError> {
         let (width_px, height_px) = chart.size;
-        if [width_px, height_px].iter().any(|side| !(SIDES.0..=SIDES.1).contains(side)) {
+        if [width_px, height_px].iter().any(|side| !(least..=SIDES.1).contains(side)) {
             return Err(DrawError::Size(width_px, height_px));
         }
         let span = chart.until - chart.from;

@@ -49,7 +49,7 @@ impl Scale {
     pub(super) fn ticks(&self, count: usize) -> (Vec<f64>, f64) {
         let wanted = (self.high / 2.0 - self.low / 2.0) / count.max(1) as f64 * 2.0;
         let power = 10.0_f64.powf(wanted.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|n| n * power).find(|step| *step >= wanted * 0.999);
+        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|n| n * power).find(|step| *step >= wanted * 0.8);
         let step = step.unwrap_or(power * 10.0);
         let first = (self.low / step).ceil();
         let last = (self.high / step).floor();
@@ -91,7 +91,7 @@ mod tests {
         };
         check(0.0, 100.0, &[0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
         check(0.0, 1.0, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
-        check(-3.0, 3.0, &[-2.0, 0.0, 2.0]);
+        check(-3.0, 3.0, &[-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
         check(0.0, 1e300, &[0.0, 2e299, 4e299, 6e299, 8e299, 1e300]);
     }
 

@@ -20,25 +20,25 @@ pub(super) fn error(status: StatusCode, problem: &str) -> Response {
     response
 }
 
-/// A question in a form that only somebody who looks for another server sends.
-pub(super) fn odd(request: &Request) -> Result<(), Response> {
+/// What is said to a question in a form that only somebody who looks for another server sends.
+pub(super) fn odd(request: &Request) -> Option<Response> {
     let uri = request.uri();
     if uri.authority().is_some() || uri.scheme().is_some() || request.method() == Method::CONNECT {
         let problem = "this answers for its own Graphite servers only: ask for a path";
-        return Err(error(StatusCode::BAD_REQUEST, problem));
+        return Some(error(StatusCode::BAD_REQUEST, problem));
     }
     let path = uri.path().to_ascii_lowercase();
     let plain = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
     if plain.contains("//") || plain.split(['/', '\\']).any(|part| part == "..") {
-        return Err(error(StatusCode::BAD_REQUEST, "a path has no `..` and no `//`"));
+        return Some(error(StatusCode::BAD_REQUEST, "a path has no `..` and no `//`"));
     }
     let is_known = matches!(*request.method(), Method::GET | Method::HEAD | Method::POST | Method::OPTIONS);
     if !is_known {
         let mut refused = error(StatusCode::METHOD_NOT_ALLOWED, "ask by GET, HEAD or POST");
         refused.headers_mut().insert(header::ALLOW, ALLOWED);
-        return Err(refused);
+        return Some(refused);
     }
-    Ok(())
+    None
 }
 
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
@@ -53,8 +53,8 @@ pub(super) fn options() -> Response {
 
 pub(super) async fn elsewhere(request: Request) -> Response {
     match odd(&request) {
-        Err(refused) => refused,
-        Ok(()) => {
+        Some(refused) => refused,
+        None => {
             error(StatusCode::NOT_FOUND, "there is nothing at this path: ask for /render or /metrics/find")
         }
     }

@@ -112,7 +112,7 @@ async fn tls_to_a_port_without() {
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut hello = [0; 4096];
-        stream.read(&mut hello).await.unwrap();
+        assert!(stream.read(&mut hello).await.unwrap() > 0);
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     });
     let error = Client::new(options).unwrap().ask(Ask::get("/x")).await.unwrap_err();

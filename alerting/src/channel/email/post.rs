@@ -40,6 +40,12 @@ pub(super) struct Failure {
     pub(super) permanent: bool,
 }
 
+/// A connection to the server, logged in.
+pub(super) struct Connection {
+    inner: AsyncSmtpConnection,
+    is_kept: bool,
+}
+
 /// The way to the server.
 pub(super) struct Post {
     host: String,
@@ -93,16 +99,24 @@ impl Post {
         })
     }
 
+    /// A connection for the next mail: a kept one, or a new one.
+    pub(super) async fn connection(&self) -> Result<Connection, Failure> {
+        match self.kept().await {
+            Some(kept) => Ok(Connection { inner: kept, is_kept: true }),
+            None => Ok(Connection { inner: self.open().await?, is_kept: false }),
+        }
+    }
+
     /// Hands a mail to the server: its answer.
-    pub(super) async fn send(&self, mail: &Mail) -> Result<String, Failure> {
-        if let Some(mut kept) = self.kept().await {
-            match self.begin(&mut kept, mail).await {
-                Ok(()) => return self.finish(kept, mail).await,
-                // The server has answered: it stands.
-                Err((failure, true)) => return Err(self.put_back(kept, failure).await),
-                // It had closed the connection meanwhile, or it had stopped: nothing was said yet.
-                Err((_, false)) => {}
-            }
+    pub(super) async fn send(&self, connection: Connection, mail: &Mail) -> Result<String, Failure> {
+        let Connection { mut inner, is_kept } = connection;
+        match self.begin(&mut inner, mail).await {
+            Ok(()) => return self.finish(inner, mail).await,
+            // The server has answered: it stands.
+            Err((failure, true)) => return Err(self.put_back(inner, failure).await),
+            Err((failure, false)) if !is_kept => return Err(failure),
+            // It had closed the connection meanwhile, or it had stopped: nothing was said yet.
+            Err((_, false)) => {}
         }
         let mut fresh = self.open().await?;
         match self.begin(&mut fresh, mail).await {

@@ -6,8 +6,9 @@ use super::api::{Api, Trouble};
 use crate::message::Pictures;
 use serde_json::Value;
 use skyline_conf::model::alerting::slack::Slack as Settings;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -37,6 +38,16 @@ pub(super) struct Extras {
     room: Arc<Semaphore>,
     shared: Arc<Shared>,
     tries: u32,
+    /// Edits of the first messages that are under way.
+    turns: Arc<Mutex<HashMap<String, Arc<Turn>>>>,
+}
+
+/// The edits of one first message: one at a time, and of those that wait only the newest, so that it never says how
+/// things stood before.
+#[derive(Debug, Default)]
+struct Turn {
+    newest: AtomicU64,
+    at_it: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +75,7 @@ impl Extras {
             room: Arc::new(Semaphore::new(AT_ONCE)),
             shared: Arc::default(),
             tries: settings.extra_tries.max(1),
+            turns: Arc::default(),
         }
     }
 
@@ -73,10 +85,26 @@ impl Extras {
             return self.shared.fail("picture", "there are too many at once");
         };
         let (shared, tries) = (Arc::clone(&self.shared), self.tries);
+        let (turns, place) = (Arc::clone(&self.turns), extra.root.text());
+        // Numbered here, in the order of the messages.
+        let turn = extra.edit.is_some().then(|| {
+            let mut turns = lock(&turns);
+            let turn = Arc::clone(turns.entry(place.clone()).or_default());
+            let number = turn.newest.fetch_add(1, Ordering::Relaxed) + 1;
+            (turn, number)
+        });
         self.tasks.spawn(async move {
             let Extra { root, edit, emoji, pictures } = extra;
-            if let Some(edit) = &edit {
-                attempt(&shared, tries, "edit of the first message", || api.update(edit)).await;
+            if let (Some(edit), Some((turn, number))) = (&edit, turn) {
+                let at_it = turn.at_it.lock().await;
+                let is_newest = || turn.newest.load(Ordering::Relaxed) == number;
+                let edit = || async { if is_newest() { api.update(edit).await } else { Ok(()) } };
+                attempt(&shared, tries, "edit of the first message", edit).await;
+                drop(at_it);
+                let mut turns = lock(&turns);
+                if is_newest() {
+                    turns.remove(&place);
+                }
             }
             let shown = [
                 (pictures.window, "window.png", pictures.description.as_str()),
@@ -105,6 +133,10 @@ impl Extras {
         }
         std::mem::take(&mut *self.shared.problems.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn lock(turns: &Mutex<HashMap<String, Arc<Turn>>>) -> MutexGuard<'_, HashMap<String, Arc<Turn>>> {
+    turns.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn attempt<F>(shared: &Shared, tries: u32, what: &str, mut work: impl FnMut() -> F)

@@ -25,8 +25,8 @@ enum Node {
     Field(String, Empty),
     /// Texts and fields in turn.
     Text(Vec<Part>),
-    List(Vec<Node>),
-    Object(Vec<(String, Node)>),
+    List(Vec<Self>),
+    Object(Vec<(String, Self)>),
 }
 
 /// What happens to an empty field.

@@ -13,7 +13,7 @@ pub(in crate::keys::table) const KEYS: &[Key] = &[
         "",
         "Who gets what no rule gives to anybody else (default_recipient). Each gets a mail of their own.",
     ),
-    key("alerting.email.host", Text, "", "Mail server."),
+    key("alerting.email.host", Text, "", "Name or IP address of the mail server."),
     key("alerting.email.port", Whole(1, 65_535), "", "Its port: 25 or 587, 465 for tls."),
     key(
         "alerting.email.tls",

@@ -1,0 +1,181 @@
+//! Channels of alerting: what one of them cannot work with, or should not.
+
+use super::Findings;
+use crate::model::Settings;
+use crate::model::alerting::email::{Email, Tls};
+use crate::model::alerting::slack::Slack;
+use crate::model::alerting::webhook::Webhook;
+use crate::secret;
+use std::path::Path;
+
+pub(super) fn check(settings: &Settings, findings: &mut Findings) {
+    let alerting = &settings.alerting;
+    if alerting.email.is_on() {
+        email(&alerting.email, findings);
+    }
+    if alerting.slack.is_on() {
+        slack(&alerting.slack, findings);
+    }
+    let duty = &alerting.pagerduty;
+    if duty.is_on() {
+        encrypted("alerting.pagerduty.url", &duty.url, findings);
+        hidden("alerting.pagerduty.routing_key_file", &duty.routing_key_file, findings);
+    }
+    for hook in &alerting.webhooks {
+        webhook(hook, findings);
+    }
+}
+
+fn email(email: &Email, findings: &mut Findings) {
+    let key = "alerting.email.sender";
+    if !email.sender.contains('@') || email.sender.contains(['\r', '\n']) {
+        let message = format!("`{}` is no address", email.sender.escape_debug());
+        findings.problem(key, message, "write it as in skyline@HOST");
+    }
+    let odd = |text: &str| text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control());
+    if odd(&email.host) {
+        let message = format!("`{}` is no host", email.host.escape_debug());
+        findings.problem("alerting.email.host", message, "write the mail server's name or IP address");
+    }
+    if !email.hello_name.is_empty() && odd(&email.hello_name) {
+        let message = format!("`{}` is no name of a host", email.hello_name.escape_debug());
+        findings.problem(
+            "alerting.email.hello_name",
+            message,
+            "write the full name of this machine, or nothing",
+        );
+    }
+    let has_password = !email.password_file.as_os_str().is_empty() || !email.password_env.is_empty();
+    if !email.user.is_empty() && !has_password {
+        let advice = "name password_file or password_env, or leave the user empty";
+        findings.problem("alerting.email.user", "there is no password", advice);
+    }
+    if email.user.is_empty() && has_password {
+        let message = "there is a password and nobody to log in";
+        findings.warning("alerting.email.user", message, "name the user");
+    }
+    if !email.user.is_empty() && email.tls == Tls::None && !is_own(&email.host) {
+        let message = format!("the password goes to {} without encryption", email.host);
+        findings.warning("alerting.email.tls", message, "set it to starttls or tls");
+    }
+    if email.tls != Tls::Tls && email.port == 465 {
+        let message = "port 465 is encrypted from the first byte";
+        findings.warning("alerting.email.tls", message, "set it to tls");
+    }
+    hidden("alerting.email.password_file", &email.password_file, findings);
+    exists("alerting.email.ca_file", &email.ca_file, findings);
+}
+
+fn slack(slack: &Slack, findings: &mut Findings) {
+    encrypted("alerting.slack.api_url", &slack.api_url, findings);
+    let has_token = !slack.token_file.as_os_str().is_empty() || !slack.token_env.is_empty();
+    let has_webhook = !slack.webhook_file.as_os_str().is_empty() || !slack.webhook_env.is_empty();
+    if has_token && has_webhook {
+        let message = "there is a token too, which is used instead";
+        findings.warning("alerting.slack.webhook_file", message, "remove one of them");
+    }
+    hidden("alerting.slack.token_file", &slack.token_file, findings);
+    hidden("alerting.slack.webhook_file", &slack.webhook_file, findings);
+}
+
+fn webhook(hook: &Webhook, findings: &mut Findings) {
+    let (key, name) = ("alerting.webhook", hook.name.escape_debug());
+    let is_web = hook.url.starts_with("https://") || hook.url.starts_with("http://");
+    if !hook.url.is_empty() && !is_web {
+        // It may be a secret all the same: it is not repeated.
+        findings.problem(key, format!("the url of `{name}` is no address"), "write https://HOST/PATH");
+    }
+    if !hook.template.as_os_str().is_empty() && !hook.template.is_file() {
+        let message = format!("the template of `{name}`, {}, is not there", hook.template.display());
+        findings.problem(key, message, "conf/templates has some to begin with");
+    }
+    for file in [&hook.url_file, &hook.headers_file, &hook.secret_file] {
+        hidden(key, file, findings);
+    }
+    exists(key, &hook.ca_file, findings);
+}
+
+/// Whether a host is this machine.
+fn is_own(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A secret goes there: not in the clear, but to this machine.
+fn encrypted(key: &'static str, url: &str, findings: &mut Findings) {
+    if url.starts_with("https://") {
+        return;
+    }
+    let Some(rest) = url.strip_prefix("http://") else {
+        let message = format!("`{}` is no address", secret::shown(url).escape_debug());
+        return findings.problem(key, message, "write https://HOST/PATH");
+    };
+    let place = rest.split('/').next().unwrap_or_default();
+    let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
+    if !is_own(host.trim_matches(['[', ']'])) {
+        findings.problem(key, "a secret would go there without encryption", "write https:// in front");
+    }
+}
+
+/// A file of a secret that everybody can read.
+fn hidden(key: &'static str, file: &Path, findings: &mut Findings) {
+    if !file.as_os_str().is_empty() && secret::is_open_to_all(file) {
+        let message = format!("everybody can read {}", file.display());
+        findings.warning(key, message, format!("type: chmod o-r {}", file.display()));
+    }
+}
+
+fn exists(key: &'static str, file: &Path, findings: &mut Findings) {
+    if !file.as_os_str().is_empty() && !file.is_file() {
+        findings.problem(key, format!("{} is not there", file.display()), "name a PEM file of authorities");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        let settings: Settings = toml::from_str(text).unwrap();
+        let mut findings = Findings::default();
+        check(&settings, &mut findings);
+        findings.all.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_channels_cannot_work_with() {
+        let check = |text: &str, expected: &str| {
+            let found = found(text);
+            assert!(found.iter().any(|finding| finding.contains(expected)), "{expected}: {found:?}");
+        };
+        let email = |rest: &str| format!("[alerting.email]\nsender = \"a@b.test\"\n{rest}");
+        check("[alerting.email]\nsender = \"me\"", "is no address");
+        check(&email("host = \"\""), "is no host");
+        check(&email("hello_name = \"a b\""), "is no name of a host");
+        check(&email("user = \"u\""), "there is no password");
+        check(&email("password_env = \"P\""), "nobody to log in");
+        check(&email("user = \"u\"\npassword_env = \"P\"\nhost = \"mail.test\""), "without encryption");
+        check(&email("port = 465"), "from the first byte");
+        check(&email("ca_file = \"/no/such.pem\""), "is not there");
+        check("[alerting.slack]\ntoken_env = \"T\"\napi_url = \"http://slack.test\"", "without encryption");
+        check("[alerting.slack]\ntoken_env = \"T\"\nwebhook_env = \"W\"", "used instead");
+        check("[alerting.pagerduty]\nrouting_key_env = \"K\"\nurl = \"events\"", "is no address");
+        check("[[alerting.webhook]]\nname = \"a\"\nurl = \"ftp://x\"", "is no address");
+        check(
+            "[[alerting.webhook]]\nname = \"a\"\nurl = \"http://x\"\ntemplate = \"/no/t.json\"",
+            "is not there",
+        );
+    }
+
+    #[test]
+    fn what_works_is_not_found_fault_with() {
+        for good in [
+            "",
+            "[alerting.email]\nsender = \"S <a@b.test>\"\nuser = \"u\"\npassword_env = \"P\"\n",
+            "[alerting.slack]\ntoken_env = \"T\"\napi_url = \"http://127.0.0.1:99/api\"",
+            "[alerting.pagerduty]\nrouting_key_env = \"K\"",
+            "[[alerting.webhook]]\nname = \"a\"\nurl_env = \"U\"",
+        ] {
+            assert_eq!(found(good), Vec::<String>::new(), "{good}");
+        }
+    }
+}
