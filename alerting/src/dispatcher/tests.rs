@@ -234,14 +234,11 @@ async fn a_dead_channel_holds_nobody_else() {
         node.alerting.take(vec![anomaly("c", 1_000.0)]).await.expect("taken");
         until("an update", || good.kinds() == [Kind::Opened, Kind::Updated]).await;
         assert_eq!(bad.kinds(), []);
-        let expected = vec![("bad".to_owned(), 1), ("good".to_owned(), 0)];
-        let waiting =
-            || node.alerting.told.waiting().into_iter().map(|(name, w, _)| (name, w.messages)).collect();
-        until("one message that waits", || {
-            let waiting: Vec<_> = waiting();
-            waiting == expected
-        })
-        .await;
+        let waiting = || -> Vec<(String, u64)> {
+            node.alerting.told.waiting().into_iter().map(|(name, w, _)| (name, w.messages)).collect()
+        };
+        let expected = [("bad".to_owned(), 1), ("good".to_owned(), 0)];
+        until("one message that waits", || waiting() == expected).await;
         node.kill().await;
     }
 }
