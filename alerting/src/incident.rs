@@ -185,8 +185,7 @@ impl Incidents {
         }
         let received = anomaly.received;
         let join = self.settings.join;
-        let near =
-            |i: &&mut Incident| i.is_open() && join > 0.0 && (received - i.head.opened).abs() <= join;
+        let near = |i: &&mut Incident| i.is_open() && join > 0.0 && (received - i.head.opened).abs() <= join;
         let newest = |a: &&mut Incident, b: &&mut Incident| a.head.learnt.total_cmp(&b.head.learnt);
         if let Some(incident) = self.by_key.values_mut().filter(near).max_by(newest) {
             let place = incident.members.len();

@@ -484,6 +484,30 @@ impl Shards {
         named.filter(|series| series.window.len() > 0).map(|series| (&*series.name, series.window.last_ts()))
     }
 
+    /// Names that `is_wanted`, from series `first` on, while `goes_on` (asked before each 64 series); and the series from
+    /// which to ask on, if there are more.
+    #[must_use]
+    pub fn matching(
+        &self,
+        first: u32,
+        is_wanted: impl Fn(&str) -> bool,
+        mut goes_on: impl FnMut() -> bool,
+    ) -> (Vec<String>, Option<u32>) {
+        let mut names = Vec::new();
+        let mut slot = first;
+        while let Some(series) = self.at(slot) {
+            if slot % 64 == 0 && slot != first && !goes_on() {
+                return (names, Some(slot));
+            }
+            // A place without a series has no name.
+            if !series.name.is_empty() && is_wanted(&series.name) {
+                names.push(series.name.to_string());
+            }
+            slot += 1;
+        }
+        (names, None)
+    }
+
     /// Points and heap bytes of all windows, and bytes of everything else that is kept a metric.
     /// Walks all metrics.
     #[must_use]

@@ -23,6 +23,7 @@ use skyline_relay::aggregate::Aggregator;
 use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
+use skyline_render_proxy::proxy::Proxy;
 use skyline_webapp::status::Readiness;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,6 +49,7 @@ pub(crate) struct Health {
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
+    pub(crate) graphs: Proxy,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: ArcSwap<Named>,
@@ -78,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
+    pub(crate) graphs: Proxy,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: Named,
@@ -97,6 +100,7 @@ impl Health {
             alerts: parts.alerts,
             listening: ArcSwap::from_pointee(parts.listening),
             aggregator: parts.aggregator,
+            graphs: parts.graphs,
             reloads: parts.reloads,
             detour: parts.detour,
             named: ArcSwap::from_pointee(parts.named),
@@ -149,6 +153,8 @@ impl Health {
             reasons.push(format!("the record is away, {kept} anomalies wait for it in a file: {why}"));
         }
         reasons.extend(self.alerts.trouble());
+        // Points are taken and judged without Graphite.
+        reasons.extend(self.graphs.trouble());
         Readiness {
             ready,
             reasons,
@@ -222,6 +228,7 @@ impl Health {
         self.destinations.figures(&mut out);
         self.relay_figures(&mut out);
         self.aggregator.figures(&mut out);
+        self.graphs.figures(&mut out);
         let (done, refused) = self.reloads.get();
         out.push(Figure::counter("skyline_reloads_total", "Times that settings were read again", done));
         out.push(Figure::counter(

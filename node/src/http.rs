@@ -7,6 +7,7 @@ use crate::reload;
 use serde_json::Value;
 use skyline_conf::model::Settings;
 use skyline_core::point::Datapoint;
+use skyline_render_proxy::glob::Glob;
 use skyline_render_proxy::windows::{Later, Windows};
 use skyline_webapp::{api, serve};
 use std::net::SocketAddr;
@@ -19,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 impl Windows for Plane {
     fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>> {
         Box::pin(self.copy_of(name, from, until))
+    }
+
+    fn names<'a>(&'a self, pattern: &'a Arc<Glob>, limit: usize) -> Later<'a, Vec<String>> {
+        Box::pin(self.names_like(pattern, limit))
     }
 }
 
@@ -45,40 +50,57 @@ impl api::RelaySource for Relay {
     }
 }
 
-/// Both routers and their runtime.
+/// What is bound and not served yet.
+struct Bound {
+    api: serve::Bound,
+    status: serve::Bound,
+    graphs: serve::Bound,
+}
+
+/// All routers and their runtime.
 pub(crate) struct Http {
     /// `None` once it was shut down.
     runtime: Option<Runtime>,
     pub(crate) api: Vec<SocketAddr>,
     pub(crate) status: Vec<SocketAddr>,
-    bound: Option<(serve::Bound, serve::Bound)>,
+    pub(crate) graphs: Vec<SocketAddr>,
+    bound: Option<Bound>,
     serving: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Http {
     /// Binds; clients wait until [`Http::serve`].
-    pub(crate) async fn bind(settings: &skyline_conf::model::http::Http) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(settings: &Settings) -> anyhow::Result<Self> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("http").enable_all().build()?;
-        let mut http =
-            Self { runtime: None, api: Vec::new(), status: Vec::new(), bound: None, serving: Vec::new() };
-        let (api, status) = (settings.api.clone(), settings.status.clone());
+        let mut http = Self {
+            runtime: None,
+            api: Vec::new(),
+            status: Vec::new(),
+            graphs: Vec::new(),
+            bound: None,
+            serving: Vec::new(),
+        };
+        let (api, status) = (settings.http.api.clone(), settings.http.status.clone());
+        let graphs = settings.render_proxy.addresses.clone();
         // Bound on that runtime: its own reactor then watches the sockets.
         let binding = runtime.spawn(async move {
             let api = serve::bind(serve::Listener::Api, &api).await?;
             let status = serve::bind(serve::Listener::Status, &status).await?;
-            Ok::<_, skyline_webapp::Error>((api, status))
+            let graphs = serve::bind(serve::Listener::RenderProxy, &graphs).await?;
+            Ok::<_, skyline_webapp::Error>(Bound { api, status, graphs })
         });
         // From here on a failure shuts the runtime down as `Drop` does it.
         http.runtime = Some(runtime);
         let bound = binding.await??;
-        http.api = bound.0.addresses();
-        http.status = bound.1.addresses();
+        http.api = bound.api.addresses();
+        http.status = bound.status.addresses();
+        http.graphs = bound.graphs.addresses();
         http.bound = Some(bound);
         Ok(http)
     }
 
-    /// Serves both routers until `stop`.
+    /// Serves all routers until `stop`.
     pub(crate) fn serve(
         &mut self,
         settings: &Settings,
@@ -87,7 +109,11 @@ impl Http {
         reload: reload::Door,
         stop: &CancellationToken,
     ) {
-        let (Some((api, status)), Some(runtime)) = (self.bound.take(), self.runtime.as_ref()) else { return };
+        let (Some(Bound { api, status, graphs }), Some(runtime)) = (self.bound.take(), self.runtime.as_ref())
+        else {
+            return;
+        };
+        self.serving.push(runtime.spawn(graphs.serve(health.graphs.router(), stop.clone())));
         let windows: Arc<dyn api::SeriesSource> = Arc::<Plane>::clone(plane);
         let sources = api::Sources {
             store: health.stores.record.clone(),

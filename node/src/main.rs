@@ -7,6 +7,7 @@ mod alerts;
 mod assemble;
 mod cli;
 mod detour;
+mod graphs;
 mod health;
 mod http;
 mod huge_pages;

@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::own_metrics::{self, Named, Snapshot};
 use crate::plane::Plane;
 use crate::stores::Stores;
-use crate::{mirror, record, reload, swap};
+use crate::{graphs, mirror, record, reload, swap};
 use anyhow::Context as _;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
@@ -186,7 +186,7 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let name = node_name(&settings);
         // Bound first: an address that is taken ends the start before anything else is touched.
-        let mut http = Http::bind(&settings.http).await?;
+        let mut http = Http::bind(&settings).await?;
         let bound = Listeners::bind(&relaying.listen)?;
         let state_dir = state_dir(&settings)?;
         let sync = settings.journal.durability == Durability::Machine;
@@ -213,6 +213,7 @@ impl Node {
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
+        let graphs = graphs::proxy(&settings, &plane, &clock)?;
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {
@@ -226,6 +227,7 @@ impl Node {
             alerts: Arc::clone(&alerts),
             listening: bound.addresses(),
             aggregator,
+            graphs,
             reloads: Arc::clone(&reloads),
             detour,
             named: Named::of(&relaying),
@@ -271,7 +273,9 @@ impl Node {
     }
 
     fn tell_started(&self) {
-        for (what, addresses) in [("api", &self.http.api), ("status", &self.http.status)] {
+        for (what, addresses) in
+            [("api", &self.http.api), ("status", &self.http.status), ("graphs", &self.http.graphs)]
+        {
             for address in addresses {
                 tracing::info!(listener = what, %address, "listening");
             }

@@ -17,6 +17,7 @@ use skyline_core::point::Datapoint;
 use skyline_core::shard::ShardId;
 use skyline_journal::Caller;
 use skyline_mirror::chunks::Since;
+use skyline_render_proxy::glob::Glob;
 use skyline_render_proxy::windows::Unanswered;
 use skyline_store::chunk::{HandOut, Header, Whole};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +42,8 @@ pub(crate) enum Question {
     Names { shard: ShardId, answer: oneshot::Sender<Vec<String>> },
     /// Which metrics are silent.
     Silent { question: stale::Question, answer: oneshot::Sender<stale::Answer> },
+    /// Names that a pattern stands for, from one series on, for a few milliseconds; the answer says where to go on.
+    Matching { first: u32, pattern: Arc<Glob>, answer: oneshot::Sender<(Vec<String>, Option<u32>)> },
     /// Hand shards out for their copy. The thread sets the header's position.
     HandOut { asks: Vec<Ask>, header: Header, answer: oneshot::Sender<Vec<(ShardId, HandOut)>> },
     /// Take series over; the answer says how many were, and how many not.
@@ -156,6 +159,39 @@ impl Plane {
         let (answer, question) = oneshot::channel();
         self.send(name, Question::Series { name: name.to_owned(), from, until, answer })?;
         question.await.map_err(|_| Unanswered::Busy)
+    }
+
+    /// Names of metrics that a pattern stands for, sorted, `limit` at most. Each thread looks for some milliseconds at a
+    /// time, between batches of points.
+    pub(crate) async fn names_like(
+        &self,
+        pattern: &Arc<Glob>,
+        limit: usize,
+    ) -> Result<Vec<String>, Unanswered> {
+        if self.threads.is_empty() {
+            return Err(Unanswered::Off);
+        }
+        let mut names = Vec::new();
+        let mut open: Vec<(usize, u32)> = (0..self.threads.len()).map(|thread| (thread, 0)).collect();
+        while !open.is_empty() {
+            let mut answers = Vec::with_capacity(open.len());
+            for (thread, first) in std::mem::take(&mut open) {
+                let (answer, later) = oneshot::channel();
+                let owner = self.threads.get(thread).ok_or(Unanswered::Off)?;
+                let question = Question::Matching { first, pattern: Arc::clone(pattern), answer };
+                owner.questions.try_send(question).map_err(|_| Unanswered::Busy)?;
+                owner.caller.call();
+                answers.push((thread, later));
+            }
+            for (thread, later) in answers {
+                let (more, next) = later.await.map_err(|_| Unanswered::Busy)?;
+                names.extend(more);
+                open.extend(next.filter(|_| names.len() < limit).map(|next| (thread, next)));
+            }
+        }
+        names.sort_unstable();
+        names.truncate(limit);
+        Ok(names)
     }
 
     /// Removes a metric's window; says whether it was there.

@@ -57,9 +57,15 @@ impl Consolidation {
     /// One value of many; missing ones are left out. None if none is there, or fewer than the share `least` of all.
     #[must_use]
     pub fn of(self, values: &[Option<f64>], least: f64) -> Option<f64> {
+        self.of_group(values, values.len(), least)
+    }
+
+    /// The same of a group that should have `size` values: `least` is a share of those.
+    #[must_use]
+    pub fn of_group(self, values: &[Option<f64>], size: usize, least: f64) -> Option<f64> {
         let there: Vec<f64> = values.iter().flatten().copied().collect();
         let n = there.len() as f64;
-        if there.is_empty() || n / (values.len() as f64) < least {
+        if there.is_empty() || n / (size.max(1) as f64) < least {
             return None;
         }
         let sum = there.iter().sum::<f64>();
@@ -117,6 +123,7 @@ mod tests {
         check("count", 3.0);
         assert_eq!(Consolidation::Sum.of(&values, 0.75), Some(8.0));
         assert_eq!(Consolidation::Sum.of(&values, 0.76), None);
+        assert_eq!(Consolidation::Sum.of_group(&values, 6, 0.51), None);
         assert_eq!(Consolidation::Sum.of(&[None], 0.0), None);
         assert_eq!(Consolidation::Sum.of(&[], 0.0), None);
         assert_eq!(Consolidation::named("mode"), None);

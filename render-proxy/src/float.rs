@@ -1,7 +1,5 @@
 //! Numbers as Graphite's JSON and legends write them.
 
-use std::fmt::Write as _;
-
 /// Appends a number: the shortest digits that mean it, `1.0` for whole ones, an exponent below 1e-4 and from 1e16,
 /// `null` for NaN, and a number that readers take for infinity.
 pub fn append(out: &mut String, value: f64) {
@@ -20,8 +18,7 @@ pub fn append(out: &mut String, value: f64) {
     match text.split_once('e') {
         // `{:?}` would write small ones with an exponent, `{}` writes none.
         Some(_) if is_plain => {
-            // A String takes everything.
-            drop(write!(out, "{value}"));
+            out.push_str(&value.to_string());
             if value.fract() == 0.0 {
                 out.push_str(".0");
             }
@@ -31,7 +28,7 @@ pub fn append(out: &mut String, value: f64) {
             let plain = format!("{value:e}");
             let (digits, exponent) = plain.split_once('e').unwrap_or((&plain, "0"));
             let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
-            drop(write!(out, "{digits}e{sign}{exponent:0>2}"));
+            out.push_str(&format!("{digits}e{sign}{exponent:0>2}"));
         }
     }
 }

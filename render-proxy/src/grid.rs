@@ -84,7 +84,9 @@ pub fn fetch(
     let (from, until) = (from.max(oldest), until.min(now));
     let age = now.saturating_sub(from);
     let number = layout.archives.iter().position(|archive| archive.retention() >= age);
-    let Some((number, archive)) = number.and_then(|i| Some((i, layout.archives.get(i)?))) else { return Ok(None) };
+    let Some((number, archive)) = number.and_then(|i| Some((i, layout.archives.get(i)?))) else {
+        return Ok(None);
+    };
     let (start, end) = bounds(from, until, archive.step);
     if (end - start) / archive.step > MAX_SLOTS {
         return Ok(None);

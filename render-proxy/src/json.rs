@@ -3,7 +3,6 @@
 use crate::consolidate::Consolidation;
 use crate::float;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// A series as it is given.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -81,8 +80,7 @@ fn append(out: &mut String, series: &Series, points: &[(i64, Option<f64>)]) {
     for (i, (time, value)) in points.iter().enumerate() {
         out.push_str(if i > 0 { ", [" } else { "[" });
         float::append(out, value.unwrap_or(f64::NAN));
-        // A String takes everything.
-        drop(write!(out, ", {time}]"));
+        out.push_str(&format!(", {time}]"));
     }
     out.push_str("]}");
 }
@@ -101,7 +99,7 @@ fn text(out: &mut String, text: &str) {
             _ => {
                 let mut units = [0; 2];
                 for unit in c.encode_utf16(&mut units) {
-                    drop(write!(out, "\\u{unit:04x}"));
+                    out.push_str(&format!("\\u{unit:04x}"));
                 }
             }
         }
@@ -113,7 +111,8 @@ fn text(out: &mut String, text: &str) {
 fn points(series: &Series, most: u32, span: i64) -> Vec<(i64, Option<f64>)> {
     let step = series.step.max(1);
     let at = |start: i64, step: i64| move |(i, value): (usize, Option<f64>)| (start + i as i64 * step, value);
-    let all = |values: Vec<Option<f64>>, start, step| values.into_iter().enumerate().map(at(start, step)).collect();
+    let all =
+        |values: Vec<Option<f64>>, start, step| values.into_iter().enumerate().map(at(start, step)).collect();
     let most = i64::from(most);
     if most == 1 {
         let one = series.consolidation.of(&series.values, series.least);
@@ -130,7 +129,8 @@ fn points(series: &Series, most: u32, span: i64) -> Vec<(i64, Option<f64>)> {
     let dropped = usize::try_from(nudge / step - 1).unwrap_or(0);
     let kept = series.values.get(dropped..).unwrap_or_default();
     let group = usize::try_from(group).unwrap_or(1).max(1);
-    let grouped = kept.chunks(group).map(|values| series.consolidation.of(values, series.least)).collect();
+    let grouped =
+        kept.chunks(group).map(|values| series.consolidation.of_group(values, group, series.least)).collect();
     all(grouped, series.start + nudge, long)
 }
 

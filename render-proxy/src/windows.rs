@@ -1,7 +1,9 @@
 //! Where points come from: the node's windows, as this crate and others ask them.
 
+use crate::glob::Glob;
 use skyline_core::point::Datapoint;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// Why there is no answer about a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,4 +23,10 @@ pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unanswered>> + Sen
 pub trait Windows: Send + Sync {
     /// Points of a metric from `from` to `until`, both included, seconds, oldest first; `None`: no such metric.
     fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>>;
+
+    /// Names of metrics that `pattern` stands for, `limit` at most, sorted.
+    fn names<'a>(&'a self, pattern: &'a Arc<Glob>, limit: usize) -> Later<'a, Vec<String>> {
+        let _ = (pattern, limit);
+        Box::pin(async { Err(Unanswered::Off) })
+    }
 }

@@ -82,12 +82,16 @@ fn a_kill_between_record_and_send_loses_and_repeats_nothing() -> anyhow::Result<
     day::send(&node, &["shop.cart.errors".to_owned()])?;
     hook.is_away(true);
     bad(&node, "shop.cart.errors")?;
-    eventually_true(LIMIT, "the message in the outbox", || outbox(&node, "waiting").is_ok_and(|rows| rows.len() == 1))?;
+    eventually_true(LIMIT, "the message in the outbox", || {
+        outbox(&node, "waiting").is_ok_and(|rows| rows.len() == 1)
+    })?;
     node.process.kill()?;
     hook.is_away(false);
     node.restart()?;
     hook.wait_for(1)?;
-    eventually_true(LIMIT, "the message marked as sent", || outbox(&node, "sent").is_ok_and(|rows| rows.len() == 1))?;
+    eventually_true(LIMIT, "the message marked as sent", || {
+        outbox(&node, "sent").is_ok_and(|rows| rows.len() == 1)
+    })?;
     for _ in 0..2 {
         node.process.kill()?;
         node.restart()?;
@@ -114,7 +118,9 @@ fn a_kill_at_any_moment_brings_each_incident_once() -> anyhow::Result<()> {
         node.restart()?;
     }
     hook.wait_for(names.len())?;
-    eventually_true(LIMIT, "all marked as sent", || outbox(&node, "sent").is_ok_and(|rows| rows.len() == names.len()))?;
+    eventually_true(LIMIT, "all marked as sent", || {
+        outbox(&node, "sent").is_ok_and(|rows| rows.len() == names.len())
+    })?;
     let took = hook.took();
     let mut keys: Vec<_> = took.iter().map(|(key, _)| key).collect();
     keys.sort();
@@ -149,7 +155,9 @@ fn without_the_database_people_are_told() -> anyhow::Result<()> {
     bad(&node, third)?;
     hook.wait_for(3)?;
     server.restart()?;
-    eventually_true(LIMIT, "all in the database", || outbox(&node, "sent").is_ok_and(|rows| rows.len() == 3))?;
+    eventually_true(LIMIT, "all in the database", || {
+        outbox(&node, "sent").is_ok_and(|rows| rows.len() == 3)
+    })?;
     let took = hook.took();
     assert_eq!(hook.kinds(), ["opened"; 3], "{took:?}");
     let count = database.run("SELECT COUNT(*) FROM incident")?;
@@ -164,11 +172,16 @@ fn many_that_break_together_are_one_message_by_mail_and_in_slack() -> anyhow::Re
     let names = day::names(size(60, 500) as usize);
     day::send(&node, &names)?;
     let time = now() / 60 * 60;
-    load::bytes(node.plaintext(), names.iter().map(|name| format!("{name} 5000 {time}\n")).collect::<String>())?;
+    load::bytes(
+        node.plaintext(),
+        names.iter().map(|name| format!("{name} 5000 {time}\n")).collect::<String>(),
+    )?;
     let mails = mail.read(1)?;
     let root = eventually(LIMIT, "the message in Slack", || slack.messages().into_iter().next())?;
     assert!(root.thread.is_none());
-    eventually_true(LIMIT, "all in the incident", || incident_metrics(&node).is_ok_and(|n| n == vec![names.len() as u64]))?;
+    eventually_true(LIMIT, "all in the incident", || {
+        incident_metrics(&node).is_ok_and(|n| n == vec![names.len() as u64])
+    })?;
     assert_eq!(mails.len(), 1);
     assert_eq!(mail.files()?.len(), 1, "one mail");
     assert_eq!(slack.messages().iter().filter(|m| m.thread.is_none()).count(), 1, "one root message");
@@ -204,7 +217,8 @@ fn a_dry_run_tells_nobody() -> anyhow::Result<()> {
     let node = telling(&hook).with("alerting.dry_run", true).start()?;
     day::send(&node, &["shop.cart.errors".to_owned()])?;
     bad(&node, "shop.cart.errors")?;
-    let rows = eventually(LIMIT, "the message", || outbox(&node, "sent").ok().filter(|rows| rows.len() == 1))?;
+    let rows =
+        eventually(LIMIT, "the message", || outbox(&node, "sent").ok().filter(|rows| rows.len() == 1))?;
     assert_eq!(rows.first().and_then(|row| row.get("dry_run")), Some(&Value::Bool(true)));
     assert_eq!(hook.kinds(), Vec::<String>::new());
     Ok(())

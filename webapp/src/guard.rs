@@ -40,6 +40,34 @@ pub(crate) fn around(router: Router, timeout: Duration) -> Router {
     router.layer(DefaultBodyLimit::max(MAX_BODY)).layer(from_fn(guard))
 }
 
+/// Headers of graphs and their data. Pictures may be shown in mails and pages of others; whatever Graphite says, a
+/// browser is to run nothing of it.
+const GRAPH_HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+        ),
+    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+
+/// `router`, which bounds bodies itself and only ever reads, with a time-out and headers around it.
+pub(crate) fn around_graphs(router: Router, timeout: Duration) -> Router {
+    let guard = move |request: Request, next: Next| async move {
+        let mut answer = match tokio::time::timeout(timeout, next.run(request)).await {
+            Ok(answer) => answer,
+            Err(_) => answer::busy("this took too long: ask for less, or again in a moment"),
+        };
+        for (name, value) in GRAPH_HEADERS {
+            answer.headers_mut().entry(name).or_insert(value);
+        }
+        answer
+    };
+    router.layer(DefaultBodyLimit::disable()).layer(from_fn(guard))
+}
+
 async fn answer(request: Request, next: Next, timeout: Duration) -> Response {
     if request.body().size_hint().lower() > MAX_BODY as u64 {
         let problem = format!("a body has at most {MAX_BODY} bytes");

@@ -7,7 +7,8 @@
 
 use crate::error::Error;
 use crate::guard;
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest request line with headers, bytes.
 const MAX_HEAD: usize = 16 << 10;
+/// The same of questions for graphs, which name many metrics.
+const MAX_GRAPH_HEAD: usize = 64 << 10;
 /// Headers of a request at most.
 const MAX_HEADERS: usize = 64;
 /// Pause after the system refused a connection (no file descriptors left).
@@ -34,6 +37,8 @@ pub enum Listener {
     Api,
     /// `http.status`.
     Status,
+    /// `render_proxy.addresses`: checked with the other settings, may be any.
+    RenderProxy,
 }
 
 impl Listener {
@@ -43,6 +48,7 @@ impl Listener {
         match self {
             Self::Api => "http.api",
             Self::Status => "http.status",
+            Self::RenderProxy => "render_proxy.addresses",
         }
     }
 }
@@ -52,6 +58,8 @@ impl Listener {
 pub struct Limits {
     /// Connections of all addresses together.
     pub connections: usize,
+    /// Longest request line with headers, bytes.
+    pub head_bytes: usize,
     /// For the head of a request, and between two requests.
     pub head: Duration,
     /// For an answer.
@@ -66,6 +74,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1_024,
+            head_bytes: MAX_HEAD,
             head: Duration::from_secs(10),
             request: Duration::from_secs(10),
             age: Duration::from_secs(120),
@@ -82,6 +91,14 @@ impl Limits {
         match listener {
             Listener::Api => Self::default(),
             Listener::Status => Self { connections: 128, ..Self::default() },
+            // Graphite may take long; its own time-outs are in the settings.
+            Listener::RenderProxy => Self {
+                connections: 512,
+                head_bytes: MAX_GRAPH_HEAD,
+                request: Duration::from_secs(3_700),
+                age: Duration::from_secs(3_600),
+                ..Self::default()
+            },
         }
     }
 }
@@ -99,7 +116,8 @@ pub struct Bound {
 /// # Errors
 /// [`Error::NotLoopback`] before anything is bound; [`Error::Bind`].
 pub async fn bind(listener: Listener, addresses: &[SocketAddr]) -> Result<Bound, Error> {
-    if let Some(address) = addresses.iter().copied().find(|a| !a.ip().to_canonical().is_loopback()) {
+    let outside = |a: &SocketAddr| listener != Listener::RenderProxy && !a.ip().to_canonical().is_loopback();
+    if let Some(address) = addresses.iter().copied().find(outside) {
         return Err(Error::NotLoopback { listener, address });
     }
     let mut sockets = Vec::with_capacity(addresses.len());
@@ -141,7 +159,10 @@ impl Bound {
     /// Serves `router` until `stop`; then requests in hand are ended, within [`Limits::drain`].
     pub async fn serve(self, router: Router, stop: CancellationToken) {
         let Self { listener, sockets, limits } = self;
-        let router = guard::around(router, limits.request);
+        let router = match listener {
+            Listener::RenderProxy => guard::around_graphs(router, limits.request),
+            Listener::Api | Listener::Status => guard::around(router, limits.request),
+        };
         let places = Arc::new(Semaphore::new(limits.connections));
         let mut accepting = JoinSet::new();
         for socket in sockets {
@@ -185,9 +206,9 @@ impl Accept {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     refused = false;
-                    let connection = Connection { limits: self.limits, stop: self.stop.clone(), place };
+                    let connection = Connection { limits: self.limits, stop: self.stop.clone(), place, peer };
                     connections.spawn(connection.run(stream, router.clone()));
                 }
                 Err(error) => {
@@ -219,19 +240,21 @@ struct Connection {
     limits: Limits,
     stop: CancellationToken,
     place: OwnedSemaphorePermit,
+    peer: SocketAddr,
 }
 
 impl Connection {
     async fn run(self, stream: TcpStream, router: Router) {
-        let Self { limits, stop, place: _place } = self;
+        let Self { limits, stop, place: _place, peer } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection ended at once");
             return;
         }
+        let router = router.layer(Extension(ConnectInfo(peer)));
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
-            .max_buf_size(MAX_HEAD)
+            .max_buf_size(limits.head_bytes)
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         let mut serving = pin!(serving);

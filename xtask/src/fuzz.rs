@@ -4,7 +4,9 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 16] = [
+pub(crate) const TARGETS: [&str; 18] = [
+    "attime",
+    "target",
     "chunk",
     "line",
     "pickle",

@@ -26,6 +26,9 @@ const CASES: &[(&str, &str)] = &[
     ("protobuf", "protobuf-cases.jsonl"),
     ("crelay-clean", "crelay-clean-cases.jsonl"),
     ("crelay-route", "crelay-route-cases.jsonl"),
+    ("attime", "attime-cases.jsonl"),
+    ("fetch", "fetch-cases.jsonl"),
+    ("render-json", "render-json-cases.jsonl"),
 ];
 
 /// Which tests, and how long.

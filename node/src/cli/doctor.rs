@@ -6,6 +6,7 @@
 
 mod alerting;
 mod destinations;
+mod graphite;
 mod peer;
 mod points;
 mod running;
@@ -100,6 +101,7 @@ async fn look(
         }
     }
     parts.extend(stores::probes(&settings));
+    parts.extend(graphite::probes(&settings));
     report.side_by_side(parts, LIMIT).await;
     is_running
 }

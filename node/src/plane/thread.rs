@@ -27,6 +27,8 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
+/// Names are compared with a pattern for so long at a time.
+const MATCHING: Duration = Duration::from_millis(4);
 /// Points taken from the journal at once.
 const TAKE: usize = 16_384;
 /// Below so many points the thread rests for [`REST`], so that small batches gather: where they come one on the
@@ -253,6 +255,15 @@ impl Thread {
                     for (name, last) in self.parts.shards.newest_points() {
                         found.take(&question, name, last);
                     }
+                    drop(answer.send(found));
+                }
+                Question::Matching { first, pattern, answer } => {
+                    let end = Instant::now() + MATCHING;
+                    let found = self.parts.shards.matching(
+                        first,
+                        |name| pattern.matches(name),
+                        || Instant::now() < end,
+                    );
                     drop(answer.send(found));
                 }
                 Question::HandOut { asks, header, answer } => drop(answer.send(self.hand_out(&asks, header))),

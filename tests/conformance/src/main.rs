@@ -11,6 +11,7 @@ mod crelay;
 mod hash_ring;
 mod memory;
 mod points;
+mod render;
 mod rig;
 mod wire;
 
@@ -53,6 +54,12 @@ enum Kind {
     CrelayClean,
     /// Configurations of carbon-c-relay, and what their rules do
     CrelayRoute,
+    /// Times as render questions write them
+    Attime,
+    /// Slots of a time, out of whisper's archives
+    Fetch,
+    /// The JSON of /render
+    RenderJson,
 }
 
 /// Run cases made by the reference programs against the node's code.
@@ -77,6 +84,9 @@ fn main() -> ExitCode {
         Kind::Line => over_sockets(&cases, Listener::PlaintextTcp),
         Kind::Pickle => over_sockets(&cases, Listener::PickleTcp),
         Kind::Protobuf => over_sockets(&cases, Listener::ProtobufTcp),
+        Kind::Attime => Ok(cases.iter().map(render::time).collect()),
+        Kind::Fetch => Ok(cases.iter().map(render::fetch).collect()),
+        Kind::RenderJson => Ok(cases.iter().map(render::json).collect()),
         Kind::Algorithm => Ok(cases.iter().map(algorithm::run).collect()),
         Kind::Rules => Ok(cases.iter().map(carbon::rules).collect()),
         Kind::Rewrite => Ok(cases.iter().map(carbon::rewrite).collect()),

@@ -4,9 +4,11 @@
 //! waits for a fact, with a limit and a name.
 
 pub mod exim;
+pub mod graphite_web;
 pub mod http;
 pub mod mariadb;
 pub mod memcached;
+pub mod nginx;
 pub mod pagerduty;
 pub mod port;
 pub mod process;

@@ -114,7 +114,8 @@ impl Node {
             .unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = answer.into_body().collect().await.unwrap().to_bytes();
-        Answer { status, headers, text: String::from_utf8_lossy(&body).into_owned(), body }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Answer { status, headers, body, text }
     }
 
     async fn get(&self, path: &str) -> Answer {

@@ -55,7 +55,19 @@ pub(crate) fn run(faults: usize) -> anyhow::Result<String> {
     let folder = tempfile::tempdir()?;
     // Not longer than the bench: it ends with it.
     let mut background = Background::start(
-        ["send", "--to", &node.plaintext().to_string(), "--metrics", &others, "--points", "120", "--rate", &rate, "--start-ts", &start],
+        [
+            "send",
+            "--to",
+            &node.plaintext().to_string(),
+            "--metrics",
+            &others,
+            "--points",
+            "120",
+            "--rate",
+            &rate,
+            "--start-ts",
+            &start,
+        ],
         folder.path(),
     )?;
     let mut times = Times::default();

@@ -1,0 +1,4 @@
+//! Any text as a time of a render question.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| skyline_render_proxy::fuzz::attime(bytes));

@@ -1,0 +1,28 @@
+//! Each Graphite server, as it is found from here.
+
+use crate::cli::report::{Part, Report};
+use skyline_conf::model::Settings;
+use skyline_conf::model::graphite::Server;
+use skyline_render_proxy::proxy::probe;
+
+/// What is asked beside everything else.
+pub(super) fn probes(settings: &Settings) -> impl Iterator<Item = Part> + use<> {
+    settings.graphite.server.clone().into_iter().map(|server| Part::new("graphite.server", of_server(server)))
+}
+
+async fn of_server(server: Server) -> Report {
+    let mut report = Report::new(true);
+    match Box::pin(probe(&server)).await {
+        Ok(seen) => {
+            let (ms, names) = (seen.took.as_millis(), seen.top_names);
+            let label = server.label();
+            report.ok(
+                "graphite.server",
+                format!("{label} renders, in {ms} ms; {names} names at the top of its tree"),
+            );
+        }
+        // Points are taken and judged without it.
+        Err(problem) => report.warning("graphite.server", problem.what, problem.advice),
+    }
+    report
+}

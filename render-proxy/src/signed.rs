@@ -1,0 +1,173 @@
+//! Signed links to graphs: whoever has one sees that graph until it ends, without a login, and nothing else.
+//!
+//! `QUERY&skyline_until=SECONDS&skyline_signature=HEX`: HMAC-SHA-256 over everything before the signature. What is signed
+//! is the picture's whole query, so that neither name nor times can be changed.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use skyline_core::problem::Problem;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Name of the key's file in the node's state folder.
+pub const FILE: &str = "graph-link.key";
+/// Bytes of the key.
+const KEY: usize = 32;
+
+/// What is signed begins with this: a signature is good for nothing else.
+const PURPOSE: &[u8] = b"skyline graph link 1\n";
+const UNTIL: &str = "&skyline_until=";
+const SIGNATURE: &str = "&skyline_signature=";
+
+/// Makes and checks signatures.
+#[derive(Clone)]
+pub struct Signer {
+    key: Vec<u8>,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Signer(secret)")
+    }
+}
+
+/// Why a query is not taken for a signed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadSignature {
+    /// There is none.
+    #[error("it is not signed")]
+    None,
+    /// Not ours, or of another query.
+    #[error("this link is not one of this node: copy it whole, or use the newest message")]
+    Wrong,
+    /// It has ended.
+    #[error("this link has ended: use the newest message")]
+    Ended,
+}
+
+impl Signer {
+    /// With the key in the node's state folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// It can be neither read nor made.
+    pub fn open(state_dir: &Path) -> Result<Self, Problem> {
+        let file = state_dir.join(FILE);
+        let shown = file.display();
+        let key = read_or_make(&file).map_err(|error| {
+            let advice = "make it readable and writable for the user of the node";
+            Problem::new(format!("the key of graph links {shown}: {error}"), advice)
+        })?;
+        if key.len() == KEY {
+            return Ok(Self::new(&key));
+        }
+        let advice = "remove the file, and a new one is made";
+        Err(Problem::new(format!("the key of graph links {shown} does not have {KEY} bytes"), advice))
+    }
+
+    /// With a key that only this node has.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self { key: key.to_vec() }
+    }
+
+    /// `query` with its end, seconds, and a signature.
+    #[must_use]
+    pub fn sign(&self, query: &str, until: i64) -> String {
+        let mut signed = format!("{query}{UNTIL}{until}");
+        let signature = self.signature(&signed).map(|mac| mac.finalize().into_bytes());
+        signed.push_str(SIGNATURE);
+        for byte in signature.iter().flatten() {
+            if write!(signed, "{byte:02x}").is_err() {
+                break;
+            }
+        }
+        signed
+    }
+
+    /// The query that was signed, if it was here, and `now`, seconds, is before its end.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn check<'q>(&self, query: &'q str, now: i64) -> Result<&'q str, BadSignature> {
+        let (signed, signature) = query.rsplit_once(SIGNATURE).ok_or(BadSignature::None)?;
+        let (inner, until) = signed.rsplit_once(UNTIL).ok_or(BadSignature::Wrong)?;
+        let bytes = hex(signature).ok_or(BadSignature::Wrong)?;
+        let mac = self.signature(signed).ok_or(BadSignature::Wrong)?;
+        mac.verify_slice(&bytes).map_err(|_| BadSignature::Wrong)?;
+        let until: i64 = until.parse().map_err(|_| BadSignature::Wrong)?;
+        if now >= until { Err(BadSignature::Ended) } else { Ok(inner) }
+    }
+
+    fn signature(&self, text: &str) -> Option<Hmac<Sha256>> {
+        // A key of any length is taken.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
+        mac.update(PURPOSE);
+        mac.update(text.as_bytes());
+        Some(mac)
+    }
+}
+
+fn read_or_make(file: &Path) -> io::Result<Vec<u8>> {
+    match std::fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    let key: [u8; KEY] = rand::random();
+    // Only its own user may read it, from the first moment on.
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(mut made) => {
+            made.write_all(&key)?;
+            made.sync_all()?;
+            Ok(key.to_vec())
+        }
+        // Another part of the node was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::read(file),
+        Err(error) => Err(error),
+    }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..32).map(|i| u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let signed = Signer::open(folder.path()).unwrap().sign("a=b", 10);
+        let file = folder.path().join(FILE);
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Signer::open(folder.path()).unwrap().check(&signed, 9), Ok("a=b"));
+        std::fs::write(&file, "short").unwrap();
+        assert!(Signer::open(folder.path()).unwrap_err().to_string().contains("32 bytes"));
+        assert!(
+            Signer::open(Path::new("/nowhere")).unwrap_err().to_string().contains("/nowhere/graph-link.key")
+        );
+    }
+
+    #[test]
+    fn signed_queries() {
+        let signer = Signer::new(b"key");
+        let signed = signer.sign("target=a&from=1", 1_000);
+        assert_eq!(signer.check(&signed, 999), Ok("target=a&from=1"));
+        assert_eq!(signer.check(&signed, 1_000), Err(BadSignature::Ended));
+        let wrong = |query: &str| assert_eq!(signer.check(query, 999), Err(BadSignature::Wrong), "{query}");
+        wrong(&signed.replace("target=a", "target=b"));
+        wrong(&signed.replace("until=1000", "until=9999"));
+        wrong(&format!("{signed}0"));
+        wrong(&format!("{signed}&target=b"));
+        wrong("a&skyline_signature=00");
+        wrong(&Signer::new(b"other").sign("target=a&from=1", 1_000));
+        assert_eq!(signer.check("target=a", 999), Err(BadSignature::None));
+    }
+}
