@@ -112,7 +112,10 @@ fn a_kill_at_any_moment_brings_each_incident_once() -> anyhow::Result<()> {
     let mut node = telling(&hook).with("alerting.join_seconds", 0.001).start()?;
     day::send(&node, &names)?;
     for (n, name) in names.iter().enumerate() {
+        let before = node.status()?.received();
         bad(&node, name)?;
+        // From then on nothing may lose it.
+        eventually_true(LIMIT, "the point logged", || node.status().is_ok_and(|s| s.received() > before))?;
         std::thread::sleep(Duration::from_millis(120 * n as u64));
         node.process.kill()?;
         node.restart()?;

@@ -209,7 +209,11 @@ async fn wait_for(running: &Running, newest: i64, points: &[Point], sent: Instan
             for row in ours {
                 say!("ANOMALY {}", sentence(row))?;
             }
-            say!("see http://{}/api/v1/anomalies, and the message to people: http://{}/outbox", running.api, running.api)?;
+            say!(
+                "see http://{}/api/v1/anomalies, and the message to people: http://{}/outbox",
+                running.api,
+                running.api
+            )?;
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
