@@ -180,12 +180,7 @@ fn metrics_that_fall_silent_and_send_again() -> anyhow::Result<()> {
         send(&format!("servers.web07.m{i}"))?;
     }
     let lively = || send("servers.web08.load").is_ok();
-    eventually_true(LIMIT, "the digest", || lively() && hook.said("sent no data"))?;
-    assert!(
-        hook.said("servers.web07.* (30 metrics)") || hook.said("servers.web07.*"),
-        "{:?}",
-        hook.took.lock().unwrap()
-    );
+    eventually_true(LIMIT, "the digest", || lively() && hook.said("servers.web07.* (30 metrics)"))?;
     assert!(!hook.said("servers.web08.load"));
     let before = hook.kinds("").len();
     send("servers.web07.m3")?;
