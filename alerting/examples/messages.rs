@@ -1,169 +1,137 @@
-//! Writes the kinds of message as pages, for `docs/alerts` and for looking at: as mail (HTML and text) and as Slack
-//! shows them.
-//!
-//! `cargo run -p skyline-alerting --example messages FOLDER`
-#![expect(clippy::print_stdout, reason = "it says what it wrote")]
+//! Pictures of messages for docs/alerts: `messages FOLDER` writes them, with Chromium, which must be installed.
+#![expect(clippy::print_stdout, reason = "it speaks to a person")]
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use serde_json::Value;
-use skyline_alerting::channel::{Gallery as _, slack};
-use skyline_alerting::gallery::{Captions, WindowGallery};
-use skyline_alerting::message::{Kind, Message, Origin};
+use skyline_alerting::channel::Gallery as _;
+use skyline_alerting::gallery::{Captions, WindowGallery, sample};
+use skyline_alerting::message::{Kind, Member, Message, Origin};
 use skyline_alerting::samples;
-use skyline_alerting::text::{Story, Style, html, plain};
+use skyline_alerting::text::{Story, Style, html};
 use skyline_conf::model::alerting::Alerting;
 use skyline_core::point::Datapoint;
 use skyline_render_proxy::windows::{Later, Windows};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Sunday 29 November 2026, 13:25:10 UTC.
-const NOW: f64 = 1_795_958_710.0;
+/// Monday, 30 November 2026, 14:41 in Zurich.
+const NOW: f64 = 1_796_046_060.0;
+/// Width of a picture, pixels.
+const WIDTH: u32 = 660;
+/// More than any message is high, pixels.
+const HEIGHT: u32 = 2_000;
+/// Names of programs that take the pictures.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// Windows of made-up metrics: a day's wave with noise, and the fault of the example.
-struct MadeUp {
-    since: f64,
-    until: f64,
-    fault: f64,
-}
+/// Windows of the members of one message.
+struct Members(Vec<Member>);
 
-impl Windows for MadeUp {
-    fn series<'a>(&'a self, _name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>> {
-        let count = ((until - from) / 60.0) as u32;
-        let point = |i: u32| {
-            let ts = from + f64::from(i) * 60.0;
-            let noise = f64::from(i.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24) - 0.5;
-            let value = 21.5 + 3.1 * ((f64::from(i) / 1440.0 * 6.283).sin() * 0.9 + noise);
-            let is_wrong = ts >= self.since && ts < self.until;
-            Datapoint::new(ts, if is_wrong { self.fault + 8.0 * noise } else { value })
-        };
-        Box::pin(std::future::ready(Ok(Some((0..=count).map(point).collect()))))
+impl Windows for Members {
+    fn series<'a>(&'a self, name: &'a str, from: f64, until: f64) -> Later<'a, Option<Vec<Datapoint>>> {
+        let member = self.0.iter().find(|member| member.metric == name);
+        Box::pin(async move { Ok(member.map(|member| sample::series(member, from, until))) })
     }
 }
 
-/// The examples: name of the file, and the message.
-fn examples() -> Vec<(&'static str, Message)> {
-    let make = |kind, origin, metric| samples::message(kind, origin, metric, NOW, "https://skyline.internal");
-    let web = "servers.web01.cpu.user";
-    let others = ["servers.web01.load.1min", "servers.web01.http.latency_ms", "servers.web02.cpu.user"];
+fn messages() -> Vec<(&'static str, Message)> {
+    let metric = "servers.web01.requests.latency.p99";
+    let of = |kind, origin| samples::message(kind, origin, metric, NOW, "https://skyline.example.net");
+    let others = ["servers.web01.cpu.user", "servers.web01.requests.errors", "servers.db02.queries.slow"];
     vec![
-        ("open", samples::with_company(make(Kind::Opened, Origin::Analyzer, web), &others)),
-        ("update", samples::with_company(make(Kind::Updated, Origin::Analyzer, web), &others)),
-        ("ended", samples::with_company(make(Kind::Ended, Origin::Analyzer, web), &others)),
-        ("escalated", make(Kind::Escalated, Origin::Mirage, web)),
-        ("stale", make(Kind::Stale, Origin::Analyzer, web)),
-        ("held-back", make(Kind::HeldBack, Origin::Analyzer, web)),
-        ("boundary", make(Kind::Opened, Origin::Boundary, "shop.checkout.errors_per_minute")),
-        ("test", make(Kind::Test, Origin::Analyzer, "skyline_test.alerters.test")),
+        ("open", samples::with_company(of(Kind::Opened, Origin::Analyzer), &others)),
+        ("update", samples::with_company(of(Kind::Updated, Origin::Analyzer), &others)),
+        ("ended", over(of(Kind::Ended, Origin::Analyzer))),
+        ("stale", of(Kind::Stale, Origin::Analyzer)),
+        ("boundary", of(Kind::Opened, Origin::Boundary)),
+        ("test", of(Kind::Test, Origin::Analyzer)),
     ]
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let folder = PathBuf::from(std::env::args().nth(1).context("name a folder")?);
-    std::fs::create_dir_all(&folder)?;
-    let alerting = Alerting { zone: "Europe/Zurich".into(), ..Alerting::default() };
-    let style = Style::new(&alerting);
-    for (name, message) in examples() {
-        let story = Story::new(&message, &style);
-        let since = message.members.first().map_or(NOW, |member| member.since);
-        let windows = MadeUp { since, until: message.ended.unwrap_or(f64::MAX), fault: 98.4 };
-        let captions = Captions { titles: alerting.titles.clone(), zone: alerting.zone.clone() };
-        let gallery = WindowGallery::new(Arc::new(windows), captions, Duration::from_secs(10));
-        let pictures = gallery.pictures(&message).await;
-        let picture = pictures.window.map(|png| {
-            format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(png))
-        });
-        let shown =
-            html::Shown { window: picture.as_deref(), description: &pictures.description, graphite: None };
-        write(&folder, &format!("{name}.html"), &html::write(&story, shown))?;
-        write(&folder, &format!("{name}.txt"), &plain::write(&story, &pictures.description))?;
-        write(&folder, &format!("{name}-slack.html"), &as_slack(&slack::blocks(&story), picture.as_deref()))?;
+/// One that lasted for two hours, and is over for one.
+fn over(mut message: Message) -> Message {
+    message.opened = NOW - 3.0 * 3_600.0;
+    for member in &mut message.members {
+        member.since = message.opened;
+        member.last = NOW - 3_600.0;
+        member.peak.0 = message.opened + 2_400.0;
+        member.points = 121;
+        member.ended = Some(member.last);
     }
-    Ok(())
+    message
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
-    let file = folder.join(name);
+async fn page(folder: &Path, name: &str, message: &Message) -> anyhow::Result<std::path::PathBuf> {
+    let settings = Alerting { zone: "Europe/Zurich".into(), ..Alerting::default() };
+    let captions = Captions { titles: settings.titles.clone(), zone: settings.zone.clone() };
+    let windows = Arc::new(Members(message.members.clone()));
+    let pictures = WindowGallery::new(windows, captions, Duration::from_secs(30)).pictures(message).await;
+    let picture = format!("{name}-window.png");
+    if let Some(window) = &pictures.window {
+        std::fs::write(folder.join(&picture), window)?;
+    }
+    let shown = html::Shown {
+        window: pictures.window.as_ref().map(|_| picture.as_str()),
+        description: &pictures.description,
+        graphite: None,
+    };
+    let text = html::write(&Story::new(message, &Style::new(&settings)), shown);
+    let file = folder.join(format!("{name}.html"));
     std::fs::write(&file, text)?;
-    println!("{}", file.display());
+    Ok(file)
+}
+
+fn photograph(page: &Path, picture: &Path) -> anyhow::Result<()> {
+    for browser in BROWSERS {
+        let taken = Command::new(browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"])
+            .arg(format!("--window-size={WIDTH},{HEIGHT}"))
+            .arg(format!("--screenshot={}", picture.display()))
+            .arg(format!("file://{}", page.display()))
+            .output();
+        if taken.is_ok_and(|output| output.status.success()) {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("no browser took a picture: install chromium")
+}
+
+/// Writes a picture anew without the rows at its lower end that are all of one colour.
+fn crop(from: &Path, to: &Path) -> anyhow::Result<usize> {
+    let mut decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(from)?));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info()?;
+    let mut raw = vec![0; reader.output_buffer_size().context("too large")?];
+    let info = reader.next_frame(&mut raw)?;
+    let channels = info.color_type.samples();
+    let width = info.width as usize;
+    let pixels: Vec<[u8; 3]> =
+        raw.chunks_exact(channels).filter_map(|pixel| pixel.first_chunk::<3>().copied()).collect();
+    let is_empty = |row: &&[[u8; 3]]| row.iter().all(|pixel| Some(pixel) == row.first());
+    let rows: Vec<&[[u8; 3]]> = pixels.chunks_exact(width).collect();
+    let height = rows.len() - rows.iter().rev().take_while(|row| is_empty(row)).count() + 12;
+    let kept: Vec<[u8; 3]> = rows.into_iter().take(height).flatten().copied().collect();
+    let packed = skyline_render_proxy::draw::packed(&kept, (info.width, u32::try_from(height)?))?;
+    std::fs::write(to, &packed)?;
+    Ok(packed.len())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let folder = std::env::args_os().nth(1).context("name a folder")?;
+    let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder)?;
+    let work = tempfile::tempdir()?;
+    for (name, message) in messages() {
+        let page = page(work.path(), name, &message).await?;
+        let whole = work.path().join("whole.png");
+        photograph(&page, &whole)?;
+        if name == "ended" {
+            // For docs/charts.md.
+            std::fs::copy(work.path().join("ended-window.png"), folder.join("chart.png"))?;
+        }
+        let picture = folder.join(format!("{name}.png"));
+        println!("{}: {} bytes", picture.display(), crop(&whole, &picture)?);
+    }
     Ok(())
-}
-
-/// A page that looks like a channel of Slack.
-fn as_slack(blocks: &Value, picture: Option<&str>) -> String {
-    let mut out = String::from(
-        "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <style>body{margin:0;background:#fff;font:15px/22px Lato,'Noto Sans',Arial,sans-serif;color:#1d1c1d}\
-         .m{max-width:680px;padding:14px 20px 14px 66px;position:relative}.a{position:absolute;left:20px;top:18px;width:36px;\
-         height:36px;border-radius:5px;background:#3c4a59;color:#fff;text-align:center;line-height:36px;font-weight:700}\
-         code{font:12px Menlo,Consolas,monospace;color:#c01343;background:#f6f6f6;border:1px solid #ddd;border-radius:3px;\
-         padding:2px 3px;word-break:break-all}ul{margin:2px 0;padding-left:24px}.b{display:inline-block;border:1px solid #bbb;\
-         border-radius:4px;padding:4px 12px;margin:6px 8px 4px 0;font-weight:700;font-size:13px}.c{font-size:13px;color:#616061}\
-         .t{border-left:4px solid #ddd;margin-top:10px;padding-left:12px}.d{display:inline-block;width:13px;height:13px;\
-         border-radius:7px;vertical-align:-1px;margin-right:3px}</style></head><body><div class=\"m\"><div class=\"a\">S</div>\
-         <b>Skyline</b> <span class=\"c\">APP 14:25</span>",
-    );
-    for block in items(blocks) {
-        match block["type"].as_str().unwrap_or_default() {
-            "actions" => {
-                out.push_str("<div>");
-                for button in items(&block["elements"]) {
-                    let label = html::escaped(button["text"]["text"].as_str().unwrap_or_default());
-                    out.push_str(&format!("<span class=\"b\">{label}</span>"));
-                }
-                out.push_str("</div>");
-            }
-            "context" => {
-                for text in items(&block["elements"]) {
-                    let text = html::escaped(text["text"].as_str().unwrap_or_default());
-                    out.push_str(&format!("<div class=\"c\">{text}</div>"));
-                }
-            }
-            _ => items(&block["elements"]).for_each(|part| rich(&mut out, part)),
-        }
-    }
-    if let Some(picture) = picture {
-        out.push_str(&format!(
-            "<div class=\"t\"><span class=\"c\">in the thread</span><br><img src=\"{picture}\" width=\"441\"></div>"
-        ));
-    }
-    out.push_str("</div></body></html>\n");
-    out
-}
-
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-fn rich(out: &mut String, part: &Value) {
-    if part["type"] == "rich_text_list" {
-        out.push_str("<ul>");
-        for item in items(&part["elements"]) {
-            out.push_str("<li>");
-            rich(out, item);
-            out.push_str("</li>");
-        }
-        return out.push_str("</ul>");
-    }
-    for element in items(&part["elements"]) {
-        let text = html::escaped(element["text"].as_str().unwrap_or_default()).replace('\n', "<br>");
-        let colour = match element["name"].as_str() {
-            Some("red_circle") => "#d93025",
-            Some("large_orange_circle") => "#f29900",
-            Some("large_green_circle") => "#1e8e3e",
-            _ => "#5b3fa6",
-        };
-        if element["type"] == "emoji" {
-            out.push_str(&format!("<span class=\"d\" style=\"background:{colour}\"></span>"));
-        } else if element["style"]["code"] == true {
-            out.push_str(&format!("<code>{text}</code>"));
-        } else if element["style"]["bold"] == true {
-            out.push_str(&format!("<b>{text}</b>"));
-        } else {
-            out.push_str(&text);
-        }
-    }
 }

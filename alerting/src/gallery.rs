@@ -4,17 +4,17 @@
 //! than `alerting.picture_milliseconds`: a message is never late for a picture. A test's picture is of a made-up series,
 //! so that it shows what an alert will look like whatever the window holds.
 
-mod graphite;
-mod sample;
+pub mod sample;
 mod window;
 
-pub use graphite::{Graphite, target};
 pub use window::Captions;
 
 use crate::channel::{Gallery, Later};
-use crate::message::{Kind, Member, Message, Pictures};
+use crate::message::{Kind, Member, Message, Origin, Pictures};
 use skyline_core::point::Datapoint;
-use skyline_render_proxy::draw::{Look, SIZE};
+use skyline_render_proxy::draw::Look;
+use skyline_render_proxy::link::Graph;
+use skyline_render_proxy::proxy::{NoPicture, Proxy};
 use skyline_render_proxy::windows::{Unanswered, Windows};
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +23,10 @@ use tokio::sync::Semaphore;
 
 /// Charts that are painted at the same time.
 pub const DRAWINGS: usize = 2;
+/// Colours of the line in Graphite's own charts, as in the reference's alerts.
+const COLOUR: &str = "orange";
+/// The same for rules of bounds.
+const BOUNDARY: &str = "pink";
 /// A window that is busy is asked again after this.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -30,7 +34,7 @@ const AGAIN: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct WindowGallery {
     windows: Arc<dyn Windows>,
-    graphite: Option<Arc<Graphite>>,
+    graphite: Option<Proxy>,
     captions: Arc<Captions>,
     look: Look,
     patience: Duration,
@@ -57,10 +61,10 @@ impl WindowGallery {
         }
     }
 
-    /// The same with Graphite's own charts.
+    /// The same with Graphite's own charts, if the settings name a server.
     #[must_use]
-    pub fn with_graphite(self, graphite: Graphite) -> Self {
-        Self { graphite: Some(Arc::new(graphite)), ..self }
+    pub fn with_graphite(self, graphite: Proxy) -> Self {
+        Self { graphite: Some(graphite), ..self }
     }
 
     /// The same in other colours.
@@ -113,9 +117,23 @@ impl WindowGallery {
         }
         let (from, until) = window::times(message, member);
         let title = self.captions.graphite_title(message, member);
-        graphite
-            .picture(&target(&member.metric, member.counter)?, from, until, &title, SIZE, self.patience)
-            .await
+        let graph = Graph {
+            metric: &member.metric,
+            counter: member.counter,
+            from: from.floor() as i64,
+            until: until.ceil() as i64,
+            title: &title,
+            colour: if message.origin == Origin::Boundary { BOUNDARY } else { COLOUR },
+            settings: "",
+        };
+        match graphite.picture(&graph, self.patience).await {
+            Ok(picture) => Some(picture.to_vec()),
+            Err(NoPicture::NoServer) => None,
+            Err(error) => {
+                tracing::debug!(%error, "a message goes without Graphite's own chart");
+                None
+            }
+        }
     }
 }
 

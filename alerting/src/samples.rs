@@ -27,7 +27,7 @@ pub fn member(metric: &str, origin: Origin, now: f64) -> Member {
         .map(str::to_owned)
         .into(),
         asked: 9,
-        points: 2,
+        points: 3,
         ended: None,
         bound,
     }
@@ -44,7 +44,11 @@ pub fn message(kind: Kind, origin: Origin, metric: &str, now: f64, public_url: &
     let opened = now - if matches!(kind, Kind::Opened | Kind::Test) { 60.0 } else { 2100.0 };
     let ended = (kind == Kind::Ended).then(|| now - 5.0);
     for member in &mut members {
-        member.ended = ended;
+        if kind == Kind::Ended {
+            // It was over with its last anomalous point; that this was the last is known after a while.
+            member.last = now - 310.0;
+            member.ended = Some(member.last);
+        }
         if kind != Kind::Opened && kind != Kind::Test {
             member.since = opened - 10.0;
             member.peak.0 = opened + 300.0;

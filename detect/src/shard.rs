@@ -478,12 +478,6 @@ impl Shards {
         slots.iter().filter_map(|slot| self.at(*slot)).map(|series| series.name.to_string()).collect()
     }
 
-    /// All metrics that have points, with the time of the newest, seconds. Walks all metrics.
-    pub fn newest_points(&self) -> impl Iterator<Item = (&str, f64)> {
-        let named = self.series.iter().flatten().filter(|series| !series.name.is_empty());
-        named.filter(|series| series.window.len() > 0).map(|series| (&*series.name, series.window.last_ts()))
-    }
-
     /// Names that `is_wanted`, from series `first` on, while `goes_on` (asked before each 64 series); and the series from
     /// which to ask on, if there are more.
     #[must_use]
@@ -506,6 +500,12 @@ impl Shards {
             slot += 1;
         }
         (names, None)
+    }
+
+    /// All metrics that have points, with the time of the newest, seconds. Walks all metrics.
+    pub fn newest_points(&self) -> impl Iterator<Item = (&str, f64)> {
+        let named = self.series.iter().flatten().filter(|series| !series.name.is_empty());
+        named.filter(|series| series.window.len() > 0).map(|series| (&*series.name, series.window.last_ts()))
     }
 
     /// Points and heap bytes of all windows, and bytes of everything else that is kept a metric.

@@ -10,6 +10,7 @@ use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
+use skyline_render_proxy::proxy::Proxy;
 use skyline_render_proxy::windows::Windows;
 use skyline_sql::Store;
 use std::collections::HashMap;
@@ -49,6 +50,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) plane: &'a Arc<Plane>,
     pub(crate) name: &'a str,
     pub(crate) clock: &'a Clock,
+    pub(crate) graphs: &'a Proxy,
     pub(crate) abort: &'a CancellationToken,
 }
 
@@ -57,7 +59,7 @@ pub(crate) struct Parts<'a> {
 /// # Errors
 /// A channel, a rule or the file of alerts cannot be used.
 pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
-    let Parts { settings, store, plane, name, clock, abort } = *parts;
+    let Parts { settings, store, plane, name, clock, graphs, abort } = *parts;
     let alerting = &settings.alerting;
     let state_dir = &settings.node.state_dir;
     let policy = Arc::new(Policy::open(alerting, state_dir, store.clone(), clock.clone())?);
@@ -66,7 +68,7 @@ pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
         tracing::warn!("mutes cannot be read yet: what is muted may be told");
     }
     let windows: Arc<dyn Windows> = Arc::<Plane>::clone(plane);
-    let gallery = gallery(settings, &windows);
+    let gallery = gallery(settings, &windows, graphs);
     let stop = CancellationToken::new();
     let (mut dispatcher, mut task) = (None, None);
     if alerting.enabled {
@@ -119,11 +121,11 @@ fn behaviour(settings: &Settings, channels: &[Arc<dyn Channel>]) -> dispatcher::
     }
 }
 
-fn gallery(settings: &Settings, windows: &Arc<dyn Windows>) -> Arc<dyn Gallery> {
+fn gallery(settings: &Settings, windows: &Arc<dyn Windows>, graphs: &Proxy) -> Arc<dyn Gallery> {
     let alerting = &settings.alerting;
     let patience = Duration::from_millis(alerting.picture_milliseconds.into());
     let captions = Captions { titles: alerting.titles.clone(), zone: alerting.zone.clone() };
-    Arc::new(WindowGallery::new(Arc::clone(windows), captions, patience))
+    Arc::new(WindowGallery::new(Arc::clone(windows), captions, patience).with_graphite(graphs.clone()))
 }
 
 impl Alerts {

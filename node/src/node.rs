@@ -25,6 +25,7 @@ use skyline_relay::flow::Flow;
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::{Context as ListenContext, Listeners};
 use skyline_relay::route::Router;
+use skyline_render_proxy::proxy::Proxy;
 use skyline_sql::Store;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -80,11 +81,12 @@ async fn alerting(
     settings: &Settings,
     (plane, recording): (&Arc<Plane>, Option<Recording>),
     store: &Store,
-    (name, clock): (&str, &Clock),
+    (name, clock, graphs): (&str, &Clock, &Proxy),
     tokens: &Tokens,
 ) -> anyhow::Result<(Alerts, Option<tokio::task::JoinHandle<()>>)> {
     let alerts =
-        alerts::start(&alerts::Parts { settings, store, plane, name, clock, abort: &tokens.abort }).await?;
+        alerts::start(&alerts::Parts { settings, store, plane, name, clock, graphs, abort: &tokens.abort })
+            .await?;
     let recorder = recording.map(|(mut recorder, found)| {
         recorder.alerting.clone_from(&alerts.dispatcher);
         tokio::spawn(recorder.run(found))
@@ -201,8 +203,9 @@ impl Node {
         let router = swap::router(&relaying.routing, &journal);
         let (plane, recording) = windows(&settings, &journal, &record, &clock, &name, &tokens)?;
         let plane = Arc::new(plane);
+        let graphs = graphs::proxy(&settings, &plane, &clock)?;
         let (mut alerts, recorder) =
-            alerting(&settings, (&plane, recording), &record, (&name, &clock), &tokens).await?;
+            alerting(&settings, (&plane, recording), &record, (&name, &clock, &graphs), &tokens).await?;
         let telling = alerts.take_task();
         let alerts = Arc::new(alerts);
         let ends = mirror::Ends { windows: &tokens.windows, abort: &tokens.abort, copied: &tokens.copied };
@@ -213,7 +216,6 @@ impl Node {
         let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
-        let graphs = graphs::proxy(&settings, &plane, &clock)?;
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
         let health = Arc::new(Health::new(health::Parts {

@@ -40,10 +40,10 @@ pub(crate) enum Question {
     Remove { name: String, answer: oneshot::Sender<bool> },
     /// The names of a shard's metrics.
     Names { shard: ShardId, answer: oneshot::Sender<Vec<String>> },
-    /// Which metrics are silent.
-    Silent { question: stale::Question, answer: oneshot::Sender<stale::Answer> },
     /// Names that a pattern stands for, from one series on, for a few milliseconds; the answer says where to go on.
     Matching { first: u32, pattern: Arc<Glob>, answer: oneshot::Sender<(Vec<String>, Option<u32>)> },
+    /// Which metrics are silent.
+    Silent { question: stale::Question, answer: oneshot::Sender<stale::Answer> },
     /// Hand shards out for their copy. The thread sets the header's position.
     HandOut { asks: Vec<Ask>, header: Header, answer: oneshot::Sender<Vec<(ShardId, HandOut)>> },
     /// Take series over; the answer says how many were, and how many not.

@@ -52,6 +52,14 @@ impl Syslog {
         sent.is_ok()
     }
 
+    /// Sends a line of its own kind, such as a test.
+    pub(crate) async fn say(&self, now: f64, kind: &str, text: &str) -> std::io::Result<()> {
+        let time = time(now);
+        let host = &self.host;
+        let line = format!("<{PRIORITY}>1 {time} {host} skyline {} {kind} - {text}", std::process::id());
+        self.send(bounded(line).as_bytes()).await
+    }
+
     async fn send(&self, line: &[u8]) -> std::io::Result<()> {
         match &self.target {
             // Not awaited: a daemon that has stopped reading would stop the record too.
@@ -73,8 +81,8 @@ impl Syslog {
 /// The RFC 5424 line. Names hold no control characters, so none can end the line early.
 fn line(anomaly: &Anomaly, host: &str) -> String {
     let votes: Vec<_> = anomaly.triggered.iter().map(|a| a.name()).collect();
-    let time = jiff::Timestamp::from_millisecond((anomaly.received * 1000.0) as i64).unwrap_or_default();
-    let mut text = format!(
+    let time = time(anomaly.received);
+    let text = format!(
         "<{PRIORITY}>1 {time} {host} skyline {pid} anomaly - {metric} {value} at {ts} is anomalous: {n} of {asked} algorithms agree ({votes}), mean {mean}, stddev {stddev}",
         pid = std::process::id(),
         metric = anomaly.metric,
@@ -86,12 +94,20 @@ fn line(anomaly: &Anomaly, host: &str) -> String {
         mean = anomaly.mean,
         stddev = anomaly.stddev,
     );
-    let mut end = text.len().min(MAX_LINE);
-    while !text.is_char_boundary(end) {
+    bounded(text)
+}
+
+fn time(seconds: f64) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond((seconds * 1000.0) as i64).unwrap_or_default()
+}
+
+fn bounded(mut line: String) -> String {
+    let mut end = line.len().min(MAX_LINE);
+    while !line.is_char_boundary(end) {
         end -= 1;
     }
-    text.truncate(end);
-    text
+    line.truncate(end);
+    line
 }
 
 #[cfg(test)]

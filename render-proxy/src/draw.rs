@@ -170,6 +170,14 @@ impl<'a> Chart<'a> {
     }
 }
 
+/// Pixels, row by row, as a small PNG: where there are more than 256 colours, rare ones become their nearest.
+///
+/// # Errors
+/// [`DrawError::Paint`] if `pixels` are not as many as `size` says.
+pub fn packed(pixels: &[[u8; 3]], (width, height): (u32, u32)) -> Result<Vec<u8>, DrawError> {
+    png::pack(pixels, width, height).map_err(|error| DrawError::Paint(error.to_string()))
+}
+
 /// PNG of an SVG that [`Chart::svg`] or several of them side by side made, `size` pixels.
 ///
 /// # Errors

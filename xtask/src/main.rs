@@ -1,6 +1,7 @@
 //! `cargo xtask`: what a developer or CI runs. Each command prints the programs that it starts.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to a person")]
 
+mod alerts;
 mod bench;
 mod cargo;
 mod demo;
@@ -29,6 +30,8 @@ enum Command {
     Lint,
     /// Speed: micro-benchmarks and the table of whole processes
     Bench(bench::Options),
+    /// Take pictures of messages for docs/alerts anew (needs Chromium)
+    Alerts,
     /// Fuzz one target, or all of them by turns, with cargo-fuzz
     Fuzz(fuzz::Options),
     /// Rules that no compiler checks: who may use whom, what a file must have
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Alerts => alerts::run(),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Tidy => tidy::run(),
     };

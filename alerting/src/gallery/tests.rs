@@ -1,12 +1,15 @@
 //! Pictures of messages, from windows that answer in different ways and from servers on loopback.
 
-use super::{Captions, Graphite, WindowGallery, target};
+use super::{Captions, WindowGallery};
 use crate::channel::Gallery as _;
 use crate::message::{Kind, Links, Member, Message, Origin, Severity};
+use skyline_conf::model::Settings;
 use skyline_conf::model::alerting::titles::Titles;
+use skyline_conf::model::graphite::Server;
+use skyline_core::clock::Clock;
 use skyline_core::point::Datapoint;
+use skyline_render_proxy::proxy::{Parts, Proxy};
 use skyline_render_proxy::windows::{Later, Unanswered, Windows};
-use skyline_upstream::{Client, Options};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -147,10 +150,13 @@ async fn server(answer: &'static [u8]) -> (String, tokio::sync::mpsc::Receiver<S
     (url, questions)
 }
 
-fn graphite(urls: &[String]) -> Graphite {
-    let client =
-        |url: &String| (Client::new(Options::new("graphite", url.as_str())).unwrap(), "render".to_owned());
-    Graphite::new(urls.iter().map(client).collect(), "&width=588&bgcolor=000000")
+fn graphite(urls: &[String]) -> Proxy {
+    let mut settings = Settings::default();
+    settings.graphite.server =
+        urls.iter().map(|url| Server { url: url.clone(), ..Server::default() }).collect();
+    settings.render_proxy.graph_settings = "&width=588&bgcolor=000000".into();
+    let clock = Clock::at(END);
+    Proxy::new(Parts { settings: &settings, windows: None, links: None, clock }).unwrap()
 }
 
 const PICTURE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 12\r\nConnection: close\r\n\r\n\x89PNG\r\n\x1a\nabcd";
@@ -158,16 +164,18 @@ const PAGE: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>";
 
 #[tokio::test]
-async fn graphites_own_chart_is_taken_from_the_first_that_has_one() {
-    let (page, _) = server(PAGE).await;
+async fn graphites_own_chart_is_asked_for_and_nothing_else_is_taken() {
+    let (page, _questions) = server(PAGE).await;
+    let without = gallery(PATIENCE).with_graphite(graphite(&[page]));
+    assert_eq!(without.pictures(&message(Kind::Opened, "a.b")).await.graphite, None);
     let (url, mut questions) = server(PICTURE).await;
-    let gallery = gallery(PATIENCE).with_graphite(graphite(&[page, url]));
+    let gallery = gallery(PATIENCE).with_graphite(graphite(&[url]));
     let pictures = gallery.pictures(&message(Kind::Opened, "counter")).await;
     assert_eq!(pictures.graphite.as_deref(), Some(b"\x89PNG\r\n\x1a\nabcd".as_slice()));
     let question = questions.recv().await.unwrap();
     let expected = "GET /prefix/render?from=1795966200&until=1796052600&target=cactiStyle%28nonNegativeDerivative%28counter%29%29\
-                    &width=588&bgcolor=000000&height=308&title=Skyline%20Analyzer%20-%20ALERT%20at%2024%20hours%20-%20derivative%20graph\
-                    %20-%2090&colorList=orange&format=png HTTP/1.1";
+                    &width=588&bgcolor=000000&title=Skyline%20Analyzer%20-%20ALERT%20at%2024%20hours%20-%20derivative%20graph\
+                    %20-%2090&colorList=orange HTTP/1.1";
     assert_eq!(question, expected);
 }
 
@@ -180,9 +188,4 @@ async fn a_silent_graphite_costs_no_more_than_the_patience() {
     assert_eq!(pictures.graphite, None);
     assert!(is_png(pictures.window.as_ref()));
     assert!(begin.elapsed() < Duration::from_secs(8));
-}
-
-#[test]
-fn names_that_mean_something_to_graphite_are_not_asked() {
-    assert_eq!(target("a.*", true), None);
 }

@@ -53,7 +53,7 @@ fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Opened | Kind::HeldBack => "ALERT",
         Kind::Updated => "UPDATE",
-        Kind::Ended => "OVER",
+        Kind::Ended => "ENDED",
         Kind::Escalated => "ESCALATED",
         Kind::Stale => "NO DATA",
         Kind::Test => "TEST",

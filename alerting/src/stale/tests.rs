@@ -91,11 +91,18 @@ fn a_node_that_has_just_started_says_so_in_one_message() {
     );
     // One that sent a little after the start does not hide those that sent nothing.
     let mut mixed = watch("", 20_000.0, None);
-    let said = look(&mut mixed, &[("a", 9_990.0), ("gone.long.ago", 5_000.0), ("b", 20_010.0), ("c", 20_400.0)], 20_400.0);
+    let said = look(
+        &mut mixed,
+        &[("a", 9_990.0), ("gone.long.ago", 5_000.0), ("b", 20_010.0), ("c", 20_400.0)],
+        20_400.0,
+    );
     assert_eq!(said[0], "This node has just started: 2 metrics that it knows send nothing.");
     let mut all = watch("", 20_000.0, None);
     let said = look(&mut all, &before, 20_300.0);
-    assert_eq!(said[0], "This node has just started, and nothing has come in: all senders are away, 2 metrics.");
+    assert_eq!(
+        said[0],
+        "This node has just started, and nothing has come in: all senders are away, 2 metrics."
+    );
     assert_eq!(said.len(), 3);
     assert_eq!(look(&mut all, &before, 20_360.0), NOTHING);
 }

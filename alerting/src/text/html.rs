@@ -142,7 +142,8 @@ fn pictures(out: &mut String, shown: Shown<'_>, story: &Story) {
         }
     };
     if let Some(source) = shown.window {
-        picture(source, shown.description, shown.description);
+        // In words for those who do not see it only: others have the picture, and the sentences above it.
+        picture(source, shown.description, "");
     }
     if let Some(source) = shown.graphite {
         let under = "From Graphite: it may show averages of longer intervals than those that were judged; its link opens current data.";

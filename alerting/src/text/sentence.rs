@@ -143,9 +143,22 @@ fn company(line: Line, message: &Message) -> Line {
     }
 }
 
+/// Whether a metric is over because nothing comes from it: the lines of the message say so.
+fn is_silent(message: &Message, member: &Member) -> bool {
+    let says_so = |line: &String| {
+        line.strip_prefix(&member.metric).is_some_and(|rest| rest.starts_with(" sends nothing"))
+    };
+    message.lines.iter().any(says_so)
+}
+
 /// `It is over: NAME is as usual again since 14:40:00 UTC, after 35 min.`
 fn over(message: &Message, member: &Member, zone: &TimeZone) -> Line {
     let ended = message.ended.unwrap_or(message.created);
+    if is_silent(message, member) {
+        let line = Line::of("It is over: ").and_short_name(&member.metric, SHORT);
+        let last = time::clock(member.last, message.created, zone);
+        return line.and(format!(" sends no data any more; what it sent last, at {last}, was still wrong."));
+    }
     let line = Line::of("It is over: ").and_short_name(&member.metric, SHORT);
     let (line, are) = match others(message) {
         0 => (line, "is"),

@@ -3,7 +3,7 @@
 use super::line::Line;
 use super::style::Style;
 use super::{name, number, sentence, time};
-use crate::message::{Kind, Member, Message, Origin, Severity};
+use crate::message::{Kind, Member, Message, Origin};
 use jiff::tz::TimeZone;
 
 /// Names in subjects are no longer than this, characters.
@@ -103,9 +103,9 @@ impl Story {
         Self {
             subject: subject(message, style),
             state: state(message.kind),
-            word: word(message.kind),
+            word: if message.kind == Kind::Stale { "NO DATA" } else { word(message.kind) },
             heading: heading(message.origin, style),
-            severity: severity(message.severity),
+            severity: message.severity.word(),
             lead: sentence::lead(message, zone),
             more,
             facts: first.filter(|_| !without_metrics).map_or_else(Vec::new, |m| facts(message, m, zone)),
@@ -139,16 +139,6 @@ const fn word(kind: Kind) -> &'static str {
         Kind::Escalated => "ESCALATED",
         Kind::HeldBack => "NOTICE",
         Kind::Test => "TEST",
-    }
-}
-
-/// A severity in a word.
-#[must_use]
-pub const fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
     }
 }
 
@@ -245,7 +235,7 @@ fn facts(message: &Message, member: &Member, zone: &TimeZone) -> Vec<Fact> {
         let names = name::literal(&member.triggered.join(", "));
         fact("Algorithms", Line::of(format!("{} of {}: {names}", member.triggered.len(), member.asked)));
     }
-    if let Some(seconds) = message.repeat_seconds {
+    if let Some(seconds) = message.repeat_seconds.filter(|_| message.kind != Kind::Ended) {
         fact("Next alert", Line::of(format!("in {seconds} seconds at the earliest")));
     }
     facts
@@ -284,7 +274,11 @@ fn links(message: &Message) -> Vec<(&'static str, String)> {
 }
 
 fn footer(message: &Message, style: &Style) -> Line {
-    let mut line = Line::of("Sent by rule ").and_short_name(&message.rule, SUBJECT_NAME);
+    let mut line = if message.rule.is_empty() {
+        Line::of("Sent by Skyline itself")
+    } else {
+        Line::of("Sent by rule ").and_short_name(&message.rule, SUBJECT_NAME)
+    };
     if !message.incident.is_empty() {
         line = line.and(", incident ").and_name(&message.incident);
     }

@@ -5,6 +5,7 @@ mod explain;
 mod incidents;
 mod mutes;
 mod outbox;
+mod test;
 mod time;
 
 use super::http::{self, Answer};
@@ -75,6 +76,13 @@ pub(crate) enum Action {
         #[command(flatten)]
         node: Where,
     },
+    /// Send a marked test with a picture through a channel, and print what each recipient's server says
+    Test {
+        #[command(flatten)]
+        options: test::Options,
+        #[command(flatten)]
+        config: super::Config,
+    },
     /// Print who would be told of a metric, and why: rules in order, recipients, mutes, limits
     Explain {
         /// Name of the metric; it need not exist
@@ -109,6 +117,7 @@ pub(super) async fn act(action: Action) -> anyhow::Result<bool> {
         Action::Mutes { node } => mutes::list(&node).await,
         Action::Outbox { retry: Some(id), node, .. } => outbox::retry(&node, id).await,
         Action::Outbox { state, limit, node, .. } => outbox::list(&node, state.as_deref(), limit).await,
+        Action::Test { options, config } => return test::test(&config, &options).await,
         Action::Explain { metric, node } => explain::explain(&node, &metric).await,
     }
     .map(|()| true)

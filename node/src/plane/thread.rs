@@ -250,13 +250,6 @@ impl Thread {
                     let _nobody_asks_any_more = answer.send(was_there);
                 }
                 Question::Names { shard, answer } => drop(answer.send(self.parts.shards.names(shard))),
-                Question::Silent { question, answer } => {
-                    let mut found = skyline_alerting::stale::Answer::default();
-                    for (name, last) in self.parts.shards.newest_points() {
-                        found.take(&question, name, last);
-                    }
-                    drop(answer.send(found));
-                }
                 Question::Matching { first, pattern, answer } => {
                     let end = Instant::now() + MATCHING;
                     let found = self.parts.shards.matching(
@@ -264,6 +257,13 @@ impl Thread {
                         |name| pattern.matches(name),
                         || Instant::now() < end,
                     );
+                    drop(answer.send(found));
+                }
+                Question::Silent { question, answer } => {
+                    let mut found = skyline_alerting::stale::Answer::default();
+                    for (name, last) in self.parts.shards.newest_points() {
+                        found.take(&question, name, last);
+                    }
                     drop(answer.send(found));
                 }
                 Question::HandOut { asks, header, answer } => drop(answer.send(self.hand_out(&asks, header))),

@@ -39,7 +39,7 @@ fn colours(pixels: &Pixmap) -> Vec<Colour> {
     pixels.pixels().iter().map(|pixel| [pixel.red(), pixel.green(), pixel.blue()]).collect()
 }
 
-fn pack(pixels: &[Colour], width: u32, height: u32) -> Result<Vec<u8>, png::EncodingError> {
+pub(super) fn pack(pixels: &[Colour], width: u32, height: u32) -> Result<Vec<u8>, png::EncodingError> {
     let (palette, indexes) = indexed(pixels);
     let mut out = Vec::with_capacity(32 << 10);
     let mut encoder = Encoder::new(&mut out, width, height);

@@ -84,6 +84,19 @@ async fn trust() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_a_server_made_for_itself() {
+    let nginx = Nginx::start(false);
+    // The one that is shown, instead of its authority's.
+    let own = Tls { ca_file: nginx.file("server.pem"), ..Tls::default() };
+    assert_eq!(nginx.ask("localhost", own.clone()).await.unwrap(), "200 ok");
+    let error = nginx.ask("127.0.0.1", own).await.unwrap_err();
+    assert!(error.to_string().contains("by a name that its certificate holds"), "{error}");
+    // Ours is no authority.
+    let other = Tls { ca_file: nginx.file("client.pem"), ..Tls::default() };
+    assert_eq!(nginx.ask("localhost", other).await.unwrap_err().kind(), Failure::Tls);
+}
+
+#[tokio::test]
 async fn our_certificate() {
     let nginx = Nginx::start(true);
     let mut tls = Tls { ca_file: nginx.file("ca.pem"), ..Tls::default() };

@@ -114,8 +114,7 @@ impl Node {
             .unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = answer.into_body().collect().await.unwrap().to_bytes();
-        let text = String::from_utf8_lossy(&body).into_owned();
-        Answer { status, headers, body, text }
+        Answer { status, headers, text: String::from_utf8_lossy(&body).into_owned(), body }
     }
 
     async fn get(&self, path: &str) -> Answer {
