@@ -72,7 +72,7 @@ fn escalating(first: &Hook, boss: &Hook) -> Setup {
         boss.server.url()
     );
     let rules = "[{ name = \"shop\", match = \"shop.**\", channel = \"first\", severity = \"critical\", \
-                  escalate_after_seconds = 3, escalate_to = \"boss\" }]";
+                  escalate_after_seconds = 10, escalate_to = \"boss\" }]";
     Setup::window()
         .with("alerting.webhook", hooks)
         .with("alerting.rule", rules)
@@ -91,7 +91,7 @@ fn muted_acknowledged_and_explained() -> anyhow::Result<()> {
         said.contains("TELLS        shop: glob shop.**") || said.contains("TELLS        shop ("),
         "{said}"
     );
-    assert!(said.contains("Unless somebody acknowledges it within 3 s, boss would be told too."), "{said}");
+    assert!(said.contains("Unless somebody acknowledges it within 10 s, boss would be told too."), "{said}");
     let said = alert(&node, &["mute", "shop.mut*", "--glob", "--for", "1h", "--reason", "deploy <1>"])?;
     assert!(said.contains("muted glob shop.mut* until 20") && said.contains("deploy <1>"), "{said}");
     let said = json(&node, &["explain", "shop.muted"])?;
@@ -110,15 +110,14 @@ fn muted_acknowledged_and_explained() -> anyhow::Result<()> {
     eventually(LIMIT, "the muted incident", || incident("shop.muted"))?;
     bad(&node, "shop.seen")?;
     eventually_true(LIMIT, "the message about the other", || first.kinds("shop.seen") == ["opened"])?;
-    assert_eq!(first.kinds("shop.muted"), [""; 0]);
-    assert!(alert(&node, &["unmute", &mute])?.contains("unmuted glob shop.mut*"));
-    eventually_true(LIMIT, "the message that is muted no more", || first.kinds("shop.muted") == ["opened"])?;
-
     // What somebody has seen does not escalate; what nobody has does.
     let id = incident("shop.seen").context("the incident")?;
     let said = alert(&node, &["ack", &id[..8], "--by", "joe"])?;
     assert!(said.contains(&format!("acknowledged {id} by joe")), "{said}");
     assert!(alert(&node, &["ack", &id])?.contains("was acknowledged before"));
+    assert_eq!(first.kinds("shop.muted"), [""; 0]);
+    assert!(alert(&node, &["unmute", &mute])?.contains("unmuted glob shop.mut*"));
+    eventually_true(LIMIT, "the message that is muted no more", || first.kinds("shop.muted") == ["opened"])?;
     bad(&node, "shop.unseen")?;
     eventually_true(LIMIT, "the escalation", || boss.kinds("shop.unseen") == ["escalated"])?;
     assert_eq!(boss.kinds("shop.seen"), [""; 0]);
@@ -160,7 +159,7 @@ fn mutes_and_acknowledgements_outlive_the_node() -> anyhow::Result<()> {
     })?;
     // Longer than the escalation would take.
     let asked = std::time::Instant::now();
-    eventually_true(LIMIT, "the time of an escalation", || asked.elapsed() > Duration::from_secs(5))?;
+    eventually_true(LIMIT, "the time of an escalation", || asked.elapsed() > Duration::from_secs(12))?;
     assert_eq!((first.kinds(""), boss.kinds("")), (vec!["opened".to_owned()], Vec::new()));
     Ok(())
 }
@@ -180,12 +179,7 @@ fn metrics_that_fall_silent_and_send_again() -> anyhow::Result<()> {
         send(&format!("servers.web07.m{i}"))?;
     }
     let lively = || send("servers.web08.load").is_ok();
-    eventually_true(LIMIT, "the digest", || lively() && hook.said("sent no data"))?;
-    assert!(
-        hook.said("servers.web07.* (30 metrics)") || hook.said("servers.web07.*"),
-        "{:?}",
-        hook.took.lock().unwrap()
-    );
+    eventually_true(LIMIT, "the digest", || lively() && hook.said("servers.web07.* (30 metrics)"))?;
     assert!(!hook.said("servers.web08.load"));
     let before = hook.kinds("").len();
     send("servers.web07.m3")?;
