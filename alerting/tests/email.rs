@@ -109,7 +109,7 @@ fn facts_are_told(mail: &Value, text: &str, message: &skyline_alerting::Message)
     let last = message.members[0].last;
     let (timestamp, at) = (number::exact(last), time::whole(last, &Style::default().zone));
     let mut facts = vec!["stats.web01.cpu", "98.4", timestamp.as_str(), at.as_str()];
-    if message.repeat_seconds.is_some() {
+    if message.repeat_seconds.is_some() && message.kind != Kind::Ended {
         facts.push("1800 seconds");
     }
     facts.push(if message.origin == Origin::Mirage { "At hours: 168" } else { "At hours: 24" });
