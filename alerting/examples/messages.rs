@@ -51,6 +51,7 @@ fn messages() -> Vec<(&'static str, Message)> {
 /// One that lasted for two hours, and is over for one.
 fn over(mut message: Message) -> Message {
     message.opened = NOW - 3.0 * 3_600.0;
+    message.ended = Some(NOW - 3_600.0);
     for member in &mut message.members {
         member.since = message.opened;
         member.last = NOW - 3_600.0;
