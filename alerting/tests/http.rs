@@ -1,6 +1,7 @@
 //! PagerDuty and webhooks against strict receivers; the templates that are shipped.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "common/channels.rs"]
 mod common;
 
 use common::{KINDS, Nothing, ORIGINS, accepted, message, refused, retried};

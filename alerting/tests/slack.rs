@@ -1,6 +1,7 @@
 //! Slack against a strict fake of it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "common/channels.rs"]
 mod common;
 
 use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, message, refused, retried};

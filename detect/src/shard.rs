@@ -490,7 +490,7 @@ impl Shards {
         let mut names = Vec::new();
         let mut slot = first;
         while let Some(series) = self.at(slot) {
-            if slot % 64 == 0 && slot != first && !goes_on() {
+            if slot.is_multiple_of(64) && slot != first && !goes_on() {
                 return (names, Some(slot));
             }
             // A place without a series has no name.
@@ -505,7 +505,9 @@ impl Shards {
     /// All metrics that have points, with the time of the newest, seconds. Walks all metrics.
     pub fn newest_points(&self) -> impl Iterator<Item = (&str, f64)> {
         let named = self.series.iter().flatten().filter(|series| !series.name.is_empty());
-        named.filter(|series| series.window.len() > 0).map(|series| (&*series.name, series.window.last_ts()))
+        named
+            .filter(|series| !series.window.is_empty())
+            .map(|series| (&*series.name, series.window.last_ts()))
     }
 
     /// Points and heap bytes of all windows, and bytes of everything else that is kept a metric.

@@ -193,8 +193,9 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let tokens = Tokens::default();
         let started = Self::build(settings, relaying, config, clock, tokens.clone()).await;
-        if started.is_err() {
-            tokens.abort.cancel();
+        match &started {
+            Ok(node) => node.tell_started(),
+            Err(_) => tokens.abort.cancel(),
         }
         started
     }
@@ -284,7 +285,6 @@ impl Node {
             settings,
         };
         node.start_housekeeping(nothing_yet);
-        node.tell_started();
         Ok(node)
     }
 

@@ -6,7 +6,7 @@ use skyline_peers::http::{Reply, Request, Server};
 use skyline_tests::node::{Node, Setup, binary};
 use skyline_tests::{day, eventually, eventually_true, load, now};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -22,7 +22,9 @@ impl Hook {
         let took = Arc::new(Mutex::new(Vec::new()));
         let all = Arc::clone(&took);
         let server = Server::start(move |request: Request| {
-            all.lock().unwrap().push(serde_json::from_slice(&request.body).unwrap_or_default());
+            all.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(serde_json::from_slice(&request.body).unwrap_or_default());
             Reply::text(200, "ok")
         })?;
         Ok(Self { server, took })
@@ -30,13 +32,17 @@ impl Hook {
 
     /// The kinds of messages that it took about a metric; all of them: an empty name.
     fn kinds(&self, metric: &str) -> Vec<String> {
-        let took = self.took.lock().unwrap();
+        let took = self.took.lock().unwrap_or_else(PoisonError::into_inner);
         let about = took.iter().filter(|body| metric.is_empty() || body.to_string().contains(metric));
         about.filter_map(|body| body.get("kind")?.as_str().map(str::to_owned)).collect()
     }
 
     fn said(&self, text: &str) -> bool {
-        self.took.lock().unwrap().iter().any(|body| body.to_string().contains(text))
+        self.took
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(|body| body.to_string().contains(text))
     }
 }
 

@@ -10,7 +10,7 @@ use skyline_peers::slack::{Slack, TOKEN};
 use skyline_tests::node::{Node, Setup};
 use skyline_tests::{day, eventually, eventually_true, load, now, size};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -31,7 +31,9 @@ impl Hook {
                 return Reply::text(503, "not now");
             }
             let body = serde_json::from_slice(&request.body).unwrap_or_default();
-            all.lock().unwrap().push((request.header("x-skyline-key").to_owned(), body));
+            all.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((request.header("x-skyline-key").to_owned(), body));
             Reply::text(200, "ok")
         })?;
         Ok(Self { server, is_away, took })
@@ -44,7 +46,12 @@ impl Hook {
     /// What it took: keys, and kinds of messages.
     fn took(&self) -> Vec<(String, String)> {
         let kind = |body: &Value| body.get("kind").and_then(Value::as_str).unwrap_or("?").to_owned();
-        self.took.lock().unwrap().iter().map(|(key, body)| (key.clone(), kind(body))).collect()
+        self.took
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(key, body)| (key.clone(), kind(body)))
+            .collect()
     }
 
     fn kinds(&self) -> Vec<String> {

@@ -49,7 +49,8 @@ pub(crate) fn fetch(case: &Value) -> Outcome {
         (None, None) => return Ok(()),
         (Some(got), Some(want)) => (got, want),
         (got, _) => {
-            return Err(format!("{}", if got.is_some() { "slots, and none are due" } else { "no slots" }));
+            let what = if got.is_some() { "slots, and none are due" } else { "no slots" };
+            return Err(what.to_owned());
         }
     };
     let bounds = (whole(want, "start"), whole(want, "end"), whole(want, "step"));

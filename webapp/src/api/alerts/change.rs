@@ -23,6 +23,7 @@ impl FromRequestParts<Alerts> for Change {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the answer itself, made once a request")]
 fn allowed(headers: &HeaderMap, public_url: &str) -> Result<(), Response> {
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let is_json = text(header::CONTENT_TYPE)
@@ -101,6 +102,7 @@ impl Body {
 }
 
 /// The number in a path.
+#[expect(clippy::result_large_err, reason = "the answer itself, made once a request")]
 pub(super) fn id(text: &str) -> Result<i64, Response> {
     let is_good = |id: &i64| *id > 0;
     text.parse()

@@ -109,6 +109,7 @@ async fn mute(alerts: &Alerts, metric: String, seconds: u32) -> Response {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the answer itself, made once a request")]
 fn read(alerts: &Alerts, token: &str) -> Result<Action, Response> {
     let Some(links) = &alerts.policy.links else {
         return Err(answer(StatusCode::NOT_FOUND, "No such link", "<p>This node has no links.</p>"));
