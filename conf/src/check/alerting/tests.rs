@@ -1,6 +1,7 @@
 //! Tests of the checks of alerting: one line a contradiction.
 
 use crate::check::{Finding, Severity, check};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 const EMAIL: &str =
@@ -115,6 +116,8 @@ fn secrets_of_examples_are_refused_and_not_shown() {
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
+        // That others can read it is another finding.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         path.display().to_string()
     };
     let (token, key) = (file("token", "xoxb-your-token-hunter2\n"), file("key", "YOUR_ROUTING_KEY_hunter2"));
