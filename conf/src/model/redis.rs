@@ -96,7 +96,7 @@ impl Default for Redis {
             namespace: "metrics.".into(),
             prefix: "skyline".into(),
             adopt: true,
-            write_seconds: 600.0,
+            write_seconds: 900.0,
             trim_seconds: 300.0,
             timeout_seconds: 5.0,
         }

@@ -13,8 +13,8 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// Points of a metric between two writes of its shard. With a point a minute that is the default of ten minutes.
-const POINTS_A_WRITE: u64 = 10;
+/// Points of a metric between two writes of its shard. With a point a minute that is the default of a quarter of an hour.
+const POINTS_A_WRITE: u64 = 15;
 /// Points that are written the reference's way, each by itself.
 const REFERENCE_POINTS: u64 = 200_000;
 
