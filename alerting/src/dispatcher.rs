@@ -1,9 +1,9 @@
 //! The task that does it all: takes anomalies, writes down what they change, and sees to it that messages leave.
 //!
 //! What is changed is written to a file of the node first ([`crate::outbox::log`]) and copied into the database by key
-//! ([`copy`]): the way is the same whether the database is there or not, and a start needs the file only. A message leaves
+//! (`copy`): the way is the same whether the database is there or not, and a start needs the file only. A message leaves
 //! once the database has its row too, or is known to be away, or has not answered for a moment. Each recipient has a
-//! lane of its own ([`lanes`]): one that takes nothing holds up nobody else.
+//! lane of its own (`lanes`): one that takes nothing holds up nobody else.
 
 mod copy;
 mod figures;

@@ -6,7 +6,7 @@ use clap::Args;
 /// The targets: one file each in `fuzz/fuzz_targets`.
 pub(crate) const TARGETS: [&str; 18] = [
     "attime",
-    "target",
+    "render_target",
     "chunk",
     "line",
     "pickle",

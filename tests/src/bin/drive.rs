@@ -18,7 +18,7 @@ type Target = fn(&[u8]);
 /// What is driven: a name, which is also the name of its folder of seeds.
 const TARGETS: [(&str, Target); 18] = [
     ("attime", skyline_render_proxy::fuzz::attime),
-    ("target", skyline_render_proxy::fuzz::target),
+    ("render_target", skyline_render_proxy::fuzz::target),
     ("chunk", skyline_store::fuzz::chunk),
     ("line", skyline_relay::codec::fuzz::line),
     ("pickle", skyline_relay::codec::fuzz::pickle),
