@@ -7,11 +7,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
-use ring::rand::{SecureRandom as _, SystemRandom};
+use skyline_core::file::{self, KEY_BYTES};
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The path of links, below the public URL.
@@ -20,8 +18,7 @@ pub const PATH: &str = "/alert/";
 /// Name of the key's file in the node's state folder.
 pub const FILE: &str = "alert-link.key";
 
-/// Bytes of the key, and of a signature.
-const KEY: usize = 32;
+/// Bytes of a signature.
 const SIGNATURE: usize = 32;
 
 /// What is signed begins with this: a signature is good for nothing else.
@@ -57,21 +54,12 @@ pub enum BadLink {
 
 /// The key cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum BadKey {
+#[error("the key of alert links {}: {source}; it must be readable and writable for the user of the node", file.display())]
+pub struct BadKey {
     /// Its file.
-    #[error("the key of alert links {}: {source}; make it readable and writable for the user of the node", file.display())]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It is no key.
-    #[error("the key of alert links {} does not have 32 bytes; remove the file, and a new one is made", file.display())]
-    Size {
-        /// The file.
-        file: PathBuf,
-    },
+    file: PathBuf,
+    /// What the system said, or what is wrong with it.
+    source: io::Error,
 }
 
 /// Makes and reads links.
@@ -101,10 +89,7 @@ impl Links {
     /// [`BadKey`].
     pub fn open(state_dir: &Path, public_url: &str, valid: f64) -> Result<Self, BadKey> {
         let file = state_dir.join(FILE);
-        let key = read_or_make(&file).map_err(|source| BadKey::File { file: file.clone(), source })?;
-        if key.len() != KEY {
-            return Err(BadKey::Size { file });
-        }
+        let key = file::key(&file, rand::random()).map_err(|source| BadKey { file: file.clone(), source })?;
         Ok(Self::with_key(&key, public_url, valid))
     }
 
@@ -118,6 +103,12 @@ impl Links {
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.public_url
+    }
+
+    /// How long links work, seconds.
+    #[must_use]
+    pub const fn valid(&self) -> f64 {
+        self.valid
     }
 
     /// A link; none: there is no public URL, or the name is too long.
@@ -178,40 +169,9 @@ fn parse(said: &str) -> Option<(Action, u64)> {
     }
 }
 
-/// The key of a file, which is made with a new one where there is none.
-fn read_or_make(file: &Path) -> io::Result<Vec<u8>> {
-    match std::fs::File::open(file) {
-        Ok(opened) => {
-            let mut key = Vec::new();
-            // One more: a longer file is no key.
-            opened.take(KEY as u64 + 1).read_to_end(&mut key)?;
-            return Ok(key);
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let mut key = vec![0; KEY];
-    SystemRandom::new().fill(&mut key).map_err(|_| io::Error::other("the system gives no random numbers"))?;
-    // Whole or not at all, however this ends.
-    let new = file.with_extension("new");
-    if let Err(error) = std::fs::remove_file(&new)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    made.write_all(&key)?;
-    made.sync_all()?;
-    std::fs::rename(&new, file)?;
-    if let Some(folder) = file.parent() {
-        std::fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(key)
-}
-
 /// Entry point for fuzzers: as a token that nobody has signed, and as what is signed.
 pub fn fuzz(bytes: &[u8]) {
-    let links = Links::with_key(&[7; KEY], "https://skyline.internal", 60.0);
+    let links = Links::with_key(&[7; KEY_BYTES], "https://skyline.internal", 60.0);
     let text = String::from_utf8_lossy(bytes);
     assert!(links.read(&text, 0.0).is_err(), "a token that nobody has signed is taken");
     let mute = Action::Mute { metric: text.into_owned(), seconds: 60 };
@@ -228,7 +188,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     fn links() -> Links {
-        Links::with_key(&[7; KEY], "https://sky.company.internal/", 100.0)
+        Links::with_key(&[7; KEY_BYTES], "https://sky.company.internal/", 100.0)
     }
 
     fn token(link: &str) -> &str {
@@ -263,7 +223,7 @@ mod tests {
             }
             assert_eq!(links.read(&good[..i], 1_000.0), Err(BadLink::Unknown));
         }
-        let other = Links::with_key(&[8; KEY], "https://sky.company.internal", 100.0);
+        let other = Links::with_key(&[8; KEY_BYTES], "https://sky.company.internal", 100.0);
         assert_eq!(other.read(good, 1_000.0), Err(BadLink::Unknown));
         assert_eq!(links.read(&"A".repeat(100_000), 1_000.0), Err(BadLink::Unknown));
     }
@@ -272,7 +232,7 @@ mod tests {
     fn no_link_without_a_url_or_for_a_long_name() {
         let action = |metric: String| Action::Mute { metric, seconds: 1 };
         assert_eq!(links().link(&action("x".repeat(LONGEST + 1)), 0.0), None);
-        assert_eq!(Links::with_key(&[7; KEY], "", 1.0).link(&action("x".into()), 0.0), None);
+        assert_eq!(Links::with_key(&[7; KEY_BYTES], "", 1.0).link(&action("x".into()), 0.0), None);
         // As long as it may be, and a line of mail holds it.
         assert!(links().link(&action("x".repeat(LONGEST)), 0.0).unwrap().len() < 990);
     }
@@ -285,12 +245,12 @@ mod tests {
         assert!(open().unwrap().read(token(&link), 0.0).is_ok(), "after a restart");
         let file = folder.path().join(FILE);
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read(&file).unwrap().len(), KEY);
+        assert_eq!(std::fs::read(&file).unwrap().len(), KEY_BYTES);
         let shown = format!("{:?}", open().unwrap());
         assert!(!shown.contains("key"), "{shown}");
         std::fs::write(&file, "short").unwrap();
         assert!(open().unwrap_err().to_string().contains("remove the file"));
-        assert!(matches!(Links::open(&folder.path().join("no"), "", 1.0), Err(BadKey::File { .. })));
+        assert!(matches!(Links::open(&folder.path().join("no"), "", 1.0), Err(BadKey { .. })));
     }
 
     proptest! {

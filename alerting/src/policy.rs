@@ -9,8 +9,9 @@ use crate::outbox::telling::{self, Match};
 use crate::rule::{BadRule, Rule, Rules};
 use skyline_conf::model::alerting::Alerting;
 use skyline_core::clock::Clock;
+use skyline_render_proxy::link::{Graph, encoded, signed_picture};
+use skyline_render_proxy::signed::Signer;
 use skyline_sql::Store;
-use std::fmt::Write as _;
 use std::path::Path;
 
 /// The link of a message mutes for so long, seconds.
@@ -18,6 +19,10 @@ pub const MUTED_BY_LINK: u32 = 3_600;
 
 /// What a picture behind a link shows before now, seconds.
 const SHOWN: f64 = 86_400.0;
+/// How large it is.
+const SIZE: &str = "&width=588&height=308";
+/// Names longer than this have no link to a picture, bytes: mail programs cut longer addresses.
+const LONGEST: usize = 1_000;
 
 /// Who is told, with mutes and links.
 #[derive(Debug)]
@@ -28,15 +33,23 @@ pub struct Policy {
     pub mutes: Mutes,
     /// Signed links; none: the key cannot be used.
     pub links: Option<Links>,
+    /// Signs addresses of pictures; none: there is no render proxy that would answer them.
+    pub pictures: Option<Signer>,
 }
 
 impl Policy {
     /// Of the settings. `state_dir` holds the key of links; without a usable key there are none, and the log says so.
-    /// Mutes are read by [`Mutes::keep_fresh`].
+    /// Mutes are read by [`Mutes::keep_fresh`]. `pictures`: of the render proxy, if there is one.
     ///
     /// # Errors
     /// A rule that cannot be used.
-    pub fn open(settings: &Alerting, state_dir: &Path, store: Store, clock: Clock) -> Result<Self, BadRule> {
+    pub fn open(
+        settings: &Alerting,
+        state_dir: &Path,
+        store: Store,
+        clock: Clock,
+        pictures: Option<Signer>,
+    ) -> Result<Self, BadRule> {
         let rules = Rules::compile(settings)?;
         let channels = settings.configured().len();
         if rules.is_default() && channels > 0 {
@@ -48,7 +61,7 @@ impl Policy {
         let links = Links::open(state_dir, &settings.public_url, settings.link_seconds)
             .inspect_err(|error| tracing::error!(%error, "messages have no links to acknowledge and mute"))
             .ok();
-        Ok(Self { rules, mutes: Mutes::new(store, clock, &settings.zone), links })
+        Ok(Self { rules, mutes: Mutes::new(store, clock, &settings.zone), links, pictures })
     }
 
     /// Names of the rules, in order.
@@ -92,14 +105,26 @@ impl telling::Rules for Policy {
         self.rules.all().iter().filter_map(|rule| rule.repeat).fold(0.0, f64::max)
     }
 
-    fn links(&self, incident: &Head, metric: &str, now: f64) -> message::Links {
+    fn links(&self, incident: &Head, metric: &str, counter: bool, now: f64) -> message::Links {
         let Some(links) = self.links.as_ref().filter(|links| !links.public_url().is_empty()) else {
             return message::Links::default();
         };
         let url = links.public_url();
         let of = |action: Action| links.link(&action, now).unwrap_or_default();
+        let graph = Graph {
+            metric,
+            counter,
+            from: (now - SHOWN).max(0.0) as i64,
+            until: now.max(0.0) as i64,
+            title: "",
+            colour: "",
+            settings: SIZE,
+        };
+        let end = (now + links.valid()) as i64;
+        let is_short = metric.len() <= LONGEST;
+        let picture = |signer: &Signer| signed_picture(url, &graph, signer, end);
         message::Links {
-            graph: graph(url, metric, now),
+            graph: self.pictures.as_ref().filter(|_| is_short).and_then(picture).unwrap_or_default(),
             incident: format!("{url}/api/v1/incidents/{}", encoded(&incident.key)),
             acknowledge: of(Action::Acknowledge(incident.key.clone())),
             mute: of(Action::Mute { metric: metric.to_owned(), seconds: MUTED_BY_LINK }),
@@ -128,29 +153,6 @@ fn matches(rule: &Rule) -> impl Iterator<Item = Match> + '_ {
     })
 }
 
-/// Where the picture of a metric is; none for names too long for a link.
-fn graph(url: &str, metric: &str, now: f64) -> String {
-    if metric.len() > 1_000 {
-        return String::new();
-    }
-    let (from, until) = ((now - SHOWN).max(0.0) as u64, now.max(0.0) as u64);
-    format!("{url}/render?from={from}&until={until}&target={}&width=588&height=308", encoded(metric))
-}
-
-/// Percent-encoded, for any part of a URL.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _written = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +167,9 @@ mod tests {
         );
         let settings = skyline_conf::load::text(&text, Path::new("s.toml")).unwrap().settings.alerting;
         let store = Store::open(&folder.path().join("a.db")).await.unwrap();
-        let policy = Policy::open(&settings, folder.path(), store, Clock::at(1_000.0)).unwrap();
+        let policy =
+            Policy::open(&settings, folder.path(), store, Clock::at(1_000.0), Some(Signer::new(b"key")))
+                .unwrap();
         (folder, policy)
     }
 
@@ -225,11 +229,15 @@ mod tests {
             changed: 0.0,
             acknowledged: None,
         };
-        let links = policy.links(&head, "a b&<\">", 100_000.0);
+        let links = policy.links(&head, "a b&<\">", false, 100_000.0);
         assert_eq!(links.incident, "https://sky.company.internal/api/v1/incidents/0a");
+        assert_eq!(links.graph, "", "blanks mean something else to Graphite");
+        let graph = policy.links(&head, "a.b&<>", true, 100_000.0).graph;
+        let query = graph.strip_prefix("https://sky.company.internal/render?").unwrap();
+        let shown = Signer::new(b"key").check(query, 100_001).unwrap();
         assert_eq!(
-            links.graph,
-            "https://sky.company.internal/render?from=13600&until=100000&target=a%20b%26%3C%22%3E&width=588&height=308"
+            shown,
+            "from=13600&until=100000&target=cactiStyle%28nonNegativeDerivative%28a.b%26%3C%3E%29%29&width=588&height=308"
         );
         let read = |link: &str| {
             let token = link.strip_prefix("https://sky.company.internal/alert/").unwrap();

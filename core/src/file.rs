@@ -1,10 +1,14 @@
-//! Replacing a file as a whole, as the node keeps small state: [`replace`], and [`update`] every second.
+//! Replacing a file as a whole, as the node keeps small state: [`replace`], and [`update`] every second; and [`key`]s.
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+/// Bytes of a [`key`].
+pub const KEY_BYTES: usize = 32;
 
 /// Puts `content` into place under `path`: written beside it, then renamed, so that whoever reads finds
 /// the old content or the new, also after a crash. `sync`: waits until content and name are on the disk,
@@ -88,6 +92,42 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// The key that a file holds, readable for its own user only. Where there is none, `fresh` becomes the key; whoever is
+/// first, all get the same one.
+///
+/// # Errors
+/// The file can be neither read nor made; [`io::ErrorKind::InvalidData`] when it does not hold [`KEY_BYTES`] bytes.
+pub fn key(file: &Path, fresh: [u8; KEY_BYTES]) -> io::Result<[u8; KEY_BYTES]> {
+    match read_key(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    let new = file.with_extension(format!("new-{}", std::process::id()));
+    remove(&new)?;
+    let mut made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    made.write_all(&fresh)?;
+    made.sync_all()?;
+    // Whole or not at all, and never in place of another's.
+    let linked = fs::hard_link(&new, file);
+    remove(&new)?;
+    match linked {
+        Ok(()) => file.parent().map_or(Ok(()), sync_dir)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    read_key(file)
+}
+
+fn read_key(file: &Path) -> io::Result<[u8; KEY_BYTES]> {
+    let mut bytes = Vec::new();
+    // One more: a longer file is no key.
+    File::open(file)?.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    bytes.try_into().map_err(|_| {
+        let problem = format!("it does not have {KEY_BYTES} bytes; remove the file, and a new one is made");
+        io::Error::new(io::ErrorKind::InvalidData, problem)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +173,20 @@ mod tests {
         fs::create_dir(dir.path().join("folder.before")).unwrap();
         assert!(update(&dir.path().join("folder"), b"x", false).is_err());
         assert!(update(&dir.path().join("none/state"), b"x", false).is_err());
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_is_nobody_elses() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.key");
+        assert_eq!(key(&file, [1; KEY_BYTES]).unwrap(), [1; KEY_BYTES]);
+        assert_eq!(key(&file, [2; KEY_BYTES]).unwrap(), [1; KEY_BYTES]);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        fs::write(&file, [3; KEY_BYTES + 1]).unwrap();
+        let error = key(&file, [2; KEY_BYTES]).unwrap_err();
+        assert!(error.kind() == io::ErrorKind::InvalidData && error.to_string().contains("remove the file"));
+        assert!(key(&folder.path().join("no/a.key"), [1; KEY_BYTES]).is_err());
     }
 }

@@ -11,6 +11,7 @@ use skyline_conf::model::journal::Durability;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
 use skyline_render_proxy::proxy::Proxy;
+use skyline_render_proxy::signed::Signer;
 use skyline_render_proxy::windows::Windows;
 use skyline_sql::Store;
 use std::collections::HashMap;
@@ -62,7 +63,8 @@ pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
     let Parts { settings, store, plane, name, clock, graphs, abort } = *parts;
     let alerting = &settings.alerting;
     let state_dir = &settings.node.state_dir;
-    let policy = Arc::new(Policy::open(alerting, state_dir, store.clone(), clock.clone())?);
+    let pictures = settings.render_proxy.is_on().then(|| Signer::open(state_dir)).transpose()?;
+    let policy = Arc::new(Policy::open(alerting, state_dir, store.clone(), clock.clone(), pictures)?);
     // What is muted is known before anybody is told; a record that is away does not hold a start up.
     if !matches!(tokio::time::timeout(MUTES, policy.mutes.refresh()).await, Ok(Ok(()))) {
         tracing::warn!("mutes cannot be read yet: what is muted may be told");

@@ -25,6 +25,7 @@ pub use board::{Board, SMALL};
 pub use number::short as number;
 pub use series::increases;
 use skyline_core::point::Datapoint;
+pub use svg::escaped;
 pub use text::printable;
 
 /// Colours of a chart. Both are legible to people who do not tell red from green.

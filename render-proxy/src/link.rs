@@ -100,6 +100,14 @@ pub fn address(base: &str, render_path: &str, query: &str) -> String {
     format!("{}/{}?{query}", base.trim_end_matches('/'), render_path.trim_start_matches('/'))
 }
 
+/// A text with everything encoded that is no letter, digit, `-`, `_`, `.` or `~`.
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    encode(&mut out, text);
+    out
+}
+
 /// Appends a text with everything encoded that is no letter, digit, `-`, `_`, `.` or `~`.
 pub fn encode(out: &mut String, text: &str) {
     for byte in text.bytes() {

@@ -3,19 +3,14 @@
 //! `QUERY&skyline_until=SECONDS&skyline_signature=HEX`: HMAC-SHA-256 over everything before the signature. What is signed
 //! is the picture's whole query, so that neither name nor times can be changed.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use ring::hmac;
+use skyline_core::file;
 use skyline_core::problem::Problem;
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Name of the key's file in the node's state folder.
 pub const FILE: &str = "graph-link.key";
-/// Bytes of the key.
-const KEY: usize = 32;
 
 /// What is signed begins with this: a signature is good for nothing else.
 const PURPOSE: &[u8] = b"skyline graph link 1\n";
@@ -25,7 +20,7 @@ const SIGNATURE: &str = "&skyline_signature=";
 /// Makes and checks signatures.
 #[derive(Clone)]
 pub struct Signer {
-    key: Vec<u8>,
+    key: hmac::Key,
 }
 
 impl std::fmt::Debug for Signer {
@@ -54,32 +49,28 @@ impl Signer {
     /// # Errors
     /// It can be neither read nor made.
     pub fn open(state_dir: &Path) -> Result<Self, Problem> {
-        let file = state_dir.join(FILE);
-        let shown = file.display();
-        let key = read_or_make(&file).map_err(|error| {
-            let advice = "make it readable and writable for the user of the node";
+        let path = state_dir.join(FILE);
+        let shown = path.display();
+        let key = file::key(&path, rand::random()).map_err(|error| {
+            let advice = "it must be readable and writable for the user of the node";
             Problem::new(format!("the key of graph links {shown}: {error}"), advice)
         })?;
-        if key.len() == KEY {
-            return Ok(Self::new(&key));
-        }
-        let advice = "remove the file, and a new one is made";
-        Err(Problem::new(format!("the key of graph links {shown} does not have {KEY} bytes"), advice))
+        Ok(Self::new(&key))
     }
 
     /// With a key that only this node has.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
-        Self { key: key.to_vec() }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
 
     /// `query` with its end, seconds, and a signature.
     #[must_use]
     pub fn sign(&self, query: &str, until: i64) -> String {
         let mut signed = format!("{query}{UNTIL}{until}");
-        let signature = self.signature(&signed).map(|mac| mac.finalize().into_bytes());
+        let signature = hmac::sign(&self.key, &under(&signed));
         signed.push_str(SIGNATURE);
-        for byte in signature.iter().flatten() {
+        for byte in signature.as_ref() {
             if write!(signed, "{byte:02x}").is_err() {
                 break;
             }
@@ -95,38 +86,16 @@ impl Signer {
         let (signed, signature) = query.rsplit_once(SIGNATURE).ok_or(BadSignature::None)?;
         let (inner, until) = signed.rsplit_once(UNTIL).ok_or(BadSignature::Wrong)?;
         let bytes = hex(signature).ok_or(BadSignature::Wrong)?;
-        let mac = self.signature(signed).ok_or(BadSignature::Wrong)?;
-        mac.verify_slice(&bytes).map_err(|_| BadSignature::Wrong)?;
+        // Takes the same time whatever is wrong.
+        hmac::verify(&self.key, &under(signed), &bytes).map_err(|_| BadSignature::Wrong)?;
         let until: i64 = until.parse().map_err(|_| BadSignature::Wrong)?;
         if now >= until { Err(BadSignature::Ended) } else { Ok(inner) }
     }
-
-    fn signature(&self, text: &str) -> Option<Hmac<Sha256>> {
-        // A key of any length is taken.
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
-        mac.update(PURPOSE);
-        mac.update(text.as_bytes());
-        Some(mac)
-    }
 }
 
-fn read_or_make(file: &Path) -> io::Result<Vec<u8>> {
-    match std::fs::read(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        read => return read,
-    }
-    let key: [u8; KEY] = rand::random();
-    // Only its own user may read it, from the first moment on.
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Ok(mut made) => {
-            made.write_all(&key)?;
-            made.sync_all()?;
-            Ok(key.to_vec())
-        }
-        // Another part of the node was faster.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::read(file),
-        Err(error) => Err(error),
-    }
+/// What is signed: good for nothing but pictures.
+fn under(query: &str) -> Vec<u8> {
+    [PURPOSE, query.as_bytes()].concat()
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

@@ -8,13 +8,9 @@ use crate::record::name_hash;
 use crate::session::{Row as Answer, Session};
 use crate::statement::{Statement, Value};
 use std::collections::HashMap;
-use std::time::Duration;
 
 /// Rows of one statement.
 const CHUNK: usize = 200;
-/// Attempts at a transaction that met another one in the database, and the pause between them.
-const ATTEMPTS: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(30);
 /// Incidents removed in one transaction.
 const REMOVED: i64 = 200;
 
@@ -142,22 +138,7 @@ impl Store {
     /// # Errors
     /// [`Error::Data`] when it can never be written; anything else when the database is away for now.
     pub async fn keep_alerts(&self, changes: &Changes) -> Result<(), Error> {
-        let mut attempt = 1;
-        loop {
-            match Box::pin(self.keep_once(changes)).await {
-                Err(Error::Clash { .. }) if attempt < ATTEMPTS => {
-                    tokio::time::sleep(PAUSE * attempt).await;
-                    attempt += 1;
-                }
-                Err(error) => {
-                    if matches!(error, Error::Config { .. }) {
-                        self.doubt();
-                    }
-                    return Err(error);
-                }
-                Ok(()) => return Ok(()),
-            }
-        }
+        self.repeated(|| self.keep_once(changes)).await
     }
 
     async fn keep_once(&self, changes: &Changes) -> Result<(), Error> {

@@ -38,6 +38,9 @@ const FILE_LIMIT: Duration = Duration::from_secs(60);
 const WAL_KEPT: &str = "67108864";
 /// Largest file that is looked through at open, bytes.
 const CHECKED_BYTES: u64 = 64 << 20;
+/// Attempts at a transaction that met another one in the database, and the pause between them.
+const ATTEMPTS: u32 = 4;
+const CLASH_PAUSE: Duration = Duration::from_millis(30);
 /// Connections that read.
 const READERS: u32 = 4;
 
@@ -368,6 +371,28 @@ impl Store {
     /// A transaction that may write.
     pub(crate) async fn transaction(&self) -> Result<Transaction, Error> {
         Ok(self.writer().await?.begin().await?.before(&self.0.cache))
+    }
+
+    /// Does a transaction, and again a few times when it has met another one in the database.
+    pub(crate) async fn repeated<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        transaction: impl Fn() -> F,
+    ) -> Result<T, Error> {
+        let mut attempt = 1;
+        loop {
+            match Box::pin(transaction()).await {
+                Err(Error::Clash { .. }) if attempt < ATTEMPTS => {
+                    tokio::time::sleep(CLASH_PAUSE * attempt).await;
+                    attempt += 1;
+                }
+                outcome => {
+                    if matches!(outcome, Err(Error::Config { .. })) {
+                        self.doubt();
+                    }
+                    return outcome;
+                }
+            }
+        }
     }
 
     /// The tables may have changed: they are looked at before they are used again.

@@ -11,15 +11,11 @@ use skyline_core::anomaly::Anomaly;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// Anomalies of one statement: 19 values each, votes 27, well below SQLite's 32,766.
 const CHUNK: usize = 500;
 /// Bytes of their names: a server takes no statement larger than its `max_allowed_packet`, 1 MiB or more.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Attempts at a transaction that met another one in the database, and the pause between them.
-const ATTEMPTS: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(30);
 
 /// Who found the anomalies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,24 +55,10 @@ impl Store {
             return Ok(Recorded::default());
         }
         let totals = self.totals();
-        let mut attempt = 1;
-        let recorded = loop {
-            match Box::pin(self.record_once(anomalies, context)).await {
-                Err(Error::Clash { .. }) if attempt < ATTEMPTS => {
-                    tokio::time::sleep(PAUSE * attempt).await;
-                    attempt += 1;
-                }
-                Err(error) => {
-                    totals.failures.fetch_add(1, Ordering::Relaxed);
-                    self.known().clear();
-                    if matches!(error, Error::Config { .. }) {
-                        self.doubt();
-                    }
-                    return Err(error);
-                }
-                Ok(recorded) => break recorded,
-            }
-        };
+        let recorded = self.repeated(|| self.record_once(anomalies, context)).await.inspect_err(|_| {
+            totals.failures.fetch_add(1, Ordering::Relaxed);
+            self.known().clear();
+        })?;
         totals.new.fetch_add(recorded.new, Ordering::Relaxed);
         totals.joined.fetch_add(recorded.joined, Ordering::Relaxed);
         totals.known.fetch_add(recorded.known, Ordering::Relaxed);

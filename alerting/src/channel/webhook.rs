@@ -10,8 +10,8 @@ mod template;
 use super::{Channel, Delivery, Gallery, Later, answer};
 use crate::message::Message;
 use crate::text::{Story, Style};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
+use ring::digest::{SHA256, digest};
+use ring::hmac;
 use skyline_conf::model::alerting::webhook::Webhook as Settings;
 use skyline_conf::secret::Secret;
 use skyline_core::clock::Clock;
@@ -80,7 +80,7 @@ impl Webhook {
                 ask.headers.insert(HeaderName::from_static(name), value);
             }
         };
-        header("x-skyline-key", hexadecimal(&Sha256::digest(message.key.as_bytes())));
+        header("x-skyline-key", hexadecimal(digest(&SHA256, message.key.as_bytes()).as_ref()));
         if let Some(secret) = &self.secret {
             let timestamp = (now as u64).to_string();
             header("x-skyline-signature", signature(secret, &timestamp, &body));
@@ -101,14 +101,8 @@ impl Webhook {
 
 /// `v1=` and the HMAC-SHA-256 of a timestamp, a dot and a body.
 fn signature(secret: &Secret, timestamp: &str, body: &str) -> String {
-    // A key may have any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()) else {
-        return String::new();
-    };
-    mac.update(timestamp.as_bytes());
-    mac.update(b".");
-    mac.update(body.as_bytes());
-    format!("v1={}", hexadecimal(&mac.finalize().into_bytes()))
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
+    format!("v1={}", hexadecimal(hmac::sign(&key, format!("{timestamp}.{body}").as_bytes()).as_ref()))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -53,8 +53,8 @@ pub trait Rules: Send + Sync + fmt::Debug {
     fn longest_repeat(&self) -> f64;
 
     /// Where the reader can go from a message about a metric of an incident.
-    fn links(&self, incident: &Head, metric: &str, now: f64) -> Links {
-        let _nowhere = (incident, metric, now);
+    fn links(&self, incident: &Head, metric: &str, counter: bool, now: f64) -> Links {
+        let _nowhere = (incident, metric, counter, now);
         Links::default()
     }
 }
@@ -213,8 +213,10 @@ impl State {
         told.is_over = kind == Kind::Ended;
         told.recovery = group.recovery;
         let (members, member_count) = members(incident, &told.members);
-        let metric = members.first().map_or(incident.head.first_metric.as_str(), |m| m.metric.as_str());
-        let links = context.rules.links(&incident.head, metric, now);
+        let (metric, counter) = members
+            .first()
+            .map_or((incident.head.first_metric.as_str(), false), |m| (m.metric.as_str(), m.counter));
+        let links = context.rules.links(&incident.head, metric, counter, now);
         self.changed.told(told);
         let lines = match kind {
             Kind::Ended => self.silent.get(&incident.head.key).cloned().unwrap_or_default(),

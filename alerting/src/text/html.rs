@@ -6,6 +6,7 @@
 use super::line::{Line, Piece};
 use super::name;
 use super::story::{State, Story};
+pub use skyline_render_proxy::draw::escaped;
 
 /// Pictures of a message, by the addresses at which its reader has them (`cid:…` in mail).
 #[derive(Debug, Clone, Copy, Default)]
@@ -229,23 +230,6 @@ pub fn of_line(line: &Line) -> String {
                 "<bdi class=\"code\" style=\"{NAME}background-color:#eef1f4;border-radius:3px;padding:1px 3px;\">{}</bdi>",
                 escaped(text)
             )),
-        }
-    }
-    out
-}
-
-/// A text that is shown as it is, between tags and in attributes.
-#[must_use]
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
         }
     }
     out

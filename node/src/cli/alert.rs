@@ -181,9 +181,3 @@ fn nobody(api: SocketAddr) -> anyhow::Error {
         program()
     )
 }
-
-/// A part of a path.
-fn encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}

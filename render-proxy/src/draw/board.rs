@@ -1,7 +1,7 @@
 //! A chart with small ones below it, in one picture: metrics that broke together.
 
 use super::frame::Frame;
-use super::svg::escaped;
+use super::svg::shown;
 use super::{Chart, DrawError, paint, png};
 
 /// Small charts of a picture at most; of more the first are drawn.
@@ -46,8 +46,8 @@ impl Board<'_> {
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {width} {height}\" role=\"img\">\n<title>{}</title>\n<desc>{}</desc>\n",
-            escaped(self.main.metric),
-            escaped(&self.description())
+            shown(self.main.metric),
+            shown(&self.description())
         );
         svg.push_str(&main);
         let count = small.len() as u32;

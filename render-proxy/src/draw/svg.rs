@@ -39,7 +39,7 @@ pub(super) struct Svg(String);
 impl Svg {
     /// An empty picture of a size, told as `title` and `description` to those who do not see it.
     pub(super) fn new((width, height): (u32, u32), title: &str, description: &str) -> Self {
-        let (title, description) = (escaped(title), escaped(description));
+        let (title, description) = (shown(title), shown(description));
         let mut svg = Self(String::with_capacity(32 << 10));
         svg.write(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -116,7 +116,7 @@ impl Svg {
                 Short(size * 0.32)
             ));
         }
-        self.write(format_args!(">{}</text>\n", escaped(text)));
+        self.write(format_args!(">{}</text>\n", shown(text)));
     }
 
     /// The whole.
@@ -127,9 +127,15 @@ impl Svg {
 }
 
 /// A text as XML holds it, with what cannot be seen made visible.
-pub(super) fn escaped(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
+    escaped(&printable(text))
+}
+
+/// A text that XML and HTML show as it is, between tags and in attributes.
+#[must_use]
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in printable(text).chars() {
+    for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -174,7 +180,7 @@ mod tests {
 
     #[test]
     fn nothing_from_outside_is_mark_up() {
-        assert_eq!(escaped("<a href='x'>&\"</a>"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;&lt;/a&gt;");
-        assert_eq!(escaped("a\u{0}b\u{202e}c"), "a\u{2039}U+0000\u{203a}b\u{2039}U+202E\u{203a}c");
+        assert_eq!(shown("<a href='x'>&\"</a>"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;&lt;/a&gt;");
+        assert_eq!(shown("a\u{0}b\u{202e}c"), "a\u{2039}U+0000\u{203a}b\u{2039}U+202E\u{203a}c");
     }
 }

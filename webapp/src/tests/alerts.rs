@@ -66,7 +66,8 @@ impl Node {
         let clock = Clock::at(1_796_040_000.0);
         let options = skyline_sql::Options { clock: clock.clone(), ..skyline_sql::Options::default() };
         let store = Store::open_file(&dir.path().join("a.db"), options).await.unwrap();
-        let policy = Arc::new(Policy::open(&settings, dir.path(), store.clone(), clock.clone()).unwrap());
+        let policy =
+            Arc::new(Policy::open(&settings, dir.path(), store.clone(), clock.clone(), None).unwrap());
         let stop = CancellationToken::new();
         let parts = Parts {
             node: "n1".into(),

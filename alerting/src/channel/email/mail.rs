@@ -5,7 +5,7 @@ use crate::text::{Story, Style, html, name, plain};
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Body, Mailbox, MultiPart, SinglePart};
-use sha2::{Digest as _, Sha256};
+use ring::digest::{self, SHA256};
 use skyline_conf::model::alerting::email::Email as Settings;
 use skyline_core::problem::Problem;
 use std::time::{Duration, UNIX_EPOCH};
@@ -137,5 +137,10 @@ fn is_id(text: &str) -> bool {
 
 /// 32 hexadecimal digits that stand for a text.
 fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest::digest(&SHA256, text.as_bytes())
+        .as_ref()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

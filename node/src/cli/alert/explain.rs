@@ -1,12 +1,13 @@
 //! Who would be told of a metric, and why: `explain`.
 
-use super::{Where, encoded};
+use super::Where;
 use crate::cli::http;
 use crate::cli::output::say;
 use anyhow::Context as _;
 use skyline_alerting::explain::Explanation;
 use skyline_alerting::rule::Rules;
 use skyline_core::clock::Clock;
+use skyline_render_proxy::link::encoded;
 
 pub(super) async fn explain(node: &Where, metric: &str) -> anyhow::Result<()> {
     anyhow::ensure!(!metric.is_empty(), "the name of a metric is needed");

@@ -1,10 +1,11 @@
 //! Incidents: `list`, `show`, `ack`.
 
+use super::Where;
 use super::time::{harmless, shown, text};
-use super::{Where, encoded};
 use crate::cli::output::{counted, say};
 use hyper::Method;
 use serde_json::{Value, json};
+use skyline_render_proxy::link::encoded;
 
 /// Characters of an id that are printed: enough to name an incident.
 const SHORT: usize = 8;
