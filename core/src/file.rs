@@ -103,13 +103,18 @@ pub fn key(file: &Path, fresh: [u8; KEY_BYTES]) -> io::Result<[u8; KEY_BYTES]> {
         read => return read,
     }
     let new = file.with_extension(format!("new-{}", std::process::id()));
-    remove(&new)?;
+    match fs::remove_file(&new) {
+        // Left by a process of the same number that was killed here.
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
     let mut made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     made.write_all(&fresh)?;
     made.sync_all()?;
     // Whole or not at all, and never in place of another's.
     let linked = fs::hard_link(&new, file);
-    remove(&new)?;
+    fs::remove_file(&new)?;
     match linked {
         Ok(()) => file.parent().map_or(Ok(()), sync_dir)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
