@@ -30,11 +30,17 @@ pub enum Listener {
     ProtobufTcp = 7,
     /// What the node computes of points: aggregates.
     Aggregator = 8,
+    /// Flux: points over HTTP.
+    Flux = 9,
+    /// Vista: points that the node fetches from other servers.
+    Vista = 10,
+    /// Back-fill: windows that the node fills from a Graphite server or from whisper files.
+    Backfill = 11,
 }
 
 impl Listener {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::PlaintextTcp,
         Self::PlaintextUdp,
         Self::PlaintextUnix,
@@ -43,10 +49,13 @@ impl Listener {
         Self::Own,
         Self::ProtobufTcp,
         Self::Aggregator,
+        Self::Flux,
+        Self::Vista,
+        Self::Backfill,
     ];
 
     /// Above every number: what a table that is indexed by them has entries.
-    pub const NUMBERS: usize = 9;
+    pub const NUMBERS: usize = 12;
 
     /// The `listener` label of counters.
     #[must_use]
@@ -60,6 +69,9 @@ impl Listener {
             Self::Own => "own",
             Self::ProtobufTcp => "protobuf_tcp",
             Self::Aggregator => "aggregator",
+            Self::Flux => "flux",
+            Self::Vista => "vista",
+            Self::Backfill => "backfill",
         }
     }
 
@@ -80,6 +92,8 @@ pub enum Origin {
     Backfill = 1,
     /// Our own metrics: forwarded, not stored, not judged.
     Own = 2,
+    /// History fetched by us that others have not: forwarded, stored as far as the window reaches, never judged.
+    History = 3,
 }
 
 impl Origin {
@@ -90,6 +104,7 @@ impl Origin {
             0 => Some(Self::Live),
             1 => Some(Self::Backfill),
             2 => Some(Self::Own),
+            3 => Some(Self::History),
             _ => None,
         }
     }
@@ -100,7 +115,7 @@ impl Origin {
 pub struct Source {
     /// The listener.
     pub listener: Listener,
-    /// Live, back-fill or own.
+    /// Live, back-fill, own or history.
     pub origin: Origin,
 }
 

@@ -251,7 +251,7 @@ impl Intake {
         let options = &self.0.options;
         let when_full = match (batch.source.origin, batch.source.listener) {
             (Origin::Own, _) => WhenFull::Shed,
-            (Origin::Backfill, _) => WhenFull::Block,
+            (Origin::Backfill | Origin::History, _) => WhenFull::Block,
             (Origin::Live, Listener::PlaintextUdp | Listener::MsgpackUdp) => options.udp_when_full,
             (Origin::Live, _) => options.when_full,
         };

@@ -159,12 +159,12 @@ impl Router {
         Targets { clusters: &self.choices.clusters, readers: &self.readers, journal: &self.journal }
     }
 
-    /// Routes a batch: live points from the top, the node's own by [`Routing::own`]; back-filled ones
+    /// Routes a batch: live points and history from the top, the node's own by [`Routing::own`]; back-filled ones
     /// go nowhere.
     pub fn route(&self, batch: Batch) -> Routed {
         match batch.source.origin {
             Origin::Backfill => Routed::whole(batch, Routes::All(RouteSet(0))),
-            Origin::Live => self.enter(&Then::FromTop, batch),
+            Origin::Live | Origin::History => self.enter(&Then::FromTop, batch),
             Origin::Own => self.enter(&self.routing.own, batch),
         }
     }

@@ -158,6 +158,12 @@ fn without_the_database_people_are_told() -> anyhow::Result<()> {
     server.kill()?;
     bad(&node, second)?;
     hook.wait_for(2)?;
+    // Marked before the kill: one that falls between acceptance and mark may bring a second copy.
+    eventually_true(LIMIT, "the message marked as sent", || {
+        node.metrics().is_ok_and(|m| {
+            m.sum("skyline_alerting_sent_total", &[]) >= 2.0 && m.sum("skyline_alerting_waiting", &[]) == 0.0
+        })
+    })?;
     // A start without it forgets nothing.
     node.process.kill()?;
     node.relaunch()?;

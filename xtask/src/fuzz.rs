@@ -69,10 +69,12 @@ mod tests {
     fn every_target_is_whole() {
         let folder = cargo::root().join("fuzz");
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let drive = std::fs::read_to_string(cargo::root().join("tests/src/bin/drive.rs")).unwrap();
         for target in TARGETS {
             assert!(folder.join(format!("fuzz_targets/{target}.rs")).is_file(), "{target}");
             assert!(folder.join("seeds").join(target).is_dir(), "{target}");
             assert!(manifest.contains(&format!("name = \"{target}\"\n")), "{target}");
+            assert!(drive.contains(&format!("(\"{target}\", ")), "{target} is not driven");
         }
         assert_eq!(std::fs::read_dir(folder.join("fuzz_targets")).unwrap().count(), TARGETS.len());
     }

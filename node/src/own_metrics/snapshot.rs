@@ -64,7 +64,8 @@ impl Snapshot {
                     snapshot.own = ledger.logged;
                     snapshot.own_refused = ledger.refused.total();
                 }
-                Listener::Aggregator => {}
+                // Nobody sent these.
+                Listener::Aggregator | Listener::Backfill => {}
                 _ => {
                     let of_points: u64 = OF_POINTS.into_iter().map(refused).sum();
                     let discarded = ledger.refused.total() - of_points;

@@ -107,7 +107,7 @@ impl Account {
     }
 
     fn line(&self, listener: Listener) -> &Line {
-        let [tcp, udp, unix, pickle, msgpack, own, protobuf, aggregator] = &self.lines;
+        let [tcp, udp, unix, pickle, msgpack, own, protobuf, aggregator, flux, vista, backfill] = &self.lines;
         match listener {
             Listener::PlaintextTcp => tcp,
             Listener::PlaintextUdp => udp,
@@ -117,6 +117,9 @@ impl Account {
             Listener::Own => own,
             Listener::ProtobufTcp => protobuf,
             Listener::Aggregator => aggregator,
+            Listener::Flux => flux,
+            Listener::Vista => vista,
+            Listener::Backfill => backfill,
         }
     }
 
