@@ -33,12 +33,21 @@ pub enum Delivery {
         /// Why, for people.
         reason: String,
     },
+    /// The channel takes nothing until somebody mends it, such as its password: that says nothing of the message, which is
+    /// tried again.
+    Broken {
+        /// Why, and what helps.
+        reason: String,
+    },
     /// It will never be taken as it is.
     Refused {
         /// Why, and what helps.
         reason: String,
     },
 }
+
+/// Longest `alerting.picture_milliseconds`.
+const PICTURES: Duration = Duration::from_secs(60);
 
 /// What a channel answers, later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,13 +64,18 @@ pub trait Channel: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
 
     /// Takes a message to its recipient, once. `thread`: what an earlier message of the incident to this recipient
-    /// was given. Bounded in time by the channel itself.
+    /// was given. Bounded in time by the channel itself: [`Channel::longest`].
     fn deliver<'a>(
         &'a self,
         message: &'a Message,
         thread: Option<&'a str>,
         gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery>;
+
+    /// The longest time that [`Channel::deliver`] takes. One that is cut off before may have been accepted all the same.
+    fn longest(&self) -> Duration {
+        Duration::from_secs(60)
+    }
 
     /// Waits for what goes on behind messages that were accepted, such as their pictures: what did not work out since
     /// the last time. Before a stop, and for a test that wants to know.

@@ -24,6 +24,7 @@ pub struct PagerDuty {
     key: Secret,
     style: Style,
     clock: Clock,
+    timeout: Duration,
 }
 
 impl PagerDuty {
@@ -42,7 +43,7 @@ impl PagerDuty {
         options.pauses.failures = 0;
         options.redirects = 0;
         options.max_body = 64 << 10;
-        Ok(Self { client: Client::new(options)?, key, style, clock: Clock::system() })
+        Ok(Self { client: Client::new(options)?, key, style, clock: Clock::system(), timeout: total })
     }
 
     async fn send(&self, message: &Message) -> Delivery {
@@ -146,5 +147,10 @@ impl Channel for PagerDuty {
         _gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery> {
         Box::pin(self.send(message))
+    }
+
+    fn longest(&self) -> Duration {
+        // A test is resolved too.
+        self.timeout * 2
     }
 }

@@ -29,6 +29,7 @@ pub struct Webhook {
     secret: Option<Secret>,
     style: Style,
     clock: Clock,
+    timeout: Duration,
 }
 
 impl Webhook {
@@ -57,6 +58,7 @@ impl Webhook {
             secret: settings.secret()?,
             style,
             clock: Clock::system(),
+            timeout: total,
         })
     }
 
@@ -121,6 +123,10 @@ impl Channel for Webhook {
         _gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery> {
         Box::pin(self.send(message))
+    }
+
+    fn longest(&self) -> Duration {
+        self.timeout
     }
 }
 
