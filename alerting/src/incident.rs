@@ -83,6 +83,23 @@ impl Incident {
     pub fn last(&self) -> f64 {
         self.members.iter().map(|m| m.told.last).fold(self.head.since, f64::max)
     }
+
+    /// Puts a member in the place of the one that it was, or behind all; its place.
+    fn put(&mut self, mut member: Member) -> usize {
+        let count = self.members.len();
+        match self.members.get_mut(member.place as usize) {
+            Some(known) => {
+                let place = member.place as usize;
+                *known = member;
+                place
+            }
+            None => {
+                member.place = u32::try_from(count).unwrap_or(u32::MAX);
+                self.members.push(member);
+                count
+            }
+        }
+    }
 }
 
 /// What an anomaly was to the incidents.
@@ -143,17 +160,39 @@ impl Incidents {
         for (place, member) in (0_u32..).zip(&mut incident.members) {
             member.place = place;
         }
-        for (place, member) in incident.members.iter().enumerate() {
-            let newer = self.of_metric.get(&member.told.metric).is_some_and(|(key, _)| {
-                self.by_key.get(key).is_some_and(|other| {
-                    other.head.key != incident.head.key && other.head.learnt > incident.head.learnt
-                })
-            });
-            if !newer {
-                self.of_metric.insert(member.told.metric.clone(), (incident.head.key.clone(), place));
-            }
+        let (key, count) = (incident.head.key.clone(), incident.members.len());
+        self.by_key.insert(key.clone(), incident);
+        for place in 0..count {
+            self.index(&key, place);
         }
-        self.by_key.insert(incident.head.key.clone(), incident);
+    }
+
+    /// Puts back what is new of an incident: its head, and those of its members that changed.
+    pub fn put_part(&mut self, head: Head, members: Vec<Member>) {
+        let key = head.key.clone();
+        if !self.by_key.contains_key(&key) {
+            self.put(Incident { head, members });
+            return;
+        }
+        if let Some(known) = self.by_key.get_mut(&key) {
+            known.head = head;
+        }
+        for member in members {
+            let place = self.by_key.get_mut(&key).map_or(0, |known| known.put(member));
+            self.index(&key, place);
+        }
+    }
+
+    /// Remembers where a metric is, unless it is in a newer incident too.
+    fn index(&mut self, key: &str, place: usize) {
+        let Some(incident) = self.by_key.get(key) else { return };
+        let Some(member) = incident.members.get(place) else { return };
+        let is_newer = self.of_metric.get(&member.told.metric).is_some_and(|(other, _)| {
+            other != key && self.by_key.get(other).is_some_and(|o| o.head.learnt > incident.head.learnt)
+        });
+        if !is_newer {
+            self.of_metric.insert(member.told.metric.clone(), (key.to_owned(), place));
+        }
     }
 
     /// Takes an anomaly. `repeat`: a metric that breaks again within so many seconds of the end of its incident continues

@@ -7,6 +7,7 @@
 //! tells what is so by then. So updates never pile up before a channel that is away, and never overtake.
 
 pub mod log;
+mod made;
 pub mod record;
 pub mod storm;
 pub mod telling;
@@ -15,6 +16,7 @@ mod tests;
 
 use crate::incident::Incidents;
 use crate::message::{Message, Severity};
+use made::Made;
 use record::{Changed, Record};
 use serde::{Deserialize, Serialize};
 use skyline_core::anomaly::Anomaly;
@@ -134,8 +136,8 @@ pub struct State {
     pub storms: BTreeMap<Lane, Storm>,
     /// What was changed since it was last written down.
     pub changed: Changed,
-    /// When messages to a recipient were made lately.
-    made: HashMap<Lane, Vec<f64>>,
+    /// Messages that were made lately.
+    made: Made,
     /// When to look at an incident next, seconds.
     looks: HashMap<String, f64>,
     /// What there is to say of the end of an incident beside its members.
@@ -153,7 +155,7 @@ impl State {
             entries: BTreeMap::new(),
             storms: BTreeMap::new(),
             changed: Changed::default(),
-            made: HashMap::new(),
+            made: Made::default(),
             looks: HashMap::new(),
             silent: HashMap::new(),
             orders: 0,
@@ -169,7 +171,8 @@ impl State {
             self.changed.member(key, u32::try_from(place).unwrap_or(u32::MAX));
         }
         let look = match seen {
-            Seen::Opened(_) => now + gather,
+            // Somebody may be told of the incident first because of these.
+            Seen::Opened(_) | Seen::Joined(_) | Seen::Reopened(_) => now + gather,
             _ => now + 1.0,
         };
         self.look(key, look);
@@ -214,15 +217,36 @@ impl State {
         is_new
     }
 
-    /// Puts a message among those that wait, unless it is there; one that was given up waits again.
+    /// Puts a message among those that wait, unless one with its key was made lately.
     pub fn put(&mut self, message: Message, now: f64) {
+        if !self.knows(&message) {
+            self.wait(message, now);
+        }
+    }
+
+    /// Whether a message is there, or was lately.
+    #[must_use]
+    pub fn knows(&self, message: &Message) -> bool {
+        let lane = (message.channel.clone(), message.recipient.clone());
+        self.entries.contains_key(&message.key) || self.made.has(&lane, &message.key)
+    }
+
+    /// A message that was given up waits again, and others of its incident may follow.
+    pub fn again(&mut self, message: Message, now: f64) {
         if self.entries.get(&message.key).is_some_and(|entry| entry.fate != Fate::Dead) {
             return;
         }
-        self.made
-            .entry((message.channel.clone(), message.recipient.clone()))
-            .or_default()
-            .push(message.created);
+        let lane = (message.channel.clone(), message.recipient.clone());
+        if let Some(told) = self.told.get_mut(&message.incident).and_then(|of| of.get_mut(&lane)) {
+            told.is_refused = false;
+            self.changed.told(told);
+        }
+        self.wait(message, now);
+    }
+
+    fn wait(&mut self, message: Message, now: f64) {
+        let lane = (message.channel.clone(), message.recipient.clone());
+        self.made.add(lane, &message.key, message.created);
         self.changed.message(&message.key);
         self.insert(Entry { since: now, ..Entry::new(message) });
     }
@@ -276,6 +300,13 @@ impl State {
         }
     }
 
+    /// A message is known to be over elsewhere: it need not be remembered.
+    pub fn settled(&mut self, key: &str, now: f64) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.look(&entry.message.incident, now);
+        }
+    }
+
     /// Whether a message of the incident to that recipient has not left yet.
     fn waits(&self, incident: &str, lane: &Lane) -> bool {
         self.entries.values().any(|e| {
@@ -299,6 +330,9 @@ impl State {
         let told = self.told.values().flat_map(BTreeMap::values).cloned().map(Record::Told);
         let entries = self.entries.values().cloned().map(|e| Record::Message(Box::new(e)));
         let storms = self.storms.values().cloned().map(Record::Storm);
-        incidents.chain(told).chain(entries).chain(storms).collect()
+        let made = self.made.iter().map(|(lane, keys)| {
+            Record::Made(lane.clone(), keys.iter().map(|(key, at)| (key.clone(), *at)).collect())
+        });
+        incidents.chain(told).chain(entries).chain(storms).chain(made).collect()
     }
 }

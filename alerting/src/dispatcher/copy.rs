@@ -123,7 +123,7 @@ impl Dispatcher {
                 }
                 if self.copier.dirty.is_empty() {
                     // Written down there, if not in the file.
-                    self.answer_those_who_wait();
+                    self.keeper.answer();
                 }
                 return;
             }

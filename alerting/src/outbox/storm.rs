@@ -72,7 +72,7 @@ impl Storm {
     /// What the message at its end says.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!(
-            "{} messages were held back within {:.0} minutes. Their incidents, each by its key and first metric:",
+            "{} messages were held back within {:.0} minutes; `skyline alert list` has all incidents. These, by key and first metric:",
             self.count,
             ((self.last - self.since) / 60.0).ceil().max(1.0),
         )];

@@ -110,6 +110,7 @@ impl State {
             }
         }
         self.calm(context);
+        self.made.forget(now, context.limits.window);
     }
 
     /// What is to be told of an incident that goes on; whether somebody is still to be told of something.
@@ -245,12 +246,9 @@ impl State {
     }
 
     /// Whether one more message may go to a recipient now.
-    fn has_room(&mut self, lane: &Lane, context: &Context<'_>) -> bool {
+    fn has_room(&self, lane: &Lane, context: &Context<'_>) -> bool {
         let Some(limit) = context.limits.of(&lane.0) else { return true };
-        let since = context.now - context.limits.window;
-        let made = self.made.entry(lane.clone()).or_default();
-        made.retain(|at| *at > since);
-        made.len() < limit as usize
+        self.made.since(lane, context.now - context.limits.window) < limit as usize
     }
 
     /// An opening that is told as one of many.
