@@ -40,6 +40,9 @@ pub struct Told {
     pub severity: Severity,
     /// Messages made so far.
     pub messages: u32,
+    /// When they were to be told first, seconds.
+    #[serde(default)]
+    pub first: f64,
     /// When the last one was made, seconds.
     pub last: f64,
     /// Places of the members that it told of.
@@ -54,6 +57,9 @@ pub struct Told {
     pub is_refused: bool,
     /// The opening was held back, and told as one of many.
     pub is_held: bool,
+    /// They were told that nobody has acknowledged it.
+    #[serde(default)]
+    pub is_escalated: bool,
 }
 
 /// A message and what became of it.

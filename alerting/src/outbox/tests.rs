@@ -38,12 +38,14 @@ struct Two {
     repeat: u32,
     minimum: u32,
     escalate: Option<u32>,
+    /// Recipients of mail who are told then.
+    escalate_to: &'static [&'static str],
     recovery: bool,
 }
 
 impl Default for Two {
     fn default() -> Self {
-        Self { repeat: 1_800, minimum: 0, escalate: None, recovery: true }
+        Self { repeat: 1_800, minimum: 0, escalate: None, escalate_to: &["boss"], recovery: true }
     }
 }
 
@@ -57,7 +59,9 @@ impl Rules for Two {
             repeat_seconds: self.repeat,
             minimum_seconds: self.minimum,
             recovery: self.recovery,
-            escalate: self.escalate.map(|after| (after, vec![("email".to_owned(), "boss".to_owned())])),
+            escalate: self.escalate.map(|after| {
+                (after, self.escalate_to.iter().map(|to| ("email".to_owned(), (*to).to_owned())).collect())
+            }),
         };
         let mut all = vec![of("all", "email", "ops")];
         if metric.starts_with("web") {
@@ -308,6 +312,56 @@ fn nobody_has_seen_it() {
         let expected = if is_seen { vec![] } else { vec![told("boss", Kind::Escalated)] };
         assert_eq!(all, expected, "seen: {is_seen}");
     }
+}
+
+/// Metric `a` goes on for forty minutes; what left, and after how many seconds. `restarts`: the node dies every minute.
+fn goes_on(rules: Two, restarts: bool) -> Vec<(f64, String, Kind)> {
+    let mut rig = Rig::new(rules);
+    let mut all = Vec::new();
+    for minute in 0..40 {
+        let now = 1_000.0 + 60.0 * f64::from(minute);
+        rig.give("a", now, now);
+        all.extend(rig.until(now + 0.5, now + 59.5));
+        if restarts {
+            rig.restart(now + 59.75);
+        }
+    }
+    all.into_iter().map(|(at, who, kind)| ((at - 1_000.0).floor(), who, kind)).collect()
+}
+
+#[test]
+fn who_was_told_is_told_once_that_nobody_has_seen_it() {
+    for restarts in [false, true] {
+        let rules = Two { escalate: Some(900), escalate_to: &["ops", "boss"], repeat: 0, ..Two::default() };
+        let all = goes_on(rules, restarts);
+        let kinds: Vec<_> = all.iter().map(|(_, who, kind)| told(who, *kind)).collect();
+        let expected =
+            [told("ops", Kind::Opened), told("boss", Kind::Escalated), told("ops", Kind::Escalated)];
+        assert_eq!(kinds, expected, "{restarts}");
+        assert!(all.iter().skip(1).all(|(at, _, _)| (900.0..=911.0).contains(at)), "{all:?}");
+    }
+}
+
+#[test]
+fn who_is_told_late_has_the_time_to_acknowledge() {
+    let rules =
+        Two { escalate: Some(600), escalate_to: &["ops"], minimum: 1_200, repeat: 0, ..Two::default() };
+    let all = goes_on(rules, false);
+    let [(opened, _, Kind::Opened), (escalated, _, Kind::Escalated)] = all.as_slice() else {
+        panic!("{all:?}");
+    };
+    assert!(
+        (1_200.0..=1_211.0).contains(opened) && (600.0..=611.0).contains(&(escalated - opened)),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn what_is_over_does_not_escalate() {
+    let mut rig = Rig::new(Two { escalate: Some(900), escalate_to: &["ops"], repeat: 0, ..Two::default() });
+    rig.give("a", 1_000.0, 1_000.0);
+    let kinds: Vec<_> = rig.until(1_000.5, 3_000.0).into_iter().map(|(_, _, kind)| kind).collect();
+    assert_eq!(kinds, [Kind::Opened, Kind::Ended]);
 }
 
 #[test]
