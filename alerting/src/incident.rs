@@ -58,8 +58,19 @@ pub struct Head {
     pub returns: u32,
     /// The node's clock when anything changed, seconds.
     pub changed: f64,
-    /// Who has seen it.
+    /// Who has seen it, since it began or went on last.
     pub acknowledged: Option<Acknowledged>,
+    /// The node's clock when it went on after it had ended, the last time, seconds.
+    #[serde(default)]
+    pub reopened: Option<f64>,
+}
+
+impl Head {
+    /// Since when somebody may have seen it, by the node's clock, seconds: it began, or went on after it had ended.
+    #[must_use]
+    pub fn round(&self) -> f64 {
+        self.reopened.unwrap_or(self.learnt)
+    }
 }
 
 /// An incident.
@@ -217,6 +228,9 @@ impl Incidents {
                     incident.head.changed = now;
                     incident.head.ended = None;
                     incident.head.returns += 1;
+                    incident.head.reopened = Some(now);
+                    // Whoever had seen it has not seen this.
+                    incident.head.acknowledged = None;
                     return Seen::Reopened(key.clone());
                 }
                 Some(_) => {}
@@ -245,6 +259,7 @@ impl Incidents {
             returns: 0,
             changed: now,
             acknowledged: None,
+            reopened: None,
         };
         let key = head.key.clone();
         self.of_metric.insert(anomaly.metric.clone(), (key.clone(), 0));

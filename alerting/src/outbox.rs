@@ -42,6 +42,9 @@ pub struct Told {
     pub severity: Severity,
     /// Messages made so far.
     pub messages: u32,
+    /// When they were to be told first, seconds.
+    #[serde(default)]
+    pub first: f64,
     /// When the last one was made, seconds.
     pub last: f64,
     /// Places of the members that it told of.
@@ -56,6 +59,9 @@ pub struct Told {
     pub is_refused: bool,
     /// The opening was held back, and told as one of many.
     pub is_held: bool,
+    /// They were told that nobody has acknowledged it.
+    #[serde(default)]
+    pub is_escalated: bool,
 }
 
 /// A message and what became of it.
@@ -178,6 +184,11 @@ impl State {
         self.look(key, look);
         if matches!(seen, Seen::Reopened(_)) {
             self.silent.remove(key);
+            // Nobody was told yet that nobody has seen this round.
+            for told in self.told.get_mut(key).into_iter().flat_map(BTreeMap::values_mut) {
+                (told.first, told.is_escalated) = (now, false);
+                self.changed.told(told);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Patterns of names as finders have them: `servers.web*.cpu.{user,system}`, `disk.sd[a-c]`, `a.**`.
 //!
-//! A wildcard never crosses a dot, but `**` alone between two dots is any depth, also none. Matching takes time linear in
+//! A wildcard never crosses a dot, but `**` alone between two dots is any depth, also none; at the end of a pattern it is
+//! at least one part. Matching takes time linear in
 //! the name for each part of the pattern, whatever the pattern is.
 
 /// Longest pattern, bytes.
@@ -34,6 +35,28 @@ impl Glob {
     /// Reads a pattern; none if it is too long or stands for too much.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
+        let mut glob = Self::open_ended(text)?;
+        if glob.parts.last() == Some(&Part::Depth) {
+            glob.parts.push(Part::Any(vec![vec![Token::Run]]));
+        }
+        Some(glob)
+    }
+
+    /// The names that begin with parts which are as this pattern says, and the names that are such themselves.
+    #[must_use]
+    pub fn and_below(&self) -> Self {
+        let mut parts = self.parts.clone();
+        parts.push(Part::Depth);
+        Self { parts }
+    }
+
+    /// Parts of the names that it stands for; none: that differs.
+    #[must_use]
+    pub fn depth(&self) -> Option<usize> {
+        (!self.parts.contains(&Part::Depth)).then_some(self.parts.len())
+    }
+
+    fn open_ended(text: &str) -> Option<Self> {
         if text.len() > MAX_TEXT {
             return None;
         }
@@ -274,10 +297,27 @@ mod tests {
             ("a.?", "a."),
             ("a.[a-c]", "a.d"),
             ("a.**.c", "a.b"),
+            ("a.**", "a"),
+            ("a.**.**", "a"),
             ("a.{b,c}", "a.d"),
         ] {
             check(pattern, name, false);
         }
+    }
+
+    #[test]
+    fn names_below() {
+        let check = |pattern: &str, name: &str, expected: bool| {
+            assert_eq!(Glob::new(pattern).unwrap().and_below().matches(name), expected, "{pattern} {name}");
+        };
+        check("a.*", "a.b", true);
+        check("a.*", "a.b.c.d", true);
+        check("a.*", "a", false);
+        check("a.**", "a", false);
+        check("a.**", "a.b.c", true);
+        check("a.b", "a.bb.c", false);
+        let depth = |pattern: &str| Glob::new(pattern).unwrap().depth();
+        assert_eq!((depth("a.{b.c,d}.[.]"), depth("a.**"), depth("**.b")), (Some(3), None, None));
     }
 
     #[test]

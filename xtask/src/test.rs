@@ -29,6 +29,7 @@ const CASES: &[(&str, &str)] = &[
     ("attime", "attime-cases.jsonl"),
     ("fetch", "fetch-cases.jsonl"),
     ("render-json", "render-json-cases.jsonl"),
+    ("find", "find-cases.jsonl"),
 ];
 
 /// Which tests, and how long.

@@ -8,7 +8,7 @@
 
 use super::record::Record;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -54,29 +54,9 @@ impl Log {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(path)?;
         private(&file)?;
-        let mut found = Found::default();
         let length = file.metadata()?.len();
-        let mut reader = BufReader::new(io::Read::take(&file, length));
-        let (mut at, mut whole, mut bad) = (0_u64, 0_u64, 0_u64);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let bytes = io::Read::take(&mut reader, LONGEST).read_until(b'\n', &mut line)? as u64;
-            if bytes == 0 {
-                break;
-            }
-            at += bytes;
-            match parse(&line) {
-                Some(records) => {
-                    found.records.extend(records);
-                    found.damaged += std::mem::take(&mut bad);
-                    whole = at;
-                }
-                None => bad += 1,
-            }
-        }
-        found.cut_bytes = at - whole;
-        if at > whole {
+        let (found, whole) = read(BufReader::new(io::Read::take(&file, length)))?;
+        if found.cut_bytes > 0 {
             file.set_len(whole)?;
         }
         if sync {
@@ -148,7 +128,33 @@ fn private(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-fn lines(records: &[Record]) -> io::Result<Vec<u8>> {
+/// What lines say, and how many bytes of them stay.
+pub(crate) fn read(mut reader: impl BufRead) -> io::Result<(Found, u64)> {
+    let mut found = Found::default();
+    let (mut at, mut whole, mut bad) = (0_u64, 0_u64, 0_u64);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let bytes = io::Read::take(&mut reader, LONGEST).read_until(b'\n', &mut line)? as u64;
+        if bytes == 0 {
+            break;
+        }
+        at += bytes;
+        match parse(&line) {
+            Some(records) => {
+                found.records.extend(records);
+                found.damaged += std::mem::take(&mut bad);
+                whole = at;
+            }
+            None => bad += 1,
+        }
+    }
+    found.cut_bytes = at - whole;
+    Ok((found, whole))
+}
+
+/// Records as the lines of the file.
+pub(crate) fn lines(records: &[Record]) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for record in records {
         let text = serde_json::to_string(record).map_err(io::Error::other)?;
