@@ -85,6 +85,9 @@ pub const SIZE: (u32, u32) = (588, 308);
 /// The shortest and the longest side of a chart, pixels.
 pub const SIDES: (u32, u32) = (200, 4000);
 
+/// The largest picture that is painted for somebody who asks, pixels in all: each costs eight bytes of memory meanwhile.
+pub const MAX_PIXELS: u32 = 2_000_000;
+
 /// The longest time that a chart spans, seconds: a hundred years.
 const LONGEST: f64 = 100.0 * 366.0 * 86_400.0;
 

@@ -44,6 +44,9 @@ pub enum NotHere {
     /// More than is answered.
     #[error("that is more than {MAX_SERIES} series")]
     TooMany,
+    /// The text of an answer was not made.
+    #[error("the answer was not written: {0}")]
+    Written(String),
     /// It was not drawn.
     #[error("{0}")]
     Picture(String),
@@ -150,7 +153,10 @@ impl Local {
                     series.tags.insert("answeredBy".into(), "window".into());
                 }
             }
-            let text = json::render(&found.series, question.wishes);
+            let wishes = question.wishes;
+            // Hundreds of thousands of numbers: the thread also says whether the node is well.
+            let written = tokio::task::spawn_blocking(move || json::render(&found.series, wishes));
+            let text = written.await.map_err(|error| NotHere::Written(error.to_string()))?;
             let (content_type, text) = match &question.jsonp {
                 None => ("application/json", text),
                 Some(name) => ("text/javascript", json::wrapped(&text, name).ok_or(NotHere::Jsonp)?),

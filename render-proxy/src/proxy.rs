@@ -47,6 +47,9 @@ use upstreams::{Answered, Forward, Kind, Upstreams};
 /// Header of answers that Graphite did not give: `window` or `cache`.
 pub const ANSWERED_BY: HeaderName = HeaderName::from_static("x-skyline-answered-by");
 
+/// Longest wait for the body of a question: who sends it slower holds one of few places.
+const BODY: Duration = Duration::from_secs(20);
+
 /// The proxy. A copy is the same one.
 #[derive(Debug, Clone)]
 pub struct Proxy(Arc<Inner>);
@@ -145,6 +148,11 @@ impl Proxy {
     }
 }
 
+/// Whether this is `/render` itself, not what is below it.
+fn is_root(path: &str) -> bool {
+    path.trim_end_matches('/') == "/render"
+}
+
 async fn render(State(proxy): State<Proxy>, request: Request) -> Response {
     proxy.0.answer(Kind::Render, request).await
 }
@@ -196,8 +204,10 @@ impl Inner {
         let now = self.clock.now() as i64;
         let raw = head.uri.query();
         let query = match self.access.judge(&head.headers, raw.unwrap_or_default(), now) {
-            // A link is for a picture and for reading.
-            Verdict::Yes(Some(_)) if kind == Kind::Find || head.method == Method::POST => {
+            // A link is for a picture and for reading, and for no other path of Graphite's.
+            Verdict::Yes(Some(_))
+                if kind == Kind::Find || head.method == Method::POST || !is_root(head.uri.path()) =>
+            {
                 return Err(refuse::login());
             }
             Verdict::Yes(Some(inner)) => Some(inner),
@@ -205,8 +215,9 @@ impl Inner {
             Verdict::Login => return Err(refuse::login()),
             Verdict::Link(bad) => return Err(refuse::error(StatusCode::FORBIDDEN, &bad.to_string())),
         };
-        let body = axum::body::to_bytes(body, self.max_request)
+        let body = tokio::time::timeout(BODY, axum::body::to_bytes(body, self.max_request))
             .await
+            .map_err(|_| refuse::slow(BODY))?
             .map_err(|_| refuse::too_large(self.max_request))?;
         let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let params = Params::read(query.unwrap_or_default(), content_type, &body);
@@ -249,6 +260,10 @@ impl Inner {
             // A picture takes its time: it is drawn while Graphite may still answer.
             tokio::time::sleep(self.patience / 2).await;
             let ready = self.window(question, local, found.clone()).await;
+            if ready.is_err() {
+                // Graphite may still answer.
+                std::future::pending::<()>().await;
+            }
             tokio::time::sleep_until(end).await;
             ready
         };

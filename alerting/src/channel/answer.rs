@@ -7,6 +7,8 @@ use skyline_upstream::{Error, Failure, StatusCode, Whole, retry_after};
 
 /// Longest part of an answer that is repeated, characters.
 const WORDS: usize = 200;
+/// A part of an address that is shorter, bytes, is no secret.
+const TELLING: usize = 8;
 
 /// What became of a message. `secrets`: what the answer may repeat and we must not.
 pub(super) fn delivery(
@@ -47,10 +49,32 @@ pub(super) fn delivery(
 /// The beginning of an answer, on one line; nothing of one that repeats a secret.
 fn words(body: &[u8], secrets: &[&Secret]) -> String {
     let text = String::from_utf8_lossy(body);
-    let repeats = |secret: &&Secret| !secret.reveal().is_empty() && text.contains(secret.reveal());
-    if secrets.iter().any(repeats) {
+    if secrets.iter().flat_map(|secret| parts(secret.reveal())).any(|part| text.contains(part)) {
         return String::new();
     }
     let beginning: String = text.trim().chars().take(WORDS * 4).collect();
     name::shortened(&name::literal(&beginning), WORDS)
+}
+
+/// What of a secret must not be repeated: all of it, and, of an address, what follows the host, piece by piece: a server
+/// that does not know a path often says which one.
+fn parts(secret: &str) -> impl Iterator<Item = &str> {
+    let path = secret.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+    let pieces = path.split(['/', '?', '&', '=', '#']).filter(|piece| piece.len() >= TELLING);
+    std::iter::once(secret).chain(pieces).filter(|part| !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_secret_address_is_repeated() {
+        let url = Secret::new("https://hooks.internal:8443/services/T0PS3CR3T99?key=hunter2hunter2");
+        let said = |body: &str| words(body.as_bytes(), &[&url]);
+        assert_eq!(said("Cannot POST /services/T0PS3CR3T99"), "");
+        assert_eq!(said("no such key: hunter2hunter2"), "");
+        assert_eq!(said("hooks.internal is being mended"), "hooks.internal is being mended");
+        assert_eq!(words(b"all right", &[&Secret::new("")]), "all right");
+    }
 }

@@ -9,6 +9,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use skyline_upstream::{Error, Failure, HeaderValue, Method, StatusCode, header};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// An error: what is wrong and what to do.
 pub(super) fn error(status: StatusCode, problem: &str) -> Response {
@@ -77,6 +78,13 @@ pub(super) fn login() -> Response {
 pub(super) fn too_large(most: usize) -> Response {
     let mut refused =
         error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body of a question has at most {most} bytes"));
+    refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    refused
+}
+
+pub(super) fn slow(limit: Duration) -> Response {
+    let problem = format!("the body did not arrive within {} seconds", limit.as_secs());
+    let mut refused = error(StatusCode::REQUEST_TIMEOUT, &problem);
     refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     refused
 }
