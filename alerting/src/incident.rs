@@ -144,16 +144,53 @@ impl Incidents {
             member.place = place;
         }
         for (place, member) in incident.members.iter().enumerate() {
-            let newer = self.of_metric.get(&member.told.metric).is_some_and(|(key, _)| {
-                self.by_key.get(key).is_some_and(|other| {
-                    other.head.key != incident.head.key && other.head.learnt > incident.head.learnt
-                })
-            });
-            if !newer {
-                self.of_metric.insert(member.told.metric.clone(), (incident.head.key.clone(), place));
+            self.find_by(&incident.head, &member.told.metric, place);
+        }
+        self.by_key.insert(incident.head.key.clone(), incident);
+    }
+
+    /// Puts back a part of one: its head, and those of its members that were written with it. Costs what these do,
+    /// however many others there are.
+    pub fn put_part(&mut self, head: Head, mut members: Vec<Member>) {
+        let Some(mut incident) = self.by_key.remove(&head.key) else {
+            self.put(Incident { head, members });
+            return;
+        };
+        incident.head = head;
+        members.sort_by_key(|m| m.place);
+        for mut member in members {
+            // What was lost before it leaves no gap.
+            let place = incident.members.len().min(member.place as usize);
+            self.find_by(&incident.head, &member.told.metric, place);
+            member.place = u32::try_from(place).unwrap_or(u32::MAX);
+            match incident.members.get_mut(place) {
+                Some(known) => *known = member,
+                None => incident.members.push(member),
             }
         }
         self.by_key.insert(incident.head.key.clone(), incident);
+    }
+
+    /// The metric is found in that incident, unless it is in one that is newer.
+    fn find_by(&mut self, head: &Head, metric: &str, place: usize) {
+        let is_newer = |other: &Incident| other.head.key != head.key && other.head.learnt > head.learnt;
+        let newer =
+            self.of_metric.get(metric).and_then(|(key, _)| self.by_key.get(key)).is_some_and(is_newer);
+        if !newer {
+            self.of_metric.insert(metric.to_owned(), (head.key.clone(), place));
+        }
+    }
+
+    /// The clock was set back to `now`, seconds: nothing was seen later than that, or nothing would be over before the
+    /// clock is there again.
+    pub fn set_back(&mut self, now: f64) {
+        self.floor = self.floor.min(now);
+        for incident in self.by_key.values_mut() {
+            incident.head.ended = incident.head.ended.map(|at| at.min(now));
+            for member in &mut incident.members {
+                member.seen = member.seen.min(now);
+            }
+        }
     }
 
     /// Takes an anomaly. `repeat`: a metric that breaks again within so many seconds of the end of its incident continues

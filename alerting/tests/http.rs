@@ -214,6 +214,15 @@ async fn troubles_of_webhooks_are_told_apart() {
         );
         assert!(!reason.contains("secret-path"), "{reason}");
     }
+    // A yes is one, and a no, however long its page is: a message that was taken must not be sent again.
+    tell(Reply::text(200, &"x".repeat(200_000)));
+    accepted(webhook.deliver(&message, None, &Nothing).await);
+    tell(Reply::text(404, &"x".repeat(200_000)));
+    assert!(refused(webhook.deliver(&message, None, &Nothing).await).contains("404"));
+    // Parts of the address are secrets as well.
+    tell(Reply::text(404, "Cannot POST /secret-path"));
+    let reason = refused(webhook.deliver(&message, None, &Nothing).await);
+    assert!(!reason.contains("secret-path"), "{reason}");
     // One that repeats what it was told is not repeated.
     tell(Reply::text(400, "bad header Bearer hidden-one"));
     let reason = refused(webhook.deliver(&message, None, &Nothing).await);

@@ -41,7 +41,6 @@ impl PagerDuty {
         // When to try again is the outbox's to decide.
         options.pauses.failures = 0;
         options.redirects = 0;
-        options.max_body = 64 << 10;
         Ok(Self { client: Client::new(options)?, key, style, clock: Clock::system() })
     }
 
@@ -59,7 +58,7 @@ impl PagerDuty {
     async fn post(&self, event: Value) -> Delivery {
         let event = with(event, "routing_key", json!(self.key.reveal()));
         let ask = Ask::post("", HeaderValue::from_static("application/json"), event.to_string());
-        let answer = self.client.ask(ask).await;
+        let answer = answer::of(&self.client, ask).await;
         answer::delivery(answer, self.clock.now(), &[&self.key], |status| match status {
             StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => {
                 "the routing key must be that of an integration by Events API v2 (32 characters)"

@@ -60,6 +60,11 @@ impl Lanes {
         state.waiting().filter(is_safe).filter_map(at).min_by(f64::total_cmp)
     }
 
+    /// The clock was set back to `now`, seconds.
+    pub(super) fn set_back(&mut self, now: f64) {
+        self.ways.values_mut().for_each(|way| way.not_before = way.not_before.min(now));
+    }
+
     fn is_free(&self, lane: &Lane, now: f64) -> bool {
         self.ways.get(lane).is_none_or(|way| !way.is_busy && way.not_before <= now)
     }
@@ -149,7 +154,8 @@ impl Dispatcher {
             }
             Delivery::Retry { after, reason } => {
                 let repeat = f64::from(entry.message.repeat_seconds.unwrap_or(0));
-                if now - entry.since > self.parts.settings.give_up.max(repeat) {
+                let give_up = self.parts.settings.give_up.max(repeat);
+                if now - entry.since > give_up {
                     tracing::error!(
                         key,
                         channel = lane.0,
@@ -161,7 +167,9 @@ impl Dispatcher {
                     return;
                 }
                 let longest = self.parts.settings.retry;
-                let asked = after.map(|after| after.as_secs_f64());
+                // A server may ask for more time than the message has: it is tried a last time at the end of that.
+                let left = (entry.since + give_up - now).max(FIRST);
+                let asked = after.map(|after| after.as_secs_f64().min(left));
                 way.not_before = now + asked.unwrap_or_else(|| pause(way.failures, longest.min(LANE)));
                 way.failures = way.failures.saturating_add(1);
                 if way.failures == 1 {

@@ -67,6 +67,8 @@ enum Does {
     /// Takes, and the node dies before it hears of that.
     TakesSilently,
     IsAway,
+    /// Is away, and wants to be left alone for a year.
+    IsAwayForLong,
     Hangs,
     Refuses,
     Panics,
@@ -114,6 +116,10 @@ impl Channel for Way {
                     Delivery::Accepted { thread, answer: "250 ok".to_owned() }
                 }
                 Does::IsAway => Delivery::Retry { after: None, reason: "connection refused".to_owned() },
+                Does::IsAwayForLong => Delivery::Retry {
+                    after: Some(Duration::from_secs(31_536_000)),
+                    reason: "too many requests".to_owned(),
+                },
                 Does::Hangs => std::future::pending().await,
                 Does::Refuses => Delivery::Refused { reason: "no such address".to_owned() },
                 Does::Panics => panic!("a bug in a channel"),
@@ -446,6 +452,28 @@ async fn posted_and_acknowledged() {
     until_rows(&node.store, Fate::Sent, 3).await;
     node.stop().await;
     assert_eq!(good.took().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_wants_too_much_time_is_given_up() {
+    let (_dir, path) = folder();
+    let (good, bad) = (Way::new("good", Does::Takes), Way::new("bad", Does::IsAwayForLong));
+    // No rule of these tests is that patient.
+    let settings = Settings { give_up: 1_801.0, ..settings() };
+    let node = Node::start_with(&path, file(&path).await, [&good, &bad], settings).await;
+    node.alerting.take(vec![anomaly("a", 1_000.0)]).await.expect("taken");
+    until_rows(&node.store, Fate::Sent, 1).await;
+    let end = Instant::now() + LONG;
+    let row = loop {
+        let row = until_rows(&node.store, Fate::Waiting, 1).await.remove(0);
+        if row.attempts > 0 {
+            break row;
+        }
+        assert!(Instant::now() < end, "it is tried");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(row.not_before <= row.created + 1_802.0, "{row:?}");
+    node.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use super::storm::Storm;
 use super::{Entry, Fate, Lane, State, Told};
-use crate::incident::{Head, Incident, Member};
+use crate::incident::{Head, Member};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,10 +109,13 @@ impl State {
                 self.told.entry(told.incident.clone()).or_default().insert(lane, told);
             }
             Record::Message(entry) => {
-                self.made.entry(entry.lane()).or_default().push(entry.message.created);
                 match self.entries.get_mut(&entry.message.key) {
                     Some(known) => *known = Entry { order: known.order, ..*entry },
-                    None => self.insert(*entry),
+                    None => {
+                        // Once, however often it was tried: what was written of that is no message more.
+                        self.made.entry(entry.lane()).or_default().push(entry.message.created);
+                        self.insert(*entry);
+                    }
                 }
             }
             Record::Storm(storm) => {
@@ -125,17 +128,7 @@ impl State {
 
     fn restore_incident(&mut self, head: Head, members: Vec<Member>, now: f64) {
         let key = head.key.clone();
-        let mut incident = match self.incidents.get(&key) {
-            Some(known) => Incident { head, members: known.members.clone() },
-            None => Incident { head, members: Vec::new() },
-        };
-        for member in members {
-            match incident.members.get_mut(member.place as usize) {
-                Some(known) => *known = member,
-                None => incident.members.push(member),
-            }
-        }
-        self.incidents.put(incident);
+        self.incidents.put_part(head, members);
         self.look(&key, now);
     }
 

@@ -72,6 +72,7 @@ fn placeholders(key: &'static str, text: &str, findings: &mut Findings) {
     findings.problem(key, message, "write your own, or remove it");
 }
 
+/// Whether a name is that of a time zone. `at`: where it stands, before it in the message.
 pub(super) fn zone(key: &'static str, at: &str, name: &str, findings: &mut Findings) {
     if jiff::tz::TimeZone::get(name).is_err() {
         let near = ["UTC", "Europe/Berlin", "Europe/London", "America/New_York", "Asia/Tokyo"];

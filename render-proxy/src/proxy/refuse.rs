@@ -29,8 +29,10 @@ pub(super) fn odd(request: &Request) -> Option<Response> {
         return Some(error(StatusCode::BAD_REQUEST, problem));
     }
     let path = uri.path().to_ascii_lowercase();
-    let plain = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
-    if plain.contains("//") || plain.split(['/', '\\']).any(|part| part == "..") {
+    // Servers behind others may decode it again, and some leave out what follows a semicolon.
+    let plain = path.replace("%25", "%").replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
+    let leads_up = |part: &str| part.split([';', '%']).next() == Some("..");
+    if plain.contains("//") || plain.split(['/', '\\']).any(leads_up) {
         return Some(error(StatusCode::BAD_REQUEST, "a path has no `..` and no `//`"));
     }
     let is_known = matches!(*request.method(), Method::GET | Method::HEAD | Method::POST | Method::OPTIONS);
