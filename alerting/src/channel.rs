@@ -63,6 +63,12 @@ pub trait Channel: Send + Sync + fmt::Debug {
         gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery>;
 
+    /// Somebody has acknowledged the incident that the messages of this thread are about: shown there, behind the back of
+    /// the caller and at best. Nothing where a channel has no way to show it.
+    fn acknowledged(&self, thread: &str) {
+        let _nowhere = thread;
+    }
+
     /// Waits for what goes on behind messages that were accepted, such as their pictures: what did not work out since
     /// the last time. Before a stop, and for a test that wants to know.
     fn settle(&self) -> Later<'_, Vec<String>> {

@@ -248,6 +248,9 @@ impl Dispatcher {
             }
             Ask::Acknowledge { incident, by, answer } => {
                 let is_new = self.state.acknowledge(&incident, &by, now);
+                if is_new {
+                    self.show_acknowledged(&incident);
+                }
                 // Nobody may wait for it any more.
                 let _gone = answer.send(is_new);
             }

@@ -51,7 +51,7 @@ async fn look_again_and_again(settings: Settings, parts: Parts) {
         let Some(question) = watch.question(now) else { continue };
         let Some(answer) = plane.silent(&question).await else { continue };
         let Some(digest) = watch.look(answer, now, |name| policy.mutes.is_muted(name, now)) else { continue };
-        tracing::info!(metrics = digest.count, "a digest of silent metrics is told");
+        tracing::info!(silent = digest.silent, back = digest.back, "a digest of silent metrics is told");
         for message in messages(&digest, &to, &name, now) {
             if alerting.post(message).await.is_err() {
                 return;

@@ -41,7 +41,7 @@ pub enum Look {
 /// What is drawn. Begin with [`Chart::new`] and set what there is.
 #[derive(Debug, Clone, Copy)]
 pub struct Chart<'a> {
-    /// First line above the drawing, such as `Skyline Analyzer - ALERT - at 24 hours`; empty: none.
+    /// First line above the drawing, such as `Skyline Analyzer - ALERT - last 24 hours`; empty: none.
     pub title: &'a str,
     /// Name of the metric; long ones are shortened in the middle.
     pub metric: &'a str,

@@ -178,7 +178,7 @@ impl Slack {
         match kind {
             Kind::Ended => &self.settings.ended_emoji,
             Kind::Escalated => &self.settings.escalated_emoji,
-            Kind::Opened | Kind::Updated | Kind::Stale | Kind::HeldBack | Kind::Test => "",
+            Kind::Opened | Kind::Updated | Kind::Stale | Kind::Returned | Kind::HeldBack | Kind::Test => "",
         }
     }
 
@@ -201,6 +201,14 @@ impl Channel for Slack {
         gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery> {
         Box::pin(self.send(message, thread, gallery))
+    }
+
+    fn acknowledged(&self, thread: &str) {
+        let emoji = &self.settings.acknowledged_emoji;
+        if let (Way::Bot(api), Some(root), false) = (&self.way, Root::read(thread), emoji.is_empty()) {
+            let extra = Extra { root, edit: None, emoji: emoji.clone(), pictures: Pictures::default() };
+            self.extras.follow(Arc::clone(api), extra);
+        }
     }
 
     fn settle(&self) -> Later<'_, Vec<String>> {

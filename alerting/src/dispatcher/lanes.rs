@@ -125,6 +125,22 @@ impl Dispatcher {
         });
     }
 
+    /// Shows at the messages of an incident that somebody has acknowledged it.
+    pub(super) fn show_acknowledged(&self, incident: &str) {
+        for (lane, told) in self.state.told.get(incident).into_iter().flatten() {
+            if let Some(thread) = &told.thread {
+                self.mark_acknowledged(lane, thread);
+            }
+        }
+    }
+
+    fn mark_acknowledged(&self, lane: &Lane, thread: &str) {
+        let channel = self.parts.channels.iter().find(|channel| channel.name() == lane.0);
+        if let Some(channel) = channel.filter(|_| !self.parts.settings.dry_run) {
+            channel.acknowledged(thread);
+        }
+    }
+
     /// A channel has answered.
     pub(super) fn left(&mut self, outcome: Outcome, now: f64) {
         let Outcome { key, lane, delivery } = outcome;
@@ -144,6 +160,13 @@ impl Dispatcher {
                     "message sent"
                 );
                 self.told.sent(&lane.0, latency);
+                let incident = self.state.incidents.get(&entry.message.incident);
+                if let (Some(thread), Some(_)) =
+                    (&thread, incident.and_then(|i| i.head.acknowledged.as_ref()))
+                {
+                    // Acknowledged while this was on its way.
+                    self.mark_acknowledged(&lane, thread);
+                }
                 self.state.sent(&key, thread, answer, false, now);
             }
             Delivery::Refused { reason } => {

@@ -58,6 +58,7 @@ struct Way {
     name: &'static str,
     does: Mutex<Does>,
     took: Mutex<Vec<(Message, Option<String>)>>,
+    acknowledged: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -76,7 +77,12 @@ enum Does {
 
 impl Way {
     fn new(name: &'static str, does: Does) -> Arc<Self> {
-        Arc::new(Self { name, does: Mutex::new(does), took: Mutex::default() })
+        Arc::new(Self {
+            name,
+            does: Mutex::new(does),
+            took: Mutex::default(),
+            acknowledged: Mutex::default(),
+        })
     }
 
     fn is(&self, does: Does) {
@@ -96,6 +102,10 @@ impl Way {
 impl Channel for Way {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn acknowledged(&self, thread: &str) {
+        self.acknowledged.lock().expect("lock").push(thread.to_owned());
     }
 
     fn deliver<'a>(
@@ -437,13 +447,21 @@ async fn a_stop_sends_what_is_due() {
 async fn posted_and_acknowledged() {
     let (_dir, path) = folder();
     let (good, bad) = (Way::new("good", Does::Takes), Way::new("bad", Does::Takes));
+    bad.is(Does::IsAway);
     let node = Node::start(&path, [&good, &bad]).await;
     node.alerting.take(vec![anomaly("a", 1_000.0)]).await.expect("taken");
     until("it", || good.took().len() == 1).await;
+    until_rows(&node.store, Fate::Sent, 1).await;
     let message = good.took.lock().expect("lock").first().expect("one").0.clone();
     assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(true));
     assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(false));
     assert_eq!(node.alerting.acknowledge("none", "ann").await, Ok(false));
+    // Where it was told it is shown at once, and where it is told later, then.
+    let shown = |way: &Way| way.acknowledged.lock().expect("lock").clone();
+    assert_eq!((shown(&good), shown(&bad)), (vec!["good.1".to_owned()], Vec::new()));
+    bad.is(Does::Takes);
+    until("it at the other", || shown(&bad) == ["bad.1"]).await;
+    assert_eq!(shown(&good).len(), 1);
     let digest = Message { key: "stale-1".to_owned(), incident: String::new(), kind: Kind::Stale, ..message };
     for _ in 0..2 {
         node.alerting.post(digest.clone()).await.expect("posted");

@@ -4,6 +4,7 @@ use super::storm::{Limits, Storm};
 use super::{Entry, Fate, Lane, State, Told};
 use crate::incident::{self, Head, Incident};
 use crate::message::{Kind, Links, MEMBERS, Member, Message, Origin, Severity};
+use crate::text::number;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -268,11 +269,14 @@ impl State {
         self.changed.storms.insert(lane.clone());
         if is_new {
             let limit = context.limits.of(&lane.0).unwrap_or(0);
-            let minutes = context.limits.window / 60.0;
-            let line = format!(
-                "More than {limit} messages within {minutes:.0} minutes: further ones are held back, and told as one."
-            );
-            let message = self.held_back(lane, now, "begins", vec![line], now);
+            let within = number::duration(context.limits.window);
+            let lines = vec![
+                format!(
+                    "More than {limit} messages within {within}: further ones are held back, and told as one."
+                ),
+                "Until then `skyline alert list --open` shows what is wrong.".to_owned(),
+            ];
+            let message = self.held_back(lane, now, "begins", lines, now);
             self.put(message, now);
         }
     }

@@ -342,6 +342,11 @@ fn a_storm_is_two_messages_that_name_all() {
     let notices: Vec<_> = rig.left.iter().filter(|m| m.kind == Kind::HeldBack).collect();
     assert!(opened.len() < 10 && notices.len() >= 2, "{} {}", opened.len(), notices.len());
     assert!(notices.iter().any(|m| m.ended.is_none()) && notices.iter().any(|m| m.ended.is_some()));
+    // What ends one is known as what began it.
+    let matters = |is_end: bool| -> Vec<&str> {
+        notices.iter().filter(|m| m.ended.is_some() == is_end).map(|m| m.matter()).collect()
+    };
+    assert_eq!(matters(false), matters(true));
     let ends: Vec<_> = notices.iter().flat_map(|m| &m.lines).collect();
     for n in 0..10 {
         let name = format!("m{n}");
