@@ -48,11 +48,11 @@ pub(in crate::cli) fn check(alerting: &Alerting, arguments: &str, report: &mut R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skyline_conf::model::Settings;
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
-        let settings: Settings = toml::from_str(text).unwrap();
+        let loaded = skyline_conf::load::text(text, std::path::Path::new("s.toml"));
+        let settings = loaded.unwrap_or_else(|error| panic!("{error}")).settings;
         let mut report = Report::new(true);
         super::check(&settings.alerting, " --config /s.toml", &mut report);
         let lines: Vec<String> = report.lines.iter().map(ToString::to_string).collect();

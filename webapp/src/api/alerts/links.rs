@@ -37,7 +37,7 @@ pub(super) async fn show(State(alerts): State<Alerts>, Path(token): Path<String>
             };
             (
                 format!(
-                    "You are about to say that you have seen the incident{metric}. Nobody else is told then that nobody has."
+                    "You are about to say that you have seen the incident{metric}. Then it does not escalate, and is not told again while it goes on."
                 ),
                 "Acknowledge",
             )
@@ -74,7 +74,7 @@ async fn acknowledge(alerts: &Alerts, incident: &str) -> Response {
         Ok(true) => answer(
             StatusCode::OK,
             "Acknowledged",
-            "<p>Acknowledged. Nobody else is told that nobody has seen it.</p>",
+            "<p>Acknowledged. It does not escalate, and is not told again while it goes on.</p>",
         ),
         Ok(false) => answer(StatusCode::OK, "Acknowledged", "<p>Somebody has acknowledged it before.</p>"),
         Err(refusal) => {
