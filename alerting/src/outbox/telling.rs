@@ -207,6 +207,10 @@ impl State {
         let of = self.told.entry(incident.head.key.clone()).or_default();
         let told = of.entry(lane.clone()).or_insert_with(|| first(incident, lane, group));
         let number = told.messages;
+        if number == 0 || told.severity != group.severity {
+            // An incident is as bad as the worst that was told of it: its row changes with that.
+            self.changed.incident(&incident.head.key);
+        }
         told.messages += 1;
         told.last = now;
         told.severity = group.severity;
@@ -262,6 +266,7 @@ impl State {
         told.last = now;
         told.is_held = true;
         told.members.extend(&group.members);
+        self.changed.incident(&incident.head.key);
         self.changed.told(told);
         let is_new = !self.storms.contains_key(lane);
         let storm = self.storms.entry(lane.clone()).or_insert_with(|| Storm::new(lane, now));

@@ -1,6 +1,6 @@
 //! Who is told what and when, on a clock that the tests set.
 
-use super::record::Record;
+use super::record::{Changed, Record};
 use super::storm::Limits;
 use super::telling::{Context, Match, PaceOf, Rules};
 use super::{Fate, State};
@@ -157,8 +157,10 @@ fn company_is_waited_for_and_each_is_told_once() {
     for n in 0..499 {
         rig.give(&format!("db.{n}"), 1_000.0, 1_000.25);
     }
+    rig.state.changed = Changed::default();
     assert_eq!(rig.step(1_000.31), [told("ops", Kind::Opened), told("C1", Kind::Opened)]);
     let email = rig.left.first().expect("email");
+    assert!(rig.state.changed.incidents.contains_key(&email.incident), "its severity is known now");
     assert_eq!((email.member_count, email.members.len(), email.severity), (500, 200, Severity::Warning));
     let slack = rig.left.get(1).expect("slack");
     assert_eq!((slack.member_count, slack.rule.as_str(), slack.severity), (1, "web", Severity::Critical));

@@ -120,7 +120,6 @@ fn proxy(settings: &Settings, findings: &mut Findings) {
         let message = format!("the user {} has no password", proxy.user.escape_debug());
         findings.problem("render_proxy.user", message, "name it in render_proxy.password_file");
     }
-    super::alerting::zone("render_proxy.zone", "", &proxy.zone, findings);
     if !proxy.graph_settings.is_empty() && !proxy.graph_settings.starts_with('&') {
         findings.problem(
             "render_proxy.graph_settings",
