@@ -104,7 +104,7 @@ pub(super) fn not_here(why: &NotHere) -> Response {
         NotHere::NoMetric => StatusCode::NOT_FOUND,
         NotHere::TooOld => StatusCode::BAD_GATEWAY,
         NotHere::Windows(_) => StatusCode::SERVICE_UNAVAILABLE,
-        NotHere::Picture(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        NotHere::Picture(_) | NotHere::Written(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     error(status, &why.to_string())
 }
