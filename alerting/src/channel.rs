@@ -77,6 +77,12 @@ pub trait Channel: Send + Sync + fmt::Debug {
         Duration::from_secs(60)
     }
 
+    /// Somebody has acknowledged the incident that the messages of this thread are about: shown there, behind the back of
+    /// the caller and at best. Nothing where a channel has no way to show it.
+    fn acknowledged(&self, thread: &str) {
+        let _nowhere = thread;
+    }
+
     /// Waits for what goes on behind messages that were accepted, such as their pictures: what did not work out since
     /// the last time. Before a stop, and for a test that wants to know.
     fn settle(&self) -> Later<'_, Vec<String>> {
@@ -89,19 +95,29 @@ pub trait Channel: Send + Sync + fmt::Debug {
 /// # Errors
 /// The first that cannot work: an address, a secret, a file or a template that is of no use.
 pub fn all(alerting: &Alerting) -> Result<Vec<Arc<dyn Channel>>, Problem> {
+    each(alerting).into_iter().map(|(_, channel)| channel).collect()
+}
+
+/// The same, each with the section of the settings that it is from, and why it cannot work if it cannot.
+#[must_use]
+pub fn each(alerting: &Alerting) -> Vec<(&'static str, Result<Arc<dyn Channel>, Problem>)> {
+    fn shared<C: Channel + 'static>(channel: Result<C, Problem>) -> Result<Arc<dyn Channel>, Problem> {
+        Ok(Arc::new(channel?))
+    }
     let style = Style::new(alerting);
-    let mut all: Vec<Arc<dyn Channel>> = Vec::new();
+    let mut each = Vec::new();
     if alerting.email.is_on() {
-        all.push(Arc::new(email::Email::new(&alerting.email, style.clone())?));
+        each.push(("alerting.email", shared(email::Email::new(&alerting.email, style.clone()))));
     }
     if alerting.slack.is_on() {
-        all.push(Arc::new(slack::Slack::new(&alerting.slack, style.clone())?));
+        each.push(("alerting.slack", shared(slack::Slack::new(&alerting.slack, style.clone()))));
     }
     if alerting.pagerduty.is_on() {
-        all.push(Arc::new(pagerduty::PagerDuty::new(&alerting.pagerduty, style.clone())?));
+        let channel = pagerduty::PagerDuty::new(&alerting.pagerduty, style.clone());
+        each.push(("alerting.pagerduty", shared(channel)));
     }
     for hook in &alerting.webhooks {
-        all.push(Arc::new(webhook::Webhook::new(hook, style.clone())?));
+        each.push(("alerting.webhook", shared(webhook::Webhook::new(hook, style.clone()))));
     }
-    Ok(all)
+    each
 }

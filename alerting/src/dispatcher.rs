@@ -203,6 +203,9 @@ impl Dispatcher {
     /// What is due now.
     async fn step(&mut self) {
         let now = self.parts.clock.now();
+        if now < self.ticked {
+            self.set_back(now);
+        }
         if !(0.0..TICK).contains(&(now - self.ticked)) {
             self.ticked = now;
             for key in self.state.tick(now) {
@@ -217,6 +220,15 @@ impl Dispatcher {
         // What was given up or shown only.
         self.write_down(now).await;
         self.show(now);
+    }
+
+    /// The clock was set back: nothing waits for a time that was near before.
+    fn set_back(&mut self, now: f64) {
+        tracing::info!(seconds = self.ticked - now, "the clock was set back");
+        self.state.set_back(now);
+        self.lanes.set_back(now);
+        self.copier.set_back(now);
+        self.file_again = self.file_again.min(now);
     }
 
     fn tell(&mut self, now: f64) {
@@ -246,6 +258,7 @@ impl Dispatcher {
                 let what = if self.state.incidents.get(&incident).is_none() {
                     Acknowledged::Unknown
                 } else if self.state.acknowledge(&incident, &by, now) {
+                    self.show_acknowledged(&incident);
                     Acknowledged::New
                 } else {
                     Acknowledged::Before

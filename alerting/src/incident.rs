@@ -206,6 +206,18 @@ impl Incidents {
         }
     }
 
+    /// The clock was set back to `now`, seconds: nothing was seen later than that, or nothing would be over before the
+    /// clock is there again.
+    pub fn set_back(&mut self, now: f64) {
+        self.floor = self.floor.min(now);
+        for incident in self.by_key.values_mut() {
+            incident.head.ended = incident.head.ended.map(|at| at.min(now));
+            for member in &mut incident.members {
+                member.seen = member.seen.min(now);
+            }
+        }
+    }
+
     /// Takes an anomaly. `repeat`: a metric that breaks again within so many seconds of the end of its incident continues
     /// it; asked only where that matters.
     pub fn observe(&mut self, anomaly: &Anomaly, now: f64, repeat: impl FnOnce() -> f64) -> Seen {

@@ -334,6 +334,26 @@ impl State {
         self.looks.values().copied().min_by(f64::total_cmp)
     }
 
+    /// The clock was set back to `now`, seconds: what was to happen at times ahead of it is due, and not only when the
+    /// clock is there again.
+    pub fn set_back(&mut self, now: f64) {
+        self.incidents.set_back(now);
+        let at_most = |at: &mut f64| *at = at.min(now);
+        for told in self.told.values_mut().flat_map(BTreeMap::values_mut) {
+            at_most(&mut told.last);
+        }
+        for entry in self.entries.values_mut() {
+            at_most(&mut entry.not_before);
+            at_most(&mut entry.since);
+        }
+        for storm in self.storms.values_mut() {
+            at_most(&mut storm.since);
+            at_most(&mut storm.last);
+        }
+        self.made.values_mut().flatten().for_each(at_most);
+        self.looks.values_mut().for_each(at_most);
+    }
+
     /// All of it, to be written down anew.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {

@@ -9,7 +9,7 @@ use crate::outbox::telling::{self, Match};
 use crate::rule::{BadRule, Rule, Rules};
 use skyline_conf::model::alerting::Alerting;
 use skyline_core::clock::Clock;
-use skyline_render_proxy::link::{Graph, encoded, signed_picture};
+use skyline_render_proxy::link::{Graph, signed_picture};
 use skyline_render_proxy::signed::Signer;
 use skyline_sql::Store;
 use std::path::Path;
@@ -129,7 +129,7 @@ impl telling::Rules for Policy {
         let picture = |signer: &Signer| signed_picture(url, &graph, signer, end);
         message::Links {
             graph: self.pictures.as_ref().filter(|_| is_short).and_then(picture).unwrap_or_default(),
-            incident: format!("{url}/api/v1/incidents/{}", encoded(&incident.key)),
+            incident: of(Action::Show(incident.key.clone())),
             acknowledge: of(Action::Acknowledge(incident.key.clone())),
             mute: of(Action::Mute { metric: metric.to_owned(), seconds: MUTED_BY_LINK }),
         }
@@ -235,7 +235,6 @@ mod tests {
             reopened: None,
         };
         let links = policy.links(&head, "a b&<\">", false, 100_000.0);
-        assert_eq!(links.incident, "https://sky.company.internal/api/v1/incidents/0a");
         assert_eq!(links.graph, "", "blanks mean something else to Graphite");
         let graph = policy.links(&head, "a.b&<>", true, 100_000.0).graph;
         let query = graph.strip_prefix("https://sky.company.internal/render?").unwrap();
@@ -248,6 +247,7 @@ mod tests {
             let token = link.strip_prefix("https://sky.company.internal/alert/").unwrap();
             policy.links.as_ref().unwrap().read(token, 100_000.0).unwrap().0
         };
+        assert_eq!(read(&links.incident), Action::Show("0a".into()));
         assert_eq!(read(&links.acknowledge), Action::Acknowledge("0a".into()));
         assert_eq!(read(&links.mute), Action::Mute { metric: "a b&<\">".into(), seconds: 3_600 });
     }

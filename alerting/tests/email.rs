@@ -82,7 +82,7 @@ async fn every_kind_of_every_origin_arrives_whole() {
         assert_eq!(header(mail, "Date"), Some("Sun, 29 Nov 2026 13:25:10 +0000"));
         let text = body(mail, "text/plain").replace("\r\n", "\n");
         assert!(text.starts_with(&story.lead.plain()), "{text}");
-        let about_metrics = !matches!(message.kind, Kind::Stale | Kind::HeldBack);
+        let about_metrics = message.kind.is_about_metrics();
         let types: Vec<_> =
             mail["parts"].as_array().unwrap().iter().map(|p| p["type"].as_str().unwrap()).collect();
         if about_metrics {
@@ -111,9 +111,9 @@ fn facts_are_told(mail: &Value, text: &str, message: &skyline_alerting::Message)
     let (timestamp, at) = (number::exact(last), time::whole(last, &Style::default().zone));
     let mut facts = vec!["stats.web01.cpu", "98.4", timestamp.as_str(), at.as_str()];
     if message.repeat_seconds.is_some() && message.kind != Kind::Ended {
-        facts.push("1800 seconds");
+        facts.push("Next alert: in 30 min at the earliest");
     }
-    facts.push(if message.origin == Origin::Mirage { "At hours: 168" } else { "At hours: 24" });
+    facts.push(if message.origin == Origin::Mirage { "Window: 7 days" } else { "Window: 24 hours" });
     if message.origin == Origin::Boundary {
         facts.push("GREATER_THAN 60");
     } else {

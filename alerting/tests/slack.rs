@@ -46,14 +46,14 @@ async fn every_kind_of_every_origin_is_a_message_with_its_picture() {
             let story = Story::new(&message, &Style::default());
             let text = seen(&posted.body);
             assert!(text.contains(&story.lead.plain()), "{text}");
-            for label in ["Anomalous at", "Algorithms", "At hours", "Next alert"] {
+            for label in ["Anomalous at", "Algorithms", "Window", "Next alert"] {
                 let fact = story.facts.iter().find(|fact| fact.label == label);
                 assert!(
                     fact.is_none_or(|fact| text.contains(&fact.value.plain())),
                     "{label} is not in {text}"
                 );
             }
-            let about_metrics = !matches!(kind, Kind::Stale | Kind::HeldBack);
+            let about_metrics = kind.is_about_metrics();
             let pictures: Vec<_> =
                 server.pictures().into_iter().filter(|picture| picture.thread == posted.ts).collect();
             assert_eq!(pictures.len(), if about_metrics { 2 } else { 0 });
@@ -103,6 +103,44 @@ async fn an_incident_is_one_message_and_its_thread() {
     accepted(slack.deliver(&ended, Some(&root), &Nothing).await);
     assert_eq!(slack.settle().await, Vec::<String>::new());
     must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_that_is_acknowledged_is_marked_at_its_first_message() {
+    let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let settings = Settings { extra_tries: 2, ..settings(&server, folder.path(), TOKEN) };
+    let slack = Slack::new(&settings, Style::default()).unwrap();
+    let (root, _) =
+        accepted(slack.deliver(&message(Kind::Opened, Origin::Analyzer, "a.b", "C2"), None, &Nothing).await);
+    let root = root.unwrap();
+    // It is tried again, and one that is there already is well.
+    server.trouble("reactions.add", &[Trouble::TooMany(1)]);
+    slack.acknowledged(&root);
+    assert_eq!(slack.settle().await, Vec::<String>::new());
+    slack.acknowledged(&root);
+    assert_eq!(slack.settle().await, Vec::<String>::new());
+    assert_eq!(server.messages()[0].reactions, ["eyes"]);
+    must_be_understood(&server);
+    // One that fails for good is said, and nothing is posted for it.
+    server.trouble("reactions.add", &[Trouble::Code("missing_scope")]);
+    slack.acknowledged(&root);
+    let problems = slack.settle().await;
+    assert!(problems.len() == 1 && problems[0].starts_with("reaction: "), "{problems:?}");
+    assert!(problems[0].contains("reactions:write"), "{problems:?}");
+    server.trouble("reactions.add", &[Trouble::Status(500), Trouble::Status(500)]);
+    let ended = message(Kind::Ended, Origin::Analyzer, "a.b", "C2");
+    accepted(slack.deliver(&ended, Some(&root), &Nothing).await);
+    assert_eq!(slack.settle().await.len(), 1);
+    slack.acknowledged("no thread of ours");
+    assert_eq!(slack.settle().await, Vec::<String>::new());
+    let calls = server.calls();
+    let count = |method: &str| calls.iter().filter(|call| *call == method).count();
+    assert_eq!((count("chat.postMessage"), count("reactions.add")), (2, 6));
+    // Without an emoji there is no call.
+    let none = Settings { acknowledged_emoji: String::new(), ..settings };
+    let quiet = Slack::new(&none, Style::default()).unwrap();
+    quiet.acknowledged(&root);
+    assert_eq!((quiet.settle().await, server.calls().len()), (Vec::new(), calls.len()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

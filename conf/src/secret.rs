@@ -49,12 +49,15 @@ impl Credentials<'_> {
         if !self.file.as_os_str().is_empty() {
             let path = self.file.display();
             let text = crate::bounded::read(self.file).map_err(|error| {
-                let advice = "give it to the user that runs the node";
-                Problem::new(format!("the password file {path} cannot be read: {error}"), advice)
+                let advice = if error.kind() == std::io::ErrorKind::NotFound {
+                    "write the secret on its first line, readable by the user that runs the node alone"
+                } else {
+                    "give it to the user that runs the node"
+                };
+                Problem::new(format!("the file {path} cannot be read: {error}"), advice)
             })?;
             let line = text.lines().next().filter(|line| !line.is_empty()).ok_or_else(|| {
-                let advice = "write the password on its first line";
-                Problem::new(format!("the password file {path} is empty"), advice)
+                Problem::new(format!("the file {path} is empty"), "write the secret on its first line")
             })?;
             return Ok(Some(Secret::new(line)));
         }
@@ -64,7 +67,7 @@ impl Credentials<'_> {
         match std::env::var(self.variable) {
             Ok(text) if !text.is_empty() => Ok(Some(Secret::new(text))),
             _ => {
-                let advice = "set it to the password, or name a file instead";
+                let advice = "set it to the secret, or name a file instead";
                 Err(Problem::new(format!("the variable {} is not set", self.variable), advice))
             }
         }

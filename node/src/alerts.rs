@@ -27,6 +27,8 @@ const EDITED: f64 = 5.0;
 const LATE: f64 = 60.0;
 /// At a start mutes are waited for so long.
 const MUTES: Duration = Duration::from_secs(2);
+/// Somebody who looks at a page would rather wait so long than see no picture.
+const PAGES: Duration = Duration::from_secs(5);
 /// Old incidents and messages are looked for once in so long.
 const PURGE: Duration = Duration::from_secs(3_600);
 
@@ -35,7 +37,7 @@ const PURGE: Duration = Duration::from_secs(3_600);
 pub(crate) struct Alerts {
     /// Rules, mutes and links.
     pub(crate) policy: Arc<Policy>,
-    /// Where pictures come from.
+    /// Where the pictures of pages come from.
     pub(crate) gallery: Arc<dyn Gallery>,
     /// The dispatcher; none: alerting is switched off.
     pub(crate) dispatcher: Option<Alerting>,
@@ -86,7 +88,7 @@ pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
             clock: clock.clone(),
             rules: Arc::<Policy>::clone(&policy),
             channels,
-            gallery: Arc::clone(&gallery),
+            gallery: Arc::new(gallery.clone()),
             windows: Some(windows),
             stop: stop.clone(),
             abort: abort.clone(),
@@ -96,6 +98,7 @@ pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
             .with_context(|| format!("the file of alerts {} cannot be used", file.display()))?;
         (dispatcher, task) = (Some(started.0), Some(started.1));
     }
+    let gallery = Arc::new(gallery.with_patience(PAGES));
     Ok(Alerts { policy, gallery, dispatcher, task, stop, keep: alerting.keep_seconds })
 }
 
@@ -123,11 +126,11 @@ fn behaviour(settings: &Settings, channels: &[Arc<dyn Channel>]) -> dispatcher::
     }
 }
 
-fn gallery(settings: &Settings, windows: &Arc<dyn Windows>, graphs: &Proxy) -> Arc<dyn Gallery> {
+fn gallery(settings: &Settings, windows: &Arc<dyn Windows>, graphs: &Proxy) -> WindowGallery {
     let alerting = &settings.alerting;
     let patience = Duration::from_millis(alerting.picture_milliseconds.into());
     let captions = Captions { titles: alerting.titles.clone(), zone: alerting.zone.clone() };
-    Arc::new(WindowGallery::new(Arc::clone(windows), captions, patience).with_graphite(graphs.clone()))
+    WindowGallery::new(Arc::clone(windows), captions, patience).with_graphite(graphs.clone())
 }
 
 impl Alerts {

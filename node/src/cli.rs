@@ -22,7 +22,7 @@ mod send;
 mod status;
 mod version;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub(crate) use config::Config;
 pub(crate) use output::sentence;
 use std::process::ExitCode;
@@ -47,7 +47,7 @@ struct Cli {
 enum Command {
     /// Run the node in the foreground
     Run(Config),
-    /// Check settings, ports, destinations, servers of others, disk and clock; print each finding
+    /// Check settings, channels of alerts, ports, destinations, servers of others, disk and clock; print each finding
     Check {
         /// Print findings as JSON
         #[arg(long)]
@@ -173,9 +173,23 @@ enum Command {
     },
 }
 
+/// The command line. What asks a node about alerts and graphs takes the files of another relay, as every command does,
+/// and does not list them: they change nothing there.
+fn command() -> clap::Command {
+    let short = |command: clap::Command| {
+        command.mut_args(|arg| match arg.get_help_heading() {
+            Some(config::RELAY_FILES) => arg.hide(true),
+            _ => arg,
+        })
+    };
+    Cli::command()
+        .mut_subcommand("graph", short)
+        .mut_subcommand("alert", |alert| alert.mut_subcommands(short))
+}
+
 /// Parses the command line and runs the command.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
         Command::Run(config) => run::run(&config),
         Command::Check { config, json } => check::check(&config, json).map(exit_of),

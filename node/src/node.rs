@@ -290,7 +290,7 @@ impl Node {
 
     fn tell_started(&self) {
         for (what, addresses) in
-            [("api", &self.http.api), ("status", &self.http.status), ("graphs", &self.http.graphs)]
+            [("api", &self.http.api), ("status", &self.http.status), ("render_proxy", &self.http.graphs)]
         {
             for address in addresses {
                 tracing::info!(listener = what, %address, "listening");

@@ -56,7 +56,7 @@ async fn look_again_and_again(settings: Settings, parts: Parts) {
         let Some(answer) = plane.silent(&question).await else { continue };
         let digest = watch.look(answer, now, |name| policy.mutes.is_muted(name, now));
         if let Some(digest) = &digest {
-            tracing::info!(metrics = digest.count, "a digest of silent metrics is told");
+            tracing::info!(silent = digest.silent, back = digest.back, "a digest of silent metrics is told");
         }
         watch.set_pending(digest.map(|digest| messages(&digest, &to, &name, now)).unwrap_or_default());
         let Some(kept) = keep(watch).await else { return };

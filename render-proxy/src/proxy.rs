@@ -15,6 +15,8 @@ mod headers;
 mod picture;
 mod probe;
 mod refuse;
+#[cfg(test)]
+mod tests;
 mod upstreams;
 
 use crate::local::{Answer, Found, Local, NotHere};
@@ -46,6 +48,9 @@ use upstreams::{Answered, Forward, Kind, Upstreams};
 
 /// Header of answers that Graphite did not give: `window` or `cache`.
 pub const ANSWERED_BY: HeaderName = HeaderName::from_static("x-skyline-answered-by");
+
+/// Longest wait for the body of a question: who sends it slower holds one of few places.
+const BODY: Duration = Duration::from_secs(20);
 
 /// The proxy. A copy is the same one.
 #[derive(Debug, Clone)]
@@ -194,10 +199,15 @@ impl Inner {
     async fn read(&self, kind: Kind, request: Request) -> Result<Asked, Response> {
         let (head, body) = request.into_parts();
         let now = self.clock.now() as i64;
+        let path = head.uri.path();
+        let root = if kind == Kind::Render { "/render" } else { "/metrics/find" };
+        let rest = path.strip_prefix(root).unwrap_or_default();
         let raw = head.uri.query();
         let query = match self.access.judge(&head.headers, raw.unwrap_or_default(), now) {
-            // A link is for a picture and for reading.
-            Verdict::Yes(Some(_)) if kind == Kind::Find || head.method == Method::POST => {
+            // A link is for a picture and for reading; what is below `/render` was not signed.
+            Verdict::Yes(Some(_))
+                if kind == Kind::Find || head.method == Method::POST || !matches!(rest, "" | "/") =>
+            {
                 return Err(refuse::login());
             }
             Verdict::Yes(Some(inner)) => Some(inner),
@@ -205,18 +215,21 @@ impl Inner {
             Verdict::Login => return Err(refuse::login()),
             Verdict::Link(bad) => return Err(refuse::error(StatusCode::FORBIDDEN, &bad.to_string())),
         };
-        let body = axum::body::to_bytes(body, self.max_request)
-            .await
-            .map_err(|_| refuse::too_large(self.max_request))?;
+        // The body of another method means nothing (RFC 9110, 9.3.1): its parameters would be beside those that a link
+        // was signed for.
+        let body = if head.method == Method::POST {
+            let read = tokio::time::timeout(BODY, axum::body::to_bytes(body, self.max_request)).await;
+            read.map_err(|_| refuse::slow(BODY))?.map_err(|_| refuse::too_large(self.max_request))?
+        } else {
+            Bytes::new()
+        };
         let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let params = Params::read(query.unwrap_or_default(), content_type, &body);
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let passes = self.pass_credentials && !self.access.is_on();
-        let path = head.uri.path();
-        let root = if kind == Kind::Render { "/render" } else { "/metrics/find" };
         let forward = Forward {
             kind,
-            rest: path.strip_prefix(root).unwrap_or_default().to_owned(),
+            rest: rest.to_owned(),
             query: query.map(|query| Bytes::copy_from_slice(query.as_bytes())),
             headers: headers::on(&head.headers, peer, passes),
             method: head.method,
@@ -249,6 +262,10 @@ impl Inner {
             // A picture takes its time: it is drawn while Graphite may still answer.
             tokio::time::sleep(self.patience / 2).await;
             let ready = self.window(question, local, found.clone()).await;
+            if ready.is_err() {
+                // Graphite may still answer.
+                std::future::pending::<()>().await;
+            }
             tokio::time::sleep_until(end).await;
             ready
         };

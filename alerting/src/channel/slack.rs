@@ -179,7 +179,7 @@ impl Slack {
         match kind {
             Kind::Ended => &self.settings.ended_emoji,
             Kind::Escalated => &self.settings.escalated_emoji,
-            Kind::Opened | Kind::Updated | Kind::Stale | Kind::HeldBack | Kind::Test => "",
+            Kind::Opened | Kind::Updated | Kind::Stale | Kind::Returned | Kind::HeldBack | Kind::Test => "",
         }
     }
 
@@ -207,6 +207,14 @@ impl Channel for Slack {
     fn longest(&self) -> Duration {
         // A thread that is lost costs a second call.
         PICTURES + Duration::from_secs_f64(2.0 * self.settings.timeout_seconds)
+    }
+
+    fn acknowledged(&self, thread: &str) {
+        let emoji = &self.settings.acknowledged_emoji;
+        if let (Way::Bot(api), Some(root), false) = (&self.way, Root::read(thread), emoji.is_empty()) {
+            let extra = Extra { root, edit: None, emoji: emoji.clone(), pictures: Pictures::default() };
+            self.extras.follow(Arc::clone(api), extra);
+        }
     }
 
     fn settle(&self) -> Later<'_, Vec<String>> {

@@ -45,7 +45,6 @@ impl Webhook {
         (options.total, options.connect, options.idle) = (total, total, total);
         // When to try again is the outbox's to decide.
         options.pauses.failures = 0;
-        options.max_body = 64 << 10;
         let template = if settings.template.as_os_str().is_empty() {
             None
         } else {
@@ -88,7 +87,7 @@ impl Webhook {
             header("x-skyline-signature", signature(secret, &timestamp, &body));
             header("x-skyline-timestamp", timestamp);
         }
-        let answer = self.client.ask(ask).await;
+        let answer = answer::of(&self.client, ask).await;
         let options = self.client.options();
         let mut secrets: Vec<&Secret> = options.headers.iter().map(|(_, value)| value).collect();
         secrets.push(&options.url);

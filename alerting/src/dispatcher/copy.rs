@@ -50,6 +50,11 @@ impl Copier {
         (self.leaving.is_none() && !self.dirty.is_empty()).then_some(self.again.max(now))
     }
 
+    /// The clock was set back to `now`, seconds.
+    pub(super) const fn set_back(&mut self, now: f64) {
+        self.again = self.again.min(now);
+    }
+
     /// Takes as much as is copied at once.
     fn piece(&mut self) -> Changed {
         let mut piece = Changed::default();

@@ -63,6 +63,11 @@ impl Lanes {
         state.waiting().filter(is_safe).filter_map(at).min_by(f64::total_cmp)
     }
 
+    /// The clock was set back to `now`, seconds.
+    pub(super) fn set_back(&mut self, now: f64) {
+        self.ways.values_mut().for_each(|way| way.not_before = way.not_before.min(now));
+    }
+
     fn is_free(&self, lane: &Lane, now: f64) -> bool {
         self.ways.get(lane).is_none_or(|way| !way.is_busy && way.not_before <= now)
     }
@@ -124,6 +129,22 @@ impl Dispatcher {
         });
     }
 
+    /// Shows at the messages of an incident that somebody has acknowledged it.
+    pub(super) fn show_acknowledged(&self, incident: &str) {
+        for (lane, told) in self.state.told.get(incident).into_iter().flatten() {
+            if let Some(thread) = &told.thread {
+                self.mark_acknowledged(lane, thread);
+            }
+        }
+    }
+
+    fn mark_acknowledged(&self, lane: &Lane, thread: &str) {
+        let channel = self.parts.channels.iter().find(|channel| channel.name() == lane.0);
+        if let Some(channel) = channel.filter(|_| !self.parts.settings.dry_run) {
+            channel.acknowledged(thread);
+        }
+    }
+
     /// A channel has answered.
     pub(super) fn left(&mut self, outcome: Outcome, now: f64) {
         let Outcome { key, lane, delivery } = outcome;
@@ -143,6 +164,13 @@ impl Dispatcher {
                     "message sent"
                 );
                 self.told.sent(&lane.0, latency);
+                let incident = self.state.incidents.get(&entry.message.incident);
+                if let (Some(thread), Some(_)) =
+                    (&thread, incident.and_then(|i| i.head.acknowledged.as_ref()))
+                {
+                    // Acknowledged while this was on its way.
+                    self.mark_acknowledged(&lane, thread);
+                }
                 self.state.sent(&key, thread, answer, false, now);
             }
             Delivery::Refused { reason } => {

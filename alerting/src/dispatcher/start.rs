@@ -62,11 +62,16 @@ pub fn start(parts: Parts) -> io::Result<(Alerting, JoinHandle<()>)> {
     if found.damaged > 0 {
         tracing::error!(file = %path.display(), lines = found.damaged, "the file of alerts is damaged; what was there is left out");
     }
+    if found.cut_bytes > 0 {
+        tracing::warn!(file = %path.display(), bytes = found.cut_bytes, "the end of the file of alerts is not whole; it is cut off");
+    }
     let is_empty = found.records.is_empty();
     let mut state = State::new(Incidents::new(&parts.node, parts.settings.incidents, now));
     for record in found.records {
         state.restore(record, now);
     }
+    // The clock may have been ahead when it was written.
+    state.set_back(now);
     let (asks_in, asks) = mpsc::channel(ASKS);
     let (events_in, events) = mpsc::channel(EVENTS);
     let told = Arc::new(Told::default());
@@ -100,6 +105,7 @@ impl Dispatcher {
             Ok(Ok(found)) => {
                 self.filling = Filling::Done;
                 self.add(found, now);
+                self.state.set_back(now);
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the record cannot be asked for open incidents yet; the file of alerts is what is known");

@@ -58,6 +58,7 @@ struct Way {
     name: &'static str,
     does: Mutex<Does>,
     took: Mutex<Vec<(Message, Option<String>)>>,
+    acknowledged: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -67,6 +68,8 @@ enum Does {
     /// Takes, and the node dies before it hears of that.
     TakesSilently,
     IsAway,
+    /// Is away, and wants to be left alone for a year.
+    IsAwayForLong,
     Hangs,
     Refuses,
     Panics,
@@ -74,7 +77,12 @@ enum Does {
 
 impl Way {
     fn new(name: &'static str, does: Does) -> Arc<Self> {
-        Arc::new(Self { name, does: Mutex::new(does), took: Mutex::default() })
+        Arc::new(Self {
+            name,
+            does: Mutex::new(does),
+            took: Mutex::default(),
+            acknowledged: Mutex::default(),
+        })
     }
 
     fn is(&self, does: Does) {
@@ -96,6 +104,10 @@ impl Channel for Way {
         self.name
     }
 
+    fn acknowledged(&self, thread: &str) {
+        self.acknowledged.lock().expect("lock").push(thread.to_owned());
+    }
+
     fn deliver<'a>(
         &'a self,
         message: &'a Message,
@@ -114,6 +126,10 @@ impl Channel for Way {
                     Delivery::Accepted { thread, answer: "250 ok".to_owned() }
                 }
                 Does::IsAway => Delivery::Retry { after: None, reason: "connection refused".to_owned() },
+                Does::IsAwayForLong => Delivery::Retry {
+                    after: Some(Duration::from_secs(31_536_000)),
+                    reason: "too many requests".to_owned(),
+                },
                 Does::Hangs => std::future::pending().await,
                 Does::Refuses => Delivery::Refused { reason: "no such address".to_owned() },
                 Does::Panics => panic!("a bug in a channel"),
@@ -431,13 +447,21 @@ async fn a_stop_sends_what_is_due() {
 async fn posted_and_acknowledged() {
     let (_dir, path) = folder();
     let (good, bad) = (Way::new("good", Does::Takes), Way::new("bad", Does::Takes));
+    bad.is(Does::IsAway);
     let node = Node::start(&path, [&good, &bad]).await;
     node.alerting.take(vec![anomaly("a", 1_000.0)]).await.expect("taken");
     until("it", || good.took().len() == 1).await;
+    until_rows(&node.store, Fate::Sent, 1).await;
     let message = good.took.lock().expect("lock").first().expect("one").0.clone();
     assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(Acknowledged::New));
     assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(Acknowledged::Before));
     assert_eq!(node.alerting.acknowledge("none", "ann").await, Ok(Acknowledged::Unknown));
+    // Where it was told it is shown at once, and where it is told later, then.
+    let shown = |way: &Way| way.acknowledged.lock().expect("lock").clone();
+    assert_eq!((shown(&good), shown(&bad)), (vec!["good.1".to_owned()], Vec::new()));
+    bad.is(Does::Takes);
+    until("it at the other", || shown(&bad) == ["bad.1"]).await;
+    assert_eq!(shown(&good).len(), 1);
     let digest = Message { key: "stale-1".to_owned(), incident: String::new(), kind: Kind::Stale, ..message };
     for _ in 0..2 {
         node.alerting.post(digest.clone()).await.expect("posted");
@@ -450,6 +474,28 @@ async fn posted_and_acknowledged() {
     node.alerting.post(digest).await.expect("posted");
     node.stop().await;
     assert_eq!(good.took().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_wants_too_much_time_is_given_up() {
+    let (_dir, path) = folder();
+    let (good, bad) = (Way::new("good", Does::Takes), Way::new("bad", Does::IsAwayForLong));
+    // No rule of these tests is that patient.
+    let settings = Settings { give_up: 1_801.0, ..settings() };
+    let node = Node::start_with(&path, file(&path).await, [&good, &bad], settings).await;
+    node.alerting.take(vec![anomaly("a", 1_000.0)]).await.expect("taken");
+    until_rows(&node.store, Fate::Sent, 1).await;
+    let end = Instant::now() + LONG;
+    let row = loop {
+        let row = until_rows(&node.store, Fate::Waiting, 1).await.remove(0);
+        if row.attempts > 0 {
+            break row;
+        }
+        assert!(Instant::now() < end, "it is tried");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(row.not_before <= row.created + 1_802.0, "{row:?}");
+    node.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

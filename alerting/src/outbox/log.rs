@@ -101,14 +101,10 @@ impl Log {
     pub fn renew(&mut self, records: &[Record]) -> io::Result<()> {
         let bytes = lines(records)?;
         let beside = self.path.with_extension("log.new");
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(MODE).open(&beside)?;
-        private(&file)?;
-        file.write_all(&bytes)?;
-        if self.sync {
-            file.sync_data()?;
-        }
-        std::fs::rename(&beside, &self.path)?;
+        let file = put_in_place(&bytes, &beside, &self.path, self.sync).inspect_err(|_| {
+            // A full disk has no room for a half.
+            drop(std::fs::remove_file(&beside));
+        })?;
         if self.sync {
             self.path.parent().map_or(Ok(()), skyline_core::file::sync_dir)?;
         }
@@ -117,6 +113,18 @@ impl Log {
         self.base = self.end;
         Ok(())
     }
+}
+
+/// Writes a file beside another, and puts it in its place.
+fn put_in_place(bytes: &[u8], beside: &Path, path: &Path, sync: bool) -> io::Result<File> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(MODE).open(beside)?;
+    private(&file)?;
+    file.write_all(bytes)?;
+    if sync {
+        file.sync_data()?;
+    }
+    std::fs::rename(beside, path)?;
+    Ok(file)
 }
 
 /// Takes a file that was made before from others.

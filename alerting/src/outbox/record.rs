@@ -114,7 +114,9 @@ impl State {
                 self.made.add(entry.lane(), &entry.message.key, entry.message.created);
                 match self.entries.get_mut(&entry.message.key) {
                     Some(known) => *known = Entry { order: known.order, ..*entry },
-                    None => self.insert(*entry),
+                    None => {
+                        self.insert(*entry);
+                    }
                 }
             }
             Record::Storm(storm) => {

@@ -7,6 +7,7 @@ use super::{Entry, Fate, Lane, State, Told};
 use crate::incident::{Head, Incident};
 use crate::message::{Kind, Links, MEMBERS, Member, Message, Origin, Severity};
 use group::{Group, groups};
+use crate::text::number;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -220,6 +221,10 @@ impl State {
         let of = self.told.entry(incident.head.key.clone()).or_default();
         let told = of.entry(lane.clone()).or_insert_with(|| first(incident, lane, group, now));
         let number = told.messages;
+        if number == 0 || told.severity != group.severity {
+            // An incident is as bad as the worst that was told of it: its row changes with that.
+            self.changed.incident(&incident.head.key);
+        }
         told.messages += 1;
         told.last = now;
         told.severity = group.severity;
@@ -273,6 +278,7 @@ impl State {
         told.last = now;
         told.is_held = true;
         told.members.extend(&group.members);
+        self.changed.incident(&incident.head.key);
         self.changed.told(told);
         let is_new = !self.storms.contains_key(lane);
         let storm = self.storms.entry(lane.clone()).or_insert_with(|| Storm::new(lane, now));
@@ -280,11 +286,14 @@ impl State {
         self.changed.storms.insert(lane.clone());
         if is_new {
             let limit = context.limits.of(&lane.0).unwrap_or(0);
-            let minutes = context.limits.window / 60.0;
-            let line = format!(
-                "More than {limit} messages within {minutes:.0} minutes: further ones are held back, and told as one."
-            );
-            let message = self.held_back(lane, now, "begins", vec![line], now);
+            let within = number::duration(context.limits.window);
+            let lines = vec![
+                format!(
+                    "More than {limit} messages within {within}: further ones are held back, and told as one."
+                ),
+                "Until then `skyline alert list --open` shows what is wrong.".to_owned(),
+            ];
+            let message = self.held_back(lane, now, "begins", lines, now);
             self.put(message, now);
         }
     }

@@ -1,6 +1,6 @@
 //! Who is told what and when, on a clock that the tests set.
 
-use super::record::Record;
+use super::record::{Changed, Record};
 use super::storm::Limits;
 use super::telling::{Context, Match, PaceOf, Rules};
 use super::{Fate, State};
@@ -173,8 +173,10 @@ fn company_is_waited_for_and_each_is_told_once() {
     for n in 0..499 {
         rig.give(&format!("db.{n}"), 1_000.0, 1_000.25);
     }
+    rig.state.changed = Changed::default();
     assert_eq!(rig.step(1_000.31), [told("ops", Kind::Opened), told("C1", Kind::Opened)]);
     let email = rig.left.first().expect("email");
+    assert!(rig.state.changed.incidents.contains_key(&email.incident), "its severity is known now");
     assert_eq!((email.member_count, email.members.len(), email.severity), (500, 200, Severity::Warning));
     let slack = rig.left.get(1).expect("slack");
     assert_eq!((slack.member_count, slack.rule.as_str(), slack.severity), (1, "web", Severity::Critical));
@@ -408,6 +410,11 @@ fn a_storm_is_two_messages_that_name_all() {
     let notices: Vec<_> = rig.left.iter().filter(|m| m.kind == Kind::HeldBack).collect();
     assert!(opened.len() < 10 && notices.len() >= 2, "{} {}", opened.len(), notices.len());
     assert!(notices.iter().any(|m| m.ended.is_none()) && notices.iter().any(|m| m.ended.is_some()));
+    // What ends one is known as what began it.
+    let matters = |is_end: bool| -> Vec<&str> {
+        notices.iter().filter(|m| m.ended.is_some() == is_end).map(|m| m.matter()).collect()
+    };
+    assert_eq!(matters(false), matters(true));
     let ends: Vec<_> = notices.iter().flat_map(|m| &m.lines).collect();
     for n in 0..10 {
         let name = format!("m{n}");
@@ -497,6 +504,69 @@ fn a_retry_takes_the_recipient_back() {
     rig.state.again(message, 1_003.0);
     let kinds: Vec<_> = rig.until(1_003.0, 2_000.0).into_iter().map(|(_, _, kind)| kind).collect();
     assert_eq!(kinds, [Kind::Opened, Kind::Ended]);
+}
+
+#[test]
+fn a_message_that_is_tried_often_counts_once_after_a_crash() {
+    let mut rig = Rig::new(Two::default());
+    rig.limits = Limits {
+        window: 1_800.0,
+        of: BTreeMap::from([("email".to_owned(), 3)]).into_iter().collect(),
+        other: None,
+    };
+    let mut written = Vec::new();
+    rig.give("m", 1_000.0, 1_000.0);
+    rig.tell(1_001.0);
+    let key = rig.state.waiting().next().expect("a message").message.key.clone();
+    for attempt in 0..5 {
+        written.extend(rig.state.records());
+        rig.state.failed(&key, "away".to_owned(), 1_002.0 + f64::from(attempt));
+    }
+    rig.state = State::new(Incidents::new("n1", Settings::default(), 1_010.0));
+    for record in written {
+        rig.state.restore(record, 1_010.0);
+    }
+    rig.step(1_010.0);
+    rig.give("n", 1_200.0, 1_200.0);
+    assert_eq!(
+        rig.until(1_201.0, 1_203.0),
+        [(1_201.0, "ops".to_owned(), Kind::Opened)],
+        "it is not held back"
+    );
+}
+
+#[test]
+fn a_large_incident_is_put_back_in_time() {
+    let mut rig = Rig::new(Two::default());
+    let start = std::time::Instant::now();
+    for round in 0..3 {
+        for n in 0..20_000 {
+            rig.give(&format!("m{n}"), 1_000.0 + f64::from(round), 1_000.0 + f64::from(round));
+            let changed = std::mem::take(&mut rig.state.changed);
+            for record in rig.state.records_of(&changed) {
+                rig.state.restore(record, 1_000.0);
+            }
+        }
+    }
+    // With work for each member at each record it would take a quarter of an hour.
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+    assert_eq!(rig.state.incidents.iter().map(|i| i.members.len()).sum::<usize>(), 20_000);
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_nothing() {
+    let (ahead, right) = (1_000_000_000.0, 1_000.0);
+    let mut rig = Rig::new(Two { repeat: 600, ..Two::default() });
+    rig.state = State::new(Incidents::new("n1", Settings::default(), ahead));
+    rig.give("m", ahead, ahead);
+    rig.tell(ahead + 1.0);
+    let key = rig.state.waiting().next().expect("a message").message.key.clone();
+    rig.state.failed(&key, "away".to_owned(), ahead + 60.0);
+    rig.state.set_back(right);
+    assert!(rig.state.waiting().all(|entry| entry.not_before <= right && entry.since <= right));
+    assert!(rig.state.next_look().is_none_or(|at| at <= right));
+    assert_eq!(rig.step(right), [told("ops", Kind::Opened)]);
+    assert_eq!(rig.until(right + 1.0, right + 320.0).pop().map(|(_, _, kind)| kind), Some(Kind::Ended));
 }
 
 proptest! {

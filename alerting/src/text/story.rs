@@ -94,7 +94,7 @@ impl Story {
             more.push(sentence::worst(member, message.created, zone));
         }
         // The first line is the sentence itself where there are no metrics.
-        let without_metrics = first.is_none() || matches!(message.kind, Kind::Stale | Kind::HeldBack);
+        let without_metrics = first.is_none() || !message.kind.is_about_metrics();
         let skipped = usize::from(without_metrics);
         let listed = message.members.iter().skip(1 - usize::from(without_metrics && first.is_some()));
         let rows: Vec<Row> = listed.take(ROWS).map(|member| row(member, message, zone)).collect();
@@ -124,7 +124,7 @@ const fn state(kind: Kind) -> State {
     match kind {
         Kind::Opened | Kind::Escalated => State::Alarm,
         Kind::Updated | Kind::Stale => State::Ongoing,
-        Kind::Ended => State::Over,
+        Kind::Ended | Kind::Returned => State::Over,
         Kind::HeldBack => State::Note,
         Kind::Test => State::Test,
     }
@@ -136,6 +136,7 @@ const fn word(kind: Kind) -> &'static str {
         Kind::Opened | Kind::Stale => "ALERT",
         Kind::Updated => "UPDATE",
         Kind::Ended => "ENDED",
+        Kind::Returned => "DATA BACK",
         Kind::Escalated => "ESCALATED",
         Kind::HeldBack => "NOTICE",
         Kind::Test => "TEST",
@@ -163,6 +164,9 @@ fn subject(message: &Message, style: &Style) -> String {
             0 => "stale metrics".to_owned(),
             n => number::counted(n, "stale metric", "stale metrics"),
         },
+        (Kind::Returned, _) => {
+            number::counted(message.member_count, "metric sends again", "metrics send again")
+        }
         (Kind::HeldBack, _) => "messages held back".to_owned(),
         (_, None) => "incident".to_owned(),
         (kind, Some(member)) => {
@@ -226,8 +230,7 @@ fn facts(message: &Message, member: &Member, zone: &TimeZone) -> Vec<Fact> {
         fact("Upper bound", Line::of(number::short(high)));
         fact("Lower bound", Line::of(number::short(low)));
     }
-    let hours = number::short(f64::from(member.window_seconds) / 3600.0);
-    fact("At hours", Line::of(hours));
+    fact("Window", Line::of(number::length(member.window_seconds)));
     if member.counter {
         fact("Derivative graph", Line::of("True: the metric is judged by its increases"));
     }
@@ -236,7 +239,8 @@ fn facts(message: &Message, member: &Member, zone: &TimeZone) -> Vec<Fact> {
         fact("Algorithms", Line::of(format!("{} of {}: {names}", member.triggered.len(), member.asked)));
     }
     if let Some(seconds) = message.repeat_seconds.filter(|_| message.kind != Kind::Ended) {
-        fact("Next alert", Line::of(format!("in {seconds} seconds at the earliest")));
+        let pause = number::duration(f64::from(seconds));
+        fact("Next alert", Line::of(format!("in {pause} at the earliest")));
     }
     facts
 }

@@ -39,8 +39,16 @@ impl Gallery for Nothing {
     }
 }
 
-pub(crate) const KINDS: [Kind; 7] =
-    [Kind::Opened, Kind::Updated, Kind::Ended, Kind::Escalated, Kind::Stale, Kind::HeldBack, Kind::Test];
+pub(crate) const KINDS: [Kind; 8] = [
+    Kind::Opened,
+    Kind::Updated,
+    Kind::Ended,
+    Kind::Escalated,
+    Kind::Stale,
+    Kind::Returned,
+    Kind::HeldBack,
+    Kind::Test,
+];
 pub(crate) const ORIGINS: [Origin; 4] =
     [Origin::Analyzer, Origin::Mirage, Origin::Ionosphere, Origin::Boundary];
 

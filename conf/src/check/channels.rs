@@ -1,15 +1,20 @@
 //! Channels of alerting: what one of them cannot work with, or should not.
 
 use super::Findings;
+use super::stores::credentials;
 use crate::model::Settings;
 use crate::model::alerting::email::{Email, Tls};
 use crate::model::alerting::slack::Slack;
 use crate::model::alerting::webhook::Webhook;
-use crate::secret;
+use crate::secret::{self, Credentials};
 use std::path::Path;
 
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let alerting = &settings.alerting;
+    if !alerting.enabled {
+        // What is switched off opens no file, and holds no start up.
+        return;
+    }
     if alerting.email.is_on() {
         email(&alerting.email, findings);
     }
@@ -19,7 +24,9 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let duty = &alerting.pagerduty;
     if duty.is_on() {
         encrypted("alerting.pagerduty.url", &duty.url, findings);
-        hidden("alerting.pagerduty.routing_key_file", &duty.routing_key_file, findings);
+        let key = Credentials { user: "", file: &duty.routing_key_file, variable: &duty.routing_key_env };
+        let keys = ["alerting.pagerduty.routing_key_file", "alerting.pagerduty.routing_key_env"];
+        credentials(key, keys, findings);
     }
     for hook in &alerting.webhooks {
         webhook(hook, findings);
@@ -62,7 +69,8 @@ fn email(email: &Email, findings: &mut Findings) {
         let message = "port 465 is encrypted from the first byte";
         findings.warning("alerting.email.tls", message, "set it to tls");
     }
-    hidden("alerting.email.password_file", &email.password_file, findings);
+    let keys = ["alerting.email.password_file", "alerting.email.password_env"];
+    credentials(email.credentials(), keys, findings);
     exists("alerting.email.ca_file", &email.ca_file, findings);
 }
 
@@ -74,8 +82,12 @@ fn slack(slack: &Slack, findings: &mut Findings) {
         let message = "there is a token too, which is used instead";
         findings.warning("alerting.slack.webhook_file", message, "remove one of them");
     }
-    hidden("alerting.slack.token_file", &slack.token_file, findings);
-    hidden("alerting.slack.webhook_file", &slack.webhook_file, findings);
+    let token = Credentials { user: "", file: &slack.token_file, variable: &slack.token_env };
+    credentials(token, ["alerting.slack.token_file", "alerting.slack.token_env"], findings);
+    if !has_token {
+        let webhook = Credentials { user: "", file: &slack.webhook_file, variable: &slack.webhook_env };
+        credentials(webhook, ["alerting.slack.webhook_file", "alerting.slack.webhook_env"], findings);
+    }
 }
 
 fn webhook(hook: &Webhook, findings: &mut Findings) {
@@ -88,6 +100,10 @@ fn webhook(hook: &Webhook, findings: &mut Findings) {
     if !hook.template.as_os_str().is_empty() && !hook.template.is_file() {
         let message = format!("the template of `{name}`, {}, is not there", hook.template.display());
         findings.problem(key, message, "conf/templates has some to begin with");
+    }
+    let secrets = [hook.address().err(), hook.secret().err(), hook.all_headers().err()];
+    for missing in secrets.into_iter().flatten() {
+        findings.problem(key, format!("`{name}`: {}", missing.what), missing.advice);
     }
     for file in [&hook.url_file, &hook.headers_file, &hook.secret_file] {
         hidden(key, file, findings);
@@ -147,18 +163,42 @@ mod tests {
             let found = found(text);
             assert!(found.iter().any(|finding| finding.contains(expected)), "{expected}: {found:?}");
         };
+        check(
+            "[alerting.email]\nsender = \"a@b.test\"\nuser = \"u\"\npassword_file = \"/no/file\"",
+            "alerting.email.password_file: the file /no/file cannot be read",
+        );
+        check("[alerting.slack]\ntoken_env = \"SKYLINE_NO_SUCH\"", "SKYLINE_NO_SUCH is not set");
+        check(
+            "[alerting.slack]\nwebhook_file = \"/no/file\"",
+            "alerting.slack.webhook_file: the file /no/file",
+        );
+        check(
+            "[alerting.pagerduty]\nrouting_key_file = \"/no/file\"",
+            "alerting.pagerduty.routing_key_file: the file",
+        );
+        check(
+            "[[alerting.webhook]]\nname = \"a\"\nurl_file = \"/no/file\"",
+            "`a`: the file /no/file cannot be read",
+        );
+        check(
+            "[[alerting.webhook]]\nname = \"a\"\nurl = \"http://x\"\nsecret_file = \"/no/s\"",
+            "`a`: the file /no/s",
+        );
         let email = |rest: &str| format!("[alerting.email]\nsender = \"a@b.test\"\n{rest}");
         check("[alerting.email]\nsender = \"me\"", "is no address");
         check(&email("host = \"\""), "is no host");
         check(&email("hello_name = \"a b\""), "is no name of a host");
         check(&email("user = \"u\""), "there is no password");
-        check(&email("password_env = \"P\""), "nobody to log in");
-        check(&email("user = \"u\"\npassword_env = \"P\"\nhost = \"mail.test\""), "without encryption");
+        check(&email("password_env = \"PATH\""), "nobody to log in");
+        check(&email("user = \"u\"\npassword_env = \"PATH\"\nhost = \"mail.test\""), "without encryption");
         check(&email("port = 465"), "from the first byte");
         check(&email("ca_file = \"/no/such.pem\""), "is not there");
-        check("[alerting.slack]\ntoken_env = \"T\"\napi_url = \"http://slack.test\"", "without encryption");
-        check("[alerting.slack]\ntoken_env = \"T\"\nwebhook_env = \"W\"", "used instead");
-        check("[alerting.pagerduty]\nrouting_key_env = \"K\"\nurl = \"events\"", "is no address");
+        check(
+            "[alerting.slack]\ntoken_env = \"PATH\"\napi_url = \"http://slack.test\"",
+            "without encryption",
+        );
+        check("[alerting.slack]\ntoken_env = \"PATH\"\nwebhook_env = \"PATH\"", "used instead");
+        check("[alerting.pagerduty]\nrouting_key_env = \"PATH\"\nurl = \"events\"", "is no address");
         check("[[alerting.webhook]]\nname = \"a\"\nurl = \"ftp://x\"", "is no address");
         check(
             "[[alerting.webhook]]\nname = \"a\"\nurl = \"http://x\"\ntemplate = \"/no/t.json\"",
@@ -170,10 +210,11 @@ mod tests {
     fn what_works_is_not_found_fault_with() {
         for good in [
             "",
-            "[alerting.email]\nsender = \"S <a@b.test>\"\nuser = \"u\"\npassword_env = \"P\"\n",
-            "[alerting.slack]\ntoken_env = \"T\"\napi_url = \"http://127.0.0.1:99/api\"",
-            "[alerting.pagerduty]\nrouting_key_env = \"K\"",
-            "[[alerting.webhook]]\nname = \"a\"\nurl_env = \"U\"",
+            "[alerting]\nenabled = false\n[alerting.slack]\ntoken_file = \"/no/file\"",
+            "[alerting.email]\nsender = \"S <a@b.test>\"\nuser = \"u\"\npassword_env = \"PATH\"\n",
+            "[alerting.slack]\ntoken_env = \"PATH\"\napi_url = \"http://127.0.0.1:99/api\"",
+            "[alerting.pagerduty]\nrouting_key_env = \"PATH\"",
+            "[[alerting.webhook]]\nname = \"a\"\nurl_env = \"PATH\"",
         ] {
             assert_eq!(found(good), Vec::<String>::new(), "{good}");
         }

@@ -71,6 +71,8 @@ async fn what_is_not_here() {
     let local = local(&["a.x"]);
     assert_eq!(json(&local, "target=b").await, Err(NotHere::NoMetric));
     assert_eq!(json(&local, "target=sumSeries(a.x)").await, Err(NotHere::Function("sumSeries".into())));
+    let many = format!("target=group({})", ["a.x"; 201].join(","));
+    assert_eq!(json(&local, &many).await, Err(NotHere::TooMany), "wherever they stand");
     assert!(!Local::knows(&question("target=alias(sumSeries(a.x),'x')")));
     assert!(Local::knows(&question("target=cactiStyle(nonNegativeDerivative(a.x))")));
     assert!(local.reaches(&question("target=a&from=-24h")));

@@ -348,7 +348,9 @@ impl State {
     fn react(&mut self, body: &Value) -> Answer {
         self.fields("reactions.add", body, &["channel", "timestamp", "name"]);
         let name = text_of(body, "name");
-        self.must(!name.is_empty() && !name.contains(':'), "reactions.add", "the name has colons");
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_+-".contains(c);
+        self.must(!name.is_empty() && name.chars().all(is_name), "reactions.add", "no name of an emoji");
+        self.must(text_of(body, "channel").starts_with('C'), "reactions.add", "the channel is no id");
         let message =
             self.find(&text_of(body, "channel"), &text_of(body, "timestamp")).ok_or("message_not_found")?;
         if message.reactions.contains(&name) {

@@ -258,6 +258,17 @@ async fn a_link_is_looked_at_before_it_acts() {
         let link = node.alerts.policy.links.as_ref().unwrap().link(action, 1_796_040_000.0).unwrap();
         link.strip_prefix("https://sky.company.internal").unwrap().to_owned()
     };
+    let shown = token(&skyline_alerting::link::Action::Show(id.clone()));
+    let page = node.get(&shown).await;
+    assert_eq!((page.status, &page.headers["content-type"] == "text/html; charset=utf-8"), (200, true));
+    for expected in
+        ["<h2>web.&lt;b&gt;</h2>", "It goes on", "Nobody has acknowledged it", "1 anomalous point;"]
+    {
+        assert!(page.text.contains(expected), "{expected}: {}", page.text);
+    }
+    assert_eq!(node.ask(Method::POST, &shown, &[], "").await.status, 405);
+    let none = token(&skyline_alerting::link::Action::Show("ab".into()));
+    assert_eq!(node.get(&none).await.status, 404);
     let path = token(&skyline_alerting::link::Action::Acknowledge(id.clone()));
     for _ in 0..2 {
         let page = node.get(&path).await;
@@ -279,6 +290,8 @@ async fn a_link_is_looked_at_before_it_acts() {
     ];
     let done = node.ask(Method::POST, &path, &form, "").await;
     assert!(done.status == 200 && done.text.contains("Acknowledged."), "{}", done.text);
+    let page = node.get(&shown).await;
+    assert!(page.text.contains("Acknowledged by"), "{}", page.text);
     let again = node.ask(Method::POST, &path, &form, "").await;
     assert!(again.text.contains("acknowledged it before") || again.text.contains("cannot"), "{}", again.text);
 

@@ -208,8 +208,10 @@ impl Trouble {
             SlackClientError::ApiError(error) => Self::Code(error.code.clone()),
             SlackClientError::RateLimitError(error) => Self::TooMany(error.retry_after),
             SlackClientError::HttpError(error) => {
-                let body = error.http_response_body.as_deref().unwrap_or_default();
-                Self::Status(error.status_code.as_u16(), name::shortened(&name::literal(body.trim()), 100))
+                let body = error.http_response_body.as_deref().unwrap_or_default().trim();
+                // Slack's own codes; anything else may repeat the address, which is a secret.
+                let is_code = body.len() <= 60 && body.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                Self::Status(error.status_code.as_u16(), if is_code { body.to_owned() } else { String::new() })
             }
             SlackClientError::ProtocolError(_) => Self::Broken("the answer is not what Slack says".into()),
             SlackClientError::HttpProtocolError(error) => Self::Broken(cause(error.cause.as_deref())),

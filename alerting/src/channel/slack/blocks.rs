@@ -42,7 +42,7 @@ pub(super) fn whole(story: &Story) -> Value {
 fn is_news(fact: &Fact) -> bool {
     match fact.label {
         "Metric" => fact.value.plain().chars().count() > sentence::SHORT,
-        "Anomalous at" | "Worst" | "At hours" | "Derivative graph" | "Algorithms" | "Next alert" => true,
+        "Anomalous at" | "Worst" | "Window" | "Derivative graph" | "Algorithms" | "Next alert" => true,
         _ => false,
     }
 }
