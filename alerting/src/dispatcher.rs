@@ -228,7 +228,7 @@ impl Dispatcher {
         self.state.set_back(now);
         self.lanes.set_back(now);
         self.copier.set_back(now);
-        self.file_again = self.file_again.min(now);
+        self.keeper.set_back(now);
     }
 
     fn tell(&mut self, now: f64) {

@@ -212,6 +212,7 @@ impl Incidents {
         self.floor = self.floor.min(now);
         for incident in self.by_key.values_mut() {
             incident.head.ended = incident.head.ended.map(|at| at.min(now));
+            incident.head.reopened = incident.head.reopened.map(|at| at.min(now));
             for member in &mut incident.members {
                 member.seen = member.seen.min(now);
             }

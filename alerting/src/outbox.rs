@@ -350,7 +350,7 @@ impl State {
             at_most(&mut storm.since);
             at_most(&mut storm.last);
         }
-        self.made.values_mut().flatten().for_each(at_most);
+        self.made.set_back(now);
         self.looks.values_mut().for_each(at_most);
     }
 

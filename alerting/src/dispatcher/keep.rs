@@ -35,6 +35,11 @@ impl Keeper {
         self.again > 0.0
     }
 
+    /// The clock was set back to `now`, seconds: the file is tried no later than then.
+    pub(super) fn set_back(&mut self, now: f64) {
+        self.again = self.again.min(now);
+    }
+
     /// Whether the file has a message as it is.
     pub(super) fn has(&self, key: &str, changed: &Changed) -> bool {
         !changed.messages.contains(key) && !self.lacks.contains(key)

@@ -51,6 +51,11 @@ impl Made {
         });
     }
 
+    /// The clock was set back to `now`, seconds: none was made later.
+    pub(super) fn set_back(&mut self, now: f64) {
+        self.of.values_mut().flat_map(BTreeMap::values_mut).for_each(|at| *at = at.min(now));
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Lane, &BTreeMap<String, f64>)> {
         self.of.iter()
     }
