@@ -177,7 +177,7 @@ impl Incidents {
                     member.goes_on(anomaly, now);
                     incident.head.changed = now;
                     incident.head.ended = None;
-                    incident.head.returns += 1;
+                    incident.head.returns = incident.head.returns.saturating_add(1);
                     return Seen::Reopened(key.clone());
                 }
                 Some(_) => {}

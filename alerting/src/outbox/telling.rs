@@ -201,7 +201,7 @@ impl State {
         let of = self.told.entry(incident.head.key.clone()).or_default();
         let told = of.entry(lane.clone()).or_insert_with(|| first(incident, lane, group, now));
         let number = told.messages;
-        told.messages += 1;
+        told.messages = told.messages.saturating_add(1);
         told.last = now;
         told.severity = group.severity;
         told.members.extend(&group.members);
