@@ -240,7 +240,7 @@ impl Incidents {
                     member.goes_on(anomaly, now);
                     incident.head.changed = now;
                     incident.head.ended = None;
-                    incident.head.returns += 1;
+                    incident.head.returns = incident.head.returns.saturating_add(1);
                     incident.head.reopened = Some(now);
                     // Whoever had seen it has not seen this.
                     incident.head.acknowledged = None;

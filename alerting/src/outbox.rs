@@ -272,7 +272,7 @@ impl State {
     pub fn sent(&mut self, key: &str, thread: Option<String>, answer: String, is_dry: bool, now: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.is_copying = false;
-        entry.attempts += u32::from(!is_dry);
+        entry.attempts = entry.attempts.saturating_add(u32::from(!is_dry));
         (entry.fate, entry.is_dry, entry.sent) = (Fate::Sent, is_dry, Some(now));
         (entry.answer, entry.error, entry.is_kept, entry.is_leaving) = (Some(answer), None, false, false);
         let (incident, lane) = (entry.message.incident.clone(), entry.lane());
@@ -290,7 +290,7 @@ impl State {
     pub fn failed(&mut self, key: &str, error: String, not_before: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.is_copying = false;
-        entry.attempts += 1;
+        entry.attempts = entry.attempts.saturating_add(1);
         (entry.not_before, entry.error, entry.is_kept, entry.is_leaving) =
             (not_before, Some(error), false, false);
         self.changed.message(key);
@@ -300,7 +300,7 @@ impl State {
     pub fn dead(&mut self, key: &str, error: String, is_refused: bool, now: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.is_copying = false;
-        entry.attempts += u32::from(entry.is_leaving);
+        entry.attempts = entry.attempts.saturating_add(u32::from(entry.is_leaving));
         (entry.fate, entry.error, entry.is_kept, entry.is_leaving) = (Fate::Dead, Some(error), false, false);
         let (incident, lane) = (entry.message.incident.clone(), entry.lane());
         self.changed.message(key);

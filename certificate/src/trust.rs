@@ -309,6 +309,17 @@ mod tests {
         u64::try_from(parsed(certificate).unwrap().validity().not_before.timestamp()).unwrap()
     }
 
+    /// One without names of hosts (`subjectAltName`), signed by itself or by `issuer`.
+    fn nameless(issuer: Option<&rcgen::CertifiedIssuer<'_, rcgen::KeyPair>>) -> CertificateDer<'static> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let made = match issuer {
+            Some(issuer) => params.signed_by(&key, issuer),
+            None => params.self_signed(&key),
+        };
+        made.unwrap().der().clone()
+    }
+
     /// Whether `shown` is taken from a server that was sought as `name`.
     fn judge(
         trusted: &CertificateDer<'static>,
@@ -361,5 +372,27 @@ mod tests {
         check("b.internal", Names::Free, true);
         check("b.internal", Names::Bound, false);
         check("127.0.0.1", Names::Bound, false);
+    }
+
+    #[test]
+    fn without_names_only_the_very_one_is_taken() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let issuer = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
+        let authority = issuer.as_ref().der().clone();
+        let (own, other, below) = (nameless(None), nameless(None), nameless(Some(&issuer)));
+        let check = |trusted: &CertificateDer<'static>, shown: &CertificateDer<'static>, is_taken: bool| {
+            for names in [Names::Free, Names::Bound] {
+                let got = judge(trusted, shown, "a.internal", names, 1_790_000_000);
+                assert_eq!(got.is_ok(), is_taken, "{names:?}: {got:?}");
+            }
+        };
+        check(&own, &own, true);
+        check(&own, &other, false);
+        check(&below, &below, true);
+        // Its authority says nothing of the name.
+        check(&authority, &below, false);
+        check(&first_version(), &own, false);
     }
 }

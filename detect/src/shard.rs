@@ -478,28 +478,27 @@ impl Shards {
         slots.iter().filter_map(|slot| self.at(*slot)).map(|series| series.name.to_string()).collect()
     }
 
-    /// Names that `is_wanted`, from series `first` on, while `goes_on` (asked before each 64 series); and the series from
-    /// which to ask on, if there are more.
+    /// Shows names to `look`, from series `first` on, while `goes_on` (asked before each 64 series); the series from
+    /// which to go on, if there are more.
     #[must_use]
-    pub fn matching(
+    pub fn look_at_names(
         &self,
         first: u32,
-        is_wanted: impl Fn(&str) -> bool,
+        mut look: impl FnMut(&str),
         mut goes_on: impl FnMut() -> bool,
-    ) -> (Vec<String>, Option<u32>) {
-        let mut names = Vec::new();
+    ) -> Option<u32> {
         let mut slot = first;
         while let Some(series) = self.at(slot) {
             if slot.is_multiple_of(64) && slot != first && !goes_on() {
-                return (names, Some(slot));
+                return Some(slot);
             }
             // A place without a series has no name.
-            if !series.name.is_empty() && is_wanted(&series.name) {
-                names.push(series.name.to_string());
+            if !series.name.is_empty() {
+                look(&series.name);
             }
             slot += 1;
         }
-        (names, None)
+        None
     }
 
     /// All metrics that have points, with the time of the newest, seconds. Walks all metrics.

@@ -35,28 +35,6 @@ impl Glob {
     /// Reads a pattern; none if it is too long or stands for too much.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let mut glob = Self::open_ended(text)?;
-        if glob.parts.last() == Some(&Part::Depth) {
-            glob.parts.push(Part::Any(vec![vec![Token::Run]]));
-        }
-        Some(glob)
-    }
-
-    /// The names that begin with parts which are as this pattern says, and the names that are such themselves.
-    #[must_use]
-    pub fn and_below(&self) -> Self {
-        let mut parts = self.parts.clone();
-        parts.push(Part::Depth);
-        Self { parts }
-    }
-
-    /// Parts of the names that it stands for; none: that differs.
-    #[must_use]
-    pub fn depth(&self) -> Option<usize> {
-        (!self.parts.contains(&Part::Depth)).then_some(self.parts.len())
-    }
-
-    fn open_ended(text: &str) -> Option<Self> {
         if text.len() > MAX_TEXT {
             return None;
         }
@@ -70,7 +48,16 @@ impl Glob {
         });
         let mut parts = parts.collect::<Option<Vec<_>>>()?;
         parts.dedup_by(|next, part| *next == Part::Depth && *part == Part::Depth);
+        if parts.last() == Some(&Part::Depth) {
+            parts.push(Part::Any(vec![vec![Token::Run]]));
+        }
         Some(Self { parts })
+    }
+
+    /// Parts of the names that it stands for; none: that differs.
+    #[must_use]
+    pub fn depth(&self) -> Option<usize> {
+        (!self.parts.contains(&Part::Depth)).then_some(self.parts.len())
     }
 
     /// Whether a name is one of those.
@@ -306,16 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn names_below() {
-        let check = |pattern: &str, name: &str, expected: bool| {
-            assert_eq!(Glob::new(pattern).unwrap().and_below().matches(name), expected, "{pattern} {name}");
-        };
-        check("a.*", "a.b", true);
-        check("a.*", "a.b.c.d", true);
-        check("a.*", "a", false);
-        check("a.**", "a", false);
-        check("a.**", "a.b.c", true);
-        check("a.b", "a.bb.c", false);
+    fn parts_of_names() {
         let depth = |pattern: &str| Glob::new(pattern).unwrap().depth();
         assert_eq!((depth("a.{b.c,d}.[.]"), depth("a.**"), depth("**.b")), (Some(3), None, None));
     }

@@ -2,13 +2,15 @@
 
 use crate::glob::Glob;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+
+/// Nodes by their paths.
+pub type Nodes = BTreeMap<String, Kinds>;
 
 /// A question for nodes.
 #[derive(Debug, Clone)]
 pub struct Find {
     pattern: Glob,
-    below: Arc<Glob>,
+    depth: Option<usize>,
 }
 
 /// Whether a path is a metric, and whether there are others below it.
@@ -21,6 +23,12 @@ pub struct Kinds {
 }
 
 impl Kinds {
+    /// What either says.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { leaf: self.leaf || other.leaf, branch: self.branch || other.branch }
+    }
+
     /// A row for each of both, whether it is the one of a metric: the branch first.
     pub fn rows(self) -> impl Iterator<Item = bool> {
         [(self.branch, false), (self.leaf, true)].into_iter().filter(|(is, _)| *is).map(|(_, leaf)| leaf)
@@ -32,29 +40,30 @@ impl Find {
     #[must_use]
     pub fn new(pattern: &str) -> Option<Self> {
         let pattern = Glob::new(pattern)?;
-        let below = Arc::new(pattern.and_below());
-        Some(Self { pattern, below })
+        Some(Self { depth: pattern.depth(), pattern })
     }
 
-    /// The names that have to do with it: others lead to no node.
-    #[must_use]
-    pub const fn names(&self) -> &Arc<Glob> {
-        &self.below
-    }
-
-    /// The nodes that `names` lead to, by path.
-    pub fn nodes<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> BTreeMap<&'a str, Kinds> {
-        let mut nodes: BTreeMap<&str, Kinds> = BTreeMap::new();
-        let depth = self.pattern.depth();
-        for name in names {
-            let ends = name.match_indices('.').map(|(end, _)| end).chain([name.len()]);
-            let paths = ends.filter_map(|end| name.get(..end)).zip(1..);
-            for (path, _) in paths.filter(|(_, parts)| depth.is_none_or(|depth| depth == *parts)) {
-                if self.pattern.matches(path) {
-                    let kinds = nodes.entry(path).or_default();
-                    if path.len() < name.len() { kinds.branch = true } else { kinds.leaf = true }
-                }
+    /// Puts the nodes that `name` leads to among the others.
+    pub fn look(&self, name: &str, nodes: &mut Nodes) {
+        let ends = name.match_indices('.').map(|(end, _)| end).chain([name.len()]);
+        let paths = ends.filter_map(|end| name.get(..end)).zip(1_usize..);
+        for (path, _) in paths.filter(|(_, parts)| self.depth.is_none_or(|depth| depth == *parts)) {
+            let branch = path.len() < name.len();
+            let kinds = Kinds { leaf: !branch, branch };
+            // Many names lead to one branch: it is compared with the pattern once.
+            if let Some(known) = nodes.get_mut(path) {
+                *known = known.and(kinds);
+            } else if self.pattern.matches(path) {
+                nodes.insert(path.to_owned(), kinds);
             }
+        }
+    }
+
+    /// The nodes that `names` lead to.
+    pub fn nodes<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Nodes {
+        let mut nodes = Nodes::new();
+        for name in names {
+            self.look(name, &mut nodes);
         }
         nodes
     }
@@ -69,10 +78,8 @@ mod tests {
     fn nodes_of_names() {
         let check = |pattern: &str, expected: &[(&str, bool)]| {
             let find = Find::new(pattern).unwrap();
-            let names =
-                ["a.b", "a.b.c", "a.d", "b.x.c"].into_iter().filter(|name| find.names().matches(name));
-            let nodes = find.nodes(names);
-            let rows = nodes.iter().flat_map(|(path, kinds)| kinds.rows().map(|leaf| (*path, leaf)));
+            let nodes = find.nodes(["a.b", "a.b.c", "a.d", "b.x.c"]);
+            let rows = nodes.iter().flat_map(|(path, kinds)| kinds.rows().map(|leaf| (path.as_str(), leaf)));
             assert_eq!(rows.collect::<Vec<_>>(), expected, "{pattern}");
         };
         check("*", &[("a", false), ("b", false)]);
@@ -86,14 +93,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_name_is_needed_that_was_not_asked_for(
+        fn nodes_are_the_beginnings_that_the_pattern_matches(
             pattern in "([ab*]|\\*\\*)(\\.([ab*]|\\*\\*)){0,3}",
             names in prop::collection::vec("[ab](\\.[ab]){0,4}", 0..20),
         ) {
-            let find = Find::new(&pattern).unwrap();
-            let all = find.nodes(names.iter().map(String::as_str));
-            let asked = names.iter().map(String::as_str).filter(|name| find.names().matches(name));
-            prop_assert_eq!(find.nodes(asked), all);
+            let glob = Glob::new(&pattern).unwrap();
+            let mut expected = Nodes::new();
+            for name in &names {
+                let parts: Vec<_> = name.split('.').collect();
+                for count in 1..=parts.len() {
+                    let path = parts[..count].join(".");
+                    if glob.matches(&path) {
+                        let kinds = expected.entry(path).or_default();
+                        if count == parts.len() { kinds.leaf = true } else { kinds.branch = true }
+                    }
+                }
+            }
+            prop_assert_eq!(Find::new(&pattern).unwrap().nodes(names.iter().map(String::as_str)), expected);
         }
     }
 }

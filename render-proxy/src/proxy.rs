@@ -364,7 +364,7 @@ impl Inner {
             }
         };
         let answer = match &self.local {
-            Some(local) => find::answer(local, &asked.params).await,
+            Some(local) => find::answer(local, &asked.params, self.clock.now() as i64).await,
             None => Err(NotHere::NoMetric),
         };
         match (answer, failure) {

@@ -194,7 +194,7 @@ fn changes(node: &str, state: &State, changed: &Changed) -> Changes {
             ended: incident.head.ended,
             severity: severity.unwrap_or(Severity::Info).word().to_owned(),
             metrics: incident.members.len() as u64,
-            anomalies: incident.members.iter().map(|m| m.told.points).sum(),
+            anomalies: incident.members.iter().map(|m| m.told.points).fold(0, u64::saturating_add),
             acknowledged: incident.head.acknowledged.as_ref().map(|a| a.at),
             detail: serde_json::to_string(&incident.head).unwrap_or_default(),
         });

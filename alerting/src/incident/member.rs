@@ -70,7 +70,7 @@ impl Member {
         self.told.value = anomaly.judged_value;
         self.told.triggered = names(anomaly);
         self.told.asked = anomaly.asked.len();
-        self.told.points += 1;
+        self.told.points = self.told.points.saturating_add(1);
         self.seen = self.seen.max(now);
     }
 

@@ -225,7 +225,7 @@ impl State {
             // An incident is as bad as the worst that was told of it: its row changes with that.
             self.changed.incident(&incident.head.key);
         }
-        told.messages += 1;
+        told.messages = told.messages.saturating_add(1);
         told.last = now;
         told.severity = group.severity;
         told.members.extend(&group.members);

@@ -1,35 +1,33 @@
 //! `/metrics/find` out of the windows' names, for pages that are browsed while Graphite is away.
 
 use crate::local::{Answer, Local, NotHere};
-use crate::nodes::{Find, Kinds};
+use crate::nodes::{Find, Kinds, Nodes};
 use crate::params::Params;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Names looked at for one answer, at most.
-const MOST: usize = 20_000;
+/// Nodes of one answer at most, however many names lead to them.
+const MOST: usize = 100_000;
 
-/// The answer in `treejson`, `json` or `completer`.
+/// The answer in `treejson`, `json` or `completer`, when it is `now`, seconds.
 ///
 /// # Errors
-/// No pattern, another format, or windows that do not answer.
-pub(super) async fn answer(local: &Local, params: &Params) -> Result<Answer, NotHere> {
+/// No pattern, another format, more nodes than are listed, or windows that do not answer.
+pub(super) async fn answer(local: &Local, params: &Params, now: i64) -> Result<Answer, NotHere> {
     let missing = || NotHere::Argument("find".into());
     let query = params.one("query").filter(|query| !query.is_empty()).ok_or_else(missing)?;
     let format = params.one("format").unwrap_or("treejson");
     let query =
         if format == "completer" { format!("{}*", query.replace("..", "*.")) } else { query.to_owned() };
-    let find = Find::new(&query).ok_or(NotHere::TooMany)?;
-    let names = local.names(find.names(), MOST).await?;
-    let nodes = find.nodes(names.iter().map(String::as_str));
+    let find = Arc::new(Find::new(&query).ok_or(NotHere::TooMany)?);
+    let nodes = local.nodes(&find, MOST).await?;
     let body = match format {
         "treejson" => tree(&nodes, &query, params.one("wildcards") == Some("1")),
-        "json" => Value::from_iter(nodes.iter().flat_map(|(path, kinds)| {
-            kinds.rows().map(|leaf| json!({ "path": path, "is_leaf": leaf })).collect::<Vec<_>>()
-        })),
+        "json" => rows(&nodes, local.interval(now)),
         "completer" => json!({ "metrics": nodes.iter().flat_map(|(path, kinds)| {
             kinds.rows().map(|leaf| json!({
-                "path": if leaf { (*path).to_owned() } else { format!("{path}.") },
+                "path": if leaf { path.clone() } else { format!("{path}.") },
                 "name": last(path),
                 "is_leaf": if leaf { "1" } else { "0" },
             })).collect::<Vec<_>>()
@@ -43,14 +41,25 @@ fn last(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
+/// Rows by path; those of metrics say from when to when there may be points, `interval`.
+fn rows(nodes: &Nodes, (start, end): (i64, i64)) -> Value {
+    let row = |path: &str, leaf: bool| {
+        if leaf {
+            json!({ "path": path, "is_leaf": true, "intervals": [{ "start": start, "end": end }] })
+        } else {
+            json!({ "path": path, "is_leaf": false })
+        }
+    };
+    nodes.iter().flat_map(|(path, kinds)| kinds.rows().map(move |leaf| row(path, leaf))).collect()
+}
+
 /// Rows by the last part of their paths, branches first; `wildcard`: several have a `*` before them, for all.
-fn tree(nodes: &BTreeMap<&str, Kinds>, query: &str, wildcard: bool) -> Value {
+fn tree(nodes: &Nodes, query: &str, wildcard: bool) -> Value {
     let base = query.rsplit_once('.').map(|(base, _)| format!("{base}.")).unwrap_or_default();
     let mut texts: BTreeMap<&str, Kinds> = BTreeMap::new();
     for (path, kinds) in nodes {
         let all = texts.entry(last(path)).or_default();
-        all.leaf |= kinds.leaf;
-        all.branch |= kinds.branch;
+        *all = all.and(*kinds);
     }
     let row = |text: &str, branch: bool| {
         let (yes, no) = (u8::from(branch), u8::from(!branch));
@@ -80,5 +89,11 @@ mod tests {
         };
         check(false, &[("a.b", 0), ("a.d", 1)]);
         check(true, &[("a.*", 0), ("a.b", 0), ("a.d", 1)]);
+        let expected = json!([
+            { "path": "a.b", "is_leaf": false },
+            { "path": "a.b", "is_leaf": true, "intervals": [{ "start": 40, "end": 100 }] },
+            { "path": "a.d", "is_leaf": true, "intervals": [{ "start": 40, "end": 100 }] },
+        ]);
+        assert_eq!(rows(&nodes, (40, 100)), expected);
     }
 }

@@ -28,16 +28,15 @@ fn one(case: &Value, names: &[&str]) -> Outcome {
     }
     let want = list(case, "want").iter().map(|row| {
         let path = row.get(0).and_then(Value::as_str).unwrap_or_default();
-        (path, row.get(1).and_then(Value::as_bool).unwrap_or(false))
+        (path.to_owned(), row.get(1).and_then(Value::as_bool).unwrap_or(false))
     });
     let want: Vec<_> = want.collect();
     if found == want { Ok(()) } else { Err(format!("{query}: {found:?}, not {want:?}")) }
 }
 
-/// Path and whether it is a metric, sorted. Names that the windows would not be asked for are left out.
-fn rows<'a>(query: &str, names: &[&'a str]) -> Vec<(&'a str, bool)> {
+/// Path and whether it is a metric, sorted.
+fn rows(query: &str, names: &[&str]) -> Vec<(String, bool)> {
     let Some(find) = Find::new(query) else { return Vec::new() };
-    let asked = names.iter().copied().filter(|name| find.names().matches(name));
-    let nodes = find.nodes(asked);
-    nodes.iter().flat_map(|(path, kinds)| kinds.rows().map(|leaf| (*path, leaf))).collect()
+    let nodes = find.nodes(names.iter().copied());
+    nodes.iter().flat_map(|(path, kinds)| kinds.rows().map(|leaf| (path.clone(), leaf))).collect()
 }
