@@ -45,6 +45,8 @@ const NAP: Duration = Duration::from_secs(1);
 const ASKS: usize = 64;
 /// Pause after the file could not be written, seconds.
 const FILE_PAUSE: f64 = 1.0;
+/// Where neither the file nor the database takes anything for so long, messages leave all the same, seconds.
+const NOWHERE: f64 = 5.0;
 /// Metrics of an ended incident whose windows are looked at.
 const LOOKED_AT: usize = 50;
 /// Longest time that a stop waits for what goes on behind a channel's accepted messages.
@@ -161,6 +163,8 @@ struct Dispatcher {
     ticked: f64,
     /// The file is not tried before, seconds; 0: it works.
     file_again: f64,
+    /// Since when neither the file nor the database takes anything, seconds.
+    nowhere_since: Option<f64>,
 }
 
 impl Dispatcher {
@@ -212,6 +216,7 @@ impl Dispatcher {
         self.tell(now);
         self.write_down(now).await;
         self.copy(now);
+        self.dare(now);
         self.send(now);
         // What was given up or shown only.
         self.write_down(now).await;
@@ -225,6 +230,7 @@ impl Dispatcher {
         self.lanes.set_back(now);
         self.copier.set_back(now);
         self.file_again = self.file_again.min(now);
+        self.nowhere_since = self.nowhere_since.map(|since| since.min(now));
     }
 
     fn tell(&mut self, now: f64) {
@@ -298,6 +304,25 @@ impl Dispatcher {
         }
         if self.state.changed.is_empty() {
             self.answer_those_who_wait();
+        }
+    }
+
+    /// While neither the file nor the database takes anything people are told all the same: that a restart tells them
+    /// twice is the lesser evil. Who gives anomalies waits on, so that none is lost by a crash.
+    fn dare(&mut self, now: f64) {
+        if self.file_again == 0.0 || !self.copier.is_away() {
+            if std::mem::take(&mut self.lanes.is_bold) {
+                tracing::info!("messages are written down again before they leave");
+            }
+            self.nowhere_since = None;
+            return;
+        }
+        let since = *self.nowhere_since.get_or_insert(now);
+        if now - since >= NOWHERE && !self.lanes.is_bold {
+            self.lanes.is_bold = true;
+            tracing::error!(
+                "messages leave without being written down: neither the file of alerts nor the record takes anything; a restart may send them again"
+            );
         }
     }
 
@@ -397,7 +422,7 @@ async fn silent(windows: &dyn Windows, last: &[(String, f64)], now: f64) -> Vec<
     lines
 }
 
-/// Whether a message may go: it is written down somewhere.
+/// Whether a message is written down somewhere.
 fn is_safe(entry: &crate::outbox::Entry, changed: &Changed) -> bool {
     entry.is_kept || !changed.messages.contains(&entry.message.key)
 }

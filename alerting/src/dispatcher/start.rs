@@ -63,6 +63,7 @@ pub fn start(parts: Parts) -> io::Result<(Alerting, JoinHandle<()>)> {
         waiting: Vec::new(),
         ticked: now,
         file_again: 0.0,
+        nowhere_since: None,
     };
     let task = tokio::spawn(async move {
         dispatcher.fill(if is_empty { PATIENCE } else { HASTE }).await;
