@@ -98,9 +98,11 @@ pub(super) fn nobody() -> Response {
 /// Why the windows do not answer.
 pub(super) fn not_here(why: &NotHere) -> Response {
     let status = match why {
-        NotHere::Function(_) | NotHere::Argument(_) | NotHere::TooMany | NotHere::Jsonp => {
-            StatusCode::BAD_REQUEST
-        }
+        NotHere::Function(_)
+        | NotHere::Argument(_)
+        | NotHere::TooMany
+        | NotHere::TooLarge
+        | NotHere::Jsonp => StatusCode::BAD_REQUEST,
         NotHere::NoMetric => StatusCode::NOT_FOUND,
         NotHere::TooOld => StatusCode::BAD_GATEWAY,
         NotHere::Windows(_) => StatusCode::SERVICE_UNAVAILABLE,
