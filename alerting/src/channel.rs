@@ -1,6 +1,7 @@
 //! What every channel does: take one message to one recipient, and say what became of it.
 
 mod answer;
+mod bounded;
 pub mod email;
 mod object;
 pub mod pagerduty;
@@ -10,6 +11,7 @@ pub mod webhook;
 use crate::message::{Message, Pictures};
 use crate::text::Style;
 use skyline_conf::model::alerting::Alerting;
+use skyline_core::figure::Figure;
 use skyline_core::problem::Problem;
 use std::fmt;
 use std::pin::Pin;
@@ -81,6 +83,11 @@ pub trait Channel: Send + Sync + fmt::Debug {
     /// the caller and at best. Nothing where a channel has no way to show it.
     fn acknowledged(&self, thread: &str) {
         let _nowhere = thread;
+    }
+
+    /// Adds figures of its own to `out`.
+    fn figures(&self, out: &mut Vec<Figure>) {
+        let _none = out;
     }
 
     /// Waits for what goes on behind messages that were accepted, such as their pictures: what did not work out since

@@ -47,6 +47,8 @@ const NAP: Duration = Duration::from_secs(1);
 const ASKS: usize = 64;
 /// Pause after the file could not be written, seconds.
 const FILE_PAUSE: f64 = 1.0;
+/// Where neither the file nor the database takes anything for so long, messages leave all the same, seconds.
+const NOWHERE: f64 = 5.0;
 /// Metrics of an ended incident whose windows are looked at.
 const LOOKED_AT: usize = 50;
 /// Longest time that a stop waits for what goes on behind a channel's accepted messages.
@@ -216,6 +218,7 @@ impl Dispatcher {
         self.write_down(now).await;
         self.copy(now);
         self.fill_again(now);
+        self.dare(now);
         self.send(now);
         // What was given up or shown only.
         self.write_down(now).await;

@@ -366,6 +366,26 @@ async fn servers_that_hang_or_close_hold_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_greeting_without_an_end_is_cut() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (piece, mut sent) = ([b'x'; 64 << 10], 0);
+        while sent < 1 << 30 && stream.write_all(&piece).is_ok() {
+            sent += piece.len();
+        }
+        sent
+    });
+    let message = message(Kind::Opened, Origin::Analyzer, "a.b", "ops@test");
+    let email = channel(&Settings { timeout_seconds: 5.0, ..settings(port) });
+    let reason = retried(email.deliver(&message, None, &Nothing).await);
+    assert!(reason.contains("the answer has more than 256 KiB"), "{reason}");
+    // With what the system holds on its way.
+    assert!(server.join().unwrap() < 64 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_work_is_said_at_once() {
     let check = |settings: Settings, expected: &str| {
         let problem = Email::new(&settings, Style::default()).unwrap_err().to_string();

@@ -245,6 +245,31 @@ async fn a_slack_that_hangs_holds_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_an_end_is_cut() {
+    use std::io::Write as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let api_url = format!("http://{}/api", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1073741824\r\n\r\n";
+        stream.write_all(head).unwrap();
+        let (piece, mut sent) = ([b' '; 64 << 10], 0);
+        while sent < 1 << 30 && stream.write_all(&piece).is_ok() {
+            sent += piece.len();
+        }
+        sent
+    });
+    let (real, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let settings = Settings { api_url, timeout_seconds: 5.0, ..settings(&real, folder.path(), TOKEN) };
+    let slack = Slack::new(&settings, Style::default()).unwrap();
+    let message = message(Kind::Opened, Origin::Analyzer, "a", "ops");
+    let reason = retried(slack.deliver(&message, None, &Nothing).await);
+    assert!(!reason.contains("within"), "{reason}");
+    // With what the system holds on its way.
+    assert!(server.join().unwrap() < 64 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_fails_never_sends_the_text_again() {
     let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
     let settings =
@@ -291,6 +316,61 @@ async fn an_edit_that_is_late_never_undoes_a_newer_one() {
     let first = &server.messages()[0];
     assert!(seen(&first.body).contains("ENDED"), "{first:?}");
     must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mark_of_the_end_goes_when_the_incident_is_back() {
+    let (server, folder, slack) = start();
+    let send = |kind| message(kind, Origin::Analyzer, "a.b", "ops");
+    let (root, _) = accepted(slack.deliver(&send(Kind::Opened), None, &Nothing).await);
+    let after = async |slack: &Slack, kind| {
+        accepted(slack.deliver(&send(kind), root.as_deref(), &Nothing).await);
+        assert_eq!(slack.settle().await, Vec::<String>::new());
+        server.messages()[0].reactions.clone()
+    };
+    let removals = || server.calls().iter().filter(|call| *call == "reactions.remove").count();
+    assert!(
+        after(&slack, Kind::Updated).await.is_empty() && removals() == 0,
+        "nothing is there to be removed"
+    );
+    assert_eq!(after(&slack, Kind::Ended).await, ["heavy_check_mark"]);
+    assert!(after(&slack, Kind::Updated).await.is_empty(), "it is back");
+    assert!(after(&slack, Kind::Updated).await.is_empty() && removals() == 1);
+    assert_eq!(after(&slack, Kind::Ended).await, ["heavy_check_mark"]);
+    // A node that was started anew does not know what is there.
+    let anew = Slack::new(&settings(&server, folder.path(), TOKEN), Style::default()).unwrap();
+    assert!(after(&anew, Kind::Updated).await.is_empty(), "it is back");
+    assert!(after(&anew, Kind::Updated).await.is_empty() && removals() == 2);
+    must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_are_all_edited_whatever_pictures_do() {
+    let (server, _folder, slack) = start();
+    let mut roots = Vec::new();
+    for i in 0..40 {
+        let opened = message(Kind::Opened, Origin::Analyzer, &format!("a.{i}"), "ops");
+        roots.push(accepted(slack.deliver(&opened, None, &Nothing).await).0);
+    }
+    // Uploads hang until their time is over; edits must not wait for them.
+    server.trouble("upload", &std::array::from_fn::<_, 200, _>(|_| Trouble::Hang));
+    for (i, root) in roots.iter().enumerate() {
+        let ended = message(Kind::Ended, Origin::Analyzer, &format!("a.{i}"), "ops");
+        accepted(slack.deliver(&ended, root.as_deref(), &OnePixel).await);
+    }
+    let is_done = || {
+        let firsts = server.messages();
+        firsts.iter().filter(|m| m.thread.is_none() && !m.reactions.is_empty() && m.edits > 0).count() == 40
+    };
+    let end = Instant::now() + Duration::from_secs(8);
+    while !is_done() {
+        assert!(Instant::now() < end, "first messages that are not edited and marked");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut figures = Vec::new();
+    slack.figures(&mut figures);
+    let done = figures.iter().find(|f| f.name == "skyline_alerting_slack_extras_total").unwrap();
+    assert!(done.value >= 80.0, "{done:?}");
 }
 
 /// Pictures that take their time.

@@ -91,6 +91,13 @@ pub fn shown(address: &str) -> String {
     }
 }
 
+/// A text that may be an address in a wrong place, as it may be shown: see [`shown`]. Addresses of mail stay whole.
+#[must_use]
+pub fn guarded(text: &str) -> String {
+    let has_password = text.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
+    if has_password { shown(text) } else { text.to_owned() }
+}
+
 /// Whether others than its owner and group can read a file.
 #[must_use]
 pub fn is_open_to_all(file: &Path) -> bool {
@@ -120,6 +127,17 @@ mod tests {
         check("mysql://u:hunt@er2@db/skyline", "mysql://(hidden)@db/skyline");
         check("redis://:hunter2@h:6379", "redis://(hidden)@h:6379");
         check("u:hunter2@db", "(hidden)@db");
+    }
+
+    #[test]
+    fn texts_in_wrong_places_are_shown_without_a_password() {
+        let check = |text: &str, expected: &str| assert_eq!(guarded(text), expected);
+        for plain in ["", "joe", "joe@b.test", "Joe <joe@b.test>", "a:1", "http://a/b"] {
+            check(plain, plain);
+        }
+        check("http://u:hunter2@x/", "http://(hidden)@x/");
+        check("u:hunter2@x", "(hidden)@x");
+        check("http://u:hun/ter2@x", "http://(hidden)@x");
     }
 
     #[test]

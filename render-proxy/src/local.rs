@@ -17,10 +17,16 @@ use skyline_core::point::Datapoint;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Series of one answer at most.
 pub const MAX_SERIES: usize = 200;
+/// Values of one answer at most: 23 series of a day in seconds.
+pub const MAX_VALUES: usize = 2_000_000;
+/// A question that reads more values than this is large,
+const LARGE: usize = 200_000;
+/// and so many of those are answered at the same time.
+const LARGE_AT_ONCE: usize = 4;
 /// Pictures that are drawn at the same time.
 const PAINTERS: usize = 2;
 
@@ -45,6 +51,9 @@ pub enum NotHere {
     /// More than is answered.
     #[error("that is more than {MAX_SERIES} series")]
     TooMany,
+    /// More values than are answered.
+    #[error("that is more than {MAX_VALUES} points: ask for less time or fewer series")]
+    TooLarge,
     /// The text of an answer was not made.
     #[error("the answer was not written: {0}")]
     Written(String),
@@ -77,6 +86,8 @@ pub struct Local {
     look: Look,
     zone: String,
     painters: Arc<Semaphore>,
+    /// Places of large questions.
+    large: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Local {
@@ -86,12 +97,14 @@ impl std::fmt::Debug for Local {
 }
 
 /// Series with the time of the newest point among them.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Found {
     /// In the order of the targets.
     pub series: Vec<Series>,
     /// Seconds.
     pub newest: Option<i64>,
+    /// The place of a large question, held until its answer is written.
+    place: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// What was read for a question so far.
@@ -100,12 +113,28 @@ struct Read {
     newest: Option<i64>,
     /// Wherever in the targets they stand: no function makes fewer of them.
     series: usize,
+    /// The same of values.
+    values: usize,
+    place: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Read {
     fn take(&mut self, series: usize) -> Result<(), NotHere> {
         self.series += series;
         if self.series > MAX_SERIES { Err(NotHere::TooMany) } else { Ok(()) }
+    }
+
+    /// Counts values that were read. One that becomes large waits for a place, with little in its hands.
+    async fn hold(&mut self, values: usize, large: &Arc<Semaphore>) -> Result<(), NotHere> {
+        self.values += values;
+        if self.values > MAX_VALUES {
+            return Err(NotHere::TooLarge);
+        }
+        if self.values > LARGE && self.place.is_none() {
+            // Places are never closed.
+            self.place = Arc::clone(large).acquire_owned().await.ok().map(Arc::new);
+        }
+        Ok(())
     }
 }
 
@@ -121,6 +150,7 @@ impl Local {
             look,
             zone: zone.to_owned(),
             painters: Arc::new(Semaphore::new(PAINTERS)),
+            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
         }
     }
 
@@ -162,7 +192,7 @@ impl Local {
             let mut more = self.evaluate(target, question, &mut read).await?;
             found.series.append(&mut more);
         }
-        found.newest = read.newest;
+        (found.newest, found.place) = (read.newest, read.place);
         if found.series.is_empty() { Err(NotHere::NoMetric) } else { Ok(found) }
     }
 
@@ -248,7 +278,10 @@ impl Local {
             let Some(points) = self.windows.series(&name, begin, f64::INFINITY).await? else { continue };
             let last = points.last().map(|p| p.ts as i64);
             read.newest = read.newest.max(last);
-            all.extend(self.slots(&name, path, &points, question));
+            let Some(series) = self.slots(&name, path, &points, question) else { continue };
+            drop(points);
+            read.hold(series.values.len(), &self.large).await?;
+            all.push(series);
         }
         Ok(all)
     }

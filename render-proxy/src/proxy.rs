@@ -23,7 +23,7 @@ use crate::local::{Answer, Found, Local, NotHere};
 use crate::params::Params;
 use crate::question::{Format, Question, Unfit};
 use crate::signed::Signer;
-use crate::windows::Windows;
+use crate::windows::{Unanswered, Windows};
 use access::{Access, Verdict};
 use axum::Router;
 use axum::body::Body;
@@ -49,6 +49,8 @@ use upstreams::{Answered, Forward, Kind, Upstreams};
 /// Header of answers that Graphite did not give: `window` or `cache`.
 pub const ANSWERED_BY: HeaderName = HeaderName::from_static("x-skyline-answered-by");
 
+/// Windows that have no place for a large question within this are not waited for where Graphite answers too.
+const QUICK: Duration = Duration::from_millis(250);
 /// Longest wait for the body of a question: who sends it slower holds one of few places.
 const BODY: Duration = Duration::from_secs(20);
 
@@ -252,7 +254,9 @@ impl Inner {
                 self.upstreams.ask(Arc::clone(&asked.forward)).await.map_err(|e| refuse::upstream(&e))?;
             return Ok((By::Graphite, self.give(answered, asked.place.as_ref())));
         };
-        let found = local.series(question).await;
+        // Graphite is asked whether or not the windows have a place.
+        let found = tokio::time::timeout(QUICK, local.series(question)).await;
+        let found = found.unwrap_or(Err(NotHere::Windows(Unanswered::Busy)));
         let (upstreams, forward) = (self.upstreams.clone(), Arc::clone(&asked.forward));
         // On its own: an answer that comes late is still learnt from.
         let mut asking = tokio::spawn(async move { Box::pin(upstreams.ask(forward)).await });

@@ -22,6 +22,7 @@ pub mod alerts;
 mod anomalies;
 mod explain;
 mod graph;
+mod host;
 mod now;
 mod query;
 mod relay;
@@ -29,6 +30,8 @@ mod series;
 
 use crate::answer;
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{delete, get};
 use serde_json::json;
@@ -107,6 +110,9 @@ pub fn router(sources: Sources) -> Router {
         None => ROUTES.to_vec(),
     };
     let others = routes.clone();
+    let public_url = sources.alerts.as_ref().map_or("", |alerts| alerts.settings.public_url.as_str());
+    let public_url: Arc<str> = public_url.into();
+    let guard = move |request: Request, next: Next| host::guard(Arc::clone(&public_url), request, next);
     let of_alerts = sources.alerts.clone().map(alerts::router).unwrap_or_default();
     Router::new()
         .route("/api/v1/anomalies", get(anomalies::list))
@@ -124,6 +130,7 @@ pub fn router(sources: Sources) -> Router {
         .merge(of_alerts)
         .fallback(move || async move { answer::no_such_route(&routes) })
         .method_not_allowed_fallback(move || async move { answer::wrong_method(&others) })
+        .layer(from_fn(guard))
 }
 
 fn version() -> Response {

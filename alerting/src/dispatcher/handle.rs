@@ -58,6 +58,14 @@ impl Alerting {
         answer.await.map_err(|_| Closed)
     }
 
+    /// Lets it know of anomalies that will be given again: people need not wait until what is before them can be written
+    /// down.
+    pub async fn hint(&self, anomalies: Vec<Anomaly>) {
+        let (nobody, _) = oneshot::channel();
+        // It has ended: who gives them again hears of that.
+        self.asks.send(Ask::Take(anomalies, nobody)).await.ok();
+    }
+
     /// Sends a message that belongs to no incident, such as a digest of silent metrics; returns when it is written down.
     /// One with the same key is sent once, as long as it is remembered: an hour at least, unless ten thousand go to the
     /// same recipient.

@@ -3,7 +3,7 @@
 //! While the file cannot be written the database is given the same at once, and the file is tried once a second with all
 //! that is remembered.
 
-use super::{Dispatcher, FILE_PAUSE};
+use super::{Dispatcher, FILE_PAUSE, NOWHERE};
 use crate::outbox::record::{Changed, Record};
 use std::collections::BTreeSet;
 use std::io;
@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 pub(super) struct Keeper {
     /// It is not tried before, seconds; 0: it works.
     again: f64,
+    /// Since when neither the file nor the database takes anything, seconds.
+    nowhere_since: Option<f64>,
     /// Keys of messages that it lacks.
     lacks: BTreeSet<String>,
     /// Those who wait until what they gave is written down.
@@ -38,6 +40,7 @@ impl Keeper {
     /// The clock was set back to `now`, seconds: the file is tried no later than then.
     pub(super) fn set_back(&mut self, now: f64) {
         self.again = self.again.min(now);
+        self.nowhere_since = self.nowhere_since.map(|since| since.min(now));
     }
 
     /// Whether the file has a message as it is.
@@ -62,6 +65,25 @@ impl Keeper {
 }
 
 impl Dispatcher {
+    /// While neither the file nor the database takes anything people are told all the same: that a restart tells them
+    /// twice is the lesser evil. Who gives anomalies waits on, so that none is lost by a crash.
+    pub(super) fn dare(&mut self, now: f64) {
+        if !self.keeper.fails() || !self.copier.is_away() {
+            if std::mem::take(&mut self.lanes.is_bold) {
+                tracing::info!("messages are written down again before they leave");
+            }
+            self.keeper.nowhere_since = None;
+            return;
+        }
+        let since = *self.keeper.nowhere_since.get_or_insert(now);
+        if now - since >= NOWHERE && !self.lanes.is_bold {
+            self.lanes.is_bold = true;
+            tracing::error!(
+                "messages leave without being written down: neither the file of alerts nor the record takes anything; a restart may send them again"
+            );
+        }
+    }
+
     /// Writes down what was changed; who waits for that is told.
     pub(super) async fn write_down(&mut self, now: f64) {
         let changed = std::mem::take(&mut self.state.changed);

@@ -40,6 +40,8 @@ struct Way {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     ways: HashMap<Lane, Way>,
+    /// Messages leave without being written down.
+    pub(super) is_bold: bool,
 }
 
 impl Lanes {
@@ -59,7 +61,7 @@ impl Lanes {
             Some(entry.not_before.max(way.map_or(0.0, |way| way.not_before)).max(row.min(now + ROW)))
         };
         // What is not written down yet waits for that.
-        let is_safe = |entry: &&Entry| is_safe(entry, state, keeper);
+        let is_safe = |entry: &&Entry| self.is_bold || is_safe(entry, state, keeper);
         state.waiting().filter(is_safe).filter_map(at).min_by(f64::total_cmp)
     }
 
@@ -83,7 +85,7 @@ impl Dispatcher {
             let waits = now - e.message.created;
             e.not_before <= now && (e.is_kept || is_away || !(0.0..ROW).contains(&waits))
         };
-        let is_safe = |e: &&Entry| is_safe(e, &self.state, &self.keeper);
+        let is_safe = |e: &&Entry| self.lanes.is_bold || is_safe(e, &self.state, &self.keeper);
         let mut due: Vec<_> = self.state.waiting().filter(is_due).filter(is_safe).collect();
         due.sort_by_key(|e| e.order);
         let due: Vec<_> = due.into_iter().map(|e| (e.message.key.clone(), e.lane())).collect();

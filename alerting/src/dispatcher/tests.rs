@@ -518,3 +518,35 @@ async fn a_file_that_cannot_be_written_is_done_without() {
     node.kill().await;
     assert_eq!((good.kinds(), bad.kinds()), (vec![Kind::Opened], vec![Kind::Opened]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_can_be_written_messages_leave_all_the_same() {
+    let (_dir, path) = folder();
+    let (good, bad) = (Way::new("good", Does::Takes), Way::new("bad", Does::Takes));
+    std::os::unix::fs::symlink("/dev/full", path.join("alerts.log")).expect("a link");
+    std::fs::create_dir(path.join("alerts.log.new")).expect("a folder");
+    let store = file(&path).await;
+    let node = Node::start_with(&path, store.clone(), [&good, &bad], settings()).await;
+    // As on a full disk: neither takes anything.
+    store.close().await;
+    let before = Instant::now();
+    let alerting = node.alerting.clone();
+    let given = tokio::spawn(async move { alerting.take(vec![anomaly("a", 1_000.0)]).await });
+    until("it is told", || good.kinds() == [Kind::Opened] && bad.kinds() == [Kind::Opened]).await;
+    assert!(before.elapsed() >= Duration::from_secs(4), "it is tried first: {:?}", before.elapsed());
+    until("it is said", || node.alerting.told.is_bold()).await;
+    assert!(!given.is_finished(), "it is not written down");
+    // What comes behind it is told too.
+    node.alerting.hint(vec![anomaly("b", 1_000.0)]).await;
+    until("an update", || good.kinds() == [Kind::Opened, Kind::Updated]).await;
+    let mut figures = Vec::new();
+    node.alerting.told.figures(&mut figures);
+    assert!(figures.iter().any(|f| f.name == "skyline_alerting_unwritten" && f.value > 0.0));
+    // There is room again.
+    std::fs::remove_file(path.join("alerts.log")).expect("removed");
+    std::fs::remove_dir(path.join("alerts.log.new")).expect("removed");
+    until("it is written down", || given.is_finished()).await;
+    until("it is said", || !node.alerting.told.is_bold()).await;
+    node.kill().await;
+    assert_eq!(good.kinds(), [Kind::Opened, Kind::Updated], "each once");
+}

@@ -61,8 +61,8 @@ pub struct Story {
     pub word: &'static str,
     /// What found it, as `Skyline Analyzer`, with the environment in front.
     pub heading: String,
-    /// How bad it is, in a word.
-    pub severity: &'static str,
+    /// How bad it is, in a word; none: the message is not about something bad.
+    pub severity: Option<&'static str>,
     /// The sentence that says it all.
     pub lead: Line,
     /// Sentences behind it.
@@ -105,7 +105,7 @@ impl Story {
             state: state(message.kind),
             word: if message.kind == Kind::Stale { "NO DATA" } else { word(message.kind) },
             heading: heading(message.origin, style),
-            severity: message.severity.word(),
+            severity: is_bad(message.kind).then(|| message.severity.word()),
             lead: sentence::lead(message, zone),
             more,
             facts: first.filter(|_| !without_metrics).map_or_else(Vec::new, |m| facts(message, m, zone)),
@@ -117,6 +117,22 @@ impl Story {
             footer: footer(message, style),
         }
     }
+}
+
+impl Story {
+    /// What found it, and how bad it is.
+    #[must_use]
+    pub fn banner(&self) -> String {
+        match self.severity {
+            Some(severity) => format!("{} · {severity}", self.heading),
+            None => self.heading.clone(),
+        }
+    }
+}
+
+/// Whether a message is about something bad: neither about data that is back, nor a notice, nor a test.
+const fn is_bad(kind: Kind) -> bool {
+    !matches!(kind, Kind::Returned | Kind::HeldBack | Kind::Test)
 }
 
 /// How things stand after a message of a kind.

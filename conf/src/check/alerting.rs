@@ -6,7 +6,7 @@ use crate::model::Settings;
 use crate::model::alerting::rule::{MatchKind, Rule};
 use crate::model::alerting::{Alerting, CHANNELS, Configured};
 use crate::schedule::Schedule;
-use crate::secret::Secret;
+use crate::secret::{Secret, guarded};
 use crate::{nearest, placeholder};
 use std::collections::HashSet;
 
@@ -53,7 +53,7 @@ fn top(alerting: &Alerting, findings: &mut Findings) {
             !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', '@', '"', '<', '>', ' '])
         });
         if !is_good {
-            let message = format!("`{}` is no address of pages", url.escape_debug());
+            let message = format!("`{}` is no address of pages", guarded(url).escape_debug());
             findings.problem("alerting.public_url", message, "write https://HOST, a path may follow");
         } else if placeholder::is_address(url) {
             placeholders("alerting.public_url", url, findings);
@@ -118,7 +118,7 @@ fn addresses(alerting: &Alerting, findings: &mut Findings) {
         placeholders("alerting.email.default_recipients", address, findings);
     }
     for address in email.default_recipients.iter().filter(|address| !address.contains('@')) {
-        let message = format!("`{}` is no address of email", address.escape_debug());
+        let message = format!("`{}` is no address of email", guarded(address).escape_debug());
         findings.problem("alerting.email.default_recipients", message, "write name@host");
     }
     if placeholder::is_token(&alerting.slack.default_channel) {
@@ -321,7 +321,7 @@ fn recipients(rule: &Rule, at: &str, told: &[&Configured], findings: &mut Findin
             && channel.name == "email"
             && let Some(odd) = given.iter().find(|address| !address.contains('@'))
         {
-            let message = format!("{at}: `{}` is no address of email", odd.escape_debug());
+            let message = format!("{at}: `{}` is no address of email", guarded(odd).escape_debug());
             findings.problem(RULE, message, "write name@host");
         }
         return;
@@ -367,7 +367,8 @@ fn escalation(rule: &Rule, at: &str, channels: &[Configured], findings: &mut Fin
             placeholders(RULE, target, findings);
         }
         if name == "email" && recipient.is_some_and(|address| !address.is_empty() && !address.contains('@')) {
-            let message = format!("{at}: escalate_to: `{}` is no address of email", target.escape_debug());
+            let message =
+                format!("{at}: escalate_to: `{}` is no address of email", guarded(target).escape_debug());
             findings.problem(RULE, message, "write email:name@host");
         }
         let has_default =

@@ -35,17 +35,17 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
 
 fn email(email: &Email, findings: &mut Findings) {
     let key = "alerting.email.sender";
-    if !email.sender.contains('@') || email.sender.contains(['\r', '\n']) {
-        let message = format!("`{}` is no address", email.sender.escape_debug());
+    if !is_mailbox(&email.sender) {
+        let message = format!("`{}` is no address", secret::guarded(&email.sender).escape_debug());
         findings.problem(key, message, "write it as in skyline@HOST");
     }
     let odd = |text: &str| text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control());
     if odd(&email.host) {
-        let message = format!("`{}` is no host", email.host.escape_debug());
+        let message = format!("`{}` is no host", secret::guarded(&email.host).escape_debug());
         findings.problem("alerting.email.host", message, "write the mail server's name or IP address");
     }
     if !email.hello_name.is_empty() && odd(&email.hello_name) {
-        let message = format!("`{}` is no name of a host", email.hello_name.escape_debug());
+        let message = format!("`{}` is no name of a host", secret::guarded(&email.hello_name).escape_debug());
         findings.problem(
             "alerting.email.hello_name",
             message,
@@ -72,6 +72,24 @@ fn email(email: &Email, findings: &mut Findings) {
     let keys = ["alerting.email.password_file", "alerting.email.password_env"];
     credentials(email.credentials(), keys, findings);
     exists("alerting.email.ca_file", &email.ca_file, findings);
+}
+
+/// Whether it is `NAME@HOST` or `WORDS <NAME@HOST>`.
+fn is_mailbox(text: &str) -> bool {
+    let address = match text.trim_end().strip_suffix('>') {
+        Some(rest) => rest.rsplit_once('<').map_or("", |(_, address)| address),
+        None => text,
+    };
+    let (name, host) = address.rsplit_once('@').unwrap_or_default();
+    let is_odd = |c: char| c.is_control() || c.is_whitespace() || "()<>,;:\\/\"@".contains(c);
+    // A name in quotes may have anything; so may a host that is an address, in brackets.
+    let is_quoted = name.len() > 2 && name.starts_with('"') && name.ends_with('"');
+    let is_number = host.starts_with('[') && host.ends_with(']');
+    !text.contains(['\r', '\n'])
+        && !name.is_empty()
+        && !host.is_empty()
+        && (is_quoted || !name.contains(|c| c != '/' && is_odd(c)))
+        && (is_number || !host.contains(is_odd))
 }
 
 fn slack(slack: &Slack, findings: &mut Findings) {
@@ -118,6 +136,11 @@ fn is_own(host: &str) -> bool {
 
 /// A secret goes there: not in the clear, but to this machine.
 fn encrypted(key: &'static str, url: &str, findings: &mut Findings) {
+    let place = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    if url.contains(|c: char| c.is_control() || c.is_whitespace()) || place.contains('@') {
+        let message = format!("`{}` is no address", secret::guarded(url).escape_debug());
+        return findings.problem(key, message, "write https://HOST/PATH");
+    }
     if url.starts_with("https://") {
         return;
     }
@@ -186,6 +209,13 @@ mod tests {
         );
         let email = |rest: &str| format!("[alerting.email]\nsender = \"a@b.test\"\n{rest}");
         check("[alerting.email]\nsender = \"me\"", "is no address");
+        for sender in ["me", "a@", "@b", "http://u:h@x/", "a@b/", "a b@c", "a@b\\r\\nBcc: c@d", "S <a@b"] {
+            check(&format!("[alerting.email]\nsender = \"{sender}\""), "is no address");
+        }
+        check(
+            "[alerting.email]\nsender = \"http://u:hunter2@x/\"",
+            "alerting.email.sender: `http://(hidden)@x/` is no address",
+        );
         check(&email("host = \"\""), "is no host");
         check(&email("hello_name = \"a b\""), "is no name of a host");
         check(&email("user = \"u\""), "there is no password");
@@ -198,7 +228,10 @@ mod tests {
             "without encryption",
         );
         check("[alerting.slack]\ntoken_env = \"PATH\"\nwebhook_env = \"PATH\"", "used instead");
-        check("[alerting.pagerduty]\nrouting_key_env = \"PATH\"\nurl = \"events\"", "is no address");
+        for url in ["events", "https://x/\\r\\nHost: y", "https://x/ y", "https://u:h@x/"] {
+            let duty = format!("[alerting.pagerduty]\nrouting_key_env = \"PATH\"\nurl = \"{url}\"");
+            check(&duty, "is no address");
+        }
         check("[[alerting.webhook]]\nname = \"a\"\nurl = \"ftp://x\"", "is no address");
         check(
             "[[alerting.webhook]]\nname = \"a\"\nurl = \"http://x\"\ntemplate = \"/no/t.json\"",
@@ -212,6 +245,7 @@ mod tests {
             "",
             "[alerting]\nenabled = false\n[alerting.slack]\ntoken_file = \"/no/file\"",
             "[alerting.email]\nsender = \"S <a@b.test>\"\nuser = \"u\"\npassword_env = \"PATH\"\n",
+            "[alerting.email]\nsender = \"a/b+c@[192.0.2.1]\"",
             "[alerting.slack]\ntoken_env = \"PATH\"\napi_url = \"http://127.0.0.1:99/api\"",
             "[alerting.pagerduty]\nrouting_key_env = \"PATH\"",
             "[[alerting.webhook]]\nname = \"a\"\nurl_env = \"PATH\"",

@@ -134,3 +134,24 @@ fn steps() {
     check(&[1.0, 47.0, 47.0], 47);
     check(&[1.0, 0.2, 0.2], 1);
 }
+
+#[tokio::test]
+async fn large_questions_are_bounded_and_take_turns() {
+    let points: Vec<_> = (0..86_400).map(|i| Datapoint::new((NOW - 86_399 + i) as f64, 1.0)).collect();
+    let all = (0..24).map(|i| (format!("s.{i:02}"), points.clone())).collect();
+    let local = Local::new(Arc::new(Few(all)), 86_400, Look::Dark, "UTC");
+    assert_eq!(local.series(&question("target=s.*&from=-24h")).await.map(drop), Err(NotHere::TooLarge));
+    let large = question("target=s.0*&from=-24h");
+    let mut held = Vec::new();
+    for _ in 0..LARGE_AT_ONCE {
+        held.push(local.series(&large).await.unwrap());
+    }
+    let short = std::time::Duration::from_millis(100);
+    let small = question("target=s.0*&from=-10min");
+    local.series(&small).await.expect("small ones go by");
+    assert!(tokio::time::timeout(short, local.series(&large)).await.is_err(), "it waits");
+    // The place is free when the answer is written.
+    local.write(&small, held.pop().unwrap(), false).await.unwrap();
+    local.series(&large).await.unwrap();
+    assert_eq!(local.large.available_permits(), 1);
+}

@@ -102,6 +102,7 @@ pub(super) fn not_here(why: &NotHere) -> Response {
         | NotHere::Argument(_)
         | NotHere::TooMany
         | NotHere::TooManyNodes(_)
+        | NotHere::TooLarge
         | NotHere::Jsonp => StatusCode::BAD_REQUEST,
         NotHere::NoMetric => StatusCode::NOT_FOUND,
         NotHere::TooOld => StatusCode::BAD_GATEWAY,

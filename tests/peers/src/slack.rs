@@ -243,6 +243,7 @@ impl State {
             "chat.postMessage" => self.post(&body),
             "chat.update" => self.update(&body),
             "reactions.add" => self.react(&body),
+            "reactions.remove" => self.take_back(&body),
             "files.getUploadURLExternal" => self.place(request, url),
             "files.completeUploadExternal" => self.complete(&body),
             _ => {
@@ -358,6 +359,16 @@ impl State {
         }
         message.reactions.push(name);
         Ok(json!({}))
+    }
+
+    fn take_back(&mut self, body: &Value) -> Answer {
+        self.fields("reactions.remove", body, &["channel", "timestamp", "name"]);
+        let name = text_of(body, "name");
+        let message =
+            self.find(&text_of(body, "channel"), &text_of(body, "timestamp")).ok_or("message_not_found")?;
+        let before = message.reactions.len();
+        message.reactions.retain(|reaction| *reaction != name);
+        if message.reactions.len() == before { Err("no_reaction") } else { Ok(json!({})) }
     }
 
     fn place(&mut self, request: &Request, url: &str) -> Answer {

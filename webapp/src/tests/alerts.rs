@@ -251,6 +251,52 @@ async fn only_programs_of_this_machine_change_something() {
 }
 
 #[tokio::test]
+async fn an_incident_of_another_node_is_acknowledged_for_it() {
+    let node = Node::start().await;
+    let key = "n2kkkkkkkkkkkkkkkkkkkkkkkkkk".to_owned();
+    let theirs = skyline_sql::incident::Incident {
+        key: key.clone(),
+        node: "n2".into(),
+        first_metric: "web.9".into(),
+        opened: 1_796_039_990.0,
+        since: 1_796_039_990.0,
+        changed: 1_796_039_990.0,
+        ended: None,
+        severity: "warning".into(),
+        metrics: 1,
+        anomalies: 1,
+        acknowledged: None,
+        detail: "{}".into(),
+    };
+    let keep = async |incident| {
+        let incidents = vec![incident];
+        let changes = skyline_sql::incident::Changes { incidents, ..Default::default() };
+        node.alerts.store.keep_alerts(&changes).await.unwrap();
+    };
+    keep(theirs.clone()).await;
+    let path = format!("/api/v1/incidents/{key}/acknowledge");
+    let done = node.change(Method::POST, &path, &json!({ "by": "joe" })).await;
+    assert_eq!((done.status, done.json()["new"].clone()), (200, json!(true)), "{}", done.text);
+    assert_eq!(node.alerts.store.acknowledged_elsewhere("n2").await.unwrap(), [key]);
+    keep(skyline_sql::incident::Incident { ended: Some(1_796_040_000.0), ..theirs }).await;
+    assert_eq!(node.change(Method::POST, &path, &json!({})).await.status, 409, "it has ended");
+}
+
+#[tokio::test]
+async fn nothing_is_read_under_the_name_of_a_stranger() {
+    let node = Node::start().await;
+    node.broken("web.3").await;
+    for path in ["/outbox", "/api/v1/outbox", "/api/v1/incidents", "/anomalies.json", "/version", "/nothing"]
+    {
+        let status = async |host| node.ask(Method::GET, path, &[("host", host)], "").await.status;
+        assert_eq!(status("evil.example:1500").await, 403, "{path}");
+        for host in ["sky.company.internal", "localhost:1500", "skyline_backend"] {
+            assert_ne!(status(host).await, 403, "{path} {host}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_link_is_looked_at_before_it_acts() {
     let node = Node::start().await;
     let id = node.broken("web.<b>").await;

@@ -4,6 +4,7 @@
 //! a step that was given up, and the next mail would read the answer to the last.
 
 use super::mail::Mail;
+use crate::channel::bounded::Bounded;
 use crate::text::name;
 use lettre::address::Address;
 use lettre::transport::smtp::Error;
@@ -18,6 +19,7 @@ use skyline_core::problem::Problem;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 
 /// An idle connection is used again for so long: less than any server waits.
 const KEPT: Duration = Duration::from_secs(60);
@@ -34,6 +36,9 @@ const LAST_STEP: u32 = 4;
 const SENDER: &str = "MAIL FROM";
 /// Answers to any step that are about our login: RFC 4954, section 6.
 const LOGIN: [u16; 4] = [530, 534, 535, 538];
+/// Longest answer of a server with what belongs to it on the wire (certificates too), bytes: lettre reads a line to its end
+/// before it looks how long it is.
+const ANSWER: usize = 256 << 10;
 /// Longest text of a server that is repeated, characters.
 const WORDS: usize = 300;
 
@@ -186,13 +191,8 @@ impl Post {
 
     async fn open(&self) -> Result<AsyncSmtpConnection, Failure> {
         let opening = async {
-            let trust = (self.tls == Tls::Tls).then(|| self.trust.clone());
-            let server = (self.host.as_str(), self.port);
-            let connected =
-                AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &self.hello, trust, None)
-                    .await;
             // A greeting that refuses may be another one in a minute.
-            let mut connection = connected.map_err(|error| self.passing("connecting", &error))?;
+            let mut connection = self.greeted().await?;
             if self.tls == Tls::Starttls {
                 if !connection.can_starttls() {
                     let reason = format!(
@@ -212,6 +212,26 @@ impl Post {
             Ok(connection)
         };
         self.within(self.timeout, "connecting", opening).await
+    }
+
+    /// A connection whose server has greeted.
+    async fn greeted(&self) -> Result<AsyncSmtpConnection, Failure> {
+        let server = (self.host.as_str(), self.port);
+        let failed = |error: &Error| self.passing("connecting", error);
+        if self.tls == Tls::Tls {
+            // Bounded by trust: who greets has shown the server's certificate.
+            let trust = Some(self.trust.clone());
+            let connecting =
+                AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &self.hello, trust, None);
+            return connecting.await.map_err(|error| failed(&error));
+        }
+        let stream = TcpStream::connect(server).await.map_err(|error| {
+            let reason = format!("{}: connecting: {}", self.server(), chain(&error));
+            Failure { reason, permanent: false }
+        })?;
+        let stream = Box::new(Bounded::new(stream, ANSWER));
+        let connecting = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
+        connecting.await.map_err(|error| failed(&error))
     }
 
     /// Sender and recipient. The failure says whether it is the server's answer.

@@ -2,6 +2,7 @@
 
 use super::Root;
 use crate::channel::Delivery;
+use crate::channel::bounded::Bounding;
 use crate::text::name;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -22,8 +23,10 @@ use slack_morphism::prelude::{
 use std::fmt;
 use std::time::Duration;
 
-type Connector = HttpsConnector<HttpConnector>;
+type Connector = HttpsConnector<Bounding>;
 
+/// Longest answer with what belongs to it on the wire, bytes: the client reads each to its end.
+const ANSWER: usize = 1 << 20;
 /// Longest answer to an upload, bytes.
 const UPLOAD_ANSWER: usize = 64 << 10;
 
@@ -82,7 +85,7 @@ impl Api {
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
             .map_err(|error| Problem::new(format!("TLS for Slack: {error}"), advice))?;
         let builder = if encrypted { builder.https_only() } else { builder.https_or_http() };
-        let connector = builder.enable_http1().wrap_connector(http);
+        let connector = builder.enable_http1().wrap_connector(Bounding { inner: http, limit: ANSWER });
         let url = settings.api_url.trim_end_matches('/');
         let hyper = SlackClientHyperConnector::with_connector(connector.clone()).with_slack_api_url(url);
         Ok(Self {
@@ -110,6 +113,15 @@ impl Api {
         let body = json!({ "channel": root.channel, "timestamp": root.ts, "name": emoji.trim_matches(':') });
         match self.call::<Value>("reactions.add", &body).await {
             Err(Trouble::Code(code)) if code == "already_reacted" => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// `reactions.remove`; one that is not there is well.
+    pub(super) async fn take_back(&self, root: &Root, emoji: &str) -> Result<(), Trouble> {
+        let body = json!({ "channel": root.channel, "timestamp": root.ts, "name": emoji.trim_matches(':') });
+        match self.call::<Value>("reactions.remove", &body).await {
+            Err(Trouble::Code(code)) if code == "no_reaction" => Ok(()),
             other => other.map(drop),
         }
     }
@@ -211,7 +223,10 @@ impl Trouble {
                 let body = error.http_response_body.as_deref().unwrap_or_default().trim();
                 // Slack's own codes; anything else may repeat the address, which is a secret.
                 let is_code = body.len() <= 60 && body.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-                Self::Status(error.status_code.as_u16(), if is_code { body.to_owned() } else { String::new() })
+                Self::Status(
+                    error.status_code.as_u16(),
+                    if is_code { body.to_owned() } else { String::new() },
+                )
             }
             SlackClientError::ProtocolError(_) => Self::Broken("the answer is not what Slack says".into()),
             SlackClientError::HttpProtocolError(error) => Self::Broken(cause(error.cause.as_deref())),

@@ -66,7 +66,7 @@ fn opening(story: &Story) -> Value {
     let mut items = vec![
         json!({"type": "emoji", "name": emoji(story.state)}),
         json!({"type": "text", "text": format!(" {}", story.word), "style": {"bold": true}}),
-        json!({"type": "text", "text": format!(" · {} · {}\n", story.heading, story.severity)}),
+        json!({"type": "text", "text": format!(" · {}\n", story.banner())}),
     ];
     items.extend(elements(&story.lead));
     for line in &story.more {

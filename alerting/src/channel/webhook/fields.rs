@@ -185,7 +185,7 @@ fn expires(message: &Message) -> f64 {
 /// A message as a text for chats, of whole lines.
 fn chat(story: &Story, form: impl Fn(&Line) -> String) -> String {
     let mut lines = vec![
-        Line::default().and_strong(story.word).and(format!(" · {} · {}", story.heading, story.severity)),
+        Line::default().and_strong(story.word).and(format!(" · {}", story.banner())),
         story.lead.clone(),
     ];
     lines.extend(story.more.iter().cloned());

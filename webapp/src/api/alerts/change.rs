@@ -2,6 +2,7 @@
 
 use super::Alerts;
 use crate::answer;
+use crate::api::host::is_ours;
 use crate::api::query::Bad;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
@@ -9,7 +10,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
-use std::net::IpAddr;
 
 /// The request may change something.
 #[derive(Debug)]
@@ -40,20 +40,6 @@ fn allowed(headers: &HeaderMap, public_url: &str) -> Result<(), Response> {
         return Err(answer::error(StatusCode::FORBIDDEN, problem));
     }
     Ok(())
-}
-
-/// Whether a `Host` is of this machine, or that of the public URL. A page that a browser has open can have its own name
-/// lead here, and cannot have another's.
-fn is_ours(host: &str, public_url: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    let rest = public_url.split_once("://").map_or("", |(_, rest)| rest);
-    let public = rest.split('/').next().unwrap_or_default();
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        || (!public.is_empty() && host.eq_ignore_ascii_case(public))
 }
 
 /// The body of a request: an object whose keys are all in a list; nothing at all is an empty one.
@@ -114,33 +100,6 @@ pub(super) fn id(text: &str) -> Result<i64, Response> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_of_this_machine() {
-        let url = "https://sky.company.internal:8443/x";
-        for host in [
-            "127.0.0.1:1500",
-            "localhost",
-            "LOCALHOST:1",
-            "[::1]:1500",
-            "127.9.9.9",
-            "sky.company.internal:8443",
-        ] {
-            assert!(is_ours(host, url), "{host}");
-        }
-        for host in [
-            "",
-            "evil.internal",
-            "10.0.0.1:1500",
-            "localhost.evil.internal",
-            "sky.company.internal",
-            "[::2]",
-            ":1500",
-        ] {
-            assert!(!is_ours(host, url), "{host}");
-        }
-        assert!(!is_ours("", ""));
-    }
 
     #[test]
     fn bodies() {

@@ -124,9 +124,9 @@ pub(super) async fn acknowledged(
         Ok(Some((incident, ..))) if incident.ended.is_some() => {
             Err(answer::error(StatusCode::CONFLICT, "it has ended: there is nothing to acknowledge"))
         }
+        // The node whose it is looks for that every few seconds.
         Ok(Some((incident, ..))) if incident.node != alerts.node => {
-            let problem = format!("it is an incident of the node `{}`: ask that one", incident.node);
-            Err(answer::error(StatusCode::CONFLICT, &problem))
+            alerts.store.note_acknowledgement(id, by, account).await.map_err(|error| record_failed(&error))
         }
         // The start did not find it in the file, nor the record yet.
         Ok(Some(_)) => Err(answer::error(
