@@ -97,6 +97,9 @@ pub trait Channel: Send + Sync + fmt::Debug {
     }
 }
 
+/// A channel, or why it cannot work.
+pub type Opened = Result<Arc<dyn Channel>, Problem>;
+
 /// The channels that the settings describe. Nothing is sent yet.
 ///
 /// # Errors
@@ -107,8 +110,8 @@ pub fn all(alerting: &Alerting) -> Result<Vec<Arc<dyn Channel>>, Problem> {
 
 /// The same, each with the section of the settings that it is from, and why it cannot work if it cannot.
 #[must_use]
-pub fn each(alerting: &Alerting) -> Vec<(&'static str, Result<Arc<dyn Channel>, Problem>)> {
-    fn shared<C: Channel + 'static>(channel: Result<C, Problem>) -> Result<Arc<dyn Channel>, Problem> {
+pub fn each(alerting: &Alerting) -> Vec<(&'static str, Opened)> {
+    fn shared<C: Channel + 'static>(channel: Result<C, Problem>) -> Opened {
         Ok(Arc::new(channel?))
     }
     let style = Style::new(alerting);
