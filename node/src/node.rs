@@ -1,6 +1,7 @@
 //! A running node: built part by part, listeners last, and taken down in order.
 
 use crate::alerts::{self, Alerts};
+use crate::backfill::{Around, Backfills};
 use crate::assemble::{
     PlaneParts, Recording, forget_old_threads, intake_options, journal_options, node_name, start_plane,
 };
@@ -233,6 +234,15 @@ impl Node {
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
+        let backfill = Backfills::new(&Around {
+            settings: &settings,
+            intake: &intake,
+            plane: &plane,
+            clock: &clock,
+            tasks: &senders,
+            stop: &tokens.listeners,
+            sync: is_synced(&settings),
+        });
         let health = Arc::new(Health::new(health::Parts {
             name,
             clock: clock.clone(),
@@ -245,6 +255,7 @@ impl Node {
             listening: bound.addresses(),
             aggregator,
             graphs,
+            backfill,
             reloads: Arc::clone(&reloads),
             detour,
             named: Named::of(&relaying),

@@ -33,6 +33,7 @@ use cache::{Cache, Kept};
 use figures::{By, Counters};
 pub use picture::NoPicture;
 pub use probe::{Seen, probe};
+pub use upstreams::options;
 use skyline_conf::model::Settings;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;

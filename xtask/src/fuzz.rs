@@ -4,7 +4,7 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 18] = [
+pub(crate) const TARGETS: [&str; 19] = [
     "attime",
     "render_target",
     "chunk",
@@ -23,6 +23,7 @@ pub(crate) const TARGETS: [&str; 18] = [
     "replacement",
     "alert_rule",
     "alert_link",
+    "whisper",
 ];
 
 /// What is fuzzed, and for how long.

@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "skyline-alerting",
         &["skyline-core", "skyline-conf", "skyline-upstream", "skyline-render-proxy", "skyline-sql"],
     ),
+    ("skyline-vista", &["skyline-core", "skyline-conf", "skyline-relay", "skyline-upstream", "skyline-sql"]),
     (
         "skyline-webapp",
         &[
