@@ -1,10 +1,10 @@
 //! A running node: built part by part, listeners last, and taken down in order.
 
 use crate::alerts::{self, Alerts};
-use crate::backfill::{Around, Backfills};
 use crate::assemble::{
     PlaneParts, Recording, forget_old_threads, intake_options, journal_options, node_name, start_plane,
 };
+use crate::backfill::{Around, Backfills};
 use crate::cli::Config;
 use crate::detour::Detour;
 use crate::health::{self, Health};

@@ -33,7 +33,6 @@ use cache::{Cache, Kept};
 use figures::{By, Counters};
 pub use picture::NoPicture;
 pub use probe::{Seen, probe};
-pub use upstreams::options;
 use skyline_conf::model::Settings;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
@@ -43,6 +42,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+pub use upstreams::options;
 use upstreams::{Answered, Forward, Kind, Upstreams};
 
 /// Header of answers that Graphite did not give: `window` or `cache`.

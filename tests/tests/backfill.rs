@@ -46,7 +46,12 @@ fn number(report: &Value, pointer: &str) -> u64 {
 fn counts(report: &Value) -> [u64; 4] {
     let refused = report.pointer("/counts/refused").and_then(Value::as_object);
     let refused = refused.into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
-    [number(report, "/counts/points"), number(report, "/counts/stored"), number(report, "/counts/there"), refused]
+    [
+        number(report, "/counts/points"),
+        number(report, "/counts/stored"),
+        number(report, "/counts/there"),
+        refused,
+    ]
 }
 
 /// All windows have what was asked for, and nothing else.
@@ -134,7 +139,10 @@ fn from_graphite_and_from_its_files() -> anyhow::Result<()> {
     std::fs::write(files.join("shop/foreign.wsp"), "<html>")?;
     let report = self::report(&node, &["--whisper", files.to_str().context("path")?])?;
     say("from files", &report);
-    ensure!(number(&report, "/counts/failed") == 1 && number(&report, "/position") == history.len() as u64 + 1, "{report}");
+    ensure!(
+        number(&report, "/counts/failed") == 1 && number(&report, "/position") == history.len() as u64 + 1,
+        "{report}"
+    );
     ensure!(report["troubles"][0]["metric"] == "shop/foreign.wsp", "{report}");
     std::fs::remove_file(files.join("shop/foreign.wsp"))?;
     let again = self::report(&node, &["--whisper", files.to_str().context("path")?])?;
@@ -274,11 +282,17 @@ fn servers_in_trouble() -> anyhow::Result<()> {
     // Not a Graphite, and nobody at all.
     let login = Server::start(|_| Reply::text(200, "<!DOCTYPE html><html>log in"))?;
     let found = report(&node, &["--graphite", &format!("http://{}", login.address)])?;
-    ensure!(found["phase"] == "failed" && found["error"].as_str().is_some_and(|e| e.contains("HTML")), "{found}");
+    ensure!(
+        found["phase"] == "failed" && found["error"].as_str().is_some_and(|e| e.contains("HTML")),
+        "{found}"
+    );
     let nobody = format!("http://{}", skyline_tests::port::free());
     let output = backfill(&node, &["--graphite", &nobody])?;
     let words = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(!output.status.success() && words.contains("failed:") && words.contains("see that it runs"), "{words}");
+    ensure!(
+        !output.status.success() && words.contains("failed:") && words.contains("see that it runs"),
+        "{words}"
+    );
     for (arguments, expected) in [
         (&["--from", "-1h", "--until", "-2h", "--graphite", &url][..], "until"),
         (&["--select", "a.{", "--graphite", &url], "no pattern"),
@@ -304,7 +318,10 @@ fn a_slow_server_and_a_cancelled_job() -> anyhow::Result<()> {
         names.iter().any(|name| name.contains("host00039")).then_some(Reply::Hang)
     })?;
     let node = Setup::window()
-        .with("graphite.server", format!("[{{ url = \"http://{}\", total_timeout_seconds = 1.0 }}]", server.address))
+        .with(
+            "graphite.server",
+            format!("[{{ url = \"http://{}\", total_timeout_seconds = 1.0 }}]", server.address),
+        )
         .with("backfill.attempts", 100)
         .with("backfill.metrics_per_request", 1)
         .with("backfill.retry_seconds", 0.1)

@@ -121,7 +121,9 @@ pub enum Error {
     #[error("this is no whisper file: {0}")]
     Foreign(&'static str),
     /// A file of go-carbon that is packed.
-    #[error("this is a compressed whisper file of go-carbon: fill from the render address of its server instead")]
+    #[error(
+        "this is a compressed whisper file of go-carbon: fill from the render address of its server instead"
+    )]
     Compressed,
     /// Cut off, or not as its head says.
     #[error("the file is damaged: {0}")]
@@ -274,7 +276,9 @@ fn of_archive(
 pub fn fuzz(bytes: &[u8]) {
     let mut file = io::Cursor::new(bytes);
     let longest = i64::from(u32::MAX);
-    for (from, until, now) in [(0, 1_200, 1_200), (1_100, 1_200, 1_260), (longest - 9, longest, longest), (-9, i64::MAX, i64::MAX)] {
+    for (from, until, now) in
+        [(0, 1_200, 1_200), (1_100, 1_200, 1_260), (longest - 9, longest, longest), (-9, i64::MAX, i64::MAX)]
+    {
         let Ok(points) = points(&mut file, bytes.len() as u64, Range { from, until, now }) else { continue };
         let is_good = |p: &Datapoint| p.ts > from as f64 && !p.value.is_nan();
         assert!(points.iter().all(is_good), "a point that was not asked for");

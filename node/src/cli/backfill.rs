@@ -118,7 +118,8 @@ fn wish(options: &Options) -> anyhow::Result<Value> {
     }
     if let Some(folder) = &options.whisper {
         // The node may have been started elsewhere.
-        let folder = std::path::absolute(folder).with_context(|| format!("--whisper {}", folder.display()))?;
+        let folder =
+            std::path::absolute(folder).with_context(|| format!("--whisper {}", folder.display()))?;
         wish.insert("whisper".into(), json!(folder));
     }
     wish.extend(options.rate.map(|rate| ("rate".to_owned(), json!(rate))));
@@ -269,7 +270,8 @@ mod tests {
     }
 
     fn parsed(arguments: &str) -> Result<Options, clap::Error> {
-        Line::try_parse_from(["backfill"].into_iter().chain(arguments.split_whitespace())).map(|line| line.options)
+        Line::try_parse_from(["backfill"].into_iter().chain(arguments.split_whitespace()))
+            .map(|line| line.options)
     }
 
     #[test]

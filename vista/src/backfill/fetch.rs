@@ -79,7 +79,8 @@ impl Graphite {
         let whole = self.client.ask(ask).await?;
         let body = checked(&self.client, &whole)?;
         let limits = Limits { series: names.len() * 2, points: MOST_POINTS };
-        parse_render(body, limits).map_err(|reason| Error::Answer { server: crate::graphite::server(&self.client), reason })
+        parse_render(body, limits)
+            .map_err(|reason| Error::Answer { server: crate::graphite::server(&self.client), reason })
     }
 
     /// Asks, again and again where that may help; half of the names at a time where a whole question fails.
@@ -112,10 +113,9 @@ impl Graphite {
                 // The server is away, or is none: less of the same does not help.
                 _ if is_hopeless(&error) => batch.hopeless = Some(error.to_string()),
                 0 => {}
-                1 => batch.metrics.extend(names.iter().map(|name| Fetched {
-                    metric: name.clone(),
-                    points: Err(error.to_string()),
-                })),
+                1 => batch.metrics.extend(
+                    names.iter().map(|name| Fetched { metric: name.clone(), points: Err(error.to_string()) }),
+                ),
                 n => {
                     let (first, second) = names.split_at(n / 2);
                     self.fetch(first, spec, batch).await;
@@ -144,7 +144,11 @@ fn is_hopeless(error: &Error) -> bool {
             use skyline_upstream::Error as E;
             matches!(
                 error,
-                E::Connect { .. } | E::Resting { .. } | E::Tls { .. } | E::Redirect { .. } | E::Question { .. }
+                E::Connect { .. }
+                    | E::Resting { .. }
+                    | E::Tls { .. }
+                    | E::Redirect { .. }
+                    | E::Question { .. }
             )
         }
         Error::Status { status, .. } => matches!(status, 301..=308 | 401..=405 | 407),
@@ -222,8 +226,11 @@ mod tests {
         let answer = Answer { series: vec![series("c"), series("other"), series("a")], ..Answer::default() };
         let mut batch = Batch::default();
         batch.take(&["a", "b", "c"].map(str::to_owned), answer);
-        let found: Vec<_> =
-            batch.metrics.iter().map(|f| (f.metric.as_str(), f.points.as_ref().map_or(9, Vec::len))).collect();
+        let found: Vec<_> = batch
+            .metrics
+            .iter()
+            .map(|f| (f.metric.as_str(), f.points.as_ref().map_or(9, Vec::len)))
+            .collect();
         assert_eq!(found, [("a", 1), ("b", 0), ("c", 1)]);
     }
 

@@ -1,7 +1,7 @@
 //! Which metrics there are.
 
-use super::fetch::Graphite;
 use super::Wanted;
+use super::fetch::Graphite;
 use crate::graphite::{self, checked};
 use crate::whisper;
 use skyline_upstream::Ask;

@@ -127,7 +127,9 @@ async fn try_drive(inner: &Arc<Inner>, cancel: &CancellationToken) -> Result<End
         if failed_in_a_row >= MOST_IN_A_ROW {
             let last = inner.report().and_then(|report| report.troubles.last().map(|t| t.error.clone()));
             let last = last.unwrap_or_default();
-            return Ok(End::Failed(format!("{MOST_IN_A_ROW} metrics in a row could not be read, such as: {last}")));
+            return Ok(End::Failed(format!(
+                "{MOST_IN_A_ROW} metrics in a row could not be read, such as: {last}"
+            )));
         }
         if parts.stop.is_cancelled() {
             return Ok(End::Stopped);
@@ -138,7 +140,6 @@ async fn try_drive(inner: &Arc<Inner>, cancel: &CancellationToken) -> Result<End
     }
     Ok(if cancel.is_cancelled() { End::Cancelled } else { End::Done })
 }
-
 
 fn source(inner: &Inner, report: &Report) -> Result<From, String> {
     let options = &inner.parts.options;
@@ -176,7 +177,8 @@ async fn listing(
         }
     };
     if listed.items.is_empty() && !cancel.is_cancelled() {
-        let what = if select.is_some() { "nothing there matches what is selected" } else { "there are no metrics" };
+        let what =
+            if select.is_some() { "nothing there matches what is selected" } else { "there are no metrics" };
         return Err(what.to_owned());
     }
     inner.file.save_names(&listed.items).map_err(|(path, error)| format!("{}: {error}", path.display()))?;
@@ -191,12 +193,7 @@ async fn listing(
 }
 
 /// Puts what was fetched into the log, as far as the windows lack it, and then writes down that it is done.
-async fn commit(
-    inner: &Inner,
-    batch: Batch,
-    pace: &Pace,
-    failed_in_a_row: &mut u64,
-) -> Result<(), String> {
+async fn commit(inner: &Inner, batch: Batch, pace: &Pace, failed_in_a_row: &mut u64) -> Result<(), String> {
     let mut outcome = Outcome::default();
     let done = batch.metrics.len() as u64;
     inner.asked(batch.requests, batch.failures);
@@ -274,9 +271,9 @@ impl Inner {
     }
 
     fn save(&self, report: &Report) -> Result<(), String> {
-        self.file
-            .save(report)
-            .map_err(|(path, error)| format!("the state of the back-fill is not saved in {}: {error}", path.display()))
+        self.file.save(report).map_err(|(path, error)| {
+            format!("the state of the back-fill is not saved in {}: {error}", path.display())
+        })
     }
 
     fn asked(&self, requests: u64, failures: u64) {

@@ -51,7 +51,10 @@ impl Spec {
             return Err("from: it does not lie before until".to_owned());
         }
         if self.until <= now - window {
-            return Err(format!("until: it lies before the window, which is {} hours long", window / 3_600.0));
+            return Err(format!(
+                "until: it lies before the window, which is {} hours long",
+                window / 3_600.0
+            ));
         }
         if self.requests_per_second.is_some_and(|rate| !(0.01..=10_000.0).contains(&rate)) {
             return Err("rate: from 0.01 to 10000 questions a second".to_owned());

@@ -64,8 +64,11 @@ fn the_finest_archive_that_reaches_back() {
     let now = 1_700_000_000_u32;
     let at = |archive: usize, value| (archive, now - 30, value);
     for aggregation in 1..=8 {
-        let bytes = file(aggregation, &[(10, 60), (60, 60), (600, 200)], &[at(0, 1.0), at(1, 2.0), at(2, 3.0)]);
-        for (back, expected) in [(100, 1.0), (600, 1.0), (601, 2.0), (3_600, 2.0), (3_601, 3.0), (999_999, 3.0)] {
+        let bytes =
+            file(aggregation, &[(10, 60), (60, 60), (600, 200)], &[at(0, 1.0), at(1, 2.0), at(2, 3.0)]);
+        for (back, expected) in
+            [(100, 1.0), (600, 1.0), (601, 2.0), (3_600, 2.0), (3_601, 3.0), (999_999, 3.0)]
+        {
             let now = i64::from(now);
             let read = read_bytes(&bytes, now - back, now, now).unwrap();
             assert_eq!(read.iter().map(|(_, v)| *v).collect::<Vec<_>>(), [expected], "{aggregation} {back}");
@@ -144,7 +147,15 @@ fn files_below_a_folder() {
         std::fs::write(path, b"").unwrap();
     };
     let hash = "0123456789abcdef".repeat(4);
-    for path in ["a/b.wsp", "a/c.d.wsp", "top.wsp", "a/note.txt", "a/.wsp", "x/y/z.wsp", "_tagged/abc/def/disk_DOT_used;host=a_DOT_b.wsp"] {
+    for path in [
+        "a/b.wsp",
+        "a/c.d.wsp",
+        "top.wsp",
+        "a/note.txt",
+        "a/.wsp",
+        "x/y/z.wsp",
+        "_tagged/abc/def/disk_DOT_used;host=a_DOT_b.wsp",
+    ] {
         make(path);
     }
     make(&format!("_tagged/abc/def/{hash}.wsp"));

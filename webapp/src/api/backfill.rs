@@ -95,7 +95,8 @@ pub(super) async fn begin(
 
 fn wish(body: &Bytes) -> Result<Wish, Bad> {
     let body = Body::read(body, KEYS)?;
-    let from = body.number("from")?.ok_or_else(|| body.bad("from", "`from` is missing: seconds since the epoch"))?;
+    let from =
+        body.number("from")?.ok_or_else(|| body.bad("from", "`from` is missing: seconds since the epoch"))?;
     let wish = Wish {
         from,
         until: body.number("until")?,

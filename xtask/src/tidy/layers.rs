@@ -15,12 +15,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("skyline-detect", &["skyline-core", "skyline-conf", "skyline-store"]),
     ("skyline-sql", &["skyline-core", "skyline-conf"]),
     ("skyline-upstream", &["skyline-core", "skyline-conf"]),
+    (
+        "skyline-vista",
+        &[
+            "skyline-core",
+            "skyline-conf",
+            "skyline-relay",
+            "skyline-upstream",
+            "skyline-store",
+            "skyline-sql",
+        ],
+    ),
     ("skyline-render-proxy", &["skyline-core", "skyline-conf", "skyline-upstream"]),
     (
         "skyline-alerting",
         &["skyline-core", "skyline-conf", "skyline-upstream", "skyline-render-proxy", "skyline-sql"],
     ),
-    ("skyline-vista", &["skyline-core", "skyline-conf", "skyline-relay", "skyline-upstream", "skyline-sql"]),
     (
         "skyline-webapp",
         &[

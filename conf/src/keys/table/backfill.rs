@@ -35,5 +35,10 @@ pub(super) const KEYS: &[Key] = &[
         "attempts",
         "Attempts of a question that fails. Then its metrics are asked for in halves, and one that fails alone is left out and told; where the server cannot be reached, the job ends.",
     ),
-    key("backfill.retry_seconds", Number(0.01, 3_600.0), "seconds", "Pause after the first failure. It doubles with each."),
+    key(
+        "backfill.retry_seconds",
+        Number(0.01, 3_600.0),
+        "seconds",
+        "Pause after the first failure. It doubles with each.",
+    ),
 ];
