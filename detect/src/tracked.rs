@@ -334,7 +334,7 @@ impl Tracked {
         let filled = self.window.fill(points, &mut context.sealer, &mut context.columns);
         if filled > 0 {
             self.dirty = true;
-            self.is_newest_filled |= self.window.last_ts() > last;
+            self.is_newest_filled |= self.window.last_ts() != last;
             self.expire(now, context);
         }
         filled

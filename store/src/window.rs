@@ -339,6 +339,10 @@ impl Window {
                 late.next_if(|point| point.ts == ts);
                 fresh.push_behind(Datapoint::new(ts, value), sealer);
             }
+            // Behind all that is here: what was newer has left the window.
+            for point in late {
+                fresh.push_behind(*point, sealer);
+            }
             if fresh.len > before {
                 *self = fresh;
             }

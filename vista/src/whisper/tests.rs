@@ -113,7 +113,7 @@ fn what_is_no_whole_whisper_file() {
     check(&with(12, u32::MAX), "no archives, or too many");
     check(&with(16, 3), "lies in the head");
     check(&with(20, 0), "an archive is nothing");
-    check(&with(24, u32::MAX), "not in order");
+    check(&with(24, u32::MAX), "ends behind its end");
     check(&with(32, 60), "not in order");
     let folder = tempfile::tempdir().unwrap();
     let range = Range { from: 0, until: 1, now: 1 };
@@ -247,5 +247,5 @@ for method in whisper.aggregationMethods:
         assert_eq!(read, expected, "{method} {from} {until}");
         (questions, seen) = (questions + 1, seen + read.len());
     }
-    assert!(questions >= 6 * 7 && seen > 10_000, "{questions} questions, {seen} points");
+    assert!(questions >= 6 * 7 && seen > 9_000, "{questions} questions, {seen} points");
 }
