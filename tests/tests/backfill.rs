@@ -110,7 +110,7 @@ fn from_graphite_and_from_its_files() -> anyhow::Result<()> {
     for part in all.chunks(500) {
         graphite.write(60, part)?;
     }
-    let sink = Sink::start(Protocol::Line)?;
+    let sink = Sink::start(Protocol::Lines)?;
     let node = Setup::window()
         .with("relay.destinations", format!("[{:?}]", sink.destination()))
         .with("graphite.server", format!("[{{ url = {:?} }}]", graphite.url()))
@@ -133,7 +133,7 @@ fn from_graphite_and_from_its_files() -> anyhow::Result<()> {
     sink.has(1, LIMIT)?;
     ensure!(sink.names() == [bad] && node.status()?.received() == 1, "{:?}", sink.names());
 
-    let sink = Sink::start(Protocol::Line)?;
+    let sink = Sink::start(Protocol::Lines)?;
     let node = Setup::window().with("relay.destinations", format!("[{:?}]", sink.destination())).start()?;
     let files = graphite.whisper();
     std::fs::write(files.join("shop/foreign.wsp"), "<html>")?;
@@ -191,7 +191,7 @@ fn killed_in_between_it_goes_on() -> anyhow::Result<()> {
         None
     })?;
     let url = format!("http://{}", server.address);
-    let sink = Sink::start(Protocol::Line)?;
+    let sink = Sink::start(Protocol::Lines)?;
     let mut node = Setup::window()
         .with("relay.destinations", format!("[{:?}]", sink.destination()))
         .with("backfill.metrics_per_request", 2)
