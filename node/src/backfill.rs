@@ -4,6 +4,7 @@ use crate::plane::Plane;
 use serde_json::Value;
 use skyline_conf::model::Settings;
 use skyline_conf::model::graphite::Server as GraphiteServer;
+use skyline_conf::model::journal::Durability;
 use skyline_core::clock::Clock;
 use skyline_core::point::Datapoint;
 use skyline_relay::intake::Intake;
@@ -71,30 +72,25 @@ pub(crate) struct Backfills {
     tasks: TaskTracker,
 }
 
-/// What it takes.
-pub(crate) struct Around<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) intake: &'a Intake,
-    pub(crate) plane: &'a Arc<Plane>,
-    pub(crate) clock: &'a Clock,
-    pub(crate) tasks: &'a TaskTracker,
-    pub(crate) stop: &'a CancellationToken,
-    pub(crate) sync: bool,
-}
-
 impl Backfills {
     /// The back-fill of this node; none where there are no windows. To be called on the runtime on which jobs run.
-    pub(crate) fn new(around: &Around<'_>) -> Option<Arc<Self>> {
-        let settings = around.settings;
+    /// `tasks` is what the end of the node waits for; at `stop` a job pauses until the next start.
+    pub(crate) fn new(
+        settings: &Settings,
+        intake: &Intake,
+        plane: &Arc<Plane>,
+        clock: &Clock,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Option<Arc<Self>> {
         if !settings.window.enabled {
             return None;
         }
         let own = &settings.backfill;
-        let windows: Arc<dyn backfill::Windows> = Arc::<Plane>::clone(around.plane);
+        let windows: Arc<dyn backfill::Windows> = Arc::<Plane>::clone(plane);
         let parts = Parts {
             options: Options {
                 state_dir: settings.node.state_dir.clone(),
-                sync: around.sync,
+                sync: settings.journal.durability == Durability::Machine,
                 requests_per_second: own.requests_per_second,
                 concurrency: own.concurrency as usize,
                 metrics_per_request: own.metrics_per_request as usize,
@@ -103,14 +99,14 @@ impl Backfills {
                 pause: Duration::from_secs_f64(own.retry_seconds),
                 window: f64::from(settings.window.full_duration_seconds),
             },
-            intake: around.intake.clone(),
+            intake: intake.clone(),
             windows,
             surroundings: Arc::new(Surroundings(settings.graphite.server.clone())),
-            clock: around.clock.clone(),
-            stop: around.stop.clone(),
+            clock: clock.clone(),
+            stop: stop.clone(),
         };
         let (backfill, runtime) = (Backfill::open(parts), Handle::current());
-        let all = Self { backfill, clock: around.clock.clone(), runtime, tasks: around.tasks.clone() };
+        let all = Self { backfill, clock: clock.clone(), runtime, tasks: tasks.clone() };
         if let Some(job) = all.backfill.interrupted() {
             all.tasks.spawn_on(job, &all.runtime);
         }

@@ -238,8 +238,8 @@ mod tests {
     fn what_is_asked_again_in_halves_and_what_is_not() {
         let status = |status| Error::Status { server: "g".into(), status, words: String::new() };
         let answer = |reason: &str| Error::Answer { server: "g".into(), reason: reason.into() };
-        let html = crate::graphite::parse_render(b"<html>", Limits::default()).unwrap_err();
-        let lengthy = crate::graphite::parse_render(
+        let html = parse_render(b"<html>", Limits::default()).unwrap_err();
+        let lengthy = parse_render(
             br#"[{"target": "a", "datapoints": [[1,1],[1,2]]}]"#,
             Limits { series: 1, points: 1 },
         )

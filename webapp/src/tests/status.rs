@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 async fn health_readiness_and_figures() {
     let ready = Arc::new(AtomicBool::new(false));
     let sources = Sources {
-        backfill: None,
         readiness: Arc::new({
             let ready = Arc::clone(&ready);
             move || match ready.load(Ordering::Relaxed) {
