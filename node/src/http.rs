@@ -133,6 +133,10 @@ impl Http {
                 dispatcher: health.alerts.dispatcher.clone(),
                 gallery: Some(Arc::clone(&health.alerts.gallery)),
             }),
+            backfill: health
+                .backfill
+                .clone()
+                .map(|backfill| -> Arc<dyn api::backfill::BackfillSource> { backfill }),
             clock: health.clock.clone(),
         };
         let of = |health: &Arc<Health>| Arc::clone(health);

@@ -15,6 +15,7 @@ use skyline_core::anomaly::Anomaly;
 use skyline_core::figure::Figure;
 use skyline_core::point::Datapoint;
 use skyline_core::shard::ShardId;
+use skyline_detect::shard::Missing;
 use skyline_journal::Caller;
 use skyline_mirror::chunks::Since;
 use skyline_render_proxy::glob::Glob;
@@ -37,6 +38,8 @@ pub(crate) type Ask = (ShardId, Since);
 pub(crate) enum Question {
     /// Points of a metric between two times (seconds, inclusive).
     Series { name: String, from: f64, until: f64, answer: oneshot::Sender<Option<Vec<Datapoint>>> },
+    /// What the window of a metric lacks of some history, at a time.
+    Missing { name: String, points: Arc<Vec<Datapoint>>, now: f64, answer: oneshot::Sender<Missing> },
     /// Remove a metric; the answer says whether it was there.
     Remove { name: String, answer: oneshot::Sender<bool> },
     /// The names of a shard's metrics.
@@ -164,6 +167,20 @@ impl Plane {
         question.await.map_err(|_| Unanswered::Busy)
     }
 
+    /// What the window of a metric lacks of some history.
+    pub(crate) async fn missing_of(
+        &self,
+        name: String,
+        points: Arc<Vec<Datapoint>>,
+        now: f64,
+    ) -> Result<Missing, Unanswered> {
+        let (answer, question) = oneshot::channel();
+        let shard = ShardId::of_name(name.as_bytes());
+        let asked = Question::Missing { name, points, now, answer };
+        self.put(shard, asked).map_err(|_| Unanswered::Busy)?;
+        question.await.map_err(|_| Unanswered::Busy)
+    }
+
     /// Names of metrics that a pattern stands for, sorted, `limit` at most.
     pub(crate) async fn names_like(
         &self,
@@ -288,6 +305,14 @@ impl Plane {
                     Figure::counter("skyline_window_refused_total", "Points that the window refused", n);
                 out.push(figure.label("reason", reason.label()));
             }
+        }
+        for (outcome, points) in [
+            ("stored", sum(&|v| v.counters.filled.stored)),
+            ("there", sum(&|v| v.counters.filled.there)),
+            ("refused", sum(&|v| v.counters.filled.refused.total())),
+        ] {
+            let text = "Points of history that came out of the log, by what the window did with them";
+            out.push(Figure::counter("skyline_window_filled_total", text, points).label("outcome", outcome));
         }
         out.push(Figure::gauge(
             "skyline_window_waiting_points",

@@ -44,6 +44,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+pub use upstreams::options;
 use upstreams::{Answered, Forward, Kind, Upstreams};
 
 /// Header of answers that Graphite did not give: `window` or `cache`.

@@ -238,6 +238,9 @@ impl Thread {
                 Question::Series { name, from, until, answer } => {
                     drop(answer.send(self.parts.shards.series(&name, from, until)));
                 }
+                Question::Missing { name, points, now, answer } => {
+                    drop(answer.send(self.parts.shards.missing(&name, &points, now)));
+                }
                 Question::Remove { name, answer } => {
                     let was_there = self.parts.shards.remove(&name);
                     if was_there {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 type Target = fn(&[u8]);
 
 /// What is driven: a name, which is also the name of its folder of seeds.
-const TARGETS: [(&str, Target); 20] = [
+const TARGETS: [(&str, Target); 21] = [
     ("attime", skyline_render_proxy::fuzz::attime),
     ("render_target", skyline_render_proxy::fuzz::target),
     ("chunk", skyline_store::fuzz::chunk),
@@ -37,6 +37,7 @@ const TARGETS: [(&str, Target); 20] = [
     ("alert_link", skyline_alerting::link::fuzz),
     ("alerts_log", skyline_alerting::fuzz::alerts_log),
     ("webhook_template", skyline_alerting::fuzz::template),
+    ("whisper", skyline_vista::whisper::fuzz),
 ];
 
 /// No input grows beyond this.
