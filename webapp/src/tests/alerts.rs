@@ -336,8 +336,12 @@ async fn a_link_is_looked_at_before_it_acts() {
     ];
     let done = node.ask(Method::POST, &path, &form, "").await;
     assert!(done.status == 200 && done.text.contains("Acknowledged."), "{}", done.text);
-    let page = node.get(&shown).await;
-    assert!(page.text.contains("Acknowledged by"), "{}", page.text);
+    // The page is of the record, which has it a moment later.
+    let end = std::time::Instant::now() + Duration::from_secs(10);
+    while !node.get(&shown).await.text.contains("Acknowledged by") {
+        assert!(std::time::Instant::now() < end, "{}", node.get(&shown).await.text);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let again = node.ask(Method::POST, &path, &form, "").await;
     assert!(again.text.contains("acknowledged it before") || again.text.contains("cannot"), "{}", again.text);
 
