@@ -35,12 +35,21 @@ pub enum Delivery {
         /// Why, for people.
         reason: String,
     },
+    /// The channel takes nothing until somebody mends it, such as its password: that says nothing of the message, which is
+    /// tried again.
+    Broken {
+        /// Why, and what helps.
+        reason: String,
+    },
     /// It will never be taken as it is.
     Refused {
         /// Why, and what helps.
         reason: String,
     },
 }
+
+/// Longest `alerting.picture_milliseconds`.
+const PICTURES: Duration = Duration::from_secs(60);
 
 /// What a channel answers, later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -57,13 +66,18 @@ pub trait Channel: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
 
     /// Takes a message to its recipient, once. `thread`: what an earlier message of the incident to this recipient
-    /// was given. Bounded in time by the channel itself.
+    /// was given. Bounded in time by the channel itself: [`Channel::longest`].
     fn deliver<'a>(
         &'a self,
         message: &'a Message,
         thread: Option<&'a str>,
         gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery>;
+
+    /// The longest time that [`Channel::deliver`] takes. One that is cut off before may have been accepted all the same.
+    fn longest(&self) -> Duration {
+        Duration::from_secs(60)
+    }
 
     /// Somebody has acknowledged the incident that the messages of this thread are about: shown there, behind the back of
     /// the caller and at best. Nothing where a channel has no way to show it.
@@ -83,6 +97,9 @@ pub trait Channel: Send + Sync + fmt::Debug {
     }
 }
 
+/// A channel, or why it cannot work.
+pub type Opened = Result<Arc<dyn Channel>, Problem>;
+
 /// The channels that the settings describe. Nothing is sent yet.
 ///
 /// # Errors
@@ -93,8 +110,8 @@ pub fn all(alerting: &Alerting) -> Result<Vec<Arc<dyn Channel>>, Problem> {
 
 /// The same, each with the section of the settings that it is from, and why it cannot work if it cannot.
 #[must_use]
-pub fn each(alerting: &Alerting) -> Vec<(&'static str, Result<Arc<dyn Channel>, Problem>)> {
-    fn shared<C: Channel + 'static>(channel: Result<C, Problem>) -> Result<Arc<dyn Channel>, Problem> {
+pub fn each(alerting: &Alerting) -> Vec<(&'static str, Opened)> {
+    fn shared<C: Channel + 'static>(channel: Result<C, Problem>) -> Opened {
         Ok(Arc::new(channel?))
     }
     let style = Style::new(alerting);

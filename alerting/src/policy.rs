@@ -101,6 +101,10 @@ impl telling::Rules for Policy {
         found.iter().filter_map(|found| found.rule.repeat).fold(0.0, f64::max)
     }
 
+    fn is_muted(&self, metric: &str, rule: &str, now: f64) -> bool {
+        self.mutes.find(metric, rule, now).is_some()
+    }
+
     fn longest_repeat(&self) -> f64 {
         self.rules.all().iter().filter_map(|rule| rule.repeat).fold(0.0, f64::max)
     }
@@ -228,6 +232,7 @@ mod tests {
             returns: 0,
             changed: 0.0,
             acknowledged: None,
+            reopened: None,
         };
         let links = policy.links(&head, "a b&<\">", false, 100_000.0);
         assert_eq!(links.graph, "", "blanks mean something else to Graphite");

@@ -12,6 +12,7 @@ use crate::channel::pagerduty;
 use crate::message::{Kind, Links, Message, Origin, Severity};
 use crate::rule::Target;
 use crate::text::number;
+use serde::{Deserialize, Serialize};
 use skyline_conf::model::alerting::Alerting;
 use skyline_core::name::entry_matches;
 use std::collections::{HashMap, HashSet};
@@ -101,8 +102,17 @@ pub struct Watch {
     has_looked: bool,
     told: HashMap<String, f64>,
     file: Option<PathBuf>,
-    /// Whether `told` was changed since it was written.
+    /// Whether `told` or `pending` was changed since it was written.
     is_changed: bool,
+    /// Messages that say so and may not have been given to alerting.
+    pending: Vec<Message>,
+}
+
+/// What the file holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    told: Vec<(String, f64)>,
+    pending: Vec<Message>,
 }
 
 impl Watch {
@@ -110,7 +120,7 @@ impl Watch {
     /// where what was told is kept.
     #[must_use]
     pub fn new(settings: &Alerting, stale: u32, started: f64, file: Option<&Path>) -> Self {
-        let told = file.map(read).unwrap_or_default();
+        let kept = file.map(read).unwrap_or_default();
         Self {
             after: f64::from(settings.stale.after_seconds),
             stale: f64::from(stale),
@@ -119,9 +129,10 @@ impl Watch {
             most_names: settings.stale.most_names as usize,
             started,
             has_looked: false,
-            told,
+            told: kept.told.into_iter().take(MOST).collect(),
             file: file.map(Path::to_owned),
             is_changed: false,
+            pending: kept.pending,
         }
     }
 
@@ -239,16 +250,30 @@ impl Watch {
         }
     }
 
-    /// Writes down what was told, if it was changed.
+    /// Messages that are to be given to alerting. They are written down with what they tell ([`Watch::keep`]) before they
+    /// are given, and after a crash given again with the same keys, which alerting knows.
+    #[must_use]
+    pub fn pending(&self) -> &[Message] {
+        &self.pending
+    }
+
+    /// These are to be given; none: all were.
+    pub fn set_pending(&mut self, messages: Vec<Message>) {
+        self.is_changed |= self.pending != messages;
+        self.pending = messages;
+    }
+
+    /// Writes down what was told, if it was changed. Takes its time: of 200,000 names a second.
     ///
     /// # Errors
     /// The file cannot be written; it is tried again next time.
     pub fn keep(&mut self) -> io::Result<()> {
         let Some(file) = self.file.as_ref().filter(|_| self.is_changed) else { return Ok(()) };
-        let mut told: Vec<(&String, &f64)> = self.told.iter().collect();
-        told.sort_by(|a, b| a.0.cmp(b.0));
+        let mut told: Vec<_> = self.told.iter().map(|(name, last)| (name.clone(), *last)).collect();
+        told.sort_by(|a, b| a.0.cmp(&b.0));
+        let kept = Kept { told, pending: self.pending.clone() };
         let new = file.with_extension("new");
-        std::fs::write(&new, serde_json::to_vec(&told)?)?;
+        std::fs::write(&new, serde_json::to_vec(&kept)?)?;
         std::fs::rename(&new, file)?;
         self.is_changed = false;
         Ok(())
@@ -256,20 +281,24 @@ impl Watch {
 }
 
 /// What was told before; nothing where the file is not there or is not understood.
-fn read(file: &Path) -> HashMap<String, f64> {
+fn read(file: &Path) -> Kept {
     let bytes = match std::fs::read(file) {
         Ok(bytes) => bytes,
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::warn!(%error, file = %file.display(), "which metrics were told as silent cannot be read");
             }
-            return HashMap::new();
+            return Kept::default();
         }
     };
-    let told: Result<Vec<(String, f64)>, _> = serde_json::from_slice(&bytes);
-    told.map(|told| told.into_iter().take(MOST).collect()).unwrap_or_else(|error| {
+    // A list of names alone is what was written before.
+    let kept = match bytes.first() {
+        Some(b'[') => serde_json::from_slice(&bytes).map(|told| Kept { told, pending: Vec::new() }),
+        _ => serde_json::from_slice(&bytes),
+    };
+    kept.unwrap_or_else(|error| {
         tracing::warn!(%error, file = %file.display(), "which metrics were told as silent is not understood");
-        HashMap::new()
+        Kept::default()
     })
 }
 

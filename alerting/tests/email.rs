@@ -4,7 +4,7 @@
 #[path = "common/channels.rs"]
 mod common;
 
-use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, message, refused, retried};
+use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, broken, message, refused, retried};
 use serde_json::Value;
 use skyline_alerting::channel::email::Email;
 use skyline_alerting::message::{Kind, Origin};
@@ -235,7 +235,7 @@ async fn with_tls_and_login() {
     assert_eq!(log.matches(" X=TLS").count(), 2, "{log}");
 
     std::fs::write(&password, "wrong").unwrap();
-    let reason = refused(channel(&with(Tls::Starttls, "127.0.0.1")).deliver(&message, None, &Nothing).await);
+    let reason = broken(channel(&with(Tls::Starttls, "127.0.0.1")).deliver(&message, None, &Nothing).await);
     assert!(reason.contains("535") && reason.contains("alerting.email.user"), "{reason}");
     assert!(!reason.contains("wrong"), "{reason}");
     let nobody = Settings { user: String::new(), ..with(Tls::Starttls, "127.0.0.1") };
@@ -255,7 +255,7 @@ async fn a_server_without_tls_is_not_spoken_to_in_the_clear() {
     let exim = Exim::start().unwrap();
     let email = channel(&Settings { tls: Tls::Starttls, ca_file: exim.authority(), ..settings(exim.port) });
     let message = message(Kind::Opened, Origin::Analyzer, "a.b", "ops@test");
-    let reason = retried(email.deliver(&message, None, &Nothing).await);
+    let reason = broken(email.deliver(&message, None, &Nothing).await);
     assert!(reason.contains("offers no STARTTLS"), "{reason}");
     assert_eq!(exim.files().unwrap().len(), 0);
 }

@@ -243,22 +243,26 @@ async fn troubles_of_webhooks_are_told_apart() {
     let webhook = Webhook::new(&settings, Style::default()).unwrap();
     let message = message(Kind::Opened, Origin::Analyzer, "a.b", "chat");
     let tell = |reply: Reply| replies.lock().unwrap().push(reply);
-    for (status, again) in [
-        (400, false),
-        (401, false),
-        (404, false),
-        (410, false),
-        (408, true),
-        (429, true),
-        (500, true),
-        (502, true),
+    for (status, expected) in [
+        (400, "refused"),
+        (413, "refused"),
+        (401, "broken"),
+        (403, "broken"),
+        (404, "broken"),
+        (410, "broken"),
+        (408, "again"),
+        (429, "again"),
+        (500, "again"),
+        (502, "again"),
     ] {
         tell(Reply::text(status, "because \u{202e}of\nBearer it"));
-        let reason = match webhook.deliver(&message, None, &Nothing).await {
-            Delivery::Retry { reason, .. } if again => reason,
-            Delivery::Refused { reason } if !again => reason,
-            other => panic!("{status}: {other:?}"),
+        let (what, reason) = match webhook.deliver(&message, None, &Nothing).await {
+            Delivery::Retry { reason, .. } => ("again", reason),
+            Delivery::Broken { reason } => ("broken", reason),
+            Delivery::Refused { reason } => ("refused", reason),
+            other @ Delivery::Accepted { .. } => panic!("{status}: {other:?}"),
         };
+        assert_eq!(what, expected, "{status}");
         assert!(
             reason.contains(&status.to_string()) && reason.contains("because \\u{202e}of\\nBearer"),
             "{reason}"

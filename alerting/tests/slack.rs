@@ -4,7 +4,7 @@
 #[path = "common/channels.rs"]
 mod common;
 
-use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, message, refused, retried};
+use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, broken, message, refused, retried};
 use skyline_alerting::channel::slack::Slack;
 use skyline_alerting::channel::{Delivery, Gallery, Later};
 use skyline_alerting::message::{Kind, Message, Origin, Pictures};
@@ -225,7 +225,7 @@ async fn a_wrong_token_is_said_and_never_shown() {
     let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
     let slack = Slack::new(&settings(&server, folder.path(), "xoxb-wrong-one"), Style::default()).unwrap();
     let reason =
-        refused(slack.deliver(&message(Kind::Opened, Origin::Analyzer, "a", "ops"), None, &Nothing).await);
+        broken(slack.deliver(&message(Kind::Opened, Origin::Analyzer, "a", "ops"), None, &Nothing).await);
     assert!(reason.contains("invalid_auth"), "{reason}");
     assert!(!reason.contains("xoxb-wrong") && !format!("{slack:?}").contains("xoxb-wrong"));
 }
@@ -426,7 +426,7 @@ async fn by_an_incoming_webhook_there_is_the_text() {
     let message = message(Kind::Opened, Origin::Mirage, "a", "webhook");
     server.trouble("webhook", &[Trouble::TooMany(3), Trouble::Status(404), Trouble::Hang]);
     assert!(retried(slack.deliver(&message, None, &Nothing).await).contains("3 s"));
-    let reason = refused(slack.deliver(&message, None, &Nothing).await);
+    let reason = broken(slack.deliver(&message, None, &Nothing).await);
     assert!(reason.contains("404") && !reason.contains("secret-part"), "{reason}");
     let reason = retried(slack.deliver(&message, None, &Nothing).await);
     assert!(!reason.contains("secret-part") && !format!("{slack:?}").contains("secret-part"), "{reason}");

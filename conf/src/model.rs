@@ -1,6 +1,7 @@
 //! The settings file as types, one file a section. Every key has a default.
 
 pub mod alerting;
+pub mod backfill;
 pub mod detect;
 pub mod graphite;
 pub mod http;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub graphite: graphite::Graphite,
     /// Render questions, answered by Graphite or from the windows.
     pub render_proxy: render_proxy::RenderProxy,
+    /// Filling windows from Graphite or from whisper files.
+    pub backfill: backfill::Backfill,
     /// Pages, API, health and metrics over HTTP.
     pub http: http::Http,
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "commands speak to a person")]
 
 mod alert;
+mod backfill;
 mod check;
 mod config;
 mod convert;
@@ -158,6 +159,14 @@ enum Command {
         #[command(subcommand)]
         action: import::Action,
     },
+    /// Have a running node fill its windows from Graphite or from whisper files
+    ///
+    /// The node fetches; ctrl-c ends only the watching. What a window has already is never replaced, so the command can be
+    /// repeated. Nothing of it is forwarded or judged; the next live point of a metric is judged with it.
+    Backfill {
+        #[command(flatten)]
+        options: Box<backfill::Options>,
+    },
     /// A whole node with senders and history on loopback; nothing leaves this machine
     Demo {
         #[command(subcommand)]
@@ -217,6 +226,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Alert { action } => block_on(alert::act(action)).map(exit_of),
         Command::Import { action } => block_on(import::act(&action)).map(exit_of),
+        Command::Backfill { options } => block_on(backfill::act(&options)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),
             Some(action) => block_on(demo::act(action)).map(exit_of),

@@ -4,6 +4,7 @@ use crate::alerts::{self, Alerts};
 use crate::assemble::{
     PlaneParts, Recording, forget_old_threads, intake_options, journal_options, node_name, start_plane,
 };
+use crate::backfill::Backfills;
 use crate::cli::Config;
 use crate::detour::Detour;
 use crate::health::{self, Health};
@@ -233,6 +234,7 @@ impl Node {
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
+        let backfill = Backfills::new(&settings, &intake, &plane, &clock, (&senders, &tokens.listeners));
         let health = Arc::new(Health::new(health::Parts {
             name,
             clock: clock.clone(),
@@ -245,6 +247,7 @@ impl Node {
             listening: bound.addresses(),
             aggregator,
             graphs,
+            backfill,
             reloads: Arc::clone(&reloads),
             detour,
             named: Named::of(&relaying),
@@ -256,13 +259,9 @@ impl Node {
         let context = ListenContext { intake: intake.clone(), flow };
         let listening = bound.spawn(context, &listeners, &tokens.listeners);
         if let Some(config) = config {
-            let target = swap::Parts {
-                listening,
-                in_force: relaying.clone(),
-                destinations: Arc::clone(&destinations),
-                intake: intake.clone(),
-                health: Arc::clone(&health),
-            };
+            let (destinations, intake) = (Arc::clone(&destinations), intake.clone());
+            let (in_force, health) = (relaying.clone(), Arc::clone(&health));
+            let target = swap::Parts { listening, in_force, destinations, intake, health };
             let reloads = reload::Reloads::new(config, settings.clone(), &relaying, reloads);
             reload::start(reloads, wishes, target, &reload, &senders, &tokens.listeners);
         }

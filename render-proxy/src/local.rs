@@ -7,6 +7,7 @@ use crate::consolidate::Consolidation;
 use crate::glob::Glob;
 use crate::grid::{self, Archive, Layout};
 use crate::json::{self, Series};
+use crate::nodes::{Find, Nodes};
 use crate::question::{Format, Question};
 use crate::target::{Argument, Target};
 use crate::windows::{Unanswered, Windows};
@@ -56,6 +57,9 @@ pub enum NotHere {
     /// The text of an answer was not made.
     #[error("the answer was not written: {0}")]
     Written(String),
+    /// A level with more than is listed.
+    #[error("more than {0} nodes are found: ask for fewer, such as a.* below a")]
+    TooManyNodes(usize),
     /// It was not drawn.
     #[error("{0}")]
     Picture(String),
@@ -163,12 +167,18 @@ impl Local {
         question.targets.iter().all(is_known)
     }
 
-    /// Names of metrics that a pattern stands for.
+    /// The nodes that a pattern stands for.
     ///
     /// # Errors
-    /// The windows do not answer.
-    pub async fn names(&self, pattern: &Arc<Glob>, limit: usize) -> Result<Vec<String>, NotHere> {
-        Ok(self.windows.names(pattern, limit).await?)
+    /// The windows do not answer; there are more than `limit`.
+    pub async fn nodes(&self, find: &Arc<Find>, limit: usize) -> Result<Nodes, NotHere> {
+        let nodes = self.windows.nodes(find, limit).await?;
+        if nodes.len() > limit { Err(NotHere::TooManyNodes(limit)) } else { Ok(nodes) }
+    }
+
+    /// The time between which the windows may have points, when it is `now`, seconds.
+    pub(crate) const fn interval(&self, now: i64) -> (i64, i64) {
+        (now.saturating_sub(self.full_duration), now)
     }
 
     /// The series of a question. A name that no window has is left out, unless all are such.

@@ -44,6 +44,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+pub use upstreams::options;
 use upstreams::{Answered, Forward, Kind, Upstreams};
 
 /// Header of answers that Graphite did not give: `window` or `cache`.
@@ -368,7 +369,7 @@ impl Inner {
             }
         };
         let answer = match &self.local {
-            Some(local) => find::answer(local, &asked.params).await,
+            Some(local) => find::answer(local, &asked.params, self.clock.now() as i64).await,
             None => Err(NotHere::NoMetric),
         };
         match (answer, failure) {

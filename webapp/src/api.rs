@@ -9,6 +9,9 @@
 //! | `GET /api/v1/relay/destinations` | where points go, and how that goes |
 //! | `GET /api/v1/relay/senders` | where they come from, those with most points first |
 //! | `GET /api/v1/relay/bad` | the newest points that were refused |
+//! | `GET /api/v1/backfill` | the back-fill that runs, or ran last |
+//! | `POST /api/v1/backfill` | begins one |
+//! | `DELETE /api/v1/backfill` | cancels it |
 //! | `DELETE /api/v1/seed` | removes the metric of `skyline seed` |
 //! | `GET /anomalies.json` | what is anomalous now, as the reference's dashboard reads it |
 //! | `GET /api?metric=metrics.NAME` | a window as the reference answers it |
@@ -20,6 +23,7 @@
 
 pub mod alerts;
 mod anomalies;
+pub mod backfill;
 mod explain;
 mod graph;
 mod host;
@@ -79,6 +83,8 @@ pub struct Sources {
     pub relay: Arc<dyn RelaySource>,
     /// Incidents, mutes and messages; none: their routes are not there.
     pub alerts: Option<alerts::Alerts>,
+    /// Filling windows from elsewhere; none: this node has none.
+    pub backfill: Option<Arc<dyn backfill::BackfillSource>>,
     /// For what is "now".
     pub clock: Clock,
 }
@@ -97,6 +103,9 @@ const ROUTES: &[&str] = &[
     "GET /api/v1/relay/destinations",
     "GET /api/v1/relay/senders",
     "GET /api/v1/relay/bad",
+    "GET /api/v1/backfill",
+    "POST /api/v1/backfill",
+    "DELETE /api/v1/backfill",
     "DELETE /api/v1/seed",
     "GET /anomalies.json",
     "GET /api?metric=metrics.{name}",
@@ -122,6 +131,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/api/v1/relay/destinations", get(relay::destinations))
         .route("/api/v1/relay/senders", get(relay::senders))
         .route("/api/v1/relay/bad", get(relay::bad))
+        .route("/api/v1/backfill", get(backfill::report).post(backfill::begin).delete(backfill::cancel))
         .route("/api/v1/seed", delete(series::remove_seed))
         .route("/anomalies.json", get(now::now))
         .route("/api", get(series::reference))

@@ -48,9 +48,17 @@ pub(super) fn delivery(
     let is_passing = status.is_server_error() || matches!(status.as_u16(), 408 | 423 | 425 | 429);
     if is_passing {
         Delivery::Retry { after: retry_after(&answer.headers, now), reason }
-    } else {
+    } else if is_about_the_message(status) {
         Delivery::Refused { reason }
+    } else {
+        // Its address, its key or what it leads to: another message would fare no better.
+        Delivery::Broken { reason }
     }
+}
+
+/// Whether a status is about what was sent, and not about who sends it where.
+fn is_about_the_message(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 406 | 409 | 411 | 413..=415 | 422 | 431)
 }
 
 /// A part of a secret that is shorter says nothing, bytes.

@@ -29,6 +29,7 @@ pub struct PagerDuty {
     key: Secret,
     style: Style,
     clock: Clock,
+    timeout: Duration,
 }
 
 impl PagerDuty {
@@ -46,7 +47,7 @@ impl PagerDuty {
         // When to try again is the outbox's to decide.
         options.pauses.failures = 0;
         options.redirects = 0;
-        Ok(Self { client: Client::new(options)?, key, style, clock: Clock::system() })
+        Ok(Self { client: Client::new(options)?, key, style, clock: Clock::system(), timeout: total })
     }
 
     async fn send(&self, message: &Message) -> Delivery {
@@ -173,5 +174,10 @@ impl Channel for PagerDuty {
         _gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery> {
         Box::pin(self.send(message))
+    }
+
+    fn longest(&self) -> Duration {
+        // A test is resolved too.
+        self.timeout * 2
     }
 }

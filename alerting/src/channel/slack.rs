@@ -10,7 +10,7 @@ mod extras;
 
 use super::email::has_chart;
 use super::object::with;
-use super::{Channel, Delivery, Gallery, Later};
+use super::{Channel, Delivery, Gallery, Later, PICTURES};
 use crate::message::{Kind, Message, Pictures};
 use crate::text::{Story, Style};
 use api::{Api, Trouble};
@@ -21,6 +21,7 @@ use skyline_conf::secret::Secret;
 use skyline_core::figure::Figure;
 use skyline_core::problem::Problem;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The blocks of an incident's first message, for who shows what Slack will show.
 #[must_use]
@@ -213,6 +214,11 @@ impl Channel for Slack {
         gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery> {
         Box::pin(self.send(message, thread, gallery))
+    }
+
+    fn longest(&self) -> Duration {
+        // A thread that is lost costs a second call.
+        PICTURES + Duration::from_secs_f64(2.0 * self.settings.timeout_seconds)
     }
 
     fn acknowledged(&self, thread: &str) {

@@ -128,7 +128,7 @@ impl Dispatcher {
                 }
                 if self.copier.dirty.is_empty() {
                     // Written down there, if not in the file.
-                    self.answer_those_who_wait();
+                    self.keeper.answer();
                 }
                 return;
             }
@@ -194,7 +194,7 @@ fn changes(node: &str, state: &State, changed: &Changed) -> Changes {
             ended: incident.head.ended,
             severity: severity.unwrap_or(Severity::Info).word().to_owned(),
             metrics: incident.members.len() as u64,
-            anomalies: incident.members.iter().map(|m| m.told.points).sum(),
+            anomalies: incident.members.iter().map(|m| m.told.points).fold(0, u64::saturating_add),
             acknowledged: incident.head.acknowledged.as_ref().map(|a| a.at),
             detail: serde_json::to_string(&incident.head).unwrap_or_default(),
         });

@@ -1,6 +1,6 @@
 //! The task with a real database: what is given arrives, once, whatever is away or dies.
 
-use super::{Alerting, Parts, Settings, start};
+use super::{Acknowledged, Alerting, Parts, Settings, start};
 use crate::channel::{Channel, Delivery, Gallery, Later};
 use crate::message::{Kind, Message, Pictures, Severity};
 use crate::outbox::telling::{Match, Rules};
@@ -453,9 +453,9 @@ async fn posted_and_acknowledged() {
     until("it", || good.took().len() == 1).await;
     until_rows(&node.store, Fate::Sent, 1).await;
     let message = good.took.lock().expect("lock").first().expect("one").0.clone();
-    assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(true));
-    assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(false));
-    assert_eq!(node.alerting.acknowledge("none", "ann").await, Ok(false));
+    assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(Acknowledged::New));
+    assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(Acknowledged::Before));
+    assert_eq!(node.alerting.acknowledge("none", "ann").await, Ok(Acknowledged::Unknown));
     // Where it was told it is shown at once, and where it is told later, then.
     let shown = |way: &Way| way.acknowledged.lock().expect("lock").clone();
     assert_eq!((shown(&good), shown(&bad)), (vec!["good.1".to_owned()], Vec::new()));
@@ -468,6 +468,10 @@ async fn posted_and_acknowledged() {
     }
     until("the digest", || good.took().len() == 2).await;
     until_rows(&node.store, Fate::Sent, 3).await;
+    // The database has it, and a restart came between.
+    node.stop().await;
+    let node = Node::start(&path, [&good, &bad]).await;
+    node.alerting.post(digest).await.expect("posted");
     node.stop().await;
     assert_eq!(good.took().len(), 2);
 }

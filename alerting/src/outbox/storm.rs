@@ -73,7 +73,7 @@ impl Storm {
     /// What the message at its end says.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!(
-            "{} held back within {}. Their incidents, each by its key and first metric:",
+            "{} held back within {}; `skyline alert list` has all incidents. These, each by its key and first metric:",
             number::counted(self.count, "message was", "messages were"),
             number::duration(((self.last - self.since) / 60.0).ceil().max(1.0) * 60.0),
         )];

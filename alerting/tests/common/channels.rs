@@ -98,6 +98,15 @@ pub(crate) fn refused(delivery: Delivery) -> String {
     }
 }
 
+/// Why a channel takes nothing.
+#[track_caller]
+pub(crate) fn broken(delivery: Delivery) -> String {
+    match delivery {
+        Delivery::Broken { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Why a channel did not take it now.
 #[track_caller]
 pub(crate) fn retried(delivery: Delivery) -> String {

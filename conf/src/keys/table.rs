@@ -1,6 +1,7 @@
 //! The table of all sections and keys.
 
 mod alerting;
+mod backfill;
 mod detect;
 mod graphite;
 mod http;
@@ -81,6 +82,10 @@ pub(super) const SECTIONS: &[Section] = &[
         "render_proxy",
         "Graphite's render questions, answered by Graphite, or from the windows while it is down or behind. docs/render-proxy.md.",
     ),
+    section(
+        "backfill",
+        "Filling windows from Graphite or from whisper files, with `skyline backfill`. docs/backfill.md.",
+    ),
     section("http", "API, health and metrics over HTTP. Until there are accounts, loopback addresses only."),
 ];
 /// The keys of each section, in the order of the file.
@@ -100,6 +105,7 @@ const PARTS: &[&[Key]] = &[
     memcached::KEYS,
     graphite::KEYS,
     render_proxy::KEYS,
+    backfill::KEYS,
     http::KEYS,
 ];
 

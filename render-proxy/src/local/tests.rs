@@ -25,6 +25,11 @@ impl Windows for Few {
         names.truncate(limit);
         Box::pin(async move { Ok(names) })
     }
+
+    fn nodes<'a>(&'a self, find: &'a Arc<Find>, _: usize) -> Answered<'a, Nodes> {
+        let nodes = find.nodes(self.0.keys().map(String::as_str));
+        Box::pin(async move { Ok(nodes) })
+    }
 }
 
 fn local(names: &[&str]) -> Local {
@@ -64,6 +69,18 @@ async fn names_and_patterns_and_functions() {
     assert_eq!(wrapped[0]["datapoints"][1][0], 1.0);
     let button = json(&local, "target=constantLine(100)&from=-1h").await.unwrap();
     assert_eq!(button[0]["datapoints"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn more_nodes_than_are_listed_are_none() {
+    let local = local(&["a.x", "a.y", "b.x"]);
+    let count = async |pattern: &str, limit: usize| {
+        local.nodes(&Arc::new(Find::new(pattern).unwrap()), limit).await.map(|nodes| nodes.len())
+    };
+    assert_eq!(count("*", 2).await, Ok(2));
+    assert_eq!(count("*.*", 3).await, Ok(3));
+    assert_eq!(count("*.*", 2).await, Err(NotHere::TooManyNodes(2)));
+    assert_eq!(local.interval(NOW), (NOW - 86_400, NOW));
 }
 
 #[tokio::test]

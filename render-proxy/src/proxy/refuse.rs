@@ -101,6 +101,7 @@ pub(super) fn not_here(why: &NotHere) -> Response {
         NotHere::Function(_)
         | NotHere::Argument(_)
         | NotHere::TooMany
+        | NotHere::TooManyNodes(_)
         | NotHere::TooLarge
         | NotHere::Jsonp => StatusCode::BAD_REQUEST,
         NotHere::NoMetric => StatusCode::NOT_FOUND,

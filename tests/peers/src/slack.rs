@@ -6,6 +6,7 @@ use crate::http::{Reply, Request, Server};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// The token that it knows.
 pub const TOKEN: &str = "xoxb-1-test-token";
@@ -73,7 +74,7 @@ struct State {
     pictures: Vec<Picture>,
     webhook: Vec<Value>,
     uploads: HashMap<String, Upload>,
-    calls: Vec<String>,
+    calls: Vec<(Instant, String)>,
     violations: Vec<String>,
     troubles: HashMap<String, VecDeque<Trouble>>,
     count: u64,
@@ -141,7 +142,14 @@ impl Slack {
     /// Methods that were called, in order.
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
-        lock(&self.state).calls.clone()
+        lock(&self.state).calls.iter().map(|(_, method)| method.clone()).collect()
+    }
+
+    /// When a method was called.
+    #[must_use]
+    pub fn times(&self, method: &str) -> Vec<Instant> {
+        let state = lock(&self.state);
+        state.calls.iter().filter(|(_, called)| called == method).map(|(at, _)| *at).collect()
     }
 
     /// Calls that Slack would not have understood; must be empty.
@@ -170,7 +178,7 @@ impl State {
             path => path.strip_prefix("/api/").unwrap_or(path),
         }
         .to_owned();
-        self.calls.push(method.clone());
+        self.calls.push((Instant::now(), method.clone()));
         let trouble = self.troubles.get_mut(&method).and_then(VecDeque::pop_front);
         match trouble {
             Some(Trouble::TooMany(seconds)) => {

@@ -17,7 +17,7 @@
 //! What changes something takes `Content-Type: application/json` and a `Host` of this machine only, so that no page
 //! that a browser has open can ask for it.
 
-mod change;
+pub(super) mod change;
 mod explanation;
 mod incident;
 mod incidents;

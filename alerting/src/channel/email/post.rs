@@ -32,6 +32,10 @@ const MOST_KEPT: usize = 4;
 /// The answer to a whole mail may take so many times the time-out: servers look for viruses then, and a mail that is
 /// given up may still arrive.
 const LAST_STEP: u32 = 4;
+/// The step that tells the server who sends.
+const SENDER: &str = "MAIL FROM";
+/// Answers to any step that are about our login: RFC 4954, section 6.
+const LOGIN: [u16; 4] = [530, 534, 535, 538];
 /// Longest answer of a server with what belongs to it on the wire (certificates too), bytes: lettre reads a line to its end
 /// before it looks how long it is.
 const ANSWER: usize = 256 << 10;
@@ -42,7 +46,18 @@ const WORDS: usize = 300;
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) reason: String,
-    pub(super) permanent: bool,
+    pub(super) fault: Fault,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing that does not pass.
+    Passing,
+    /// Our login or our sender: no mail is taken until somebody mends that.
+    Channel,
+    /// This mail or its recipient.
+    Mail,
 }
 
 /// A connection to the server, logged in.
@@ -102,6 +117,12 @@ impl Post {
             timeout: Duration::from_secs_f64(settings.timeout_seconds),
             idle: Mutex::new(Vec::new()),
         })
+    }
+
+    /// The longest time that a connection and a mail take: kept connections are asked, one that was closed in between is
+    /// opened anew, and each has three steps before the last.
+    pub(super) fn longest(&self) -> Duration {
+        ASKING * (MOST_KEPT as u32 + 1) + self.timeout * (2 * (1 + 3) + LAST_STEP)
     }
 
     /// A connection for the next mail: a kept one, or a new one.
@@ -178,7 +199,7 @@ impl Post {
                         "{} offers no STARTTLS; set alerting.email.tls to what it offers",
                         self.server()
                     );
-                    return Err(Failure { reason, permanent: false });
+                    return Err(Failure { reason, fault: Fault::Channel });
                 }
                 let begun = connection.starttls(self.trust.clone(), &self.hello).await;
                 begun.map_err(|error| self.passing("STARTTLS", &error))?;
@@ -221,13 +242,13 @@ impl Post {
         if !mail.envelope.from().into_iter().chain(mail.envelope.to()).all(is_ascii) {
             if !offers(Extension::SmtpUtfEight) {
                 let reason = format!("{} takes addresses of ASCII letters only", self.server());
-                return Err((Failure { reason, permanent: true }, true));
+                return Err((Failure { reason, fault: Fault::Mail }, true));
             }
             parameters.push(MailParameter::SmtpUtfEight);
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
         let from = From::new(mail.envelope.from().cloned(), parameters);
-        self.step(connection, "MAIL FROM", from).await?;
+        self.step(connection, SENDER, from).await?;
         for recipient in mail.envelope.to() {
             self.step(connection, "RCPT TO", Rcpt::new(recipient.clone(), Vec::new())).await?;
         }
@@ -242,7 +263,15 @@ impl Post {
     ) -> Result<(), (Failure, bool)> {
         match tokio::time::timeout(self.timeout, connection.command(command)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err((self.answered(step, &error), error.status().is_some())),
+            Ok(Err(error)) => {
+                let failure = self.answered(step, &error);
+                let fault = match failure.fault {
+                    // The sender is the same for every mail.
+                    Fault::Mail if step == SENDER => Fault::Channel,
+                    fault => fault,
+                };
+                Err((Failure { fault, ..failure }, error.status().is_some()))
+            }
             Err(_) => Err((self.too_slow(step, self.timeout), false)),
         }
     }
@@ -285,7 +314,7 @@ impl Post {
 
     fn too_slow(&self, step: &str, limit: Duration) -> Failure {
         let reason = format!("{}: no answer to {step} within {} s", self.server(), limit.as_secs_f64());
-        Failure { reason, permanent: false }
+        Failure { reason, fault: Fault::Passing }
     }
 
     /// A failure that says nothing of the mail.
@@ -298,17 +327,23 @@ impl Post {
         } else {
             ""
         };
-        Failure { reason: format!("{}: {step}: {text}{advice}", self.server()), permanent: false }
+        Failure { reason: format!("{}: {step}: {text}{advice}", self.server()), fault: Fault::Passing }
     }
 
     fn answered(&self, step: &str, error: &Error) -> Failure {
-        Failure { permanent: error.is_permanent(), ..self.passing(step, error) }
+        let fault = match error.status().map(u16::from) {
+            Some(code) if LOGIN.contains(&code) => Fault::Channel,
+            _ if error.is_permanent() => Fault::Mail,
+            _ => Fault::Passing,
+        };
+        Failure { fault, ..self.passing(step, error) }
     }
 
     fn login_failed(&self, error: &Error) -> Failure {
         let failure = self.answered("login", error);
         let reason = format!("{}; check alerting.email.user and its password", failure.reason);
-        Failure { permanent: failure.permanent || error.is_client(), reason }
+        let is_ours = failure.fault != Fault::Passing || error.is_client();
+        Failure { fault: if is_ours { Fault::Channel } else { Fault::Passing }, reason }
     }
 }
 

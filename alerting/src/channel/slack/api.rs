@@ -287,10 +287,36 @@ impl Trouble {
         }
     }
 
+    /// Whether it is about the app, its token or the address, and no message would be taken.
+    fn is_of_the_channel(&self) -> bool {
+        match self {
+            Self::Code(code) => matches!(
+                code.as_str(),
+                "invalid_auth"
+                    | "not_authed"
+                    | "account_inactive"
+                    | "token_revoked"
+                    | "token_expired"
+                    | "not_allowed_token_type"
+                    | "missing_scope"
+                    | "no_permission"
+                    | "access_denied"
+                    | "ekm_access_denied"
+                    | "org_login_required"
+                    | "team_access_not_granted"
+            ),
+            // Of an incoming webhook: `invalid_token`, `no_service`, `channel_is_archived`.
+            Self::Status(status, _) => matches!(status, 401 | 403 | 404 | 410),
+            Self::Slow(_) | Self::TooMany(_) | Self::Broken(_) => false,
+        }
+    }
+
     /// What it means for a message to `recipient`.
     pub(super) fn delivery(&self, recipient: &str) -> Delivery {
         let reason = format!("{}: {}", name::literal(recipient), self.reason());
-        if self.is_permanent() {
+        if self.is_of_the_channel() {
+            Delivery::Broken { reason }
+        } else if self.is_permanent() {
             Delivery::Refused { reason }
         } else {
             Delivery::Retry { after: self.after(), reason }

@@ -23,8 +23,9 @@ impl FromRequestParts<Alerts> for Change {
     }
 }
 
+/// Whether a request with these headers may change something; else the answer.
 #[expect(clippy::result_large_err, reason = "the answer itself, made once a request")]
-fn allowed(headers: &HeaderMap, public_url: &str) -> Result<(), Response> {
+pub(in crate::api) fn allowed(headers: &HeaderMap, public_url: &str) -> Result<(), Response> {
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let is_json = text(header::CONTENT_TYPE)
         .and_then(|kind| kind.split(';').next())
@@ -44,13 +45,13 @@ fn allowed(headers: &HeaderMap, public_url: &str) -> Result<(), Response> {
 
 /// The body of a request: an object whose keys are all in a list; nothing at all is an empty one.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(in crate::api) struct Body {
     values: Map<String, Value>,
     allowed: &'static [&'static str],
 }
 
 impl Body {
-    pub(super) fn read(bytes: &Bytes, allowed: &'static [&'static str]) -> Result<Self, Bad> {
+    pub(in crate::api) fn read(bytes: &Bytes, allowed: &'static [&'static str]) -> Result<Self, Bad> {
         let bad = |parameter: &str, problem: String| Bad::new(parameter, problem, allowed);
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self { values: Map::new(), allowed });
@@ -64,7 +65,7 @@ impl Body {
     }
 
     /// A text; none: it is not given, null, or empty.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Bad> {
+    pub(in crate::api) fn text(&self, name: &str) -> Result<Option<String>, Bad> {
         match self.values.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
@@ -73,7 +74,7 @@ impl Body {
     }
 
     /// A number; none: it is not given, or null.
-    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, Bad> {
+    pub(in crate::api) fn number(&self, name: &str) -> Result<Option<f64>, Bad> {
         match self.values.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) => Ok(number.as_f64()),
@@ -82,7 +83,7 @@ impl Body {
     }
 
     /// A complaint about a parameter.
-    pub(super) fn bad(&self, name: &str, problem: impl Into<String>) -> Bad {
+    pub(in crate::api) fn bad(&self, name: &str, problem: impl Into<String>) -> Bad {
         Bad::new(name, problem, self.allowed)
     }
 }
