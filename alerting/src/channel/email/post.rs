@@ -227,7 +227,7 @@ impl Post {
         }
         let stream = TcpStream::connect(server).await.map_err(|error| {
             let reason = format!("{}: connecting: {}", self.server(), chain(&error));
-            Failure { reason, permanent: false }
+            Failure { reason, fault: Fault::Passing }
         })?;
         let stream = Box::new(Bounded::new(stream, ANSWER));
         let connecting = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
