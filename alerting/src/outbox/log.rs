@@ -117,7 +117,8 @@ impl Log {
 
 /// Writes a file beside another, and puts it in its place.
 fn put_in_place(bytes: &[u8], beside: &Path, path: &Path, sync: bool) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(MODE).open(beside)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(MODE).open(beside)?;
     private(&file)?;
     file.write_all(bytes)?;
     if sync {

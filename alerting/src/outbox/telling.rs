@@ -6,8 +6,8 @@ use super::storm::{Limits, Storm};
 use super::{Entry, Fate, Lane, State, Told};
 use crate::incident::{Head, Incident};
 use crate::message::{Kind, Links, MEMBERS, Member, Message, Origin, Severity};
-use group::{Group, groups};
 use crate::text::number;
+use group::{Group, groups};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
