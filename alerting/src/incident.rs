@@ -95,21 +95,19 @@ impl Incident {
         self.members.iter().map(|m| m.told.last).fold(self.head.since, f64::max)
     }
 
-    /// Puts a member in the place of the one that it was, or behind all; its place.
-    fn put(&mut self, mut member: Member) -> usize {
-        let count = self.members.len();
-        match self.members.get_mut(member.place as usize) {
-            Some(known) => {
-                let place = member.place as usize;
-                *known = member;
-                place
-            }
-            None => {
-                member.place = u32::try_from(count).unwrap_or(u32::MAX);
-                self.members.push(member);
-                count
-            }
+    /// Puts a member in the place where its metric is (`known`, or the place that it says), or behind all: what was lost
+    /// before it leaves no gap, and takes no other metric's place. Its place.
+    fn put(&mut self, mut member: Member, known: Option<usize>) -> usize {
+        let is_at =
+            |place: &usize| self.members.get(*place).is_some_and(|m| m.told.metric == member.told.metric);
+        let said = usize::try_from(member.place).ok();
+        let place = [said, known].into_iter().flatten().find(is_at).unwrap_or(self.members.len());
+        member.place = u32::try_from(place).unwrap_or(u32::MAX);
+        match self.members.get_mut(place) {
+            Some(there) => *there = member,
+            None => self.members.push(member),
         }
+        place
     }
 }
 
@@ -179,7 +177,7 @@ impl Incidents {
     }
 
     /// Puts back what is new of an incident: its head, and those of its members that changed.
-    pub fn put_part(&mut self, head: Head, members: Vec<Member>) {
+    pub fn put_part(&mut self, head: Head, mut members: Vec<Member>) {
         let key = head.key.clone();
         if !self.by_key.contains_key(&key) {
             self.put(Incident { head, members });
@@ -188,8 +186,11 @@ impl Incidents {
         if let Some(known) = self.by_key.get_mut(&key) {
             known.head = head;
         }
+        members.sort_by_key(|m| m.place);
         for member in members {
-            let place = self.by_key.get_mut(&key).map_or(0, |known| known.put(member));
+            let here = self.of_metric.get(&member.told.metric).filter(|(of, _)| *of == key);
+            let here = here.map(|(_, place)| *place);
+            let place = self.by_key.get_mut(&key).map_or(0, |incident| incident.put(member, here));
             self.index(&key, place);
         }
     }

@@ -4,7 +4,7 @@
 #[path = "common/channels.rs"]
 mod common;
 
-use common::{KINDS, Nothing, ORIGINS, accepted, message, refused, retried};
+use common::{KINDS, Nothing, ORIGINS, accepted, broken, message, refused, retried};
 use serde_json::{Value, json};
 use skyline_alerting::channel::pagerduty::PagerDuty;
 use skyline_alerting::channel::webhook::Webhook;
@@ -272,11 +272,11 @@ async fn troubles_of_webhooks_are_told_apart() {
     // A yes is one, and a no, however long its page is: a message that was taken must not be sent again.
     tell(Reply::text(200, &"x".repeat(200_000)));
     accepted(webhook.deliver(&message, None, &Nothing).await);
-    tell(Reply::text(404, &"x".repeat(200_000)));
-    assert!(refused(webhook.deliver(&message, None, &Nothing).await).contains("404"));
+    tell(Reply::text(400, &"x".repeat(200_000)));
+    assert!(refused(webhook.deliver(&message, None, &Nothing).await).contains("400"));
     // Parts of the address are secrets as well.
     tell(Reply::text(404, "Cannot POST /secret-path"));
-    let reason = refused(webhook.deliver(&message, None, &Nothing).await);
+    let reason = broken(webhook.deliver(&message, None, &Nothing).await);
     assert!(!reason.contains("secret-path"), "{reason}");
     // One that repeats what it was told is not repeated.
     tell(Reply::text(400, "bad header Bearer hidden-one"));

@@ -205,11 +205,12 @@ async fn troubles_of_the_text_are_told_apart() {
         let reason = retried(slack.deliver(&to("ops"), None, &Nothing).await);
         assert!(reason.contains(expected), "{reason}");
     }
-    for (code, advice) in
-        [("missing_scope", "chat:write"), ("not_in_channel", "invite"), ("token_revoked", "token_file")]
-    {
+    server.trouble("chat.postMessage", &[Trouble::Code("not_in_channel")]);
+    let reason = refused(slack.deliver(&to("ops"), None, &Nothing).await);
+    assert!(reason.contains("not_in_channel") && reason.contains("invite"), "{reason}");
+    for (code, advice) in [("missing_scope", "chat:write"), ("token_revoked", "token_file")] {
         server.trouble("chat.postMessage", &[Trouble::Code(code)]);
-        let reason = refused(slack.deliver(&to("ops"), None, &Nothing).await);
+        let reason = broken(slack.deliver(&to("ops"), None, &Nothing).await);
         assert!(reason.contains(code) && reason.contains(advice), "{reason}");
     }
     let reason = refused(slack.deliver(&to("#nowhere"), None, &Nothing).await);

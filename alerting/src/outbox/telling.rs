@@ -112,7 +112,9 @@ impl State {
     /// What is to be told of an incident that goes on; whether somebody is still to be told of something.
     fn tell_open(&mut self, incident: &Incident, context: &Context<'_>) -> bool {
         let mut is_pending = false;
-        for (lane, group) in groups(incident, context, &mut is_pending).into_iter().filter(|(_, g)| g.is_open)
+        let told = self.told.get(&incident.head.key);
+        for (lane, group) in
+            groups(incident, told, context, &mut is_pending).into_iter().filter(|(_, g)| g.is_open)
         {
             let told = self.told.get(&incident.head.key).and_then(|of| of.get(&lane));
             let is_first = told.is_none();
@@ -170,7 +172,7 @@ impl State {
             self.told.get(key).into_iter().flatten().map(|(l, t)| (l.clone(), t.clone())).collect();
         let is_left = |t: &Told| t.messages > 0 && !t.is_over && !t.is_refused && t.recovery;
         let mut theirs = match lanes.iter().any(|(_, told)| is_left(told)) {
-            true => groups(incident, context, &mut false),
+            true => groups(incident, self.told.get(key), context, &mut false),
             false => BTreeMap::new(),
         };
         let mut is_done = true;

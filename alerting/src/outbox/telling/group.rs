@@ -49,9 +49,22 @@ impl Group {
     }
 }
 
+/// Since when one of a rule's own recipients may have seen an incident, seconds: it was told to them, and goes on. None:
+/// none of them was told yet (a mute, the hours of the rule), and so nobody has failed to look.
+fn seen_since(incident: &Incident, found: &Match, told: Option<&BTreeMap<Lane, Told>>) -> Option<f64> {
+    let first =
+        |recipient: &String| told?.get(&(found.channel.clone(), recipient.clone())).map(|told| told.first);
+    let round = incident.head.round();
+    if found.recipients.is_empty() {
+        return Some(round);
+    }
+    found.recipients.iter().filter_map(first).min_by(f64::total_cmp).map(|first| first.max(round))
+}
+
 /// Who is to be told. One recipient of one channel is told once, whatever number of rules say so.
 pub(super) fn groups(
     incident: &Incident,
+    told: Option<&BTreeMap<Lane, Told>>,
     context: &Context<'_>,
     is_pending: &mut bool,
 ) -> BTreeMap<Lane, Group> {
@@ -80,7 +93,10 @@ pub(super) fn groups(
                 add((found.channel.clone(), recipient.clone()), &found, member, None);
             }
             let Some((after, to)) = &found.escalate else { continue };
-            if incident.head.acknowledged.is_none() && now - incident.head.round() >= f64::from(*after) {
+            let since = seen_since(incident, &found, told);
+            if incident.head.acknowledged.is_none()
+                && since.is_some_and(|since| now - since >= f64::from(*after))
+            {
                 for lane in to {
                     add(lane.clone(), &found, member, Some(*after));
                 }
