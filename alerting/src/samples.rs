@@ -124,13 +124,12 @@ fn lines(kind: Kind) -> Vec<String> {
             "servers.db02.disk.sdb.iops: silent for 6 min",
             "queues.mail.depth: silent for 6 min",
         ],
-        Kind::Returned => &[
-            "9 metrics send again; 3 are still silent.",
-            "servers.web07.* (9 metrics): sends again, after 26 min",
-        ],
+        Kind::Returned => {
+            &["9 metrics send again; 3 are still silent.", "servers.web07.* (9 metrics): back after 26 min"]
+        }
         Kind::HeldBack => &[
             "More than 30 messages within 30 min: further ones are held back, and told as one.",
-            "Until then `skyline alert list --open` shows what is wrong.",
+            "What is wrong until then: skyline alert list --open",
         ],
         _ => &[],
     };

@@ -181,7 +181,7 @@ impl Watch {
         let room = self.most_names;
         lines.extend(gathered(&silent, room, |lasts| format!("silent for {}", spans(lasts, now))));
         let room = self.most_names.saturating_sub(lines.len() - 1).max(1);
-        lines.extend(gathered(&back, room, |lasts| format!("sends again, after {}", spans(lasts, 0.0))));
+        lines.extend(gathered(&back, room, |lasts| format!("back after {}", spans(lasts, 0.0))));
         Some(Digest { lines, silent: silent.len() as u64, back: back.len() as u64, is_over })
     }
 

@@ -293,7 +293,7 @@ impl State {
                 format!(
                     "More than {limit} messages within {within}: further ones are held back, and told as one."
                 ),
-                "Until then `skyline alert list --open` shows what is wrong.".to_owned(),
+                "What is wrong until then: skyline alert list --open".to_owned(),
             ];
             let message = self.held_back(lane, now, "begins", lines, now);
             self.put(message, now);

@@ -41,7 +41,7 @@ fn each_is_told_once_and_told_again_when_it_sends() {
     assert_eq!(look(&mut watch, &[("a", 10_000.0), ("b", 20_000.0)], 20_000.0), NOTHING);
     assert_eq!(
         look(&mut watch, &[("a", 20_030.0), ("b", 20_060.0)], 20_060.0),
-        ["1 metric sends again.", "a: sends again, after 2 h 47 min"]
+        ["1 metric sends again.", "a: back after 2 h 47 min"]
     );
     assert_eq!(
         look(&mut watch, &[("a", 20_030.0), ("b", 20_360.0)], 20_360.0),
