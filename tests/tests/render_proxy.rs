@@ -532,7 +532,8 @@ fn only_signed_links_pass_the_documented_server() -> anyhow::Result<()> {
     let (node, proxy) = proxy(Setup::window(), "[]")?;
     let last = now() / 60 * 60;
     fill(&node, &["a.b"], &hour(last))?;
-    let front = documented(proxy)?.address;
+    let nginx = documented(proxy)?;
+    let front = nginx.address;
     let query = format!("target=a.b&from={}&until={last}", last - 3_600);
     ensure!(get(proxy, &format!("/render?{query}"))?.status == 200);
     let signer = Signer::new(&std::fs::read(node.folder().join("state").join(FILE))?);
