@@ -217,7 +217,12 @@ async fn an_unknown_path_lists_the_routes() {
     for path in ["/", "/api/v2", "/api/v1/series/", "/..%2f..%2fetc/passwd", "/anomalies.json/"] {
         let answer = api.get(path).await;
         assert_eq!(answer.status, 404, "{path}");
-        assert!(answer.json()["routes"].as_array().is_some_and(|r| r.len() == 11), "{path}");
+        let json = answer.json();
+        let routes: Vec<_> =
+            json["routes"].as_array().into_iter().flatten().filter_map(|r| r.as_str()).collect();
+        for route in ["GET /api/v1/anomalies", "POST /api/v1/backfill"] {
+            assert!(routes.contains(&route), "{path}: {routes:?}");
+        }
     }
 }
 
