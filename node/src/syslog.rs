@@ -2,15 +2,21 @@
 //! socket or over UDP.
 
 use skyline_core::anomaly::Anomaly;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 
 /// local4 (20) times 8 plus warning (4).
 const PRIORITY: u8 = 20 * 8 + 4;
 /// Longest line, bytes: what every receiver must take (RFC 5424 §6.1).
 const MAX_LINE: usize = 2048;
+/// A daemon whose queue is full is waited for so long.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Where lines go.
 #[derive(Debug)]
@@ -62,11 +68,24 @@ impl Syslog {
 
     async fn send(&self, line: &[u8]) -> std::io::Result<()> {
         match &self.target {
-            // Not awaited: a daemon that has stopped reading would stop the record too.
             Target::Unix(path) => {
                 let socket = std::os::unix::net::UnixDatagram::unbound()?;
                 socket.set_nonblocking(true)?;
-                socket.send_to(line, path)?
+                let start = Instant::now();
+                loop {
+                    match socket.send_to(line, path) {
+                        // A daemon's queue has room for a dozen lines. One that has stopped reading is waited for once,
+                        // or it would stop the record too.
+                        Err(error)
+                            if error.kind() == ErrorKind::WouldBlock
+                                && start.elapsed() < PATIENCE
+                                && !self.failing.load(Ordering::Relaxed) =>
+                        {
+                            tokio::time::sleep(PAUSE).await;
+                        }
+                        sent => break sent?,
+                    }
+                }
             }
             Target::Udp(address) => {
                 let local: SocketAddr =
@@ -153,5 +172,11 @@ mod tests {
             taken += 1;
             assert!(taken < 100_000, "nothing is ever refused");
         }
+        // It was waited for once.
+        let start = Instant::now();
+        for _ in 0..100 {
+            assert!(!syslog.anomaly(&anomaly()).await);
+        }
+        assert!(start.elapsed() < 10 * PATIENCE, "{:?}", start.elapsed());
     }
 }
