@@ -156,6 +156,12 @@ pub const fn of_a_graphite_server() -> &'static Item {
     &table::SERVER
 }
 
+/// A table of `[[vista.fetch]]`.
+#[must_use]
+pub const fn of_a_fetch() -> &'static Item {
+    &table::FETCH
+}
+
 /// A table of `[[listen.stream]]`.
 #[must_use]
 pub const fn of_a_stream() -> &'static Item {

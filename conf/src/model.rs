@@ -13,6 +13,7 @@ pub mod record;
 pub mod redis;
 pub mod relay;
 pub mod render_proxy;
+pub mod vista;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub graphite: graphite::Graphite,
     /// Render questions, answered by Graphite or from the windows.
     pub render_proxy: render_proxy::RenderProxy,
+    /// Points that the node fetches from other servers.
+    pub vista: vista::Vista,
     /// Pages, API, health and metrics over HTTP.
     pub http: http::Http,
 }

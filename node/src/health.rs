@@ -24,6 +24,7 @@ use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
 use skyline_render_proxy::proxy::Proxy;
+use skyline_vista::Jobs;
 use skyline_webapp::status::Readiness;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,6 +51,7 @@ pub(crate) struct Health {
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
+    pub(crate) fetched: Jobs,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: ArcSwap<Named>,
@@ -81,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) listening: Vec<(Listener, Address)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
+    pub(crate) fetched: Jobs,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: Named,
@@ -101,6 +104,7 @@ impl Health {
             listening: ArcSwap::from_pointee(parts.listening),
             aggregator: parts.aggregator,
             graphs: parts.graphs,
+            fetched: parts.fetched,
             reloads: parts.reloads,
             detour: parts.detour,
             named: ArcSwap::from_pointee(parts.named),
@@ -155,6 +159,7 @@ impl Health {
         reasons.extend(self.alerts.trouble());
         // Points are taken and judged without Graphite.
         reasons.extend(self.graphs.trouble());
+        reasons.extend(self.fetched.trouble());
         Readiness {
             ready,
             reasons,
@@ -229,6 +234,7 @@ impl Health {
         self.relay_figures(&mut out);
         self.aggregator.figures(&mut out);
         self.graphs.figures(&mut out);
+        self.fetched.figures(&mut out);
         let (done, refused) = self.reloads.get();
         out.push(Figure::counter("skyline_reloads_total", "Times that settings were read again", done));
         out.push(Figure::counter(

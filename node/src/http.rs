@@ -128,6 +128,10 @@ impl Http {
                 dispatcher: health.alerts.dispatcher.clone(),
                 gallery: Some(Arc::clone(&health.alerts.gallery)),
             }),
+            fetched: Some({
+                let health = Arc::clone(health);
+                Arc::new(move || health.fetched.status())
+            }),
             clock: health.clock.clone(),
         };
         let of = |health: &Arc<Health>| Arc::clone(health);

@@ -27,6 +27,7 @@ use skyline_relay::listen::{Context as ListenContext, Listeners};
 use skyline_relay::route::Router;
 use skyline_render_proxy::proxy::Proxy;
 use skyline_sql::Store;
+use skyline_vista::Jobs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -245,6 +246,7 @@ impl Node {
             listening: bound.addresses(),
             aggregator,
             graphs,
+            fetched: Jobs::new(&settings, &clock)?,
             reloads: Arc::clone(&reloads),
             detour,
             named: Named::of(&relaying),
@@ -266,6 +268,10 @@ impl Node {
             let reloads = reload::Reloads::new(config, settings.clone(), &relaying, reloads);
             reload::start(reloads, wishes, target, &reload, &senders, &tokens.listeners);
         }
+        // Last of those that bring points, and stopped with the first.
+        health.fetched.start(&settings, &intake, &listeners, &tokens.listeners).with_context(|| {
+            format!("the folder {} cannot be made", settings.node.state_dir.join("vista").display())
+        })?;
         let node = Self {
             health,
             journal,

@@ -173,6 +173,18 @@ impl Intake {
         self.append(routed, None, Some(Instant::now() + STOP_WAIT)).await.is_some() || !is_wanted
     }
 
+    /// The same for points that the node has fetched and can fetch again: waits for room in the journal until `stop`.
+    /// False if they could not be logged; they are counted as refused then.
+    pub async fn submit_fetched(&self, batch: Batch, stop: &CancellationToken) -> bool {
+        let inner = &*self.0;
+        inner.account.received(batch.source.listener, batch.len() as u64);
+        // Held until the batch is logged: see `Self::settled`.
+        let router = inner.router.load_full();
+        let routed = router.route(batch);
+        let is_wanted = routed.batch.is_some();
+        self.append(routed, Some(stop), None).await.is_some() || !is_wanted
+    }
+
     async fn log(
         &self,
         mut batch: Batch,
@@ -253,6 +265,8 @@ impl Intake {
             (Origin::Own, _) => WhenFull::Shed,
             (Origin::Backfill | Origin::History, _) => WhenFull::Block,
             (Origin::Live, Listener::PlaintextUdp | Listener::MsgpackUdp) => options.udp_when_full,
+            // The server keeps what is not fetched yet.
+            (Origin::Live, Listener::Vista) => WhenFull::Block,
             (Origin::Live, _) => options.when_full,
         };
         when_full == WhenFull::Block

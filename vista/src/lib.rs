@@ -1,9 +1,19 @@
-//! Points that the node fetches from other servers: answers of Graphite and Prometheus, and who asks for them.
+//! Points that the node fetches from other servers: answers of Graphite and Prometheus, and the jobs that ask for them.
 
+mod counts;
+pub mod cursor;
 pub mod error;
+pub mod fuzz;
+pub mod gates;
 pub mod graphite;
+pub mod job;
+pub mod jobs;
 mod json;
+pub mod plan;
+pub mod prometheus;
 pub mod series;
 
 pub use error::Error;
+pub use job::Job;
+pub use jobs::Jobs;
 pub use series::{Answer, Limits, Point, Series, Skipped};

@@ -9,6 +9,7 @@
 //! | `GET /api/v1/relay/destinations` | where points go, and how that goes |
 //! | `GET /api/v1/relay/senders` | where they come from, those with most points first |
 //! | `GET /api/v1/relay/bad` | the newest points that were refused |
+//! | `GET /api/v1/vista` | jobs that fetch points, and how they do |
 //! | `DELETE /api/v1/seed` | removes the metric of `skyline seed` |
 //! | `GET /anomalies.json` | what is anomalous now, as the reference's dashboard reads it |
 //! | `GET /api?metric=metrics.NAME` | a window as the reference answers it |
@@ -29,9 +30,11 @@ mod series;
 
 use crate::answer;
 use axum::Router;
+use axum::extract::State;
+use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::{delete, get};
-use serde_json::json;
+use serde_json::{Value, json};
 use skyline_core::clock::Clock;
 use skyline_render_proxy::windows::{Later, Unanswered, Windows};
 use skyline_sql::Store;
@@ -65,6 +68,9 @@ pub trait SeriesSource: Windows {
     }
 }
 
+/// What jobs that fetch points do: a copy, made on the thread that answers.
+pub type FetchedSource = Arc<dyn Fn() -> Value + Send + Sync>;
+
 /// Where the answers come from.
 #[derive(Clone)]
 pub struct Sources {
@@ -76,6 +82,8 @@ pub struct Sources {
     pub relay: Arc<dyn RelaySource>,
     /// Incidents, mutes and messages; none: their routes are not there.
     pub alerts: Option<alerts::Alerts>,
+    /// What jobs that fetch points do; none: there are none.
+    pub fetched: Option<FetchedSource>,
     /// For what is "now".
     pub clock: Clock,
 }
@@ -94,6 +102,7 @@ const ROUTES: &[&str] = &[
     "GET /api/v1/relay/destinations",
     "GET /api/v1/relay/senders",
     "GET /api/v1/relay/bad",
+    "GET /api/v1/vista",
     "DELETE /api/v1/seed",
     "GET /anomalies.json",
     "GET /api?metric=metrics.{name}",
@@ -116,6 +125,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/api/v1/relay/destinations", get(relay::destinations))
         .route("/api/v1/relay/senders", get(relay::senders))
         .route("/api/v1/relay/bad", get(relay::bad))
+        .route("/api/v1/vista", get(fetched))
         .route("/api/v1/seed", delete(series::remove_seed))
         .route("/anomalies.json", get(now::now))
         .route("/api", get(series::reference))
@@ -124,6 +134,12 @@ pub fn router(sources: Sources) -> Router {
         .merge(of_alerts)
         .fallback(move || async move { answer::no_such_route(&routes) })
         .method_not_allowed_fallback(move || async move { answer::wrong_method(&others) })
+}
+
+async fn fetched(State(sources): State<Sources>, uri: Uri) -> Result<Response, query::Bad> {
+    query::Parameters::read(&uri, &[])?;
+    let nothing = || json!({ "enabled": false, "jobs": [] });
+    Ok(answer::ok(&sources.fetched.as_ref().map_or_else(nothing, |source| source())))
 }
 
 fn version() -> Response {

@@ -4,7 +4,8 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 18] = [
+pub(crate) const TARGETS: [&str; 19] = [
+    "vista_answers",
     "attime",
     "render_target",
     "chunk",

@@ -12,6 +12,7 @@ mod record;
 mod redis;
 mod relay;
 mod render_proxy;
+mod vista;
 mod window;
 
 use super::{Key, Kind, Section};
@@ -19,6 +20,7 @@ pub(super) use alerting::{RULE, WEBHOOK};
 pub(super) use graphite::SERVER;
 pub(super) use listen::STREAM;
 use std::sync::LazyLock;
+pub(super) use vista::FETCH;
 
 /// The largest number that TOML can write.
 pub(super) const MOST: u64 = i64::MAX as u64;
@@ -81,6 +83,10 @@ pub(super) const SECTIONS: &[Section] = &[
         "render_proxy",
         "Graphite's render questions, answered by Graphite, or from the windows while it is down or behind. docs/render-proxy.md.",
     ),
+    section(
+        "vista",
+        "Points that the node fetches from Graphite and Prometheus servers. Off unless enabled. docs/vista.md.",
+    ),
     section("http", "API, health and metrics over HTTP. Until there are accounts, loopback addresses only."),
 ];
 /// The keys of each section, in the order of the file.
@@ -100,6 +106,7 @@ const PARTS: &[&[Key]] = &[
     memcached::KEYS,
     graphite::KEYS,
     render_proxy::KEYS,
+    vista::KEYS,
     http::KEYS,
 ];
 

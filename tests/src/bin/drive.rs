@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 type Target = fn(&[u8]);
 
 /// What is driven: a name, which is also the name of its folder of seeds.
-const TARGETS: [(&str, Target); 18] = [
+const TARGETS: [(&str, Target); 19] = [
+    ("vista_answers", skyline_vista::fuzz::answers),
     ("attime", skyline_render_proxy::fuzz::attime),
     ("render_target", skyline_render_proxy::fuzz::target),
     ("chunk", skyline_store::fuzz::chunk),
