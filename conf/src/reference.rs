@@ -150,7 +150,9 @@ pub fn settings_md() -> String {
             tables(&mut out, "a Graphite server", keys::of_a_graphite_server());
         }
         if section.name == "vista" {
-            out.push_str("\nKeys of `[[vista.fetch]]`; headers are written as those of `[[graphite.server]]`:\n\n");
+            out.push_str(
+                "\nKeys of `[[vista.fetch]]`; headers are written as those of `[[graphite.server]]`:\n\n",
+            );
             tables(&mut out, "a job", keys::of_a_fetch());
         }
         if section.name == "relay" {

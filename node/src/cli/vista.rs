@@ -70,10 +70,18 @@ fn settings_every(settings: &skyline_conf::model::Settings, name: &str) -> u32 {
 
 fn show(job: &Job, answer: &skyline_vista::Answer, range: Range) -> anyhow::Result<()> {
     let named = job.names(answer)?;
-    say!("{}: {} series from {} to {}", job.name(), answer.series.len(), when(range.from), when(range.until))?;
+    say!(
+        "{}: {} series from {} to {}",
+        job.name(),
+        answer.series.len(),
+        when(range.from),
+        when(range.until)
+    )?;
     for (series, name) in answer.series.iter().zip(&named.names).take(SERIES) {
         match name {
-            Some(name) => say!("  {} -> {}, {} points", harmless(&series.name), harmless(name), series.points.len())?,
+            Some(name) => {
+                say!("  {} -> {}, {} points", harmless(&series.name), harmless(name), series.points.len())?
+            }
             None => say!("  {} has no name to store it under", harmless(&series.name))?,
         }
         for point in series.points.iter().take(POINTS) {
@@ -93,7 +101,8 @@ fn show(job: &Job, answer: &skyline_vista::Answer, range: Range) -> anyhow::Resu
 }
 
 fn when(ts: i64) -> String {
-    Timestamp::from_second(ts).map_or_else(|_| ts.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    Timestamp::from_second(ts)
+        .map_or_else(|_| ts.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 async fn status(address: Option<SocketAddr>, json: bool, config: &Config) -> anyhow::Result<bool> {
@@ -105,7 +114,8 @@ async fn status(address: Option<SocketAddr>, json: bool, config: &Config) -> any
         }
     };
     let answer = http::get(address, "/api/v1/vista").await;
-    let answer = answer.map_err(|error| if http::is_refused(&error) { http::nobody(address) } else { error })?;
+    let answer =
+        answer.map_err(|error| if http::is_refused(&error) { http::nobody(address) } else { error })?;
     let body = answer.json().ok().filter(|body| answer.status == 200 && body.get("jobs").is_some());
     let body = body.with_context(|| {
         format!("{address} answers, but is not a node's API: --address takes that of http.api")
