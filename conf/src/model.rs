@@ -2,6 +2,7 @@
 
 pub mod alerting;
 pub mod detect;
+pub mod flux;
 pub mod graphite;
 pub mod http;
 pub mod journal;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub graphite: graphite::Graphite,
     /// Render questions, answered by Graphite or from the windows.
     pub render_proxy: render_proxy::RenderProxy,
+    /// Points over HTTP.
+    pub flux: flux::Flux,
     /// Pages, API, health and metrics over HTTP.
     pub http: http::Http,
 }

@@ -18,6 +18,7 @@ use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
 use skyline_core::reject::RejectCounts;
+use skyline_flux::Flux;
 use skyline_journal::{Journal, Ledger};
 use skyline_relay::aggregate::Aggregator;
 use skyline_relay::dest::Destinations;
@@ -25,6 +26,7 @@ use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
 use skyline_render_proxy::proxy::Proxy;
 use skyline_webapp::status::Readiness;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -48,6 +50,8 @@ pub(crate) struct Health {
     pub(crate) stores: Arc<Stores>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
+    /// Points over HTTP, and where.
+    pub(crate) flux: Option<(Arc<Flux>, Vec<SocketAddr>)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
     pub(crate) reloads: Arc<Counters>,
@@ -79,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) stores: Arc<Stores>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: Vec<(Listener, Address)>,
+    pub(crate) flux: Option<(Arc<Flux>, Vec<SocketAddr>)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
     pub(crate) reloads: Arc<Counters>,
@@ -99,6 +104,7 @@ impl Health {
             stores: parts.stores,
             alerts: parts.alerts,
             listening: ArcSwap::from_pointee(parts.listening),
+            flux: parts.flux,
             aggregator: parts.aggregator,
             graphs: parts.graphs,
             reloads: parts.reloads,
@@ -227,6 +233,9 @@ impl Health {
         self.journal.figures(&mut out);
         self.destinations.figures(&mut out);
         self.relay_figures(&mut out);
+        if let Some((flux, _)) = &self.flux {
+            flux.figures(&mut out);
+        }
         self.aggregator.figures(&mut out);
         self.graphs.figures(&mut out);
         let (done, refused) = self.reloads.get();
@@ -259,6 +268,10 @@ impl Health {
             "reasons": readiness.reasons,
             "ledger_balanced": self.is_balanced(),
             "listeners": self.listeners_status(),
+            "flux": self.flux.as_ref().map(|(flux, _)| {
+                let [requests, taken, refused, put_off] = flux.requests();
+                json!({ "requests": requests, "taken": taken, "refused": refused, "put_off": put_off })
+            }),
             "journal": self.journal_status(),
             "destinations": self.relay_destinations(),
             "senders": self.relay_senders(SENDERS_SHOWN).0,
@@ -276,7 +289,10 @@ impl Health {
         let listening = self.listening.load();
         let row = |line: &ListenerLedger| {
             let open = listening.iter().filter(|(listener, _)| *listener == line.listener);
-            let addresses: Vec<_> = open.map(|(_, address)| address.to_string()).collect();
+            let mut addresses: Vec<_> = open.map(|(_, address)| address.to_string()).collect();
+            if let (Some((_, flux)), Listener::Flux) = (&self.flux, line.listener) {
+                addresses.extend(flux.iter().map(SocketAddr::to_string));
+            }
             (!addresses.is_empty() || line.received > 0).then(|| {
                 json!({
                     "listener": line.listener.label(), "addresses": addresses, "received": line.received, "copied": line.copied,

@@ -18,6 +18,7 @@ use skyline_conf::model::journal::Durability;
 use skyline_conf::relaying::Relaying;
 use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
+use skyline_flux::Flux;
 use skyline_journal::{Journal, Recovered};
 use skyline_relay::aggregate::{Aggregator, Limits as AggregateLimits, Options as AggregateOptions};
 use skyline_relay::dest::{Destinations, Stop};
@@ -211,6 +212,8 @@ impl Node {
         // Bound first: an address that is taken ends the start before anything else is touched.
         let mut http = Http::bind(&settings).await?;
         let bound = Listeners::bind(&relaying.listen)?;
+        let flux_bound =
+            if settings.flux.is_on() { Some(skyline_flux::bind(&settings.flux.listen).await?) } else { None };
         let state_dir = state_dir(&settings)?;
         let record = record::open(&settings, is_synced(&settings), &clock).await?;
         let journal = open_journal(&settings)?;
@@ -233,6 +236,13 @@ impl Node {
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
+        let flux = match &flux_bound {
+            Some(bound) => {
+                let context = skyline_flux::Context { intake: intake.clone(), flow: flow.clone() };
+                Some((Flux::new(&settings, context)?, bound.addresses()))
+            }
+            None => None,
+        };
         let health = Arc::new(Health::new(health::Parts {
             name,
             clock: clock.clone(),
@@ -243,6 +253,7 @@ impl Node {
             stores: Arc::clone(&stores),
             alerts: Arc::clone(&alerts),
             listening: bound.addresses(),
+            flux: flux.clone(),
             aggregator,
             graphs,
             reloads: Arc::clone(&reloads),
@@ -255,6 +266,9 @@ impl Node {
         let listeners = TaskTracker::new();
         let context = ListenContext { intake: intake.clone(), flow };
         let listening = bound.spawn(context, &listeners, &tokens.listeners);
+        if let (Some(bound), Some((flux, _))) = (flux_bound, &flux) {
+            bound.spawn(flux, &listeners, &tokens.listeners);
+        }
         if let Some(config) = config {
             let target = swap::Parts {
                 listening,

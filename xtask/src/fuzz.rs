@@ -4,7 +4,7 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 18] = [
+pub(crate) const TARGETS: [&str; 21] = [
     "attime",
     "render_target",
     "chunk",
@@ -23,6 +23,9 @@ pub(crate) const TARGETS: [&str; 18] = [
     "replacement",
     "alert_rule",
     "alert_link",
+    "flux_json",
+    "flux_influx",
+    "flux_remote_write",
 ];
 
 /// What is fuzzed, and for how long.

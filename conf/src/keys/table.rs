@@ -2,6 +2,7 @@
 
 mod alerting;
 mod detect;
+mod flux;
 mod graphite;
 mod http;
 mod journal;
@@ -16,6 +17,7 @@ mod window;
 
 use super::{Key, Kind, Section};
 pub(super) use alerting::{RULE, WEBHOOK};
+pub(super) use flux::KEY;
 pub(super) use graphite::SERVER;
 pub(super) use listen::STREAM;
 use std::sync::LazyLock;
@@ -81,6 +83,12 @@ pub(super) const SECTIONS: &[Section] = &[
         "render_proxy",
         "Graphite's render questions, answered by Graphite, or from the windows while it is down or behind. docs/render-proxy.md.",
     ),
+    section(
+        "flux",
+        "Points over HTTP: Skyline's Flux, remote-write of Prometheus, InfluxDB's line protocol. Off without a key. docs/flux.md.",
+    ),
+    section("flux.prometheus", "How series of Prometheus become names."),
+    section("flux.influx", "How series of InfluxDB's line protocol become names."),
     section("http", "API, health and metrics over HTTP. Until there are accounts, loopback addresses only."),
 ];
 /// The keys of each section, in the order of the file.
@@ -100,6 +108,7 @@ const PARTS: &[&[Key]] = &[
     memcached::KEYS,
     graphite::KEYS,
     render_proxy::KEYS,
+    flux::KEYS,
     http::KEYS,
 ];
 
