@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn a_bad_line_costs_itself() {
         check(
-            "m v=1\nm\nm v\nm v=\nm v=x\nm v=nan\nm v=1 x\nm v=1 1.5\n,a=b v=1\nm,a v=1\nm v=\"x\nm v=1i2\nm v=\"a\"b\nn v=2",
+            "m v=1\nm\nm v\nm v=\nm v=x\nm v=nan\nm v=1 x\nm v=1 1.5\n,a=b v=1\nm,a v=1\nm v=\"a\"b\nm v=1i2\nm v=\"x\nn v=2",
             "m.v 1 1700000000\nn.v 2 1700000000\n",
             &[
                 "1 line", "2 line", "3 line", "4 line", "5 line", "6 line", "7 line", "8 line", "9 line",
