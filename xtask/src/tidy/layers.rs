@@ -16,6 +16,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("skyline-detect", &["skyline-core", "skyline-conf", "skyline-store"]),
     ("skyline-sql", &["skyline-core", "skyline-conf"]),
     ("skyline-upstream", &["skyline-core", "skyline-conf"]),
+    (
+        "skyline-vista",
+        &["skyline-core", "skyline-conf", "skyline-relay", "skyline-upstream", "skyline-store", "skyline-sql"],
+    ),
     ("skyline-render-proxy", &["skyline-core", "skyline-conf", "skyline-upstream"]),
     (
         "skyline-alerting",
