@@ -130,6 +130,26 @@ fn intake(settings: &Settings, journal: &Journal, router: Router, clock: &Clock)
     Ok(intake)
 }
 
+/// Binds the addresses of points over HTTP, if there are keys.
+async fn bind_flux(settings: &Settings) -> anyhow::Result<Option<skyline_flux::Bound>> {
+    if !settings.flux.is_on() {
+        return Ok(None);
+    }
+    Ok(Some(skyline_flux::bind(&settings.flux.listen).await?))
+}
+
+/// What takes points over HTTP, and where.
+fn flux(
+    settings: &Settings,
+    bound: Option<&skyline_flux::Bound>,
+    intake: &Intake,
+    flow: &Flow,
+) -> anyhow::Result<Option<(Arc<Flux>, Vec<SocketAddr>)>> {
+    let Some(bound) = bound else { return Ok(None) };
+    let context = skyline_flux::Context { intake: intake.clone(), flow: flow.clone() };
+    Ok(Some((Flux::new(settings, context)?, bound.addresses())))
+}
+
 /// Starts the aggregator.
 fn aggregator(
     relaying: &Relaying,
@@ -212,8 +232,7 @@ impl Node {
         // Bound first: an address that is taken ends the start before anything else is touched.
         let mut http = Http::bind(&settings).await?;
         let bound = Listeners::bind(&relaying.listen)?;
-        let flux_bound =
-            if settings.flux.is_on() { Some(skyline_flux::bind(&settings.flux.listen).await?) } else { None };
+        let flux_bound = bind_flux(&settings).await?;
         let state_dir = state_dir(&settings)?;
         let record = record::open(&settings, is_synced(&settings), &clock).await?;
         let journal = open_journal(&settings)?;
@@ -236,13 +255,7 @@ impl Node {
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
-        let flux = match &flux_bound {
-            Some(bound) => {
-                let context = skyline_flux::Context { intake: intake.clone(), flow: flow.clone() };
-                Some((Flux::new(&settings, context)?, bound.addresses()))
-            }
-            None => None,
-        };
+        let flux = flux(&settings, flux_bound.as_ref(), &intake, &flow)?;
         let health = Arc::new(Health::new(health::Parts {
             name,
             clock: clock.clone(),
