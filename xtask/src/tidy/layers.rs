@@ -18,7 +18,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("skyline-upstream", &["skyline-core", "skyline-conf"]),
     (
         "skyline-vista",
-        &["skyline-core", "skyline-conf", "skyline-relay", "skyline-upstream", "skyline-store", "skyline-sql"],
+        &[
+            "skyline-core",
+            "skyline-conf",
+            "skyline-relay",
+            "skyline-upstream",
+            "skyline-store",
+            "skyline-sql",
+        ],
     ),
     ("skyline-render-proxy", &["skyline-core", "skyline-conf", "skyline-upstream"]),
     (
