@@ -4,6 +4,7 @@
 mod relay;
 
 use crate::alerts::Alerts;
+use crate::backfill::Backfills;
 use crate::detour::Detour;
 use crate::own_metrics::Named;
 use crate::plane::Plane;
@@ -25,6 +26,7 @@ use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
 use skyline_render_proxy::proxy::Proxy;
+use skyline_webapp::api::backfill::BackfillSource as _;
 use skyline_webapp::status::Readiness;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -54,6 +56,7 @@ pub(crate) struct Health {
     pub(crate) flux: Option<(Arc<Flux>, Vec<SocketAddr>)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
+    pub(crate) backfill: Option<Arc<Backfills>>,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: ArcSwap<Named>,
@@ -86,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) flux: Option<(Arc<Flux>, Vec<SocketAddr>)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
+    pub(crate) backfill: Option<Arc<Backfills>>,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
     pub(crate) named: Named,
@@ -107,6 +111,7 @@ impl Health {
             flux: parts.flux,
             aggregator: parts.aggregator,
             graphs: parts.graphs,
+            backfill: parts.backfill,
             reloads: parts.reloads,
             detour: parts.detour,
             named: ArcSwap::from_pointee(parts.named),
@@ -238,6 +243,9 @@ impl Health {
         }
         self.aggregator.figures(&mut out);
         self.graphs.figures(&mut out);
+        if let Some(backfill) = &self.backfill {
+            backfill.figures(&mut out);
+        }
         let (done, refused) = self.reloads.get();
         out.push(Figure::counter("skyline_reloads_total", "Times that settings were read again", done));
         out.push(Figure::counter(
@@ -280,6 +288,7 @@ impl Health {
             "syslog_unsent": self.plane.told.unsent.load(Ordering::Relaxed),
             "record": self.record_status(),
             "alerting": self.alerts.status(),
+            "backfill": self.backfill.as_ref().and_then(|backfill| backfill.report()),
             "bad_points": self.bad_points(usize::MAX),
         })
     }
@@ -293,7 +302,9 @@ impl Health {
             if let (Some((_, flux)), Listener::Flux) = (&self.flux, line.listener) {
                 addresses.extend(flux.iter().map(SocketAddr::to_string));
             }
-            (!addresses.is_empty() || line.received > 0).then(|| {
+            // Nobody sent what a back-fill has fetched: it has an account of its own.
+            let is_sent = line.listener != Listener::Backfill;
+            (!addresses.is_empty() || (is_sent && line.received > 0)).then(|| {
                 json!({
                     "listener": line.listener.label(), "addresses": addresses, "received": line.received, "copied": line.copied,
                     "logged": line.logged, "refused": line.refused.total(), "reasons": reasons(&line.refused),

@@ -4,6 +4,7 @@ use crate::alerts::{self, Alerts};
 use crate::assemble::{
     PlaneParts, Recording, forget_old_threads, intake_options, journal_options, node_name, start_plane,
 };
+use crate::backfill::Backfills;
 use crate::cli::Config;
 use crate::detour::Detour;
 use crate::health::{self, Health};
@@ -256,6 +257,7 @@ impl Node {
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
         let flux = flux(&settings, flux_bound.as_ref(), &intake, &flow)?;
+        let backfill = Backfills::new(&settings, &intake, &plane, &clock, (&senders, &tokens.listeners));
         let health = Arc::new(Health::new(health::Parts {
             name,
             clock: clock.clone(),
@@ -269,6 +271,7 @@ impl Node {
             flux: flux.clone(),
             aggregator,
             graphs,
+            backfill,
             reloads: Arc::clone(&reloads),
             detour,
             named: Named::of(&relaying),
@@ -283,13 +286,9 @@ impl Node {
             bound.spawn(flux, &listeners, &tokens.listeners);
         }
         if let Some(config) = config {
-            let target = swap::Parts {
-                listening,
-                in_force: relaying.clone(),
-                destinations: Arc::clone(&destinations),
-                intake: intake.clone(),
-                health: Arc::clone(&health),
-            };
+            let (destinations, intake) = (Arc::clone(&destinations), intake.clone());
+            let (in_force, health) = (relaying.clone(), Arc::clone(&health));
+            let target = swap::Parts { listening, in_force, destinations, intake, health };
             let reloads = reload::Reloads::new(config, settings.clone(), &relaying, reloads);
             reload::start(reloads, wishes, target, &reload, &senders, &tokens.listeners);
         }
@@ -317,7 +316,7 @@ impl Node {
 
     fn tell_started(&self) {
         for (what, addresses) in
-            [("api", &self.http.api), ("status", &self.http.status), ("graphs", &self.http.graphs)]
+            [("api", &self.http.api), ("status", &self.http.status), ("render_proxy", &self.http.graphs)]
         {
             for address in addresses {
                 tracing::info!(listener = what, %address, "listening");

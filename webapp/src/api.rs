@@ -9,6 +9,9 @@
 //! | `GET /api/v1/relay/destinations` | where points go, and how that goes |
 //! | `GET /api/v1/relay/senders` | where they come from, those with most points first |
 //! | `GET /api/v1/relay/bad` | the newest points that were refused |
+//! | `GET /api/v1/backfill` | the back-fill that runs, or ran last |
+//! | `POST /api/v1/backfill` | begins one |
+//! | `DELETE /api/v1/backfill` | cancels it |
 //! | `DELETE /api/v1/seed` | removes the metric of `skyline seed` |
 //! | `GET /anomalies.json` | what is anomalous now, as the reference's dashboard reads it |
 //! | `GET /api?metric=metrics.NAME` | a window as the reference answers it |
@@ -20,8 +23,10 @@
 
 pub mod alerts;
 mod anomalies;
+pub mod backfill;
 mod explain;
 mod graph;
+mod host;
 mod now;
 mod query;
 mod relay;
@@ -29,6 +34,8 @@ mod series;
 
 use crate::answer;
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{delete, get};
 use serde_json::json;
@@ -76,6 +83,8 @@ pub struct Sources {
     pub relay: Arc<dyn RelaySource>,
     /// Incidents, mutes and messages; none: their routes are not there.
     pub alerts: Option<alerts::Alerts>,
+    /// Filling windows from elsewhere; none: this node has none.
+    pub backfill: Option<Arc<dyn backfill::BackfillSource>>,
     /// For what is "now".
     pub clock: Clock,
 }
@@ -94,6 +103,9 @@ const ROUTES: &[&str] = &[
     "GET /api/v1/relay/destinations",
     "GET /api/v1/relay/senders",
     "GET /api/v1/relay/bad",
+    "GET /api/v1/backfill",
+    "POST /api/v1/backfill",
+    "DELETE /api/v1/backfill",
     "DELETE /api/v1/seed",
     "GET /anomalies.json",
     "GET /api?metric=metrics.{name}",
@@ -107,6 +119,9 @@ pub fn router(sources: Sources) -> Router {
         None => ROUTES.to_vec(),
     };
     let others = routes.clone();
+    let public_url = sources.alerts.as_ref().map_or("", |alerts| alerts.settings.public_url.as_str());
+    let public_url: Arc<str> = public_url.into();
+    let guard = move |request: Request, next: Next| host::guard(Arc::clone(&public_url), request, next);
     let of_alerts = sources.alerts.clone().map(alerts::router).unwrap_or_default();
     Router::new()
         .route("/api/v1/anomalies", get(anomalies::list))
@@ -116,6 +131,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/api/v1/relay/destinations", get(relay::destinations))
         .route("/api/v1/relay/senders", get(relay::senders))
         .route("/api/v1/relay/bad", get(relay::bad))
+        .route("/api/v1/backfill", get(backfill::report).post(backfill::begin).delete(backfill::cancel))
         .route("/api/v1/seed", delete(series::remove_seed))
         .route("/anomalies.json", get(now::now))
         .route("/api", get(series::reference))
@@ -124,6 +140,7 @@ pub fn router(sources: Sources) -> Router {
         .merge(of_alerts)
         .fallback(move || async move { answer::no_such_route(&routes) })
         .method_not_allowed_fallback(move || async move { answer::wrong_method(&others) })
+        .layer(from_fn(guard))
 }
 
 fn version() -> Response {

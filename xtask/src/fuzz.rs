@@ -4,7 +4,7 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 21] = [
+pub(crate) const TARGETS: [&str; 24] = [
     "attime",
     "render_target",
     "chunk",
@@ -26,6 +26,9 @@ pub(crate) const TARGETS: [&str; 21] = [
     "flux_json",
     "flux_influx",
     "flux_remote_write",
+    "alerts_log",
+    "webhook_template",
+    "whisper",
 ];
 
 /// What is fuzzed, and for how long.

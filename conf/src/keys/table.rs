@@ -1,6 +1,7 @@
 //! The table of all sections and keys.
 
 mod alerting;
+mod backfill;
 mod detect;
 mod flux;
 mod graphite;
@@ -89,6 +90,10 @@ pub(super) const SECTIONS: &[Section] = &[
     ),
     section("flux.prometheus", "How series of Prometheus become names."),
     section("flux.influx", "How series of InfluxDB's line protocol become names."),
+    section(
+        "backfill",
+        "Filling windows from Graphite or from whisper files, with `skyline backfill`. docs/backfill.md.",
+    ),
     section("http", "API, health and metrics over HTTP. Until there are accounts, loopback addresses only."),
 ];
 /// The keys of each section, in the order of the file.
@@ -109,6 +114,7 @@ const PARTS: &[&[Key]] = &[
     graphite::KEYS,
     render_proxy::KEYS,
     flux::KEYS,
+    backfill::KEYS,
     http::KEYS,
 ];
 

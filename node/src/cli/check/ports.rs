@@ -56,6 +56,7 @@ fn outcomes(settings: &Settings) -> Vec<Outcome> {
         ("flux.listen", flux),
         ("http.api", &http.api),
         ("http.status", &http.status),
+        ("render_proxy.addresses", &settings.render_proxy.addresses),
     ] {
         all.extend(addresses.iter().map(|a| (key, a.to_string(), TcpListener::bind(a).map(drop))));
     }
