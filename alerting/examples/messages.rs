@@ -43,6 +43,8 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("update", samples::with_company(of(Kind::Updated, Origin::Analyzer), &others)),
         ("ended", over(of(Kind::Ended, Origin::Analyzer))),
         ("stale", of(Kind::Stale, Origin::Analyzer)),
+        ("returned", of(Kind::Returned, Origin::Analyzer)),
+        ("held", of(Kind::HeldBack, Origin::Analyzer)),
         ("boundary", of(Kind::Opened, Origin::Boundary)),
         ("test", of(Kind::Test, Origin::Analyzer)),
     ]

@@ -1,6 +1,7 @@
 //! What every channel does: take one message to one recipient, and say what became of it.
 
 mod answer;
+mod bounded;
 pub mod email;
 mod object;
 pub mod pagerduty;
@@ -10,6 +11,7 @@ pub mod webhook;
 use crate::message::{Message, Pictures};
 use crate::text::Style;
 use skyline_conf::model::alerting::Alerting;
+use skyline_core::figure::Figure;
 use skyline_core::problem::Problem;
 use std::fmt;
 use std::pin::Pin;
@@ -33,12 +35,21 @@ pub enum Delivery {
         /// Why, for people.
         reason: String,
     },
+    /// The channel takes nothing until somebody mends it, such as its password: that says nothing of the message, which is
+    /// tried again.
+    Broken {
+        /// Why, and what helps.
+        reason: String,
+    },
     /// It will never be taken as it is.
     Refused {
         /// Why, and what helps.
         reason: String,
     },
 }
+
+/// Longest `alerting.picture_milliseconds`.
+const PICTURES: Duration = Duration::from_secs(60);
 
 /// What a channel answers, later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,13 +66,29 @@ pub trait Channel: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
 
     /// Takes a message to its recipient, once. `thread`: what an earlier message of the incident to this recipient
-    /// was given. Bounded in time by the channel itself.
+    /// was given. Bounded in time by the channel itself: [`Channel::longest`].
     fn deliver<'a>(
         &'a self,
         message: &'a Message,
         thread: Option<&'a str>,
         gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery>;
+
+    /// The longest time that [`Channel::deliver`] takes. One that is cut off before may have been accepted all the same.
+    fn longest(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    /// Somebody has acknowledged the incident that the messages of this thread are about: shown there, behind the back of
+    /// the caller and at best. Nothing where a channel has no way to show it.
+    fn acknowledged(&self, thread: &str) {
+        let _nowhere = thread;
+    }
+
+    /// Adds figures of its own to `out`.
+    fn figures(&self, out: &mut Vec<Figure>) {
+        let _none = out;
+    }
 
     /// Waits for what goes on behind messages that were accepted, such as their pictures: what did not work out since
     /// the last time. Before a stop, and for a test that wants to know.
@@ -70,24 +97,37 @@ pub trait Channel: Send + Sync + fmt::Debug {
     }
 }
 
+/// A channel, or why it cannot work.
+pub type Opened = Result<Arc<dyn Channel>, Problem>;
+
 /// The channels that the settings describe. Nothing is sent yet.
 ///
 /// # Errors
 /// The first that cannot work: an address, a secret, a file or a template that is of no use.
 pub fn all(alerting: &Alerting) -> Result<Vec<Arc<dyn Channel>>, Problem> {
+    each(alerting).into_iter().map(|(_, channel)| channel).collect()
+}
+
+/// The same, each with the section of the settings that it is from, and why it cannot work if it cannot.
+#[must_use]
+pub fn each(alerting: &Alerting) -> Vec<(&'static str, Opened)> {
+    fn shared<C: Channel + 'static>(channel: Result<C, Problem>) -> Opened {
+        Ok(Arc::new(channel?))
+    }
     let style = Style::new(alerting);
-    let mut all: Vec<Arc<dyn Channel>> = Vec::new();
+    let mut each = Vec::new();
     if alerting.email.is_on() {
-        all.push(Arc::new(email::Email::new(&alerting.email, style.clone())?));
+        each.push(("alerting.email", shared(email::Email::new(&alerting.email, style.clone()))));
     }
     if alerting.slack.is_on() {
-        all.push(Arc::new(slack::Slack::new(&alerting.slack, style.clone())?));
+        each.push(("alerting.slack", shared(slack::Slack::new(&alerting.slack, style.clone()))));
     }
     if alerting.pagerduty.is_on() {
-        all.push(Arc::new(pagerduty::PagerDuty::new(&alerting.pagerduty, style.clone())?));
+        let channel = pagerduty::PagerDuty::new(&alerting.pagerduty, style.clone());
+        each.push(("alerting.pagerduty", shared(channel)));
     }
     for hook in &alerting.webhooks {
-        all.push(Arc::new(webhook::Webhook::new(hook, style.clone())?));
+        each.push(("alerting.webhook", shared(webhook::Webhook::new(hook, style.clone()))));
     }
-    Ok(all)
+    each
 }

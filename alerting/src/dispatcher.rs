@@ -8,33 +8,35 @@
 mod copy;
 mod figures;
 mod handle;
+mod keep;
 mod lanes;
 mod start;
 #[cfg(test)]
 mod tests;
 
 pub use figures::{Told, Waiting};
-pub use handle::{Alerting, Closed};
+pub use handle::{Acknowledged, Alerting, Closed};
 pub use start::start;
+use start::{Filling, Found};
 
 use crate::channel::{Channel, Gallery};
 use crate::message::Message;
 use crate::outbox::log::Log;
-use crate::outbox::record::{Changed, Record};
 use crate::outbox::storm::Limits;
 use crate::outbox::telling::{Context, PaceOf, Rules};
 use crate::outbox::{Fate, State};
 use copy::Copier;
 use handle::Ask;
+use keep::{Answer, Keeper};
 use lanes::{Lanes, Outcome};
 use skyline_core::anomaly::Anomaly;
 use skyline_core::clock::Clock;
 use skyline_render_proxy::windows::Windows;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// What is over is looked for once in so long, seconds.
@@ -45,6 +47,8 @@ const NAP: Duration = Duration::from_secs(1);
 const ASKS: usize = 64;
 /// Pause after the file could not be written, seconds.
 const FILE_PAUSE: f64 = 1.0;
+/// Where neither the file nor the database takes anything for so long, messages leave all the same, seconds.
+const NOWHERE: f64 = 5.0;
 /// Metrics of an ended incident whose windows are looked at.
 const LOOKED_AT: usize = 50;
 /// Longest time that a stop waits for what goes on behind a channel's accepted messages.
@@ -143,6 +147,8 @@ enum Event {
     Copied(Result<(), skyline_sql::Error>),
     /// What is known of the metrics of an ended incident.
     Silent(String, Vec<String>),
+    /// What the database knows of the last run.
+    Found(Result<Found, skyline_sql::Error>),
 }
 
 /// The task.
@@ -156,11 +162,9 @@ struct Dispatcher {
     events: mpsc::Receiver<Event>,
     events_in: mpsc::Sender<Event>,
     told: Arc<Told>,
-    /// Those who wait until what they gave is written down.
-    waiting: Vec<oneshot::Sender<()>>,
+    keeper: Keeper,
     ticked: f64,
-    /// The file is not tried before, seconds; 0: it works.
-    file_again: f64,
+    filling: Filling,
 }
 
 impl Dispatcher {
@@ -192,7 +196,8 @@ impl Dispatcher {
     /// How long there is nothing to do.
     fn nap(&self) -> Duration {
         let now = self.parts.clock.now();
-        let due = [self.state.next_look(), self.lanes.next(&self.state, now), self.copier.next(now)];
+        let due =
+            [self.state.next_look(), self.lanes.next(&self.state, &self.keeper, now), self.copier.next(now)];
         let next = due.into_iter().flatten().fold(now + NAP.as_secs_f64(), f64::min);
         Duration::from_secs_f64((next - now).clamp(0.001, NAP.as_secs_f64()))
     }
@@ -200,6 +205,9 @@ impl Dispatcher {
     /// What is due now.
     async fn step(&mut self) {
         let now = self.parts.clock.now();
+        if now < self.ticked {
+            self.set_back(now);
+        }
         if !(0.0..TICK).contains(&(now - self.ticked)) {
             self.ticked = now;
             for key in self.state.tick(now) {
@@ -209,10 +217,21 @@ impl Dispatcher {
         self.tell(now);
         self.write_down(now).await;
         self.copy(now);
+        self.fill_again(now);
+        self.dare(now);
         self.send(now);
         // What was given up or shown only.
         self.write_down(now).await;
         self.show(now);
+    }
+
+    /// The clock was set back: nothing waits for a time that was near before.
+    fn set_back(&mut self, now: f64) {
+        tracing::info!(seconds = self.ticked - now, "the clock was set back");
+        self.state.set_back(now);
+        self.lanes.set_back(now);
+        self.copier.set_back(now);
+        self.keeper.set_back(now);
     }
 
     fn tell(&mut self, now: f64) {
@@ -228,16 +247,26 @@ impl Dispatcher {
                 for anomaly in &anomalies {
                     self.take(anomaly, now);
                 }
-                self.waiting.push(done);
+                self.keeper.wait(Answer::Done(done));
             }
             Ask::Post(message, done) => {
                 self.state.put(*message, now);
-                self.waiting.push(done);
+                self.keeper.wait(Answer::Done(done));
+            }
+            Ask::Again(message, done) => {
+                self.state.again(*message, now);
+                self.keeper.wait(Answer::Done(done));
             }
             Ask::Acknowledge { incident, by, answer } => {
-                let is_new = self.state.acknowledge(&incident, &by, now);
-                // Nobody may wait for it any more.
-                let _gone = answer.send(is_new);
+                let what = if self.state.incidents.get(&incident).is_none() {
+                    Acknowledged::Unknown
+                } else if self.state.acknowledge(&incident, &by, now) {
+                    self.show_acknowledged(&incident);
+                    Acknowledged::New
+                } else {
+                    Acknowledged::Before
+                };
+                self.keeper.wait(Answer::Acknowledged(answer, what));
             }
         }
     }
@@ -254,63 +283,7 @@ impl Dispatcher {
             Event::Left(outcome) => self.left(outcome, now),
             Event::Copied(outcome) => self.copied(outcome, now),
             Event::Silent(key, lines) => self.state.silent(&key, lines, now),
-        }
-    }
-
-    /// Writes down what was changed; who waits for that is told.
-    async fn write_down(&mut self, now: f64) {
-        if !self.state.changed.is_empty() && now >= self.file_again {
-            let changed = std::mem::take(&mut self.state.changed);
-            let records = self.state.records_of(&changed);
-            match self.append(records).await {
-                Ok(()) => {
-                    if self.file_again > 0.0 {
-                        tracing::info!("the file of alerts is written again");
-                    }
-                    self.file_again = 0.0;
-                    self.copier.dirty.merge(changed);
-                }
-                Err(error) => {
-                    if self.file_again == 0.0 {
-                        tracing::error!(%error, "the file of alerts cannot be written; the database alone keeps them");
-                    }
-                    self.told.file_failed();
-                    self.file_again = now + FILE_PAUSE;
-                    self.copier.dirty.merge(changed.clone());
-                    self.state.changed.merge(changed);
-                }
-            }
-        }
-        if self.state.changed.is_empty() {
-            self.answer_those_who_wait();
-        }
-    }
-
-    fn answer_those_who_wait(&mut self) {
-        for done in self.waiting.drain(..) {
-            let _gone = done.send(());
-        }
-    }
-
-    async fn append(&mut self, records: Vec<Record>) -> std::io::Result<()> {
-        let all = {
-            let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            // What a file that failed has is not known.
-            (log.is_long() || self.file_again > 0.0).then(|| self.state.records())
-        };
-        let log = Arc::clone(&self.log);
-        let write = move || {
-            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            match all {
-                Some(all) => log.renew(&all),
-                None => log.append(&records),
-            }
-        };
-        if self.parts.settings.sync {
-            // A disk takes its time; others use the thread meanwhile.
-            tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
-        } else {
-            write()
+            Event::Found(found) => self.found(found, now),
         }
     }
 
@@ -340,9 +313,11 @@ impl Dispatcher {
         while !abort.is_cancelled() && tokio::time::Instant::now() < end {
             self.step().await;
             let now = self.parts.clock.now();
+            // What is on its way would be sent again if its answer were not heard.
+            let is_leaving = self.state.waiting().any(|e| e.is_leaving);
             let is_new = self.state.waiting().any(|e| e.attempts == 0 && !self.lanes.has_failed(&e.lane()));
             let is_near = self.state.next_look().is_some_and(|at| at <= now + self.parts.settings.gather);
-            if !(is_new || is_near || self.copier.is_busy()) {
+            if !(is_leaving || is_new || is_near || self.copier.is_busy()) {
                 break;
             }
             let nap = self.nap();
@@ -357,11 +332,8 @@ impl Dispatcher {
                 tracing::warn!(channel = channel.name(), trouble, "a message has left, but not all of it");
             }
         }
-        let all = self.state.records();
+        self.renew("the file of alerts is not written anew");
         let waiting = self.state.waiting().count();
-        if let Err(error) = self.log.lock().unwrap_or_else(PoisonError::into_inner).renew(&all) {
-            tracing::error!(%error, "the file of alerts is not written anew");
-        }
         if waiting > 0 {
             tracing::info!(waiting, "messages wait; they are sent after the next start");
         }
@@ -380,11 +352,6 @@ async fn silent(windows: &dyn Windows, last: &[(String, f64)], now: f64) -> Vec<
         }
     }
     lines
-}
-
-/// Whether a message may go: it is written down somewhere.
-fn is_safe(entry: &crate::outbox::Entry, changed: &Changed) -> bool {
-    entry.is_kept || !changed.messages.contains(&entry.message.key)
 }
 
 /// A message's row.

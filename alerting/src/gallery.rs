@@ -67,6 +67,12 @@ impl WindowGallery {
         Self { graphite: Some(graphite), ..self }
     }
 
+    /// The same, and each message waits for `patience`. Charts of both are painted by the same places.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// The same in other colours.
     #[must_use]
     pub fn with_look(self, look: Look) -> Self {

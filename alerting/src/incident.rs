@@ -58,8 +58,19 @@ pub struct Head {
     pub returns: u32,
     /// The node's clock when anything changed, seconds.
     pub changed: f64,
-    /// Who has seen it.
+    /// Who has seen it, since it began or went on last.
     pub acknowledged: Option<Acknowledged>,
+    /// The node's clock when it went on after it had ended, the last time, seconds.
+    #[serde(default)]
+    pub reopened: Option<f64>,
+}
+
+impl Head {
+    /// Since when somebody may have seen it, by the node's clock, seconds: it began, or went on after it had ended.
+    #[must_use]
+    pub fn round(&self) -> f64 {
+        self.reopened.unwrap_or(self.learnt)
+    }
 }
 
 /// An incident.
@@ -82,6 +93,23 @@ impl Incident {
     #[must_use]
     pub fn last(&self) -> f64 {
         self.members.iter().map(|m| m.told.last).fold(self.head.since, f64::max)
+    }
+
+    /// Puts a member in the place of the one that it was, or behind all; its place.
+    fn put(&mut self, mut member: Member) -> usize {
+        let count = self.members.len();
+        match self.members.get_mut(member.place as usize) {
+            Some(known) => {
+                let place = member.place as usize;
+                *known = member;
+                place
+            }
+            None => {
+                member.place = u32::try_from(count).unwrap_or(u32::MAX);
+                self.members.push(member);
+                count
+            }
+        }
     }
 }
 
@@ -143,17 +171,52 @@ impl Incidents {
         for (place, member) in (0_u32..).zip(&mut incident.members) {
             member.place = place;
         }
-        for (place, member) in incident.members.iter().enumerate() {
-            let newer = self.of_metric.get(&member.told.metric).is_some_and(|(key, _)| {
-                self.by_key.get(key).is_some_and(|other| {
-                    other.head.key != incident.head.key && other.head.learnt > incident.head.learnt
-                })
-            });
-            if !newer {
-                self.of_metric.insert(member.told.metric.clone(), (incident.head.key.clone(), place));
+        let (key, count) = (incident.head.key.clone(), incident.members.len());
+        self.by_key.insert(key.clone(), incident);
+        for place in 0..count {
+            self.index(&key, place);
+        }
+    }
+
+    /// Puts back what is new of an incident: its head, and those of its members that changed.
+    pub fn put_part(&mut self, head: Head, members: Vec<Member>) {
+        let key = head.key.clone();
+        if !self.by_key.contains_key(&key) {
+            self.put(Incident { head, members });
+            return;
+        }
+        if let Some(known) = self.by_key.get_mut(&key) {
+            known.head = head;
+        }
+        for member in members {
+            let place = self.by_key.get_mut(&key).map_or(0, |known| known.put(member));
+            self.index(&key, place);
+        }
+    }
+
+    /// Remembers where a metric is, unless it is in a newer incident too.
+    fn index(&mut self, key: &str, place: usize) {
+        let Some(incident) = self.by_key.get(key) else { return };
+        let Some(member) = incident.members.get(place) else { return };
+        let is_newer = self.of_metric.get(&member.told.metric).is_some_and(|(other, _)| {
+            other != key && self.by_key.get(other).is_some_and(|o| o.head.learnt > incident.head.learnt)
+        });
+        if !is_newer {
+            self.of_metric.insert(member.told.metric.clone(), (key.to_owned(), place));
+        }
+    }
+
+    /// The clock was set back to `now`, seconds: nothing was seen later than that, or nothing would be over before the
+    /// clock is there again.
+    pub fn set_back(&mut self, now: f64) {
+        self.floor = self.floor.min(now);
+        for incident in self.by_key.values_mut() {
+            incident.head.ended = incident.head.ended.map(|at| at.min(now));
+            incident.head.reopened = incident.head.reopened.map(|at| at.min(now));
+            for member in &mut incident.members {
+                member.seen = member.seen.min(now);
             }
         }
-        self.by_key.insert(incident.head.key.clone(), incident);
     }
 
     /// Takes an anomaly. `repeat`: a metric that breaks again within so many seconds of the end of its incident continues
@@ -177,7 +240,10 @@ impl Incidents {
                     member.goes_on(anomaly, now);
                     incident.head.changed = now;
                     incident.head.ended = None;
-                    incident.head.returns += 1;
+                    incident.head.returns = incident.head.returns.saturating_add(1);
+                    incident.head.reopened = Some(now);
+                    // Whoever had seen it has not seen this.
+                    incident.head.acknowledged = None;
                     return Seen::Reopened(key.clone());
                 }
                 Some(_) => {}
@@ -206,6 +272,7 @@ impl Incidents {
             returns: 0,
             changed: now,
             acknowledged: None,
+            reopened: None,
         };
         let key = head.key.clone();
         self.of_metric.insert(anomaly.metric.clone(), (key.clone(), 0));

@@ -6,6 +6,7 @@
 pub mod channel;
 pub mod dispatcher;
 pub mod explain;
+pub mod fuzz;
 pub mod gallery;
 pub mod incident;
 pub mod link;

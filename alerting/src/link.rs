@@ -1,4 +1,4 @@
-//! Links in messages that acknowledge or mute without a login: signed, with an end, and harmless to look at.
+//! Links in messages that show an incident, acknowledge it or mute without a login: signed, with an end, and harmless to look at.
 //!
 //! A link is `{alerting.public_url}/alert/TOKEN`. The token says what is done and until when, and is signed with a key
 //! of the node (HMAC-SHA-256) that only its own user can read. Whoever has the link may do that one thing and nothing
@@ -30,6 +30,8 @@ const LONGEST: usize = 400;
 /// What a link does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Shows the incident with that key.
+    Show(String),
     /// Acknowledges the incident with that key.
     Acknowledge(String),
     /// Mutes the metric for so many seconds.
@@ -115,7 +117,7 @@ impl Links {
     #[must_use]
     pub fn link(&self, action: &Action, now: f64) -> Option<String> {
         let is_short = match action {
-            Action::Acknowledge(incident) => incident.len() <= LONGEST,
+            Action::Show(incident) | Action::Acknowledge(incident) => incident.len() <= LONGEST,
             Action::Mute { metric, .. } => metric.len() <= LONGEST,
         };
         let is_on = is_short && !self.public_url.is_empty();
@@ -126,6 +128,7 @@ impl Links {
     fn token(&self, action: &Action, end: f64) -> String {
         let end = end.max(0.0) as u64;
         let mut said = match action {
+            Action::Show(incident) => format!("s\n{end}\n{incident}"),
             Action::Acknowledge(incident) => format!("a\n{end}\n{incident}"),
             Action::Mute { metric, seconds } => format!("m\n{end}\n{seconds}\n{metric}"),
         }
@@ -160,6 +163,7 @@ fn parse(said: &str) -> Option<(Action, u64)> {
     let (end, rest) = rest.split_once('\n')?;
     let end = end.parse().ok()?;
     match kind {
+        "s" => Some((Action::Show(rest.to_owned()), end)),
         "a" => Some((Action::Acknowledge(rest.to_owned()), end)),
         "m" => {
             let (seconds, metric) = rest.split_once('\n')?;
@@ -199,7 +203,7 @@ mod tests {
     fn a_link_says_what_it_does_until_it_ends() {
         let links = links();
         let mute = Action::Mute { metric: "a.<b>\n1\nc".into(), seconds: 3_600 };
-        for action in [Action::Acknowledge("0123abcd".into()), mute] {
+        for action in [Action::Show("0123abcd".into()), Action::Acknowledge("0123abcd".into()), mute] {
             let link = links.link(&action, 1_000.0).unwrap();
             let token = token(&link);
             assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')), "{token}");

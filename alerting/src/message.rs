@@ -16,8 +16,10 @@ pub enum Kind {
     Ended,
     /// Nobody has acknowledged it in time.
     Escalated,
-    /// Metrics that send no more, or send again.
+    /// Metrics that send no more.
     Stale,
+    /// Metrics that were told as silent send again; no other has fallen silent meanwhile.
+    Returned,
     /// Messages are held back, or no longer are, because there were too many.
     HeldBack,
     /// `skyline alert test`.
@@ -34,9 +36,18 @@ impl Kind {
             Self::Ended => "ended",
             Self::Escalated => "escalated",
             Self::Stale => "stale",
+            Self::Returned => "returned",
             Self::HeldBack => "held_back",
             Self::Test => "test",
         }
+    }
+}
+
+impl Kind {
+    /// Whether its messages tell of metrics by their figures, not in lines.
+    #[must_use]
+    pub const fn is_about_metrics(self) -> bool {
+        !matches!(self, Self::Stale | Self::Returned | Self::HeldBack)
     }
 }
 
@@ -148,7 +159,7 @@ pub struct Message {
     pub ended: Option<f64>,
     /// The metrics, those furthest from what was expected first; at most [`MEMBERS`].
     pub members: Vec<Member>,
-    /// How many there are in all.
+    /// How many there are in all; of a digest: that are silent, or that send again.
     pub member_count: u64,
     /// Seconds until the next message about it at the earliest.
     pub repeat_seconds: Option<u32>,
@@ -156,6 +167,19 @@ pub struct Message {
     pub lines: Vec<String>,
     /// Links, absolute; empty where `alerting.public_url` is not set.
     pub links: Links,
+}
+
+impl Message {
+    /// What stays the same from the message that opens something to the one that says that it is over: the incident's key; of
+    /// digests and notices, of which one opens and a later one ends, the key without its last part.
+    #[must_use]
+    pub fn matter(&self) -> &str {
+        match self.kind {
+            Kind::Test => &self.key,
+            _ if !self.incident.is_empty() => &self.incident,
+            _ => self.key.rsplit_once('-').map_or(self.key.as_str(), |(matter, _)| matter),
+        }
+    }
 }
 
 /// Metrics that a message holds at most.

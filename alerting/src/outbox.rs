@@ -7,6 +7,7 @@
 //! tells what is so by then. So updates never pile up before a channel that is away, and never overtake.
 
 pub mod log;
+mod made;
 pub mod record;
 pub mod storm;
 pub mod telling;
@@ -15,6 +16,7 @@ mod tests;
 
 use crate::incident::Incidents;
 use crate::message::{Message, Severity};
+use made::Made;
 use record::{Changed, Record};
 use serde::{Deserialize, Serialize};
 use skyline_core::anomaly::Anomaly;
@@ -40,6 +42,9 @@ pub struct Told {
     pub severity: Severity,
     /// Messages made so far.
     pub messages: u32,
+    /// When they were to be told first, seconds.
+    #[serde(default)]
+    pub first: f64,
     /// When the last one was made, seconds.
     pub last: f64,
     /// Places of the members that it told of.
@@ -54,6 +59,9 @@ pub struct Told {
     pub is_refused: bool,
     /// The opening was held back, and told as one of many.
     pub is_held: bool,
+    /// They were told that nobody has acknowledged it.
+    #[serde(default)]
+    pub is_escalated: bool,
 }
 
 /// A message and what became of it.
@@ -134,8 +142,8 @@ pub struct State {
     pub storms: BTreeMap<Lane, Storm>,
     /// What was changed since it was last written down.
     pub changed: Changed,
-    /// When messages to a recipient were made lately.
-    made: HashMap<Lane, Vec<f64>>,
+    /// Messages that were made lately.
+    made: Made,
     /// When to look at an incident next, seconds.
     looks: HashMap<String, f64>,
     /// What there is to say of the end of an incident beside its members.
@@ -153,7 +161,7 @@ impl State {
             entries: BTreeMap::new(),
             storms: BTreeMap::new(),
             changed: Changed::default(),
-            made: HashMap::new(),
+            made: Made::default(),
             looks: HashMap::new(),
             silent: HashMap::new(),
             orders: 0,
@@ -169,12 +177,18 @@ impl State {
             self.changed.member(key, u32::try_from(place).unwrap_or(u32::MAX));
         }
         let look = match seen {
-            Seen::Opened(_) => now + gather,
+            // Somebody may be told of the incident first because of these.
+            Seen::Opened(_) | Seen::Joined(_) | Seen::Reopened(_) => now + gather,
             _ => now + 1.0,
         };
         self.look(key, look);
         if matches!(seen, Seen::Reopened(_)) {
             self.silent.remove(key);
+            // Nobody was told yet that nobody has seen this round.
+            for told in self.told.get_mut(key).into_iter().flat_map(BTreeMap::values_mut) {
+                (told.first, told.is_escalated) = (now, false);
+                self.changed.told(told);
+            }
         }
     }
 
@@ -214,15 +228,36 @@ impl State {
         is_new
     }
 
-    /// Puts a message among those that wait, unless it is there; one that was given up waits again.
+    /// Puts a message among those that wait, unless one with its key was made lately.
     pub fn put(&mut self, message: Message, now: f64) {
+        if !self.knows(&message) {
+            self.wait(message, now);
+        }
+    }
+
+    /// Whether a message is there, or was lately.
+    #[must_use]
+    pub fn knows(&self, message: &Message) -> bool {
+        let lane = (message.channel.clone(), message.recipient.clone());
+        self.entries.contains_key(&message.key) || self.made.has(&lane, &message.key)
+    }
+
+    /// A message that was given up waits again, and others of its incident may follow.
+    pub fn again(&mut self, message: Message, now: f64) {
         if self.entries.get(&message.key).is_some_and(|entry| entry.fate != Fate::Dead) {
             return;
         }
-        self.made
-            .entry((message.channel.clone(), message.recipient.clone()))
-            .or_default()
-            .push(message.created);
+        let lane = (message.channel.clone(), message.recipient.clone());
+        if let Some(told) = self.told.get_mut(&message.incident).and_then(|of| of.get_mut(&lane)) {
+            told.is_refused = false;
+            self.changed.told(told);
+        }
+        self.wait(message, now);
+    }
+
+    fn wait(&mut self, message: Message, now: f64) {
+        let lane = (message.channel.clone(), message.recipient.clone());
+        self.made.add(lane, &message.key, message.created);
         self.changed.message(&message.key);
         self.insert(Entry { since: now, ..Entry::new(message) });
     }
@@ -237,7 +272,7 @@ impl State {
     pub fn sent(&mut self, key: &str, thread: Option<String>, answer: String, is_dry: bool, now: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.is_copying = false;
-        entry.attempts += u32::from(!is_dry);
+        entry.attempts = entry.attempts.saturating_add(u32::from(!is_dry));
         (entry.fate, entry.is_dry, entry.sent) = (Fate::Sent, is_dry, Some(now));
         (entry.answer, entry.error, entry.is_kept, entry.is_leaving) = (Some(answer), None, false, false);
         let (incident, lane) = (entry.message.incident.clone(), entry.lane());
@@ -255,7 +290,7 @@ impl State {
     pub fn failed(&mut self, key: &str, error: String, not_before: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.is_copying = false;
-        entry.attempts += 1;
+        entry.attempts = entry.attempts.saturating_add(1);
         (entry.not_before, entry.error, entry.is_kept, entry.is_leaving) =
             (not_before, Some(error), false, false);
         self.changed.message(key);
@@ -265,7 +300,7 @@ impl State {
     pub fn dead(&mut self, key: &str, error: String, is_refused: bool, now: f64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.is_copying = false;
-        entry.attempts += u32::from(entry.is_leaving);
+        entry.attempts = entry.attempts.saturating_add(u32::from(entry.is_leaving));
         (entry.fate, entry.error, entry.is_kept, entry.is_leaving) = (Fate::Dead, Some(error), false, false);
         let (incident, lane) = (entry.message.incident.clone(), entry.lane());
         self.changed.message(key);
@@ -273,6 +308,13 @@ impl State {
             told.is_refused |= is_refused;
             self.changed.told(told);
             self.look(&incident, now);
+        }
+    }
+
+    /// A message is known to be over elsewhere: it need not be remembered.
+    pub fn settled(&mut self, key: &str, now: f64) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.look(&entry.message.incident, now);
         }
     }
 
@@ -292,6 +334,26 @@ impl State {
         self.looks.values().copied().min_by(f64::total_cmp)
     }
 
+    /// The clock was set back to `now`, seconds: what was to happen at times ahead of it is due, and not only when the
+    /// clock is there again.
+    pub fn set_back(&mut self, now: f64) {
+        self.incidents.set_back(now);
+        let at_most = |at: &mut f64| *at = at.min(now);
+        for told in self.told.values_mut().flat_map(BTreeMap::values_mut) {
+            at_most(&mut told.last);
+        }
+        for entry in self.entries.values_mut() {
+            at_most(&mut entry.not_before);
+            at_most(&mut entry.since);
+        }
+        for storm in self.storms.values_mut() {
+            at_most(&mut storm.since);
+            at_most(&mut storm.last);
+        }
+        self.made.set_back(now);
+        self.looks.values_mut().for_each(at_most);
+    }
+
     /// All of it, to be written down anew.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
@@ -299,6 +361,9 @@ impl State {
         let told = self.told.values().flat_map(BTreeMap::values).cloned().map(Record::Told);
         let entries = self.entries.values().cloned().map(|e| Record::Message(Box::new(e)));
         let storms = self.storms.values().cloned().map(Record::Storm);
-        incidents.chain(told).chain(entries).chain(storms).collect()
+        let made = self.made.iter().map(|(lane, keys)| {
+            Record::Made(lane.clone(), keys.iter().map(|(key, at)| (key.clone(), *at)).collect())
+        });
+        incidents.chain(told).chain(entries).chain(storms).chain(made).collect()
     }
 }

@@ -9,7 +9,7 @@ use crate::outbox::telling::{self, Match};
 use crate::rule::{BadRule, Rule, Rules};
 use skyline_conf::model::alerting::Alerting;
 use skyline_core::clock::Clock;
-use skyline_render_proxy::link::{Graph, encoded, signed_picture};
+use skyline_render_proxy::link::{Graph, signed_picture};
 use skyline_render_proxy::signed::Signer;
 use skyline_sql::Store;
 use std::path::Path;
@@ -101,6 +101,10 @@ impl telling::Rules for Policy {
         found.iter().filter_map(|found| found.rule.repeat).fold(0.0, f64::max)
     }
 
+    fn is_muted(&self, metric: &str, rule: &str, now: f64) -> bool {
+        self.mutes.find(metric, rule, now).is_some()
+    }
+
     fn longest_repeat(&self) -> f64 {
         self.rules.all().iter().filter_map(|rule| rule.repeat).fold(0.0, f64::max)
     }
@@ -125,7 +129,7 @@ impl telling::Rules for Policy {
         let picture = |signer: &Signer| signed_picture(url, &graph, signer, end);
         message::Links {
             graph: self.pictures.as_ref().filter(|_| is_short).and_then(picture).unwrap_or_default(),
-            incident: format!("{url}/api/v1/incidents/{}", encoded(&incident.key)),
+            incident: of(Action::Show(incident.key.clone())),
             acknowledge: of(Action::Acknowledge(incident.key.clone())),
             mute: of(Action::Mute { metric: metric.to_owned(), seconds: MUTED_BY_LINK }),
         }
@@ -228,9 +232,9 @@ mod tests {
             returns: 0,
             changed: 0.0,
             acknowledged: None,
+            reopened: None,
         };
         let links = policy.links(&head, "a b&<\">", false, 100_000.0);
-        assert_eq!(links.incident, "https://sky.company.internal/api/v1/incidents/0a");
         assert_eq!(links.graph, "", "blanks mean something else to Graphite");
         let graph = policy.links(&head, "a.b&<>", true, 100_000.0).graph;
         let query = graph.strip_prefix("https://sky.company.internal/render?").unwrap();
@@ -243,6 +247,7 @@ mod tests {
             let token = link.strip_prefix("https://sky.company.internal/alert/").unwrap();
             policy.links.as_ref().unwrap().read(token, 100_000.0).unwrap().0
         };
+        assert_eq!(read(&links.incident), Action::Show("0a".into()));
         assert_eq!(read(&links.acknowledge), Action::Acknowledge("0a".into()));
         assert_eq!(read(&links.mute), Action::Mute { metric: "a b&<\">".into(), seconds: 3_600 });
     }

@@ -8,9 +8,11 @@ mod gathered;
 
 pub use gathered::gathered;
 
+use crate::channel::pagerduty;
 use crate::message::{Kind, Links, Message, Origin, Severity};
 use crate::rule::Target;
 use crate::text::number;
+use serde::{Deserialize, Serialize};
 use skyline_conf::model::alerting::Alerting;
 use skyline_core::name::entry_matches;
 use std::collections::{HashMap, HashSet};
@@ -78,8 +80,12 @@ impl Answer {
 pub struct Digest {
     /// The sentence first, then what it is about, a line each.
     pub lines: Vec<String>,
-    /// Metrics that are silent, and that send again.
-    pub count: u64,
+    /// Metrics that have fallen silent.
+    pub silent: u64,
+    /// Metrics that send again.
+    pub back: u64,
+    /// Nothing that was told as silent is so any more.
+    pub is_over: bool,
 }
 
 /// Which metrics are silent, and which of them were told.
@@ -96,8 +102,17 @@ pub struct Watch {
     has_looked: bool,
     told: HashMap<String, f64>,
     file: Option<PathBuf>,
-    /// Whether `told` was changed since it was written.
+    /// Whether `told` or `pending` was changed since it was written.
     is_changed: bool,
+    /// Messages that say so and may not have been given to alerting.
+    pending: Vec<Message>,
+}
+
+/// What the file holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    told: Vec<(String, f64)>,
+    pending: Vec<Message>,
 }
 
 impl Watch {
@@ -105,7 +120,7 @@ impl Watch {
     /// where what was told is kept.
     #[must_use]
     pub fn new(settings: &Alerting, stale: u32, started: f64, file: Option<&Path>) -> Self {
-        let told = file.map(read).unwrap_or_default();
+        let kept = file.map(read).unwrap_or_default();
         Self {
             after: f64::from(settings.stale.after_seconds),
             stale: f64::from(stale),
@@ -114,9 +129,10 @@ impl Watch {
             most_names: settings.stale.most_names as usize,
             started,
             has_looked: false,
-            told,
+            told: kept.told.into_iter().take(MOST).collect(),
             file: file.map(Path::to_owned),
             is_changed: false,
+            pending: kept.pending,
         }
     }
 
@@ -132,9 +148,11 @@ impl Watch {
         Some(Question { from, until, told: Arc::new(self.told.keys().cloned().collect()) })
     }
 
-    /// The digest of an answer; none: there is nothing new. `is_muted`: names that nobody is told of.
+    /// The digest of an answer; none: there is nothing new. `is_muted`: names that nobody is told of. One without silent
+    /// metrics and without any that are back says only that all is over.
     pub fn look(&mut self, answer: Answer, now: f64, is_muted: impl Fn(&str) -> bool) -> Option<Digest> {
         let is_first = !std::mem::replace(&mut self.has_looked, true);
+        let was_told = !self.told.is_empty();
         let back = self.back(&answer, now);
         let before = answer.silent.iter().map(|(_, last)| *last).filter(|last| *last < self.started);
         let oldest = before.fold(f64::NEG_INFINITY, f64::max).min(self.started) - self.stale;
@@ -154,7 +172,8 @@ impl Watch {
         }
         self.is_changed |= !silent.is_empty();
         let back: Vec<_> = back.into_iter().filter(|(name, _)| self.tell_return && !is_muted(name)).collect();
-        if silent.is_empty() && back.is_empty() {
+        let is_over = was_told && self.told.is_empty();
+        if silent.is_empty() && back.is_empty() && !is_over {
             return None;
         }
         let all_gone = answer.fresh == 0 && answer.metrics > 1;
@@ -163,7 +182,7 @@ impl Watch {
         lines.extend(gathered(&silent, room, |lasts| format!("silent for {}", spans(lasts, now))));
         let room = self.most_names.saturating_sub(lines.len() - 1).max(1);
         lines.extend(gathered(&back, room, |lasts| format!("sends again, after {}", spans(lasts, 0.0))));
-        Some(Digest { lines, count: (silent.len() + back.len()) as u64 })
+        Some(Digest { lines, silent: silent.len() as u64, back: back.len() as u64, is_over })
     }
 
     /// Metrics that were told and send again, with how long they were silent; those that are gone are forgotten.
@@ -200,7 +219,7 @@ impl Watch {
             n => format!(" {}.", count(n, "metric sends again", "metrics send again")),
         };
         if silent.is_empty() {
-            return again.trim().to_owned();
+            return self.only_back(back.len());
         }
         let many = count(silent.len(), "metric", "metrics");
         let said = match (is_first, all_gone) {
@@ -214,22 +233,47 @@ impl Watch {
             (false, true) => format!("No metric sends data any more: all senders are away, {many}."),
             (false, false) => {
                 let many = count(silent.len(), "metric has", "metrics have");
-                format!("{many} sent no data for about {about}.")
+                format!("{many} sent no data for about {about}: look at what sends them.")
             }
         };
         format!("{said}{again}")
     }
 
-    /// Writes down what was told, if it was changed.
+    /// The sentence of a digest in which nothing has fallen silent.
+    fn only_back(&self, back: usize) -> String {
+        let send = number::counted(back as u64, "metric sends", "metrics send");
+        match (back, self.told.len()) {
+            (0, _) => "What was silent sends again, or is known no more.".to_owned(),
+            (_, 0) => format!("{send} again."),
+            (_, 1) => format!("{send} again; 1 is still silent."),
+            (_, still) => format!("{send} again; {still} are still silent."),
+        }
+    }
+
+    /// Messages that are to be given to alerting. They are written down with what they tell ([`Watch::keep`]) before they
+    /// are given, and after a crash given again with the same keys, which alerting knows.
+    #[must_use]
+    pub fn pending(&self) -> &[Message] {
+        &self.pending
+    }
+
+    /// These are to be given; none: all were.
+    pub fn set_pending(&mut self, messages: Vec<Message>) {
+        self.is_changed |= self.pending != messages;
+        self.pending = messages;
+    }
+
+    /// Writes down what was told, if it was changed. Takes its time: of 200,000 names a second.
     ///
     /// # Errors
     /// The file cannot be written; it is tried again next time.
     pub fn keep(&mut self) -> io::Result<()> {
         let Some(file) = self.file.as_ref().filter(|_| self.is_changed) else { return Ok(()) };
-        let mut told: Vec<(&String, &f64)> = self.told.iter().collect();
-        told.sort_by(|a, b| a.0.cmp(b.0));
+        let mut told: Vec<_> = self.told.iter().map(|(name, last)| (name.clone(), *last)).collect();
+        told.sort_by(|a, b| a.0.cmp(&b.0));
+        let kept = Kept { told, pending: self.pending.clone() };
         let new = file.with_extension("new");
-        std::fs::write(&new, serde_json::to_vec(&told)?)?;
+        std::fs::write(&new, serde_json::to_vec(&kept)?)?;
         std::fs::rename(&new, file)?;
         self.is_changed = false;
         Ok(())
@@ -237,20 +281,24 @@ impl Watch {
 }
 
 /// What was told before; nothing where the file is not there or is not understood.
-fn read(file: &Path) -> HashMap<String, f64> {
+fn read(file: &Path) -> Kept {
     let bytes = match std::fs::read(file) {
         Ok(bytes) => bytes,
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::warn!(%error, file = %file.display(), "which metrics were told as silent cannot be read");
             }
-            return HashMap::new();
+            return Kept::default();
         }
     };
-    let told: Result<Vec<(String, f64)>, _> = serde_json::from_slice(&bytes);
-    told.map(|told| told.into_iter().take(MOST).collect()).unwrap_or_else(|error| {
+    // A list of names alone is what was written before.
+    let kept = match bytes.first() {
+        Some(b'[') => serde_json::from_slice(&bytes).map(|told| Kept { told, pending: Vec::new() }),
+        _ => serde_json::from_slice(&bytes),
+    };
+    kept.unwrap_or_else(|error| {
         tracing::warn!(%error, file = %file.display(), "which metrics were told as silent is not understood");
-        HashMap::new()
+        Kept::default()
     })
 }
 
@@ -281,14 +329,22 @@ pub fn targets(settings: &Alerting) -> Vec<Target> {
     configured.map(target).collect()
 }
 
-/// The messages of a digest, one a recipient.
+/// The messages of a digest, one a recipient. That all is over and nothing else is told only where something stays open
+/// until then.
 #[must_use]
 pub fn messages(digest: &Digest, targets: &[Target], node: &str, now: f64) -> Vec<Message> {
-    let lanes = targets.iter().flat_map(|target| target.recipients.iter().map(|to| (&target.channel, to)));
+    let is_news = digest.silent + digest.back > 0;
+    let targets = targets.iter().filter(|target| is_news || target.channel == pagerduty::NAME);
+    let lanes = targets.flat_map(|target| target.recipients.iter().map(|to| (&target.channel, to)));
+    let (kind, member_count) = match digest.silent {
+        0 => (Kind::Returned, digest.back),
+        silent => (Kind::Stale, silent),
+    };
     let message = |(channel, recipient): (&String, &String)| Message {
-        key: format!("stale-{}-{}", (now * 1e3) as u64, short(&[node, channel, recipient])),
+        // All digests to a recipient have the first parts in common: `Message::matter`.
+        key: format!("stale-{}-{}", short(&[node, channel, recipient]), (now * 1e3) as u64),
         incident: String::new(),
-        kind: Kind::Stale,
+        kind,
         number: 0,
         rule: String::new(),
         channel: channel.clone(),
@@ -297,9 +353,9 @@ pub fn messages(digest: &Digest, targets: &[Target], node: &str, now: f64) -> Ve
         severity: Severity::Warning,
         created: now,
         opened: now,
-        ended: None,
+        ended: digest.is_over.then_some(now),
         members: Vec::new(),
-        member_count: digest.count,
+        member_count,
         repeat_seconds: None,
         lines: digest.lines.clone(),
         links: Links::default(),

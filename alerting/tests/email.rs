@@ -4,7 +4,7 @@
 #[path = "common/channels.rs"]
 mod common;
 
-use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, message, refused, retried};
+use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, broken, message, refused, retried};
 use serde_json::Value;
 use skyline_alerting::channel::email::Email;
 use skyline_alerting::message::{Kind, Origin};
@@ -82,7 +82,7 @@ async fn every_kind_of_every_origin_arrives_whole() {
         assert_eq!(header(mail, "Date"), Some("Sun, 29 Nov 2026 13:25:10 +0000"));
         let text = body(mail, "text/plain").replace("\r\n", "\n");
         assert!(text.starts_with(&story.lead.plain()), "{text}");
-        let about_metrics = !matches!(message.kind, Kind::Stale | Kind::HeldBack);
+        let about_metrics = message.kind.is_about_metrics();
         let types: Vec<_> =
             mail["parts"].as_array().unwrap().iter().map(|p| p["type"].as_str().unwrap()).collect();
         if about_metrics {
@@ -111,9 +111,9 @@ fn facts_are_told(mail: &Value, text: &str, message: &skyline_alerting::Message)
     let (timestamp, at) = (number::exact(last), time::whole(last, &Style::default().zone));
     let mut facts = vec!["stats.web01.cpu", "98.4", timestamp.as_str(), at.as_str()];
     if message.repeat_seconds.is_some() && message.kind != Kind::Ended {
-        facts.push("1800 seconds");
+        facts.push("Next alert: in 30 min at the earliest");
     }
-    facts.push(if message.origin == Origin::Mirage { "At hours: 168" } else { "At hours: 24" });
+    facts.push(if message.origin == Origin::Mirage { "Window: 7 days" } else { "Window: 24 hours" });
     if message.origin == Origin::Boundary {
         facts.push("GREATER_THAN 60");
     } else {
@@ -235,7 +235,7 @@ async fn with_tls_and_login() {
     assert_eq!(log.matches(" X=TLS").count(), 2, "{log}");
 
     std::fs::write(&password, "wrong").unwrap();
-    let reason = refused(channel(&with(Tls::Starttls, "127.0.0.1")).deliver(&message, None, &Nothing).await);
+    let reason = broken(channel(&with(Tls::Starttls, "127.0.0.1")).deliver(&message, None, &Nothing).await);
     assert!(reason.contains("535") && reason.contains("alerting.email.user"), "{reason}");
     assert!(!reason.contains("wrong"), "{reason}");
     let nobody = Settings { user: String::new(), ..with(Tls::Starttls, "127.0.0.1") };
@@ -255,7 +255,7 @@ async fn a_server_without_tls_is_not_spoken_to_in_the_clear() {
     let exim = Exim::start().unwrap();
     let email = channel(&Settings { tls: Tls::Starttls, ca_file: exim.authority(), ..settings(exim.port) });
     let message = message(Kind::Opened, Origin::Analyzer, "a.b", "ops@test");
-    let reason = retried(email.deliver(&message, None, &Nothing).await);
+    let reason = broken(email.deliver(&message, None, &Nothing).await);
     assert!(reason.contains("offers no STARTTLS"), "{reason}");
     assert_eq!(exim.files().unwrap().len(), 0);
 }
@@ -363,6 +363,26 @@ async fn servers_that_hang_or_close_hold_nobody_up() {
         assert!(reason.contains(expected), "{lines:?}: {reason}");
         assert!(start.elapsed() < Duration::from_secs(4), "{lines:?} took {:?}", start.elapsed());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_greeting_without_an_end_is_cut() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (piece, mut sent) = ([b'x'; 64 << 10], 0);
+        while sent < 1 << 30 && stream.write_all(&piece).is_ok() {
+            sent += piece.len();
+        }
+        sent
+    });
+    let message = message(Kind::Opened, Origin::Analyzer, "a.b", "ops@test");
+    let email = channel(&Settings { timeout_seconds: 5.0, ..settings(port) });
+    let reason = retried(email.deliver(&message, None, &Nothing).await);
+    assert!(reason.contains("the answer has more than 256 KiB"), "{reason}");
+    // With what the system holds on its way.
+    assert!(server.join().unwrap() < 64 << 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]

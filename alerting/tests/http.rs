@@ -10,6 +10,8 @@ use skyline_alerting::channel::pagerduty::PagerDuty;
 use skyline_alerting::channel::webhook::Webhook;
 use skyline_alerting::channel::{self, Delivery};
 use skyline_alerting::message::{Kind, Message, Origin, Severity};
+use skyline_alerting::rule::Target;
+use skyline_alerting::stale::{self, Digest};
 use skyline_alerting::text::{Story, Style, name};
 use skyline_alerting::{Channel as _, samples};
 use skyline_conf::model::alerting::Alerting;
@@ -60,11 +62,60 @@ async fn pagerduty_opens_and_resolves_one_incident() {
     assert_eq!(first["payload"]["custom_details"]["Metric"], "a.b");
     assert_eq!(first["images"][0]["src"], "https://skyline.internal/render?target=web01");
     assert!(first["payload"]["summary"].as_str().unwrap().contains("a.b is 98.4, 4.6 times its usual 21.5"));
-    // A test opens nothing that stays open; others have keys of their own.
-    for kind in [Kind::Test, Kind::Stale, Kind::HeldBack] {
-        accepted(duty.deliver(&message(kind, Origin::Analyzer, "a.b", "pagerduty"), None, &Nothing).await);
+    // A test opens nothing that stays open.
+    accepted(duty.deliver(&message(Kind::Test, Origin::Analyzer, "a.b", "pagerduty"), None, &Nothing).await);
+    assert_eq!(receiver.events().len(), 22);
+    assert_eq!(receiver.open().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_metrics_are_one_incident_of_pagerduty_until_none_is_silent() {
+    let (receiver, folder) = (Receiver::start().unwrap(), tempfile::tempdir().unwrap());
+    let duty = duty(&receiver, &folder, ROUTING_KEY);
+    let to = [Target { channel: "pagerduty".into(), recipients: vec!["service".into()] }];
+    let digest = |silent, back, is_over| Digest { lines: vec!["It is so.".into()], silent, back, is_over };
+    // Two fall silent, one more does while one is back, one is back, the last is known no more.
+    let told = [digest(2, 0, false), digest(1, 1, false), digest(0, 1, false), digest(0, 0, true)];
+    let mut open = Vec::new();
+    for (digest, now) in told.iter().zip(1..) {
+        let [message] = &stale::messages(digest, &to, "n1", f64::from(now))[..] else {
+            panic!("one message")
+        };
+        accepted(duty.deliver(message, None, &Nothing).await);
+        open.push(receiver.open());
     }
-    assert_eq!(receiver.open().len(), 2);
+    let (first, key) = (receiver.events()[0].clone(), open[0].clone());
+    assert_eq!((first["payload"]["severity"].as_str(), key.len()), (Some("warning"), 1));
+    assert_eq!(open, [key.clone(), key.clone(), key, Vec::new()]);
+    let actions: Vec<_> =
+        receiver.events().iter().map(|event| event["event_action"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(
+        actions,
+        ["trigger", "trigger", "resolve"],
+        "that some send again while others do not is no event"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_back_is_an_incident_of_pagerduty_while_that_lasts() {
+    let (receiver, folder) = (Receiver::start().unwrap(), tempfile::tempdir().unwrap());
+    let duty = duty(&receiver, &folder, ROUTING_KEY);
+    let mut begins = message(Kind::HeldBack, Origin::Analyzer, "", "service");
+    begins.key = "held-0a0b-18c-begins".into();
+    accepted(duty.deliver(&begins, None, &Nothing).await);
+    assert_eq!(receiver.open(), ["held-0a0b-18c"]);
+    let mut ends = Message { ended: Some(begins.created), key: "held-0a0b-18c-ends".into(), ..begins };
+    ends.lines = vec!["2 messages were held back.".into(), "n1-1 a.b".into(), "n1-2 a.c".into()];
+    // The first of its two events is taken and the second is not: both are sent again.
+    receiver.trouble_after(1, Reply::text(503, ""));
+    retried(duty.deliver(&ends, None, &Nothing).await);
+    assert_eq!(receiver.open(), ["held-0a0b-18c"]);
+    accepted(duty.deliver(&ends, None, &Nothing).await);
+    assert_eq!(receiver.open(), Vec::<String>::new());
+    let told =
+        receiver.events().iter().rev().find(|event| event["event_action"] == "trigger").cloned().unwrap();
+    assert_eq!(told["payload"]["severity"], "info");
+    assert_eq!(told["payload"]["custom_details"]["More"], json!(["n1-1 a.b", "n1-2 a.c"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,28 +243,41 @@ async fn troubles_of_webhooks_are_told_apart() {
     let webhook = Webhook::new(&settings, Style::default()).unwrap();
     let message = message(Kind::Opened, Origin::Analyzer, "a.b", "chat");
     let tell = |reply: Reply| replies.lock().unwrap().push(reply);
-    for (status, again) in [
-        (400, false),
-        (401, false),
-        (404, false),
-        (410, false),
-        (408, true),
-        (429, true),
-        (500, true),
-        (502, true),
+    for (status, expected) in [
+        (400, "refused"),
+        (413, "refused"),
+        (401, "broken"),
+        (403, "broken"),
+        (404, "broken"),
+        (410, "broken"),
+        (408, "again"),
+        (429, "again"),
+        (500, "again"),
+        (502, "again"),
     ] {
         tell(Reply::text(status, "because \u{202e}of\nBearer it"));
-        let reason = match webhook.deliver(&message, None, &Nothing).await {
-            Delivery::Retry { reason, .. } if again => reason,
-            Delivery::Refused { reason } if !again => reason,
-            other => panic!("{status}: {other:?}"),
+        let (what, reason) = match webhook.deliver(&message, None, &Nothing).await {
+            Delivery::Retry { reason, .. } => ("again", reason),
+            Delivery::Broken { reason } => ("broken", reason),
+            Delivery::Refused { reason } => ("refused", reason),
+            other @ Delivery::Accepted { .. } => panic!("{status}: {other:?}"),
         };
+        assert_eq!(what, expected, "{status}");
         assert!(
             reason.contains(&status.to_string()) && reason.contains("because \\u{202e}of\\nBearer"),
             "{reason}"
         );
         assert!(!reason.contains("secret-path"), "{reason}");
     }
+    // A yes is one, and a no, however long its page is: a message that was taken must not be sent again.
+    tell(Reply::text(200, &"x".repeat(200_000)));
+    accepted(webhook.deliver(&message, None, &Nothing).await);
+    tell(Reply::text(404, &"x".repeat(200_000)));
+    assert!(refused(webhook.deliver(&message, None, &Nothing).await).contains("404"));
+    // Parts of the address are secrets as well.
+    tell(Reply::text(404, "Cannot POST /secret-path"));
+    let reason = refused(webhook.deliver(&message, None, &Nothing).await);
+    assert!(!reason.contains("secret-path"), "{reason}");
     // One that repeats what it was told is not repeated.
     tell(Reply::text(400, "bad header Bearer hidden-one"));
     let reason = refused(webhook.deliver(&message, None, &Nothing).await);
@@ -291,7 +355,7 @@ fn teams(body: &Value, message: &Message) {
         assert_eq!(block["type"], "RichTextBlock");
         assert!(block["inlines"][0]["text"].as_str().is_some_and(|text| !text.is_empty()));
     }
-    let about_metrics = !matches!(message.kind, Kind::Stale | Kind::HeldBack);
+    let about_metrics = message.kind.is_about_metrics();
     assert_eq!(
         card["actions"].as_array().unwrap().len(),
         match (about_metrics, message.kind) {

@@ -4,7 +4,7 @@
 #[path = "common/channels.rs"]
 mod common;
 
-use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, message, refused, retried};
+use common::{KINDS, Nothing, ORIGINS, OnePixel, PNG, accepted, broken, message, refused, retried};
 use skyline_alerting::channel::slack::Slack;
 use skyline_alerting::channel::{Delivery, Gallery, Later};
 use skyline_alerting::message::{Kind, Message, Origin, Pictures};
@@ -46,14 +46,14 @@ async fn every_kind_of_every_origin_is_a_message_with_its_picture() {
             let story = Story::new(&message, &Style::default());
             let text = seen(&posted.body);
             assert!(text.contains(&story.lead.plain()), "{text}");
-            for label in ["Anomalous at", "Algorithms", "At hours", "Next alert"] {
+            for label in ["Anomalous at", "Algorithms", "Window", "Next alert"] {
                 let fact = story.facts.iter().find(|fact| fact.label == label);
                 assert!(
                     fact.is_none_or(|fact| text.contains(&fact.value.plain())),
                     "{label} is not in {text}"
                 );
             }
-            let about_metrics = !matches!(kind, Kind::Stale | Kind::HeldBack);
+            let about_metrics = kind.is_about_metrics();
             let pictures: Vec<_> =
                 server.pictures().into_iter().filter(|picture| picture.thread == posted.ts).collect();
             assert_eq!(pictures.len(), if about_metrics { 2 } else { 0 });
@@ -103,6 +103,44 @@ async fn an_incident_is_one_message_and_its_thread() {
     accepted(slack.deliver(&ended, Some(&root), &Nothing).await);
     assert_eq!(slack.settle().await, Vec::<String>::new());
     must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_that_is_acknowledged_is_marked_at_its_first_message() {
+    let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let settings = Settings { extra_tries: 2, ..settings(&server, folder.path(), TOKEN) };
+    let slack = Slack::new(&settings, Style::default()).unwrap();
+    let (root, _) =
+        accepted(slack.deliver(&message(Kind::Opened, Origin::Analyzer, "a.b", "C2"), None, &Nothing).await);
+    let root = root.unwrap();
+    // It is tried again, and one that is there already is well.
+    server.trouble("reactions.add", &[Trouble::TooMany(1)]);
+    slack.acknowledged(&root);
+    assert_eq!(slack.settle().await, Vec::<String>::new());
+    slack.acknowledged(&root);
+    assert_eq!(slack.settle().await, Vec::<String>::new());
+    assert_eq!(server.messages()[0].reactions, ["eyes"]);
+    must_be_understood(&server);
+    // One that fails for good is said, and nothing is posted for it.
+    server.trouble("reactions.add", &[Trouble::Code("missing_scope")]);
+    slack.acknowledged(&root);
+    let problems = slack.settle().await;
+    assert!(problems.len() == 1 && problems[0].starts_with("reaction: "), "{problems:?}");
+    assert!(problems[0].contains("reactions:write"), "{problems:?}");
+    server.trouble("reactions.add", &[Trouble::Status(500), Trouble::Status(500)]);
+    let ended = message(Kind::Ended, Origin::Analyzer, "a.b", "C2");
+    accepted(slack.deliver(&ended, Some(&root), &Nothing).await);
+    assert_eq!(slack.settle().await.len(), 1);
+    slack.acknowledged("no thread of ours");
+    assert_eq!(slack.settle().await, Vec::<String>::new());
+    let calls = server.calls();
+    let count = |method: &str| calls.iter().filter(|call| *call == method).count();
+    assert_eq!((count("chat.postMessage"), count("reactions.add")), (2, 6));
+    // Without an emoji there is no call.
+    let none = Settings { acknowledged_emoji: String::new(), ..settings };
+    let quiet = Slack::new(&none, Style::default()).unwrap();
+    quiet.acknowledged(&root);
+    assert_eq!((quiet.settle().await, server.calls().len()), (Vec::new(), calls.len()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +225,7 @@ async fn a_wrong_token_is_said_and_never_shown() {
     let (server, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
     let slack = Slack::new(&settings(&server, folder.path(), "xoxb-wrong-one"), Style::default()).unwrap();
     let reason =
-        refused(slack.deliver(&message(Kind::Opened, Origin::Analyzer, "a", "ops"), None, &Nothing).await);
+        broken(slack.deliver(&message(Kind::Opened, Origin::Analyzer, "a", "ops"), None, &Nothing).await);
     assert!(reason.contains("invalid_auth"), "{reason}");
     assert!(!reason.contains("xoxb-wrong") && !format!("{slack:?}").contains("xoxb-wrong"));
 }
@@ -204,6 +242,31 @@ async fn a_slack_that_hangs_holds_nobody_up() {
     assert!(reason.contains("within 0.3 s"), "{reason}");
     assert!(start.elapsed() < Duration::from_secs(3));
     accepted(slack.deliver(&message, None, &Nothing).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_an_end_is_cut() {
+    use std::io::Write as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let api_url = format!("http://{}/api", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1073741824\r\n\r\n";
+        stream.write_all(head).unwrap();
+        let (piece, mut sent) = ([b' '; 64 << 10], 0);
+        while sent < 1 << 30 && stream.write_all(&piece).is_ok() {
+            sent += piece.len();
+        }
+        sent
+    });
+    let (real, folder) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let settings = Settings { api_url, timeout_seconds: 5.0, ..settings(&real, folder.path(), TOKEN) };
+    let slack = Slack::new(&settings, Style::default()).unwrap();
+    let message = message(Kind::Opened, Origin::Analyzer, "a", "ops");
+    let reason = retried(slack.deliver(&message, None, &Nothing).await);
+    assert!(!reason.contains("within"), "{reason}");
+    // With what the system holds on its way.
+    assert!(server.join().unwrap() < 64 << 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,6 +316,61 @@ async fn an_edit_that_is_late_never_undoes_a_newer_one() {
     let first = &server.messages()[0];
     assert!(seen(&first.body).contains("ENDED"), "{first:?}");
     must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mark_of_the_end_goes_when_the_incident_is_back() {
+    let (server, folder, slack) = start();
+    let send = |kind| message(kind, Origin::Analyzer, "a.b", "ops");
+    let (root, _) = accepted(slack.deliver(&send(Kind::Opened), None, &Nothing).await);
+    let after = async |slack: &Slack, kind| {
+        accepted(slack.deliver(&send(kind), root.as_deref(), &Nothing).await);
+        assert_eq!(slack.settle().await, Vec::<String>::new());
+        server.messages()[0].reactions.clone()
+    };
+    let removals = || server.calls().iter().filter(|call| *call == "reactions.remove").count();
+    assert!(
+        after(&slack, Kind::Updated).await.is_empty() && removals() == 0,
+        "nothing is there to be removed"
+    );
+    assert_eq!(after(&slack, Kind::Ended).await, ["heavy_check_mark"]);
+    assert!(after(&slack, Kind::Updated).await.is_empty(), "it is back");
+    assert!(after(&slack, Kind::Updated).await.is_empty() && removals() == 1);
+    assert_eq!(after(&slack, Kind::Ended).await, ["heavy_check_mark"]);
+    // A node that was started anew does not know what is there.
+    let anew = Slack::new(&settings(&server, folder.path(), TOKEN), Style::default()).unwrap();
+    assert!(after(&anew, Kind::Updated).await.is_empty(), "it is back");
+    assert!(after(&anew, Kind::Updated).await.is_empty() && removals() == 2);
+    must_be_understood(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_are_all_edited_whatever_pictures_do() {
+    let (server, _folder, slack) = start();
+    let mut roots = Vec::new();
+    for i in 0..40 {
+        let opened = message(Kind::Opened, Origin::Analyzer, &format!("a.{i}"), "ops");
+        roots.push(accepted(slack.deliver(&opened, None, &Nothing).await).0);
+    }
+    // Uploads hang until their time is over; edits must not wait for them.
+    server.trouble("upload", &std::array::from_fn::<_, 200, _>(|_| Trouble::Hang));
+    for (i, root) in roots.iter().enumerate() {
+        let ended = message(Kind::Ended, Origin::Analyzer, &format!("a.{i}"), "ops");
+        accepted(slack.deliver(&ended, root.as_deref(), &OnePixel).await);
+    }
+    let is_done = || {
+        let firsts = server.messages();
+        firsts.iter().filter(|m| m.thread.is_none() && !m.reactions.is_empty() && m.edits > 0).count() == 40
+    };
+    let end = Instant::now() + Duration::from_secs(8);
+    while !is_done() {
+        assert!(Instant::now() < end, "first messages that are not edited and marked");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut figures = Vec::new();
+    slack.figures(&mut figures);
+    let done = figures.iter().find(|f| f.name == "skyline_alerting_slack_extras_total").unwrap();
+    assert!(done.value >= 80.0, "{done:?}");
 }
 
 /// Pictures that take their time.
@@ -308,7 +426,7 @@ async fn by_an_incoming_webhook_there_is_the_text() {
     let message = message(Kind::Opened, Origin::Mirage, "a", "webhook");
     server.trouble("webhook", &[Trouble::TooMany(3), Trouble::Status(404), Trouble::Hang]);
     assert!(retried(slack.deliver(&message, None, &Nothing).await).contains("3 s"));
-    let reason = refused(slack.deliver(&message, None, &Nothing).await);
+    let reason = broken(slack.deliver(&message, None, &Nothing).await);
     assert!(reason.contains("404") && !reason.contains("secret-part"), "{reason}");
     let reason = retried(slack.deliver(&message, None, &Nothing).await);
     assert!(!reason.contains("secret-part") && !format!("{slack:?}").contains("secret-part"), "{reason}");

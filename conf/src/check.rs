@@ -2,6 +2,7 @@
 
 mod alerting;
 mod channels;
+mod flux;
 mod graphite;
 mod parts;
 mod relay;
@@ -77,6 +78,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
     channels::check(settings, &mut findings);
     graphite::check(settings, &mut findings);
     vista::check(settings, &mut findings);
+    flux::check(settings, &mut findings);
     let mut findings = findings.all;
     let place = |key: &str| keys::all().iter().position(|k| k.path.starts_with(key));
     findings.sort_by_key(|finding| (!finding.is_problem(), place(finding.key)));

@@ -174,6 +174,12 @@ pub const fn of_an_alert_rule() -> &'static Item {
     &table::RULE
 }
 
+/// A table of `flux.api_keys`.
+#[must_use]
+pub const fn of_a_flux_key() -> &'static Item {
+    &table::KEY
+}
+
 /// A table of `[[alerting.webhook]]`.
 #[must_use]
 pub const fn of_a_webhook() -> &'static Item {
@@ -344,6 +350,7 @@ mod tests {
         };
         same_keys(of_an_alert_rule(), &rule);
         same_keys(of_a_webhook(), &crate::model::alerting::webhook::Webhook::default());
+        same_keys(of_a_flux_key(), &crate::model::flux::ApiKey::default());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The settings file as types, one file a section. Every key has a default.
 
 pub mod alerting;
+pub mod backfill;
 pub mod detect;
+pub mod flux;
 pub mod graphite;
 pub mod http;
 pub mod journal;
@@ -48,6 +50,10 @@ pub struct Settings {
     pub render_proxy: render_proxy::RenderProxy,
     /// Points that the node fetches from other servers.
     pub vista: vista::Vista,
+    /// Points over HTTP.
+    pub flux: flux::Flux,
+    /// Filling windows from Graphite or from whisper files.
+    pub backfill: backfill::Backfill,
     /// Pages, API, health and metrics over HTTP.
     pub http: http::Http,
 }

@@ -175,6 +175,10 @@ pub fn settings_md() -> String {
             out.push_str("\nKeys of `[[alerting.webhook]]`:\n\n");
             tables(&mut out, "a webhook", keys::of_a_webhook());
         }
+        if section.name == "flux" {
+            out.push_str("\nKeys of `flux.api_keys`; [flux.md](flux.md) has an example:\n\n");
+            tables(&mut out, "a key", keys::of_a_flux_key());
+        }
     }
     out
 }

@@ -49,12 +49,15 @@ impl Credentials<'_> {
         if !self.file.as_os_str().is_empty() {
             let path = self.file.display();
             let text = crate::bounded::read(self.file).map_err(|error| {
-                let advice = "give it to the user that runs the node";
-                Problem::new(format!("the password file {path} cannot be read: {error}"), advice)
+                let advice = if error.kind() == std::io::ErrorKind::NotFound {
+                    "write the secret on its first line, readable by the user that runs the node alone"
+                } else {
+                    "give it to the user that runs the node"
+                };
+                Problem::new(format!("the file {path} cannot be read: {error}"), advice)
             })?;
             let line = text.lines().next().filter(|line| !line.is_empty()).ok_or_else(|| {
-                let advice = "write the password on its first line";
-                Problem::new(format!("the password file {path} is empty"), advice)
+                Problem::new(format!("the file {path} is empty"), "write the secret on its first line")
             })?;
             return Ok(Some(Secret::new(line)));
         }
@@ -64,7 +67,7 @@ impl Credentials<'_> {
         match std::env::var(self.variable) {
             Ok(text) if !text.is_empty() => Ok(Some(Secret::new(text))),
             _ => {
-                let advice = "set it to the password, or name a file instead";
+                let advice = "set it to the secret, or name a file instead";
                 Err(Problem::new(format!("the variable {} is not set", self.variable), advice))
             }
         }
@@ -86,6 +89,13 @@ pub fn shown(address: &str) -> String {
         }
         _ => address.to_owned(),
     }
+}
+
+/// A text that may be an address in a wrong place, as it may be shown: see [`shown`]. Addresses of mail stay whole.
+#[must_use]
+pub fn guarded(text: &str) -> String {
+    let has_password = text.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
+    if has_password { shown(text) } else { text.to_owned() }
 }
 
 /// Whether others than its owner and group can read a file.
@@ -117,6 +127,17 @@ mod tests {
         check("mysql://u:hunt@er2@db/skyline", "mysql://(hidden)@db/skyline");
         check("redis://:hunter2@h:6379", "redis://(hidden)@h:6379");
         check("u:hunter2@db", "(hidden)@db");
+    }
+
+    #[test]
+    fn texts_in_wrong_places_are_shown_without_a_password() {
+        let check = |text: &str, expected: &str| assert_eq!(guarded(text), expected);
+        for plain in ["", "joe", "joe@b.test", "Joe <joe@b.test>", "a:1", "http://a/b"] {
+            check(plain, plain);
+        }
+        check("http://u:hunter2@x/", "http://(hidden)@x/");
+        check("u:hunter2@x", "(hidden)@x");
+        check("http://u:hun/ter2@x", "http://(hidden)@x");
     }
 
     #[test]

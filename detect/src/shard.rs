@@ -4,6 +4,9 @@
 //! is not known here.
 
 mod files;
+mod fill;
+
+pub use fill::{Filled, Missing};
 
 use crate::index::Index;
 use crate::second_order::History;
@@ -88,6 +91,8 @@ pub struct Counters {
     pub replaced: u64,
     /// Of the stored: were there already.
     pub repeated: u64,
+    /// History that was filled in; not in the counts above.
+    pub filled: Filled,
     /// Verdicts.
     pub judged: u64,
     /// Not judged, by gate: too short, stale, boring.
@@ -222,8 +227,10 @@ impl Shards {
 
     /// Stores and judges this thread's points of a batch; anomalies are appended to `out`.
     pub fn ingest(&mut self, batch: &Batch, out: &mut Vec<Anomaly>) {
-        if batch.source.origin == Origin::Own {
-            return;
+        match batch.source.origin {
+            Origin::Own => return,
+            Origin::Backfill => return self.fill(batch),
+            Origin::Live | Origin::History => {}
         }
         let mut mine = std::mem::take(&mut self.mine);
         mine.clear();
@@ -369,15 +376,7 @@ impl Shards {
 
     /// The slot of a sample's metric, made if it is new.
     fn slot(&mut self, batch: &Batch, sample: &Sample, name: &[u8], guess: u32) -> Result<u32, Reject> {
-        if sample.value.is_infinite() {
-            return Err(Reject::Infinite);
-        }
-        if sample.ts > batch.received + self.options.max_future {
-            return Err(Reject::Future);
-        }
-        if sample.ts <= batch.received - self.context.settings.full_duration - self.context.grace {
-            return Err(Reject::Old);
-        }
+        self.refused(Datapoint::new(sample.ts, sample.value), batch.received)?;
         if self.at(guess).is_some_and(|series| series.name.as_bytes() == name) {
             return Ok(guess);
         }
@@ -388,6 +387,20 @@ impl Shards {
             Some(slot) => Ok(slot),
             None => self.admit(sample.hash, name, batch.received),
         }
+    }
+
+    /// Whether the window takes a point of any metric.
+    fn refused(&self, point: Datapoint, received: f64) -> Result<(), Reject> {
+        if point.value.is_infinite() {
+            return Err(Reject::Infinite);
+        }
+        if point.ts > received + self.options.max_future {
+            return Err(Reject::Future);
+        }
+        if point.ts <= received - self.context.settings.full_duration - self.context.grace {
+            return Err(Reject::Old);
+        }
+        Ok(())
     }
 
     /// A name that is not stored yet.
@@ -414,6 +427,11 @@ impl Shards {
             return Err(Reject::NewNameCap);
         }
         self.new_names.1 += 1;
+        Ok(self.begin(hash, text))
+    }
+
+    /// Begins a series; its slot.
+    fn begin(&mut self, hash: u64, text: &str) -> u32 {
         let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, text));
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -425,7 +443,7 @@ impl Shards {
             None => self.push(Tracked::new(text, hash, self.end(), never)),
         };
         self.enlist(hash, slot);
-        Ok(slot)
+        slot
     }
 
     /// Whether the lists of the settings keep a name out.
@@ -478,35 +496,35 @@ impl Shards {
         slots.iter().filter_map(|slot| self.at(*slot)).map(|series| series.name.to_string()).collect()
     }
 
-    /// Names that `is_wanted`, from series `first` on, while `goes_on` (asked before each 64 series); and the series from
-    /// which to ask on, if there are more.
+    /// Shows names to `look`, from series `first` on, while `goes_on` (asked before each 64 series); the series from
+    /// which to go on, if there are more.
     #[must_use]
-    pub fn matching(
+    pub fn look_at_names(
         &self,
         first: u32,
-        is_wanted: impl Fn(&str) -> bool,
+        mut look: impl FnMut(&str),
         mut goes_on: impl FnMut() -> bool,
-    ) -> (Vec<String>, Option<u32>) {
-        let mut names = Vec::new();
+    ) -> Option<u32> {
         let mut slot = first;
         while let Some(series) = self.at(slot) {
             if slot.is_multiple_of(64) && slot != first && !goes_on() {
-                return (names, Some(slot));
+                return Some(slot);
             }
             // A place without a series has no name.
-            if !series.name.is_empty() && is_wanted(&series.name) {
-                names.push(series.name.to_string());
+            if !series.name.is_empty() {
+                look(&series.name);
             }
             slot += 1;
         }
-        (names, None)
+        None
     }
 
-    /// All metrics that have points, with the time of the newest, seconds. Walks all metrics.
+    /// All metrics that have points, with the time of the newest, seconds; but for those whose newest was filled in:
+    /// nobody has sent it. Walks all metrics.
     pub fn newest_points(&self) -> impl Iterator<Item = (&str, f64)> {
         let named = self.series.iter().flatten().filter(|series| !series.name.is_empty());
         named
-            .filter(|series| !series.window.is_empty())
+            .filter(|series| !series.window.is_empty() && !series.is_newest_filled())
             .map(|series| (&*series.name, series.window.last_ts()))
     }
 

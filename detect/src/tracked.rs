@@ -134,6 +134,8 @@ pub struct Tracked {
     /// The sums do not match the window: rebuild before the next verdict.
     dirty: bool,
     never_counter: bool,
+    /// The newest point was filled in: whoever sends the metric has not sent it yet.
+    is_newest_filled: bool,
     /// Where between two rebuilds of its sums it is ahead of others, see [`Sums::is_worn`].
     phase: u8,
     /// Until when the metric stays classed as a counter, seconds.
@@ -181,6 +183,7 @@ impl Tracked {
             name: name.into(),
             dirty,
             never_counter,
+            is_newest_filled: false,
             phase: phase as u8,
             counter_until,
             oldest: Edge::at_start(&window),
@@ -298,7 +301,8 @@ impl Tracked {
                 }
                 true
             }
-            Pushed::Same => false,
+            // It comes now from who sends the metric, and was not judged before.
+            Pushed::Same => self.is_newest_filled && point.ts == self.window.last_ts(),
             Pushed::ReplacedNewest => {
                 self.dirty = true;
                 true
@@ -308,6 +312,9 @@ impl Tracked {
                 false
             }
         };
+        if newest {
+            self.is_newest_filled = false;
+        }
         if !self.dirty {
             self.evict(now, context);
         }
@@ -318,6 +325,24 @@ impl Tracked {
             return (pushed, Judged::Gated(Gate::Stale));
         }
         (pushed, self.judge(now, context))
+    }
+
+    /// Puts history into its places, where there is no point yet; how many points were put in. Times ascend. The sums are made
+    /// anew before the next verdict.
+    pub fn fill(&mut self, points: &[Datapoint], now: f64, context: &mut Context) -> u32 {
+        let last = self.window.last_ts();
+        let filled = self.window.fill(points, &mut context.sealer, &mut context.columns);
+        if filled > 0 {
+            self.dirty = true;
+            self.is_newest_filled |= self.window.last_ts() != last;
+            self.expire(now, context);
+        }
+        filled
+    }
+
+    /// Whether its newest point was filled in and not sent.
+    pub(crate) const fn is_newest_filled(&self) -> bool {
+        self.is_newest_filled
     }
 
     fn append_to_sums(&mut self, point: Datapoint) {

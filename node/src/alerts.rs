@@ -25,8 +25,14 @@ use tokio_util::task::TaskTracker;
 const EDITED: f64 = 5.0;
 /// A message that has waited for so long is worth a word, seconds.
 const LATE: f64 = 60.0;
+/// What `/-/ready` says of that.
+const UNWRITTEN: &str = "messages leave without being written down: neither alerts.log nor the record takes anything; make room on the disk, a restart may send them again";
 /// At a start mutes are waited for so long.
 const MUTES: Duration = Duration::from_secs(2);
+/// Somebody who looks at a page would rather wait so long than see no picture.
+const PAGES: Duration = Duration::from_secs(5);
+/// Other nodes are heard once in so long.
+const ACKNOWLEDGED: Duration = Duration::from_secs(2);
 /// Old incidents and messages are looked for once in so long.
 const PURGE: Duration = Duration::from_secs(3_600);
 
@@ -35,13 +41,15 @@ const PURGE: Duration = Duration::from_secs(3_600);
 pub(crate) struct Alerts {
     /// Rules, mutes and links.
     pub(crate) policy: Arc<Policy>,
-    /// Where pictures come from.
+    /// Where the pictures of pages come from.
     pub(crate) gallery: Arc<dyn Gallery>,
     /// The dispatcher; none: alerting is switched off.
     pub(crate) dispatcher: Option<Alerting>,
+    channels: Vec<Arc<dyn Channel>>,
     task: Option<JoinHandle<()>>,
     stop: CancellationToken,
     keep: f64,
+    node: String,
 }
 
 /// What starting it takes.
@@ -72,12 +80,13 @@ pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
     let windows: Arc<dyn Windows> = Arc::<Plane>::clone(plane);
     let gallery = gallery(settings, &windows, graphs);
     let stop = CancellationToken::new();
-    let (mut dispatcher, mut task) = (None, None);
+    let (mut dispatcher, mut task, mut open) = (None, None, Vec::new());
     if alerting.enabled {
         let channels = channel::all(alerting)?;
         if channels.is_empty() {
             tracing::info!("no channel of [alerting] is configured: incidents are kept, and nobody is told");
         }
+        open.clone_from(&channels);
         let parts = dispatcher::Parts {
             node: name.to_owned(),
             settings: behaviour(settings, &channels),
@@ -86,7 +95,7 @@ pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
             clock: clock.clone(),
             rules: Arc::<Policy>::clone(&policy),
             channels,
-            gallery: Arc::clone(&gallery),
+            gallery: Arc::new(gallery.clone()),
             windows: Some(windows),
             stop: stop.clone(),
             abort: abort.clone(),
@@ -96,7 +105,17 @@ pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
             .with_context(|| format!("the file of alerts {} cannot be used", file.display()))?;
         (dispatcher, task) = (Some(started.0), Some(started.1));
     }
-    Ok(Alerts { policy, gallery, dispatcher, task, stop, keep: alerting.keep_seconds })
+    let gallery = Arc::new(gallery.with_patience(PAGES));
+    Ok(Alerts {
+        policy,
+        gallery,
+        dispatcher,
+        channels: open,
+        task,
+        stop,
+        keep: alerting.keep_seconds,
+        node: name.to_owned(),
+    })
 }
 
 /// How the dispatcher behaves.
@@ -123,11 +142,23 @@ fn behaviour(settings: &Settings, channels: &[Arc<dyn Channel>]) -> dispatcher::
     }
 }
 
-fn gallery(settings: &Settings, windows: &Arc<dyn Windows>, graphs: &Proxy) -> Arc<dyn Gallery> {
+fn gallery(settings: &Settings, windows: &Arc<dyn Windows>, graphs: &Proxy) -> WindowGallery {
     let alerting = &settings.alerting;
     let patience = Duration::from_millis(alerting.picture_milliseconds.into());
     let captions = Captions { titles: alerting.titles.clone(), zone: alerting.zone.clone() };
-    Arc::new(WindowGallery::new(Arc::clone(windows), captions, patience).with_graphite(graphs.clone()))
+    WindowGallery::new(Arc::clone(windows), captions, patience).with_graphite(graphs.clone())
+}
+
+/// Asks the record what people have acknowledged at other nodes, until `stop`.
+async fn hear_of_acknowledgements(store: Store, node: String, dispatcher: Alerting, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(ACKNOWLEDGED)).await.is_some() {
+        // A record that is away is said by those who write to it.
+        for key in store.acknowledged_elsewhere(&node).await.unwrap_or_default() {
+            if dispatcher.acknowledge(&key, "somebody, at another node").await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl Alerts {
@@ -160,6 +191,9 @@ impl Alerts {
         stop: &CancellationToken,
     ) {
         tasks.spawn(self.policy.mutes.clone().keep_fresh(stop.clone()));
+        if let Some(dispatcher) = self.dispatcher.clone() {
+            tasks.spawn(hear_of_acknowledgements(store.clone(), self.node.clone(), dispatcher, stop.clone()));
+        }
         let (store, clock, stop, keep) = (store.clone(), clock.clone(), stop.clone(), self.keep);
         if keep <= 0.0 {
             return;
@@ -203,13 +237,18 @@ impl Alerts {
                 )
             })
         };
-        waiting.into_iter().filter_map(sentence).collect()
+        let is_bold = self.dispatcher.as_ref().is_some_and(|dispatcher| dispatcher.told.is_bold());
+        let bold = is_bold.then(|| UNWRITTEN.to_owned());
+        bold.into_iter().chain(waiting.into_iter().filter_map(sentence)).collect()
     }
 
     /// Adds figures of alerting to `out`.
     pub(crate) fn figures(&self, out: &mut Vec<Figure>) {
         if let Some(dispatcher) = &self.dispatcher {
             dispatcher.told.figures(out);
+        }
+        for channel in &self.channels {
+            channel.figures(out);
         }
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "commands speak to a person")]
 
 mod alert;
+mod backfill;
 mod check;
 mod config;
 mod convert;
@@ -23,7 +24,7 @@ mod status;
 mod version;
 mod vista;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub(crate) use config::Config;
 pub(crate) use output::sentence;
 use std::process::ExitCode;
@@ -48,7 +49,7 @@ struct Cli {
 enum Command {
     /// Run the node in the foreground
     Run(Config),
-    /// Check settings, ports, destinations, servers of others, disk and clock; print each finding
+    /// Check settings, channels of alerts, ports, destinations, servers of others, disk and clock; print each finding
     Check {
         /// Print findings as JSON
         #[arg(long)]
@@ -159,6 +160,14 @@ enum Command {
         #[command(subcommand)]
         action: import::Action,
     },
+    /// Have a running node fill its windows from Graphite or from whisper files
+    ///
+    /// The node fetches; ctrl-c ends only the watching. What a window has already is never replaced, so the command can be
+    /// repeated. Nothing of it is forwarded or judged; the next live point of a metric is judged with it.
+    Backfill {
+        #[command(flatten)]
+        options: Box<backfill::Options>,
+    },
     /// A whole node with senders and history on loopback; nothing leaves this machine
     Demo {
         #[command(subcommand)]
@@ -179,9 +188,23 @@ enum Command {
     },
 }
 
+/// The command line. What asks a node about alerts and graphs takes the files of another relay, as every command does,
+/// and does not list them: they change nothing there.
+fn command() -> clap::Command {
+    let short = |command: clap::Command| {
+        command.mut_args(|arg| match arg.get_help_heading() {
+            Some(config::RELAY_FILES) => arg.hide(true),
+            _ => arg,
+        })
+    };
+    Cli::command()
+        .mut_subcommand("graph", short)
+        .mut_subcommand("alert", |alert| alert.mut_subcommands(short))
+}
+
 /// Parses the command line and runs the command.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
         Command::Run(config) => run::run(&config),
         Command::Check { config, json } => check::check(&config, json).map(exit_of),
@@ -209,6 +232,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Alert { action } => block_on(alert::act(action)).map(exit_of),
         Command::Import { action } => block_on(import::act(&action)).map(exit_of),
+        Command::Backfill { options } => block_on(backfill::act(&options)).map(exit_of),
         Command::Demo { action, options } => match action {
             None => demo::run(&options),
             Some(action) => block_on(demo::act(action)).map(exit_of),

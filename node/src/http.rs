@@ -8,6 +8,7 @@ use serde_json::Value;
 use skyline_conf::model::Settings;
 use skyline_core::point::Datapoint;
 use skyline_render_proxy::glob::Glob;
+use skyline_render_proxy::nodes::{Find, Nodes};
 use skyline_render_proxy::windows::{Later, Windows};
 use skyline_webapp::{api, serve};
 use std::net::SocketAddr;
@@ -24,6 +25,10 @@ impl Windows for Plane {
 
     fn names<'a>(&'a self, pattern: &'a Arc<Glob>, limit: usize) -> Later<'a, Vec<String>> {
         Box::pin(self.names_like(pattern, limit))
+    }
+
+    fn nodes<'a>(&'a self, find: &'a Arc<Find>, limit: usize) -> Later<'a, Nodes> {
+        Box::pin(self.nodes_like(find, limit))
     }
 }
 
@@ -132,6 +137,10 @@ impl Http {
                 let health = Arc::clone(health);
                 Arc::new(move || health.fetched.status())
             }),
+            backfill: health
+                .backfill
+                .clone()
+                .map(|backfill| -> Arc<dyn api::backfill::BackfillSource> { backfill }),
             clock: health.clock.clone(),
         };
         let of = |health: &Arc<Health>| Arc::clone(health);

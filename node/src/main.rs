@@ -5,6 +5,7 @@
 
 mod alerts;
 mod assemble;
+mod backfill;
 mod cli;
 mod detour;
 mod graphs;

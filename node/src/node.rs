@@ -4,6 +4,7 @@ use crate::alerts::{self, Alerts};
 use crate::assemble::{
     PlaneParts, Recording, forget_old_threads, intake_options, journal_options, node_name, start_plane,
 };
+use crate::backfill::Backfills;
 use crate::cli::Config;
 use crate::detour::Detour;
 use crate::health::{self, Health};
@@ -18,6 +19,7 @@ use skyline_conf::model::journal::Durability;
 use skyline_conf::relaying::Relaying;
 use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
+use skyline_flux::Flux;
 use skyline_journal::{Journal, Recovered};
 use skyline_relay::aggregate::{Aggregator, Limits as AggregateLimits, Options as AggregateOptions};
 use skyline_relay::dest::{Destinations, Stop};
@@ -130,6 +132,26 @@ fn intake(settings: &Settings, journal: &Journal, router: Router, clock: &Clock)
     Ok(intake)
 }
 
+/// Binds the addresses of points over HTTP, if there are keys.
+async fn bind_flux(settings: &Settings) -> anyhow::Result<Option<skyline_flux::Bound>> {
+    if !settings.flux.is_on() {
+        return Ok(None);
+    }
+    Ok(Some(skyline_flux::bind(&settings.flux.listen).await?))
+}
+
+/// What takes points over HTTP, and where.
+fn flux(
+    settings: &Settings,
+    bound: Option<&skyline_flux::Bound>,
+    intake: &Intake,
+    flow: &Flow,
+) -> anyhow::Result<Option<(Arc<Flux>, Vec<SocketAddr>)>> {
+    let Some(bound) = bound else { return Ok(None) };
+    let context = skyline_flux::Context { intake: intake.clone(), flow: flow.clone() };
+    Ok(Some((Flux::new(settings, context)?, bound.addresses())))
+}
+
 /// Starts the aggregator.
 fn aggregator(
     relaying: &Relaying,
@@ -212,6 +234,7 @@ impl Node {
         // Bound first: an address that is taken ends the start before anything else is touched.
         let mut http = Http::bind(&settings).await?;
         let bound = Listeners::bind(&relaying.listen)?;
+        let flux_bound = bind_flux(&settings).await?;
         let state_dir = state_dir(&settings)?;
         let record = record::open(&settings, is_synced(&settings), &clock).await?;
         let journal = open_journal(&settings)?;
@@ -234,6 +257,8 @@ impl Node {
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
+        let flux = flux(&settings, flux_bound.as_ref(), &intake, &flow)?;
+        let backfill = Backfills::new(&settings, &intake, &plane, &clock, (&senders, &tokens.listeners));
         let health = Arc::new(Health::new(health::Parts {
             name,
             clock: clock.clone(),
@@ -244,9 +269,11 @@ impl Node {
             stores: Arc::clone(&stores),
             alerts: Arc::clone(&alerts),
             listening: bound.addresses(),
+            flux: flux.clone(),
             aggregator,
             graphs,
             fetched: Jobs::new(&settings, &clock)?,
+            backfill,
             reloads: Arc::clone(&reloads),
             detour,
             named: Named::of(&relaying),
@@ -257,14 +284,13 @@ impl Node {
         let listeners = TaskTracker::new();
         let context = ListenContext { intake: intake.clone(), flow };
         let listening = bound.spawn(context, &listeners, &tokens.listeners);
+        if let (Some(bound), Some((flux, _))) = (flux_bound, &flux) {
+            bound.spawn(flux, &listeners, &tokens.listeners);
+        }
         if let Some(config) = config {
-            let target = swap::Parts {
-                listening,
-                in_force: relaying.clone(),
-                destinations: Arc::clone(&destinations),
-                intake: intake.clone(),
-                health: Arc::clone(&health),
-            };
+            let (destinations, intake) = (Arc::clone(&destinations), intake.clone());
+            let (in_force, health) = (relaying.clone(), Arc::clone(&health));
+            let target = swap::Parts { listening, in_force, destinations, intake, health };
             let reloads = reload::Reloads::new(config, settings.clone(), &relaying, reloads);
             reload::start(reloads, wishes, target, &reload, &senders, &tokens.listeners);
         }
@@ -296,7 +322,7 @@ impl Node {
 
     fn tell_started(&self) {
         for (what, addresses) in
-            [("api", &self.http.api), ("status", &self.http.status), ("graphs", &self.http.graphs)]
+            [("api", &self.http.api), ("status", &self.http.status), ("render_proxy", &self.http.graphs)]
         {
             for address in addresses {
                 tracing::info!(listener = what, %address, "listening");

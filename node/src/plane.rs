@@ -15,9 +15,11 @@ use skyline_core::anomaly::Anomaly;
 use skyline_core::figure::Figure;
 use skyline_core::point::Datapoint;
 use skyline_core::shard::ShardId;
+use skyline_detect::shard::Missing;
 use skyline_journal::Caller;
 use skyline_mirror::chunks::Since;
 use skyline_render_proxy::glob::Glob;
+use skyline_render_proxy::nodes::{Find, Nodes};
 use skyline_render_proxy::windows::Unanswered;
 use skyline_store::chunk::{HandOut, Header, Whole};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,12 +38,16 @@ pub(crate) type Ask = (ShardId, Since);
 pub(crate) enum Question {
     /// Points of a metric between two times (seconds, inclusive).
     Series { name: String, from: f64, until: f64, answer: oneshot::Sender<Option<Vec<Datapoint>>> },
+    /// What the window of a metric lacks of some history, at a time.
+    Missing { name: String, points: Arc<Vec<Datapoint>>, now: f64, answer: oneshot::Sender<Missing> },
     /// Remove a metric; the answer says whether it was there.
     Remove { name: String, answer: oneshot::Sender<bool> },
     /// The names of a shard's metrics.
     Names { shard: ShardId, answer: oneshot::Sender<Vec<String>> },
     /// Names that a pattern stands for, from one series on, for a few milliseconds; the answer says where to go on.
     Matching { first: u32, pattern: Arc<Glob>, answer: oneshot::Sender<(Vec<String>, Option<u32>)> },
+    /// Nodes that names lead to, in the same way.
+    Nodes { first: u32, find: Arc<Find>, answer: oneshot::Sender<(Nodes, Option<u32>)> },
     /// Which metrics are silent.
     Silent { question: stale::Question, answer: oneshot::Sender<stale::Answer> },
     /// Hand shards out for their copy. The thread sets the header's position.
@@ -161,37 +167,80 @@ impl Plane {
         question.await.map_err(|_| Unanswered::Busy)
     }
 
-    /// Names of metrics that a pattern stands for, sorted, `limit` at most. Each thread looks for some milliseconds at a
-    /// time, between batches of points.
+    /// What the window of a metric lacks of some history.
+    pub(crate) async fn missing_of(
+        &self,
+        name: String,
+        points: Arc<Vec<Datapoint>>,
+        now: f64,
+    ) -> Result<Missing, Unanswered> {
+        let (answer, question) = oneshot::channel();
+        let shard = ShardId::of_name(name.as_bytes());
+        let asked = Question::Missing { name, points, now, answer };
+        self.put(shard, asked).map_err(|_| Unanswered::Busy)?;
+        question.await.map_err(|_| Unanswered::Busy)
+    }
+
+    /// Names of metrics that a pattern stands for, sorted, `limit` at most.
     pub(crate) async fn names_like(
         &self,
         pattern: &Arc<Glob>,
         limit: usize,
     ) -> Result<Vec<String>, Unanswered> {
+        let mut names = Vec::new();
+        let ask = |first, answer| Question::Matching { first, pattern: Arc::clone(pattern), answer };
+        let take = |more| {
+            names.extend::<Vec<String>>(more);
+            names.len() < limit
+        };
+        self.look_at_names(ask, take).await?;
+        names.sort_unstable();
+        names.truncate(limit);
+        Ok(names)
+    }
+
+    /// The nodes that all names lead to; once there are more than `limit`, not all names are looked at.
+    pub(crate) async fn nodes_like(&self, find: &Arc<Find>, limit: usize) -> Result<Nodes, Unanswered> {
+        let mut nodes = Nodes::new();
+        let ask = |first, answer| Question::Nodes { first, find: Arc::clone(find), answer };
+        let take = |more: Nodes| {
+            for (path, kinds) in more {
+                let known = nodes.entry(path).or_default();
+                *known = known.and(kinds);
+            }
+            nodes.len() <= limit
+        };
+        self.look_at_names(ask, take).await?;
+        Ok(nodes)
+    }
+
+    /// Has each thread look at its names for some milliseconds at a time, between batches of points, until all are seen
+    /// or what was found is enough to `take`, which says whether it takes more.
+    async fn look_at_names<T>(
+        &self,
+        ask: impl Fn(u32, oneshot::Sender<(T, Option<u32>)>) -> Question,
+        mut take: impl FnMut(T) -> bool,
+    ) -> Result<(), Unanswered> {
         if self.threads.is_empty() {
             return Err(Unanswered::Off);
         }
-        let mut names = Vec::new();
         let mut open: Vec<(usize, u32)> = (0..self.threads.len()).map(|thread| (thread, 0)).collect();
         while !open.is_empty() {
             let mut answers = Vec::with_capacity(open.len());
             for (thread, first) in std::mem::take(&mut open) {
                 let (answer, later) = oneshot::channel();
                 let owner = self.threads.get(thread).ok_or(Unanswered::Off)?;
-                let question = Question::Matching { first, pattern: Arc::clone(pattern), answer };
-                owner.questions.try_send(question).map_err(|_| Unanswered::Busy)?;
+                owner.questions.try_send(ask(first, answer)).map_err(|_| Unanswered::Busy)?;
                 owner.caller.call();
                 answers.push((thread, later));
             }
             for (thread, later) in answers {
                 let (more, next) = later.await.map_err(|_| Unanswered::Busy)?;
-                names.extend(more);
-                open.extend(next.filter(|_| names.len() < limit).map(|next| (thread, next)));
+                let takes_more = take(more);
+                open.extend(next.filter(|_| takes_more).map(|next| (thread, next)));
             }
         }
-        names.sort_unstable();
-        names.truncate(limit);
-        Ok(names)
+        Ok(())
     }
 
     /// Removes a metric's window; says whether it was there.
@@ -256,6 +305,14 @@ impl Plane {
                     Figure::counter("skyline_window_refused_total", "Points that the window refused", n);
                 out.push(figure.label("reason", reason.label()));
             }
+        }
+        for (outcome, points) in [
+            ("stored", sum(&|v| v.counters.filled.stored)),
+            ("there", sum(&|v| v.counters.filled.there)),
+            ("refused", sum(&|v| v.counters.filled.refused.total())),
+        ] {
+            let text = "Points of history that came out of the log, by what the window did with them";
+            out.push(Figure::counter("skyline_window_filled_total", text, points).label("outcome", outcome));
         }
         out.push(Figure::gauge(
             "skyline_window_waiting_points",

@@ -1,7 +1,7 @@
 //! The digest of metrics that send no more: asks the windows now and then, and gives what is new to alerting.
 
 use crate::plane::Plane;
-use skyline_alerting::dispatcher::Alerting;
+use skyline_alerting::dispatcher::{Alerting, Closed};
 use skyline_alerting::policy::Policy;
 use skyline_alerting::stale::{FILE, Watch, messages, targets};
 use skyline_conf::model::Settings;
@@ -45,20 +45,51 @@ async fn look_again_and_again(settings: Settings, parts: Parts) {
     }
     let file = settings.node.state_dir.join(FILE);
     let mut watch = Watch::new(wanted, settings.detect.stale_seconds, clock.now(), Some(&file));
+    // Those of the last run that may not have been given.
+    if give(&alerting, &watch).await.is_err() {
+        return;
+    }
     loop {
         tokio::time::sleep(Duration::from_secs_f64(wanted.stale.every_seconds)).await;
         let now = clock.now();
         let Some(question) = watch.question(now) else { continue };
         let Some(answer) = plane.silent(&question).await else { continue };
-        let Some(digest) = watch.look(answer, now, |name| policy.mutes.is_muted(name, now)) else { continue };
-        tracing::info!(metrics = digest.count, "a digest of silent metrics is told");
-        for message in messages(&digest, &to, &name, now) {
-            if alerting.post(message).await.is_err() {
-                return;
-            }
+        let digest = watch.look(answer, now, |name| policy.mutes.is_muted(name, now));
+        if let Some(digest) = &digest {
+            tracing::info!(silent = digest.silent, back = digest.back, "a digest of silent metrics is told");
         }
-        if let Err(error) = watch.keep() {
-            tracing::warn!(%error, file = %file.display(), "which metrics were told as silent is not written down");
+        watch.set_pending(digest.map(|digest| messages(&digest, &to, &name, now)).unwrap_or_default());
+        let Some(kept) = keep(watch).await else { return };
+        watch = kept;
+        if watch.pending().is_empty() {
+            continue;
         }
+        if give(&alerting, &watch).await.is_err() {
+            return;
+        }
+        watch.set_pending(Vec::new());
+        let Some(kept) = keep(watch).await else { return };
+        watch = kept;
     }
+}
+
+/// Gives what is to be told to alerting, which knows messages that it was given before.
+async fn give(alerting: &Alerting, watch: &Watch) -> Result<(), Closed> {
+    for message in watch.pending() {
+        alerting.post(message.clone()).await?;
+    }
+    Ok(())
+}
+
+/// Writes down what was told, beside: it may be many names. None: the node ends.
+async fn keep(mut watch: Watch) -> Option<Watch> {
+    let written = tokio::task::spawn_blocking(move || {
+        let written = watch.keep();
+        (watch, written)
+    });
+    let (watch, written) = written.await.ok()?;
+    if let Err(error) = written {
+        tracing::warn!(%error, "which metrics were told as silent is not written down");
+    }
+    Some(watch)
 }

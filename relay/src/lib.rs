@@ -6,7 +6,6 @@
 //! peer can hold.
 
 pub mod aggregate;
-mod certificate;
 pub mod codec;
 pub mod dest;
 pub mod flow;

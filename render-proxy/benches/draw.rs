@@ -22,7 +22,7 @@ fn day(seed: u32, count: u32) -> Vec<Datapoint> {
 
 fn chart<'a>(points: &'a [Datapoint], anomalous: &'a [f64]) -> Chart<'a> {
     Chart {
-        title: "Skyline Analyzer - ALERT - at 24 hours",
+        title: "Skyline Analyzer - ALERT - last 24 hours",
         remark: "anomalous value: 534.2",
         expected: Some((90.0, 310.0)),
         mean: Some(212.0),

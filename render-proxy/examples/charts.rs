@@ -60,7 +60,7 @@ fn draw(folder: &Path, name: &str, metric: &str, points: &[Datapoint], story: St
     chart.anomalous = &anomalous;
     chart.onset = anomalous.first().copied();
     chart.peak = peak.map(|point| (point.ts, point.value));
-    chart.title = "Skyline Analyzer - ALERT - at 24 hours";
+    chart.title = "Skyline Analyzer - ALERT - last 24 hours";
     let mut remark = format!(
         "anomalous value: {}",
         skyline_render_proxy::draw::number(points.last().map_or(0.0, |p| p.value))
@@ -73,12 +73,12 @@ fn draw(folder: &Path, name: &str, metric: &str, points: &[Datapoint], story: St
             remark.clear();
         }
         Story::Bound(what, bound) => {
-            chart.title = "Skyline Boundary - ALERT - at 24 hours";
+            chart.title = "Skyline Boundary - ALERT - last 24 hours";
             chart.bound = Some((what, bound));
         }
         Story::Over(_, since) => {
             chart.ended = points.get(points.len() - since).map(|point| point.ts);
-            chart.title = "Skyline Analyzer - ENDED - at 24 hours";
+            chart.title = "Skyline Analyzer - ENDED - last 24 hours";
         }
         Story::Now(_) => {}
     }

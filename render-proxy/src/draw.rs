@@ -41,7 +41,7 @@ pub enum Look {
 /// What is drawn. Begin with [`Chart::new`] and set what there is.
 #[derive(Debug, Clone, Copy)]
 pub struct Chart<'a> {
-    /// First line above the drawing, such as `Skyline Analyzer - ALERT - at 24 hours`; empty: none.
+    /// First line above the drawing, such as `Skyline Analyzer - ALERT - last 24 hours`; empty: none.
     pub title: &'a str,
     /// Name of the metric; long ones are shortened in the middle.
     pub metric: &'a str,
@@ -84,6 +84,9 @@ pub const SIZE: (u32, u32) = (588, 308);
 
 /// The shortest and the longest side of a chart, pixels.
 pub const SIDES: (u32, u32) = (200, 4000);
+
+/// The largest picture that is painted for somebody who asks, pixels in all: each costs eight bytes of memory meanwhile.
+pub const MAX_PIXELS: u32 = 2_000_000;
 
 /// The longest time that a chart spans, seconds: a hundred years.
 const LONGEST: f64 = 100.0 * 366.0 * 86_400.0;

@@ -1,6 +1,7 @@
 //! Patterns of names as finders have them: `servers.web*.cpu.{user,system}`, `disk.sd[a-c]`, `a.**`.
 //!
-//! A wildcard never crosses a dot, but `**` alone between two dots is any depth, also none. Matching takes time linear in
+//! A wildcard never crosses a dot, but `**` alone between two dots is any depth, also none; at the end of a pattern it is
+//! at least one part. Matching takes time linear in
 //! the name for each part of the pattern, whatever the pattern is.
 
 /// Longest pattern, bytes.
@@ -47,7 +48,16 @@ impl Glob {
         });
         let mut parts = parts.collect::<Option<Vec<_>>>()?;
         parts.dedup_by(|next, part| *next == Part::Depth && *part == Part::Depth);
+        if parts.last() == Some(&Part::Depth) {
+            parts.push(Part::Any(vec![vec![Token::Run]]));
+        }
         Some(Self { parts })
+    }
+
+    /// Parts of the names that it stands for; none: that differs.
+    #[must_use]
+    pub fn depth(&self) -> Option<usize> {
+        (!self.parts.contains(&Part::Depth)).then_some(self.parts.len())
     }
 
     /// Whether a name is one of those.
@@ -274,10 +284,18 @@ mod tests {
             ("a.?", "a."),
             ("a.[a-c]", "a.d"),
             ("a.**.c", "a.b"),
+            ("a.**", "a"),
+            ("a.**.**", "a"),
             ("a.{b,c}", "a.d"),
         ] {
             check(pattern, name, false);
         }
+    }
+
+    #[test]
+    fn parts_of_names() {
+        let depth = |pattern: &str| Glob::new(pattern).unwrap().depth();
+        assert_eq!((depth("a.{b.c,d}.[.]"), depth("a.**"), depth("**.b")), (Some(3), None, None));
     }
 
     #[test]

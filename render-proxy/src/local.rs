@@ -7,6 +7,7 @@ use crate::consolidate::Consolidation;
 use crate::glob::Glob;
 use crate::grid::{self, Archive, Layout};
 use crate::json::{self, Series};
+use crate::nodes::{Find, Nodes};
 use crate::question::{Format, Question};
 use crate::target::{Argument, Target};
 use crate::windows::{Unanswered, Windows};
@@ -16,10 +17,16 @@ use skyline_core::point::Datapoint;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Series of one answer at most.
 pub const MAX_SERIES: usize = 200;
+/// Values of one answer at most: 23 series of a day in seconds.
+pub const MAX_VALUES: usize = 2_000_000;
+/// A question that reads more values than this is large,
+const LARGE: usize = 200_000;
+/// and so many of those are answered at the same time.
+const LARGE_AT_ONCE: usize = 4;
 /// Pictures that are drawn at the same time.
 const PAINTERS: usize = 2;
 
@@ -44,6 +51,15 @@ pub enum NotHere {
     /// More than is answered.
     #[error("that is more than {MAX_SERIES} series")]
     TooMany,
+    /// More values than are answered.
+    #[error("that is more than {MAX_VALUES} points: ask for less time or fewer series")]
+    TooLarge,
+    /// The text of an answer was not made.
+    #[error("the answer was not written: {0}")]
+    Written(String),
+    /// A level with more than is listed.
+    #[error("more than {0} nodes are found: ask for fewer, such as a.* below a")]
+    TooManyNodes(usize),
     /// It was not drawn.
     #[error("{0}")]
     Picture(String),
@@ -70,6 +86,8 @@ pub struct Local {
     look: Look,
     zone: String,
     painters: Arc<Semaphore>,
+    /// Places of large questions.
+    large: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Local {
@@ -79,12 +97,45 @@ impl std::fmt::Debug for Local {
 }
 
 /// Series with the time of the newest point among them.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Found {
     /// In the order of the targets.
     pub series: Vec<Series>,
     /// Seconds.
     pub newest: Option<i64>,
+    /// The place of a large question, held until its answer is written.
+    place: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+/// What was read for a question so far.
+#[derive(Debug, Default)]
+struct Read {
+    newest: Option<i64>,
+    /// Wherever in the targets they stand: no function makes fewer of them.
+    series: usize,
+    /// The same of values.
+    values: usize,
+    place: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Read {
+    fn take(&mut self, series: usize) -> Result<(), NotHere> {
+        self.series += series;
+        if self.series > MAX_SERIES { Err(NotHere::TooMany) } else { Ok(()) }
+    }
+
+    /// Counts values that were read. One that becomes large waits for a place, with little in its hands.
+    async fn hold(&mut self, values: usize, large: &Arc<Semaphore>) -> Result<(), NotHere> {
+        self.values += values;
+        if self.values > MAX_VALUES {
+            return Err(NotHere::TooLarge);
+        }
+        if self.values > LARGE && self.place.is_none() {
+            // Places are never closed.
+            self.place = Arc::clone(large).acquire_owned().await.ok().map(Arc::new);
+        }
+        Ok(())
+    }
 }
 
 type Later<'a> = Pin<Box<dyn Future<Output = Result<Vec<Series>, NotHere>> + Send + 'a>>;
@@ -99,6 +150,7 @@ impl Local {
             look,
             zone: zone.to_owned(),
             painters: Arc::new(Semaphore::new(PAINTERS)),
+            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
         }
     }
 
@@ -115,12 +167,18 @@ impl Local {
         question.targets.iter().all(is_known)
     }
 
-    /// Names of metrics that a pattern stands for.
+    /// The nodes that a pattern stands for.
     ///
     /// # Errors
-    /// The windows do not answer.
-    pub async fn names(&self, pattern: &Arc<Glob>, limit: usize) -> Result<Vec<String>, NotHere> {
-        Ok(self.windows.names(pattern, limit).await?)
+    /// The windows do not answer; there are more than `limit`.
+    pub async fn nodes(&self, find: &Arc<Find>, limit: usize) -> Result<Nodes, NotHere> {
+        let nodes = self.windows.nodes(find, limit).await?;
+        if nodes.len() > limit { Err(NotHere::TooManyNodes(limit)) } else { Ok(nodes) }
+    }
+
+    /// The time between which the windows may have points, when it is `now`, seconds.
+    pub(crate) const fn interval(&self, now: i64) -> (i64, i64) {
+        (now.saturating_sub(self.full_duration), now)
     }
 
     /// The series of a question. A name that no window has is left out, unless all are such.
@@ -129,13 +187,12 @@ impl Local {
     /// The windows cannot answer.
     pub async fn series(&self, question: &Question) -> Result<Found, NotHere> {
         let mut found = Found::default();
+        let mut read = Read::default();
         for target in &question.targets {
-            let mut more = self.evaluate(target, question, &mut found.newest).await?;
+            let mut more = self.evaluate(target, question, &mut read).await?;
             found.series.append(&mut more);
-            if found.series.len() > MAX_SERIES {
-                return Err(NotHere::TooMany);
-            }
         }
+        (found.newest, found.place) = (read.newest, read.place);
         if found.series.is_empty() { Err(NotHere::NoMetric) } else { Ok(found) }
     }
 
@@ -150,7 +207,10 @@ impl Local {
                     series.tags.insert("answeredBy".into(), "window".into());
                 }
             }
-            let text = json::render(&found.series, question.wishes);
+            let wishes = question.wishes;
+            // Hundreds of thousands of numbers: the thread also says whether the node is well.
+            let written = tokio::task::spawn_blocking(move || json::render(&found.series, wishes));
+            let text = written.await.map_err(|error| NotHere::Written(error.to_string()))?;
             let (content_type, text) = match &question.jsonp {
                 None => ("application/json", text),
                 Some(name) => ("text/javascript", json::wrapped(&text, name).ok_or(NotHere::Jsonp)?),
@@ -169,17 +229,13 @@ impl Local {
         drawn.await.map_err(|error| NotHere::Picture(error.to_string()))?
     }
 
-    fn evaluate<'a>(
-        &'a self,
-        target: &'a Target,
-        question: &'a Question,
-        newest: &'a mut Option<i64>,
-    ) -> Later<'a> {
+    fn evaluate<'a>(&'a self, target: &'a Target, question: &'a Question, read: &'a mut Read) -> Later<'a> {
         Box::pin(async move {
             match target {
-                Target::Path { path, is_pattern } => self.path(path, *is_pattern, question, newest).await,
+                Target::Path { path, is_pattern } => self.path(path, *is_pattern, question, read).await,
                 Target::Call { function, arguments, named } => {
                     if function == "constantLine" {
+                        read.take(1)?;
                         return constant_line(arguments, question);
                     }
                     if !functions::is_known(function) {
@@ -191,7 +247,7 @@ impl Local {
                     let mut series = Vec::new();
                     for argument in targets {
                         if let Argument::Target(target) = argument {
-                            series.append(&mut self.evaluate(target, question, newest).await?);
+                            series.append(&mut self.evaluate(target, question, read).await?);
                         }
                     }
                     let named = named.iter().map(|(_, argument)| argument.clone());
@@ -207,7 +263,7 @@ impl Local {
         path: &str,
         is_pattern: bool,
         question: &Question,
-        newest: &mut Option<i64>,
+        read: &mut Read,
     ) -> Result<Vec<Series>, NotHere> {
         let names = if is_pattern {
             let glob = Arc::new(Glob::new(path).ok_or(NotHere::TooMany)?);
@@ -215,16 +271,17 @@ impl Local {
         } else {
             vec![path.to_owned()]
         };
-        if names.len() > MAX_SERIES {
-            return Err(NotHere::TooMany);
-        }
+        read.take(names.len())?;
         let mut all = Vec::new();
         for name in names {
             let begin = question.now.saturating_sub(self.full_duration) as f64;
             let Some(points) = self.windows.series(&name, begin, f64::INFINITY).await? else { continue };
             let last = points.last().map(|p| p.ts as i64);
-            *newest = (*newest).max(last);
-            all.extend(self.slots(&name, path, &points, question));
+            read.newest = read.newest.max(last);
+            let Some(series) = self.slots(&name, path, &points, question) else { continue };
+            drop(points);
+            read.hold(series.values.len(), &self.large).await?;
+            all.push(series);
         }
         Ok(all)
     }

@@ -15,13 +15,15 @@ mod headers;
 mod picture;
 mod probe;
 mod refuse;
+#[cfg(test)]
+mod tests;
 mod upstreams;
 
 use crate::local::{Answer, Found, Local, NotHere};
 use crate::params::Params;
 use crate::question::{Format, Question, Unfit};
 use crate::signed::Signer;
-use crate::windows::Windows;
+use crate::windows::{Unanswered, Windows};
 use access::{Access, Verdict};
 use axum::Router;
 use axum::body::Body;
@@ -42,10 +44,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+pub use upstreams::options;
 use upstreams::{Answered, Forward, Kind, Upstreams};
 
 /// Header of answers that Graphite did not give: `window` or `cache`.
 pub const ANSWERED_BY: HeaderName = HeaderName::from_static("x-skyline-answered-by");
+
+/// Windows that have no place for a large question within this are not waited for where Graphite answers too.
+const QUICK: Duration = Duration::from_millis(250);
+/// Longest wait for the body of a question: who sends it slower holds one of few places.
+const BODY: Duration = Duration::from_secs(20);
 
 /// The proxy. A copy is the same one.
 #[derive(Debug, Clone)]
@@ -194,10 +202,15 @@ impl Inner {
     async fn read(&self, kind: Kind, request: Request) -> Result<Asked, Response> {
         let (head, body) = request.into_parts();
         let now = self.clock.now() as i64;
+        let path = head.uri.path();
+        let root = if kind == Kind::Render { "/render" } else { "/metrics/find" };
+        let rest = path.strip_prefix(root).unwrap_or_default();
         let raw = head.uri.query();
         let query = match self.access.judge(&head.headers, raw.unwrap_or_default(), now) {
-            // A link is for a picture and for reading.
-            Verdict::Yes(Some(_)) if kind == Kind::Find || head.method == Method::POST => {
+            // A link is for a picture and for reading; what is below `/render` was not signed.
+            Verdict::Yes(Some(_))
+                if kind == Kind::Find || head.method == Method::POST || !matches!(rest, "" | "/") =>
+            {
                 return Err(refuse::login());
             }
             Verdict::Yes(Some(inner)) => Some(inner),
@@ -205,18 +218,21 @@ impl Inner {
             Verdict::Login => return Err(refuse::login()),
             Verdict::Link(bad) => return Err(refuse::error(StatusCode::FORBIDDEN, &bad.to_string())),
         };
-        let body = axum::body::to_bytes(body, self.max_request)
-            .await
-            .map_err(|_| refuse::too_large(self.max_request))?;
+        // The body of another method means nothing (RFC 9110, 9.3.1): its parameters would be beside those that a link
+        // was signed for.
+        let body = if head.method == Method::POST {
+            let read = tokio::time::timeout(BODY, axum::body::to_bytes(body, self.max_request)).await;
+            read.map_err(|_| refuse::slow(BODY))?.map_err(|_| refuse::too_large(self.max_request))?
+        } else {
+            Bytes::new()
+        };
         let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let params = Params::read(query.unwrap_or_default(), content_type, &body);
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let passes = self.pass_credentials && !self.access.is_on();
-        let path = head.uri.path();
-        let root = if kind == Kind::Render { "/render" } else { "/metrics/find" };
         let forward = Forward {
             kind,
-            rest: path.strip_prefix(root).unwrap_or_default().to_owned(),
+            rest: rest.to_owned(),
             query: query.map(|query| Bytes::copy_from_slice(query.as_bytes())),
             headers: headers::on(&head.headers, peer, passes),
             method: head.method,
@@ -239,7 +255,9 @@ impl Inner {
                 self.upstreams.ask(Arc::clone(&asked.forward)).await.map_err(|e| refuse::upstream(&e))?;
             return Ok((By::Graphite, self.give(answered, asked.place.as_ref())));
         };
-        let found = local.series(question).await;
+        // Graphite is asked whether or not the windows have a place.
+        let found = tokio::time::timeout(QUICK, local.series(question)).await;
+        let found = found.unwrap_or(Err(NotHere::Windows(Unanswered::Busy)));
         let (upstreams, forward) = (self.upstreams.clone(), Arc::clone(&asked.forward));
         // On its own: an answer that comes late is still learnt from.
         let mut asking = tokio::spawn(async move { Box::pin(upstreams.ask(forward)).await });
@@ -249,6 +267,10 @@ impl Inner {
             // A picture takes its time: it is drawn while Graphite may still answer.
             tokio::time::sleep(self.patience / 2).await;
             let ready = self.window(question, local, found.clone()).await;
+            if ready.is_err() {
+                // Graphite may still answer.
+                std::future::pending::<()>().await;
+            }
             tokio::time::sleep_until(end).await;
             ready
         };
@@ -347,7 +369,7 @@ impl Inner {
             }
         };
         let answer = match &self.local {
-            Some(local) => find::answer(local, &asked.params).await,
+            Some(local) => find::answer(local, &asked.params, self.clock.now() as i64).await,
             None => Err(NotHere::NoMetric),
         };
         match (answer, failure) {

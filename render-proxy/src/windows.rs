@@ -1,6 +1,7 @@
 //! Where points come from: the node's windows, as this crate and others ask them.
 
 use crate::glob::Glob;
+use crate::nodes::{Find, Nodes};
 use skyline_core::point::Datapoint;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,6 +28,12 @@ pub trait Windows: Send + Sync {
     /// Names of metrics that `pattern` stands for, `limit` at most, sorted.
     fn names<'a>(&'a self, pattern: &'a Arc<Glob>, limit: usize) -> Later<'a, Vec<String>> {
         let _ = (pattern, limit);
+        Box::pin(async { Err(Unanswered::Off) })
+    }
+
+    /// The nodes that the names of all metrics lead to. Once there are more than `limit`, not all names are looked at.
+    fn nodes<'a>(&'a self, find: &'a Arc<Find>, limit: usize) -> Later<'a, Nodes> {
+        let _ = (find, limit);
         Box::pin(async { Err(Unanswered::Off) })
     }
 }

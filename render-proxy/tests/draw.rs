@@ -28,7 +28,7 @@ fn fault(i: u32) -> Option<f64> {
 
 fn alert<'a>(points: &'a [Datapoint], anomalous: &'a [f64]) -> Chart<'a> {
     Chart {
-        title: "Skyline Analyzer - ALERT - at 24 hours",
+        title: "Skyline Analyzer - ALERT - last 24 hours",
         remark: "anomalous value: 140",
         expected: Some((5.0, 100.0)),
         mean: Some(52.0),

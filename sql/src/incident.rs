@@ -1,13 +1,18 @@
 //! Incidents as alerting keeps them: their metrics, who was told, and threads. Rows are known by keys that the
 //! node makes, so that writing the same again changes nothing.
 
+mod read;
+mod write;
+
+pub(crate) use write::renew;
+
 use crate::error::Error;
 use crate::outbox::{self, Message};
 use crate::pool::Store;
-use crate::record::name_hash;
-use crate::session::{Row as Answer, Session};
-use crate::statement::{Statement, Value};
+use crate::statement::Statement;
+use read::{SELECT, incident_of, read_members, read_told};
 use std::collections::HashMap;
+use write::{ids, incidents, members, told};
 
 /// Rows of one statement.
 const CHUNK: usize = 200;
@@ -128,9 +133,6 @@ pub struct Incidents {
     /// For the next page: incidents with ids below it; none when there is nothing more.
     pub next: Option<i64>,
 }
-
-const SELECT: &str = "SELECT id, incident_key, node, first_metric, opened_at, ended_at, since_ts, changed_ts, severity, \
-     metric_count, anomaly_count, acknowledged_at, detail FROM incident WHERE incident_key IS NOT NULL";
 
 impl Store {
     /// Writes what alerting has changed, all or nothing. Writing the same again changes nothing; a message that is sent or dead stays so.
@@ -258,230 +260,4 @@ impl Store {
             }
         }
     }
-}
-
-/// Columns that take the new value where a row is there already.
-pub(crate) fn renew(session: &Session, key: &str, columns: &[&str]) -> String {
-    let set = |value: fn(&str) -> String| {
-        columns.iter().map(|c| format!("{c} = {}", value(c))).collect::<Vec<_>>().join(", ")
-    };
-    match session.dialect() {
-        crate::session::Dialect::Sqlite => {
-            format!(" ON CONFLICT ({key}) DO UPDATE SET {}", set(|c| format!("excluded.{c}")))
-        }
-        crate::session::Dialect::MySql => {
-            format!(" ON DUPLICATE KEY UPDATE {}", set(|c| format!("VALUES({c})")))
-        }
-    }
-}
-
-async fn incidents(session: &mut Session, chunk: &[Incident]) -> Result<(), Error> {
-    let mut insert = Statement::new(
-        "INSERT INTO incident (incident_key, node, first_metric, opened_at, updated_at, ended_at, since_ts, \
-         changed_ts, severity, metric_count, anomaly_count, acknowledged_at, detail) ",
-    );
-    insert.push_rows(chunk.iter().map(|i| {
-        [
-            Value::from(i.key.as_str()),
-            i.node.as_str().into(),
-            i.first_metric.as_str().into(),
-            (i.opened as i64).into(),
-            (i.changed as i64).into(),
-            i.ended.map(|at| at as i64).into(),
-            i.since.into(),
-            i.changed.into(),
-            i.severity.as_str().into(),
-            i.metrics.cast_signed().into(),
-            i.anomalies.cast_signed().into(),
-            i.acknowledged.map(|at| at as i64).into(),
-            i.detail.as_str().into(),
-        ]
-    }));
-    let columns = [
-        "updated_at",
-        "ended_at",
-        "changed_ts",
-        "severity",
-        "metric_count",
-        "anomaly_count",
-        "acknowledged_at",
-        "detail",
-    ];
-    insert.push(&renew(session, "incident_key", &columns));
-    session.execute(insert).await.map(drop)
-}
-
-/// Ids of incidents by their keys.
-async fn ids<'a>(
-    session: &mut Session,
-    keys: impl Iterator<Item = &'a str>,
-) -> Result<HashMap<&'a str, i64>, Error> {
-    let mut keys: Vec<&str> = keys.filter(|key| !key.is_empty()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let place = session.place().clone();
-    let failed = |e| Error::of(&place, &e);
-    let mut ids = HashMap::with_capacity(keys.len());
-    for chunk in keys.chunks(CHUNK) {
-        let mut select = Statement::new("SELECT id, incident_key FROM incident WHERE incident_key IN ");
-        select.push_list(chunk.iter().copied());
-        for row in session.fetch(select).await? {
-            let key: &str = row.get("incident_key").map_err(failed)?;
-            if let Ok(at) = chunk.binary_search(&key)
-                && let Some(key) = chunk.get(at)
-            {
-                ids.insert(*key, row.get("id").map_err(failed)?);
-            }
-        }
-    }
-    Ok(ids)
-}
-
-async fn members(session: &mut Session, chunk: &[Member], ids: &HashMap<&str, i64>) -> Result<(), Error> {
-    let rows: Vec<_> = chunk
-        .iter()
-        .filter_map(|m| {
-            let id = *ids.get(m.incident.as_str())?;
-            Some([
-                Value::from(id),
-                m.place.into(),
-                m.name.as_str().into(),
-                name_hash(&m.name).into(),
-                m.since.into(),
-                m.last.into(),
-                m.ended.into(),
-                m.points.cast_signed().into(),
-                m.detail.as_str().into(),
-            ])
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut insert = Statement::new(
-        "INSERT INTO incident_member (incident_id, place, name, name_hash, since_ts, last_ts, ended_ts, points, detail) ",
-    );
-    insert.push_rows(rows);
-    let columns = ["since_ts", "last_ts", "ended_ts", "points", "detail"];
-    insert.push(&renew(session, "incident_id, place", &columns));
-    session.execute(insert).await.map(drop)
-}
-
-async fn told(session: &mut Session, chunk: &[Told], ids: &HashMap<&str, i64>) -> Result<(), Error> {
-    let of = |t: &Told| Some((*ids.get(t.incident.as_str())?, t.clone()));
-    let rows: Vec<_> = chunk.iter().filter_map(of).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut insert = Statement::new(
-        "INSERT INTO incident_told (incident_id, channel, recipient, messages, last_ts, detail) ",
-    );
-    insert.push_rows(rows.iter().map(|(id, t)| {
-        [
-            Value::from(*id),
-            t.channel.as_str().into(),
-            t.recipient.as_str().into(),
-            t.messages.into(),
-            t.last.into(),
-            t.detail.as_str().into(),
-        ]
-    }));
-    insert.push(&renew(session, "incident_id, channel, recipient", &["messages", "last_ts", "detail"]));
-    session.execute(insert).await?;
-    let threads: Vec<_> = rows
-        .iter()
-        .filter_map(|(id, t)| {
-            let thread = t.thread.as_deref()?;
-            Some([Value::from(*id), t.channel.as_str().into(), t.recipient.as_str().into(), thread.into()])
-        })
-        .collect();
-    if threads.is_empty() {
-        return Ok(());
-    }
-    let mut insert = Statement::new("INSERT INTO incident_thread (incident_id, channel, recipient, thread) ");
-    insert.push_rows(threads);
-    insert.push(&renew(session, "incident_id, channel, recipient", &["thread"]));
-    session.execute(insert).await.map(drop)
-}
-
-fn incident_of(row: &Answer) -> Result<(i64, Incident), sqlx::Error> {
-    let number = |column: &str| row.get::<i64>(column);
-    let text = |column: &str| Ok::<_, sqlx::Error>(row.get::<Option<String>>(column)?.unwrap_or_default());
-    let time = |column: &str| row.get::<Option<f64>>(column);
-    let opened = number("opened_at")? as f64;
-    let incident = Incident {
-        key: text("incident_key")?,
-        node: text("node")?,
-        first_metric: text("first_metric")?,
-        opened,
-        since: time("since_ts")?.unwrap_or(opened),
-        changed: time("changed_ts")?.unwrap_or(opened),
-        ended: row.get::<Option<i64>>("ended_at")?.map(|at| at as f64),
-        severity: text("severity")?,
-        metrics: number("metric_count")?.unsigned_abs(),
-        anomalies: number("anomaly_count")?.unsigned_abs(),
-        acknowledged: row.get::<Option<i64>>("acknowledged_at")?.map(|at| at as f64),
-        detail: text("detail")?,
-    };
-    Ok((number("id")?, incident))
-}
-
-async fn read_members(
-    session: &mut Session,
-    ids: &[i64],
-    keys: &HashMap<i64, String>,
-    out: &mut Vec<Member>,
-) -> Result<(), Error> {
-    let place = session.place().clone();
-    let mut select = Statement::new(
-        "SELECT incident_id, place, name, since_ts, last_ts, ended_ts, points, detail FROM incident_member \
-         WHERE incident_id IN ",
-    );
-    select.push_list(ids.iter().copied()).push(" ORDER BY incident_id, place");
-    let of = |row: &Answer| {
-        Ok(Member {
-            incident: keys.get(&row.get::<i64>("incident_id")?).cloned().unwrap_or_default(),
-            place: u32::try_from(row.get::<i64>("place")?).unwrap_or(u32::MAX),
-            name: row.get("name")?,
-            since: row.get("since_ts")?,
-            last: row.get("last_ts")?,
-            ended: row.get("ended_ts")?,
-            points: row.get::<i64>("points")?.unsigned_abs(),
-            detail: row.get("detail")?,
-        })
-    };
-    for row in session.fetch(select).await? {
-        out.push(of(&row).map_err(|e| Error::of(&place, &e))?);
-    }
-    Ok(())
-}
-
-async fn read_told(
-    session: &mut Session,
-    ids: &[i64],
-    keys: &HashMap<i64, String>,
-    out: &mut Vec<Told>,
-) -> Result<(), Error> {
-    let place = session.place().clone();
-    let mut select = Statement::new(
-        "SELECT t.incident_id, t.channel, t.recipient, t.messages, t.last_ts, t.detail, h.thread FROM incident_told t \
-         LEFT JOIN incident_thread h ON h.incident_id = t.incident_id AND h.channel = t.channel \
-         AND h.recipient = t.recipient WHERE t.incident_id IN ",
-    );
-    select.push_list(ids.iter().copied()).push(" ORDER BY t.incident_id, t.channel, t.recipient");
-    let of = |row: &Answer| {
-        Ok(Told {
-            incident: keys.get(&row.get::<i64>("incident_id")?).cloned().unwrap_or_default(),
-            channel: row.get("channel")?,
-            recipient: row.get("recipient")?,
-            messages: u32::try_from(row.get::<i64>("messages")?).unwrap_or(u32::MAX),
-            last: row.get("last_ts")?,
-            thread: row.get("thread")?,
-            detail: row.get("detail")?,
-        })
-    };
-    for row in session.fetch(select).await? {
-        out.push(of(&row).map_err(|e| Error::of(&place, &e))?);
-    }
-    Ok(())
 }

@@ -8,6 +8,8 @@ use crate::statement::Statement;
 
 /// Messages removed in one transaction.
 const REMOVED: i64 = 1_000;
+/// Keys of one statement.
+const KEYS: usize = 200;
 /// Messages of a node that are read back at most.
 const WAITING: i64 = 100_000;
 /// Longest error or answer that is kept, characters.
@@ -137,6 +139,23 @@ impl Store {
     /// [`Error::Retry`] when the database cannot be read now.
     pub async fn message(&self, id: i64) -> Result<Option<Message>, Error> {
         one(&mut self.reader().await?, id).await
+    }
+
+    /// Those of these messages that are sent or dead, by their keys.
+    ///
+    /// # Errors
+    /// [`Error::Retry`] when the database cannot be read now.
+    pub async fn messages_over(&self, keys: &[String]) -> Result<Vec<Message>, Error> {
+        let mut over = Vec::new();
+        for chunk in keys.chunks(KEYS) {
+            let mut select = Statement::new(SELECT);
+            select.push(" AND o.state <> 'waiting' AND o.message_key IN ");
+            select.push_list(chunk.iter().map(String::as_str));
+            for row in self.reader().await?.fetch(select).await? {
+                over.push(message_of(&row).map_err(|e| Error::of(self.place(), &e))?.1);
+            }
+        }
+        Ok(over)
     }
 
     pub(crate) async fn purge_messages(&self, older_than: f64) -> Result<u64, Error> {

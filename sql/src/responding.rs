@@ -74,6 +74,20 @@ impl Store {
         transaction.commit().await?;
         Ok(true)
     }
+
+    /// Keys of a node's open incidents that somebody has acknowledged at another node, and of which the node does not know
+    /// that yet; at most a hundred.
+    ///
+    /// # Errors
+    /// [`Error::Retry`] when the database cannot be read now.
+    pub async fn acknowledged_elsewhere(&self, node: &str) -> Result<Vec<String>, Error> {
+        let select = Statement::new(
+            "SELECT incident_key FROM incident WHERE ended_at IS NULL AND acknowledged_at IS NULL \
+             AND acknowledged_by IS NOT NULL AND incident_key IS NOT NULL AND node = ? ORDER BY id LIMIT 100",
+        );
+        let rows = self.reader().await?.fetch(select.bind(node)).await?;
+        rows.iter().map(|row| row.first().map_err(|e| Error::of(self.place(), &e))).collect()
+    }
 }
 
 async fn change(

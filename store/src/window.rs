@@ -3,12 +3,15 @@
 //! Points are sorted by time, no two have the same time: a point that comes again with another value
 //! replaces the first (last write wins, as carbon does), a late one is put in its place.
 
+mod tail;
+
+pub(crate) use tail::Tail;
+
 use crate::block::{BLOCK_POINTS, Block, MAX_BLOCK_POINTS, Sealer};
 use crate::view::WindowView;
+use skyline_core::point::Datapoint;
 use std::collections::VecDeque;
 
-/// Newest points of a tail that lie in the window itself, a cache line of them.
-const NEWEST: usize = 8;
 /// Where blocks of restored windows begin or end: far from where positions turn over, and with room before it.
 const FAR: u32 = 10_000_000 * BLOCK_POINTS as u32;
 
@@ -42,133 +45,6 @@ pub struct Window {
     /// Position of the oldest point. A block ends where a position is a multiple of [`BLOCK_POINTS`].
     start: u32,
     last_ts: f64,
-}
-
-/// The open end of a series. Times are a progression until one is not.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tail {
-    /// All values but those of the newest points, see [`Tail::gather`].
-    values: Vec<f64>,
-    /// Empty while the times are `first + i * step`.
-    times: Vec<f64>,
-    first: f64,
-    step: f64,
-    /// Values of the newest points: so that most points touch no memory outside of this struct.
-    newest: [f64; NEWEST],
-    staged: u8,
-}
-
-impl Tail {
-    /// A tail of a snapshot, with room for `points`. `times`: empty, or as many as `values`.
-    pub(crate) fn from_parts(
-        values: impl Iterator<Item = f64>,
-        times: impl Iterator<Item = f64>,
-        points: usize,
-        first: f64,
-        step: f64,
-    ) -> Self {
-        let mut roomy = Vec::with_capacity(points);
-        roomy.extend(values);
-        Self { values: roomy, times: times.collect(), first, step, newest: [0.0; NEWEST], staged: 0 }
-    }
-
-    /// Values, times (empty while they are a progression), first time and step.
-    pub(crate) fn parts(&mut self) -> (&[f64], &[f64], f64, f64) {
-        self.gather();
-        (&self.values, &self.times, self.first, self.step)
-    }
-
-    /// Whether its times are finite, ascend, and begin behind `end`; and whether no value is NaN.
-    pub(crate) fn is_ascending_from(&mut self, mut end: f64) -> bool {
-        self.gather();
-        (0..self.len()).all(|i| {
-            let before = std::mem::replace(&mut end, self.ts(i));
-            end > before && end.is_finite()
-        }) && self.values.iter().all(|value| !value.is_nan())
-    }
-
-    /// Appends all its points to the two columns.
-    pub(crate) fn read_all(&mut self, ts: &mut Vec<f64>, values: &mut Vec<f64>) {
-        self.read(0, self.len(), ts, values);
-    }
-
-    fn len(&self) -> usize {
-        self.values.len() + usize::from(self.staged)
-    }
-
-    fn ts(&self, i: usize) -> f64 {
-        self.times.get(i).copied().unwrap_or(self.first + i as f64 * self.step)
-    }
-
-    fn staged(&self) -> &[f64] {
-        self.newest.get(..usize::from(self.staged)).unwrap_or(&self.newest)
-    }
-
-    /// Puts the newest values to the others.
-    fn gather(&mut self) {
-        if self.staged > 0 {
-            let n = self.len();
-            if n > self.values.capacity() {
-                self.make_room(2 * n);
-            }
-            let (newest, staged) = (self.newest, usize::from(std::mem::take(&mut self.staged)));
-            self.values.extend_from_slice(newest.get(..staged).unwrap_or(&newest));
-        }
-    }
-
-    fn clear(&mut self) {
-        self.values.clear();
-        self.times.clear();
-        self.staged = 0;
-    }
-
-    #[inline]
-    fn push(&mut self, ts: f64, value: f64) {
-        let n = self.len();
-        if n == 0 {
-            self.first = ts;
-            self.step = 0.0;
-            self.times.clear();
-        } else if n == 1 && self.times.is_empty() {
-            self.step = ts - self.first;
-        }
-        if self.times.is_empty() && (self.first + n as f64 * self.step).to_bits() != ts.to_bits() {
-            self.spell_out();
-        }
-        if !self.times.is_empty() {
-            self.times.push(ts);
-        }
-        if usize::from(self.staged) == NEWEST {
-            self.gather();
-        }
-        if let Some(place) = self.newest.get_mut(usize::from(self.staged)) {
-            *place = value;
-            self.staged += 1;
-        }
-    }
-
-    /// Makes room for `points` in all, but no more than a block needs. A tail keeps its room when it
-    /// is sealed, so that a busy window allocates nothing but its blocks.
-    fn make_room(&mut self, points: usize) {
-        let wanted = points.clamp(NEWEST, BLOCK_POINTS.max(self.len()));
-        self.values.reserve_exact(wanted.saturating_sub(self.values.len()));
-    }
-
-    /// Gives every point a time of its own.
-    fn spell_out(&mut self) {
-        if self.times.is_empty() {
-            self.times = (0..self.len()).map(|i| self.first + i as f64 * self.step).collect();
-        }
-    }
-
-    fn read(&self, from: usize, until: usize, ts: &mut Vec<f64>, values: &mut Vec<f64>) {
-        let until = until.min(self.len());
-        ts.extend((from..until).map(|i| self.ts(i)));
-        let gathered = self.values.len();
-        values.extend_from_slice(self.values.get(from..until.min(gathered)).unwrap_or_default());
-        let (from, until) = (from.saturating_sub(gathered), until.saturating_sub(gathered));
-        values.extend_from_slice(self.staged().get(from..until).unwrap_or_default());
-    }
 }
 
 impl Default for Window {
@@ -271,7 +147,7 @@ impl Window {
     #[must_use]
     #[inline]
     pub const fn gathers_next(&self) -> bool {
-        self.tail.staged as usize == NEWEST
+        self.tail.gathers_next()
     }
 
     /// The block with the point at a position, if it is one of the first two: of points a minute, those with
@@ -301,7 +177,7 @@ impl Window {
     pub fn heap_bytes(&self) -> usize {
         self.sealed.iter().map(|b| b.bytes().len()).sum::<usize>()
             + self.sealed.capacity() * size_of::<Block>()
-            + (self.tail.values.capacity() + self.tail.times.capacity()) * size_of::<f64>()
+            + self.tail.heap_bytes()
     }
 
     /// Takes a point. `ts` is finite, `value` not NaN.
@@ -319,6 +195,55 @@ impl Window {
             return Pushed::Appended;
         }
         self.amend(ts, value, sealer)
+    }
+
+    /// Puts points into their places where there is none at that time: what is here stays as it is. `points`: ascending
+    /// times, finite; no value is NaN. Returns how many were put in, and decodes the window once at most.
+    pub fn fill(&mut self, points: &[Datapoint], sealer: &mut Sealer, columns: &mut Columns) -> u32 {
+        let before = self.len;
+        let newer = points.partition_point(|point| point.ts <= self.last_ts);
+        let (late, newer) = points.split_at(newer);
+        if !late.is_empty() {
+            let view = self.view(columns);
+            let mut fresh = Self { start: self.start, hint: self.hint, ..Self::default() };
+            let mut late = late.iter().peekable();
+            for (&ts, &value) in view.ts.iter().zip(view.values) {
+                while let Some(point) = late.next_if(|point| point.ts < ts) {
+                    fresh.push_behind(*point, sealer);
+                }
+                late.next_if(|point| point.ts == ts);
+                fresh.push_behind(Datapoint::new(ts, value), sealer);
+            }
+            // Behind all that is here: what was newer has left the window.
+            for point in late {
+                fresh.push_behind(*point, sealer);
+            }
+            if fresh.len > before {
+                *self = fresh;
+            }
+        }
+        for point in newer {
+            self.push_behind(*point, sealer);
+        }
+        self.len - before
+    }
+
+    /// Which of `points`, whose times ascend, have a time that has no point here.
+    pub fn missing<'p>(&self, points: &'p [Datapoint], columns: &mut Columns) -> Vec<&'p Datapoint> {
+        let view = self.view(columns);
+        let mut here = view.ts.iter().peekable();
+        let is_missing = |point: &&Datapoint| {
+            while here.next_if(|ts| **ts < point.ts).is_some() {}
+            here.peek().is_none_or(|ts| **ts != point.ts)
+        };
+        points.iter().filter(is_missing).collect()
+    }
+
+    /// Takes a point if it is newer than all others.
+    fn push_behind(&mut self, point: Datapoint, sealer: &mut Sealer) {
+        if point.ts > self.last_ts {
+            self.push(point.ts, point.value, sealer);
+        }
     }
 
     fn seal_tail(&mut self, sealer: &mut Sealer) {
@@ -504,123 +429,4 @@ fn replace(values: &mut [f64], at: usize, value: f64, newest: bool) -> Pushed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    #[derive(Debug, Clone)]
-    enum Act {
-        Push(i32, i32),
-        Next(i32),
-        Pop,
-        Evict(i32),
-        Save,
-    }
-
-    fn acts() -> impl Strategy<Value = Vec<Act>> {
-        prop::collection::vec(
-            prop_oneof![
-                8 => (1_i32..200).prop_map(Act::Next),
-                2 => (0_i32..20_000, -50_i32..50).prop_map(|(t, v)| Act::Push(t, v)),
-                1 => Just(Act::Pop),
-                1 => (0_i32..20_000).prop_map(Act::Evict),
-                1 => Just(Act::Save),
-            ],
-            0..900,
-        )
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn a_window_is_a_sorted_map(acts in acts()) {
-            let (mut window, mut sealer) = (Window::default(), Sealer::default());
-            let mut model: BTreeMap<i32, f64> = BTreeMap::new();
-            let mut columns = Columns::default();
-            let mut limit = -1;
-            for act in acts {
-                match act {
-                    Act::Next(step) => {
-                        let t = model.keys().next_back().copied().unwrap_or(limit).max(limit) + step;
-                        window.push(f64::from(t), f64::from(step), &mut sealer);
-                        model.insert(t, f64::from(step));
-                    }
-                    Act::Push(t, v) if t > limit => {
-                        window.push(f64::from(t), f64::from(v), &mut sealer);
-                        model.insert(t, f64::from(v));
-                    }
-                    Act::Push(..) => {}
-                    Act::Pop => {
-                        if let Some((t, _)) = model.pop_first() {
-                            limit = limit.max(t);
-                        }
-                        window.pop_front();
-                    }
-                    Act::Save => {
-                        let held = window.tail.len();
-                        prop_assert_eq!(window.tail.parts().0.len(), held);
-                    }
-                    Act::Evict(t) => {
-                        limit = limit.max(t);
-                        let before = model.len();
-                        model.retain(|k, _| *k > t);
-                        prop_assert_eq!(window.evict(f64::from(t)) as usize, before - model.len());
-                    }
-                }
-                prop_assert_eq!(window.len(), model.len());
-                // Across the seams between blocks, tail and newest points.
-                let (mut ts, mut values) = ([0.0; 5], [0.0; 5]);
-                let from = model.len().saturating_sub(12);
-                let n = window.copy_at(window.start().wrapping_add(from as u32), &mut ts, &mut values);
-                prop_assert!(n > 0 || model.is_empty());
-                for (i, (t, v)) in model.iter().skip(from).take(n).enumerate() {
-                    prop_assert_eq!((ts[i], values[i]), (f64::from(*t), *v));
-                }
-            }
-            let view = window.view(&mut columns);
-            prop_assert_eq!(view.ts.to_vec(), model.keys().map(|t| f64::from(*t)).collect::<Vec<_>>());
-            prop_assert_eq!(view.values.to_vec(), model.values().copied().collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn metrics_that_begin_together_seal_apart() {
-        let mut sealer = Sealer::default();
-        let mut windows = vec![Window::default(); 1200];
-        for (seed, window) in (0_u32..).zip(&mut windows) {
-            window.stagger(seed.wrapping_mul(0x9e37_79b9));
-        }
-        for minute in 0..400 {
-            let mut sealed = 0;
-            for window in &mut windows {
-                let before = window.sealed.len();
-                window.push(f64::from(minute), 1.0, &mut sealer);
-                sealed += window.sealed.len() - before;
-                if minute == 250 {
-                    // Restored windows go on where their blocks would have ended.
-                    let old = std::mem::take(window);
-                    *window = Window::from_parts(old.tail, old.sealed, old.skip, old.hint);
-                    window.stagger(7);
-                }
-            }
-            assert!(sealed <= 30, "{sealed} of 1200 in minute {minute}");
-        }
-        for window in &windows {
-            let (first, rest) = (window.sealed.front().unwrap(), window.sealed.iter().skip(1));
-            assert!(first.len() <= BLOCK_POINTS && rest.clone().all(|block| block.len() == BLOCK_POINTS));
-            assert!((3..=4).contains(&window.sealed.len()));
-        }
-    }
-
-    #[test]
-    fn the_same_point_twice_changes_nothing() {
-        let (mut window, mut sealer) = (Window::default(), Sealer::default());
-        assert_eq!(window.push(60.0, 1.0, &mut sealer), Pushed::Appended);
-        assert_eq!(window.push(60.0, 1.0, &mut sealer), Pushed::Same);
-        assert_eq!(window.push(60.0, 2.0, &mut sealer), Pushed::ReplacedNewest);
-        assert_eq!(window.push(30.0, 2.0, &mut sealer), Pushed::Inserted);
-        assert_eq!(window.push(30.0, 3.0, &mut sealer), Pushed::Replaced);
-        assert_eq!(window.len(), 2);
-    }
-}
+mod tests;

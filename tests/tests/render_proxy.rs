@@ -517,3 +517,42 @@ fn without_a_graphite_the_windows_answer_alone() -> anyhow::Result<()> {
     ensure!(get(proxy, "/metrics/find?query=*")?.text().contains("\"a\""));
     Ok(())
 }
+
+/// The example of the documentation, in front of `proxy`.
+fn documented(proxy: SocketAddr) -> anyhow::Result<Nginx> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/render-proxy.md"))?;
+    let (_, rest) = text.split_once("```nginx\n").context("no example")?;
+    let (example, _) = rest.split_once("```").context("no end")?;
+    let example = example.replace("127.0.0.1:1502", &proxy.to_string());
+    Nginx::start(|_, address| Ok(format!("server {{ listen {address};\n{example}\n}}")))
+}
+
+#[test]
+fn only_signed_links_pass_the_documented_server() -> anyhow::Result<()> {
+    let (node, proxy) = proxy(Setup::window(), "[]")?;
+    let last = now() / 60 * 60;
+    fill(&node, &["a.b"], &hour(last))?;
+    let front = documented(proxy)?.address;
+    let query = format!("target=a.b&from={}&until={last}", last - 3_600);
+    ensure!(get(proxy, &format!("/render?{query}"))?.status == 200);
+    let signer = Signer::new(&std::fs::read(node.folder().join("state").join(FILE))?);
+    let signed = signer.sign(&query, now() + 60);
+    let linked = get(front, &format!("/render?{signed}"))?;
+    ensure!(linked.status == 200 && linked.body.starts_with(PNG), "{}", linked.head);
+    for target in [
+        format!("/render?{query}"),
+        format!("/render?{query}&skyline_signature=00"),
+        format!("/render?skyline_signature=00&{query}"),
+        format!("/render?Skyline_Signature=00&{query}"),
+        format!("/render?{}", signed.replace("a.b", "*")),
+        format!("/render?{signed}&target=*"),
+    ] {
+        let answer = get(front, &target)?;
+        ensure!(answer.status == 403, "{target}: {}", answer.head);
+    }
+    ensure!(get(front, &format!("/render/?{signed}"))?.status == 404);
+    ensure!(get(front, "/metrics/find?query=*")?.status == 404);
+    let posted = post(front, "/render", "application/x-www-form-urlencoded", &signed)?;
+    ensure!(posted.status == 403, "{}", posted.head);
+    Ok(())
+}

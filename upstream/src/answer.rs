@@ -2,7 +2,7 @@
 
 use crate::body::Body;
 use crate::error::Error;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, StatusCode};
@@ -53,6 +53,22 @@ impl Opened {
             headers.remove(CONTENT_LENGTH);
         }
         Ok(Whole { status, headers, body })
+    }
+}
+
+impl Opened {
+    /// Reads so many bytes of the body at most, as they came. The status stands however the body goes on: of one that is
+    /// longer, late or broken there is what came before.
+    pub async fn beginning(self, most: usize) -> Whole {
+        let Self { status, headers, mut body, .. } = self;
+        let mut start = BytesMut::new();
+        while start.len() < most
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            start.extend_from_slice(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
+        }
+        start.truncate(most);
+        Whole { status, headers, body: start.freeze() }
     }
 }
 

@@ -100,7 +100,10 @@ impl Client {
         if options.tls.insecure && secure {
             tracing::warn!(server = %base, name, "certificates of this server are not checked: anybody may answer in its place");
         }
-        let shown = format!("{name} ({base})");
+        let origin = base.to_string();
+        // A server without a name of its own is called by its address, which need not be there twice.
+        let is_address = origin.split_once("://").is_some_and(|(_, authority)| authority == name);
+        let shown = if is_address { origin } else { format!("{name} ({origin})") };
         let breaker = Arc::new(Breaker::new(options.pauses, Instant::now()));
         Ok(Self {
             headers: headers(&options)?,

@@ -1,14 +1,13 @@
 //! Trust: the authorities of the system or of a file, our own certificate, and no trust at all where somebody asks for it.
 
-mod own;
-
 use crate::options::Tls;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, RootCertStore};
+use skyline_certificate::{Names, certified, no_trust, server_trust};
 use skyline_core::problem::Problem;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -23,11 +22,11 @@ pub(crate) fn config(tls: &Tls, needed: bool) -> Result<ClientConfig, Problem> {
         .with_safe_default_protocol_versions()
         .map_err(|error| Problem::new(format!("TLS cannot be set up: {error}"), "tell the makers"))?;
     let builder = if tls.insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        builder.dangerous().with_custom_certificate_verifier(no_trust(&provider))
     } else if tls.ca_file.as_os_str().is_empty() {
         builder.with_root_certificates(system_roots(needed)?)
     } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(of_file(&tls.ca_file, provider)?))
+        builder.dangerous().with_custom_certificate_verifier(of_file(&tls.ca_file, &provider)?)
     };
     if tls.certificate_file.as_os_str().is_empty() {
         return Ok(builder.with_no_client_auth());
@@ -39,9 +38,10 @@ pub(crate) fn config(tls: &Tls, needed: bool) -> Result<ClientConfig, Problem> {
     let chain = certificates(path, &pem, advice)?;
     let key = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|error| Problem::new(format!("{shown} holds no key: {error}"), advice))?;
-    builder
-        .with_client_auth_cert(chain, key)
-        .map_err(|error| Problem::new(format!("the certificate of {shown} cannot be used: {error}"), advice))
+    let own = certified(chain, key, &provider).map_err(|error| {
+        Problem::new(format!("the certificate of {shown} cannot be used: {error}"), advice)
+    })?;
+    Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))))
 }
 
 fn system_roots(needed: bool) -> Result<Arc<RootCertStore>, Problem> {
@@ -54,18 +54,12 @@ fn system_roots(needed: bool) -> Result<Arc<RootCertStore>, Problem> {
 }
 
 /// Trust in the authorities of a file, and in servers whose own certificates are in it.
-fn of_file(file: &Path, provider: Arc<CryptoProvider>) -> Result<own::Servers, Problem> {
+fn of_file(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Problem> {
     let advice = "put the certificate of the server's authority into the file, as PEM";
-    let bad = |error: &dyn std::fmt::Display| {
+    let trusted = certificates(file, &read(file)?, advice)?;
+    server_trust(trusted, Names::Bound, provider).map_err(|error| {
         Problem::new(format!("a certificate of {} cannot be used: {error}", file.display()), advice)
-    };
-    let own = certificates(file, &read(file)?, advice)?;
-    let mut store = RootCertStore::empty();
-    for certificate in &own {
-        store.add(certificate.clone()).map_err(|error| bad(&error))?;
-    }
-    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
-    Ok(own::Servers { chains: chains.map_err(|error| bad(&error))?, own })
+    })
 }
 
 /// Those of the system, read once: they are many.
@@ -91,44 +85,5 @@ fn certificates(path: &Path, pem: &[u8], advice: &str) -> Result<Vec<Certificate
         Ok(all) if !all.is_empty() => Ok(all),
         Ok(_) => Err(Problem::new(format!("{} holds no certificate", path.display()), advice)),
         Err(error) => Err(Problem::new(format!("{} is no PEM: {error}", path.display()), advice)),
-    }
-}
-
-/// Takes any certificate for any host. Signatures are still checked, so that the answer comes from who has the key.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

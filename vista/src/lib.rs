@@ -1,5 +1,8 @@
-//! Points that the node fetches from other servers: answers of Graphite and Prometheus, and the jobs that ask for them.
+//! Points that the node fetches from other servers: answers of Graphite and Prometheus, and who asks for them.
+//!
+//! [`backfill`] is the job that fills windows from a Graphite server or from whisper files, which [`whisper`] reads.
 
+pub mod backfill;
 mod counts;
 pub mod cursor;
 pub mod error;
@@ -12,6 +15,7 @@ mod json;
 pub mod plan;
 pub mod prometheus;
 pub mod series;
+pub mod whisper;
 
 pub use error::Error;
 pub use job::Job;

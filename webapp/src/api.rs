@@ -10,6 +10,9 @@
 //! | `GET /api/v1/relay/senders` | where they come from, those with most points first |
 //! | `GET /api/v1/relay/bad` | the newest points that were refused |
 //! | `GET /api/v1/vista` | jobs that fetch points, and how they do |
+//! | `GET /api/v1/backfill` | the back-fill that runs, or ran last |
+//! | `POST /api/v1/backfill` | begins one |
+//! | `DELETE /api/v1/backfill` | cancels it |
 //! | `DELETE /api/v1/seed` | removes the metric of `skyline seed` |
 //! | `GET /anomalies.json` | what is anomalous now, as the reference's dashboard reads it |
 //! | `GET /api?metric=metrics.NAME` | a window as the reference answers it |
@@ -21,8 +24,10 @@
 
 pub mod alerts;
 mod anomalies;
+pub mod backfill;
 mod explain;
 mod graph;
+mod host;
 mod now;
 mod query;
 mod relay;
@@ -30,8 +35,9 @@ mod series;
 
 use crate::answer;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::Uri;
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{delete, get};
 use serde_json::{Value, json};
@@ -84,6 +90,8 @@ pub struct Sources {
     pub alerts: Option<alerts::Alerts>,
     /// What jobs that fetch points do; none: there are none.
     pub fetched: Option<FetchedSource>,
+    /// Filling windows from elsewhere; none: this node has none.
+    pub backfill: Option<Arc<dyn backfill::BackfillSource>>,
     /// For what is "now".
     pub clock: Clock,
 }
@@ -103,6 +111,9 @@ const ROUTES: &[&str] = &[
     "GET /api/v1/relay/senders",
     "GET /api/v1/relay/bad",
     "GET /api/v1/vista",
+    "GET /api/v1/backfill",
+    "POST /api/v1/backfill",
+    "DELETE /api/v1/backfill",
     "DELETE /api/v1/seed",
     "GET /anomalies.json",
     "GET /api?metric=metrics.{name}",
@@ -116,6 +127,9 @@ pub fn router(sources: Sources) -> Router {
         None => ROUTES.to_vec(),
     };
     let others = routes.clone();
+    let public_url = sources.alerts.as_ref().map_or("", |alerts| alerts.settings.public_url.as_str());
+    let public_url: Arc<str> = public_url.into();
+    let guard = move |request: Request, next: Next| host::guard(Arc::clone(&public_url), request, next);
     let of_alerts = sources.alerts.clone().map(alerts::router).unwrap_or_default();
     Router::new()
         .route("/api/v1/anomalies", get(anomalies::list))
@@ -126,6 +140,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/api/v1/relay/senders", get(relay::senders))
         .route("/api/v1/relay/bad", get(relay::bad))
         .route("/api/v1/vista", get(fetched))
+        .route("/api/v1/backfill", get(backfill::report).post(backfill::begin).delete(backfill::cancel))
         .route("/api/v1/seed", delete(series::remove_seed))
         .route("/anomalies.json", get(now::now))
         .route("/api", get(series::reference))
@@ -134,6 +149,7 @@ pub fn router(sources: Sources) -> Router {
         .merge(of_alerts)
         .fallback(move || async move { answer::no_such_route(&routes) })
         .method_not_allowed_fallback(move || async move { answer::wrong_method(&others) })
+        .layer(from_fn(guard))
 }
 
 async fn fetched(State(sources): State<Sources>, uri: Uri) -> Result<Response, query::Bad> {

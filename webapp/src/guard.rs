@@ -53,6 +53,10 @@ const GRAPH_HEADERS: [(HeaderName, HeaderValue); 3] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
+/// Data is not for scripts of other origins: what is asked for with `jsonp` would tell them of it. Pictures may be embedded.
+const OWN_ORIGIN: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+
 /// `router`, which bounds bodies itself and only ever reads, with a time-out and headers around it.
 pub(crate) fn around_graphs(router: Router, timeout: Duration) -> Router {
     let guard = move |request: Request, next: Next| async move {
@@ -62,6 +66,10 @@ pub(crate) fn around_graphs(router: Router, timeout: Duration) -> Router {
         };
         for (name, value) in GRAPH_HEADERS {
             answer.headers_mut().entry(name).or_insert(value);
+        }
+        let kind = answer.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        if !kind.starts_with(b"image/") {
+            answer.headers_mut().insert(OWN_ORIGIN.0, OWN_ORIGIN.1);
         }
         answer
     };

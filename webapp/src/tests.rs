@@ -145,6 +145,7 @@ impl Api {
         let dir = tempfile::tempdir().expect("a folder");
         let store = Store::open(&dir.path().join("a.db")).await.expect("opened");
         let sources = Sources {
+            backfill: None,
             store: store.clone(),
             series: Arc::new(TwoMetrics),
             relay: Arc::new(Relay),

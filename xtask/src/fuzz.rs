@@ -4,7 +4,7 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 19] = [
+pub(crate) const TARGETS: [&str; 25] = [
     "vista_answers",
     "attime",
     "render_target",
@@ -24,6 +24,12 @@ pub(crate) const TARGETS: [&str; 19] = [
     "replacement",
     "alert_rule",
     "alert_link",
+    "flux_json",
+    "flux_influx",
+    "flux_remote_write",
+    "alerts_log",
+    "webhook_template",
+    "whisper",
 ];
 
 /// What is fuzzed, and for how long.

@@ -6,13 +6,14 @@
 mod mail;
 mod post;
 
-use super::{Channel, Delivery, Gallery, Later};
+use super::{Channel, Delivery, Gallery, Later, PICTURES};
 use crate::message::{Kind, Message, Pictures};
 use crate::text::Style;
 use mail::Frame;
-use post::{Failure, Post};
+use post::{Failure, Fault, Post};
 use skyline_conf::model::alerting::email::Email as Settings;
 use skyline_core::problem::Problem;
+use std::time::Duration;
 
 /// Messages by email.
 #[derive(Debug)]
@@ -58,8 +59,9 @@ impl Email {
                 let id = thread.is_none().then(|| self.frame.id(message));
                 Delivery::Accepted { thread: id, answer }
             }
-            Err(Failure { reason, permanent: true }) => Delivery::Refused { reason },
-            Err(Failure { reason, permanent: false }) => Delivery::Retry { after: None, reason },
+            Err(Failure { reason, fault: Fault::Mail }) => Delivery::Refused { reason },
+            Err(Failure { reason, fault: Fault::Channel }) => Delivery::Broken { reason },
+            Err(Failure { reason, fault: Fault::Passing }) => Delivery::Retry { after: None, reason },
         }
     }
 }
@@ -81,5 +83,9 @@ impl Channel for Email {
         gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery> {
         Box::pin(self.send(message, thread, gallery))
+    }
+
+    fn longest(&self) -> Duration {
+        PICTURES + self.post.longest()
     }
 }

@@ -1,4 +1,7 @@
 //! PagerDuty, by its Events API v2: an incident of ours is one of theirs, known by the same key, and resolved with it.
+//!
+//! Digests of silent metrics are one incident of theirs for each recipient, from the first metric that is silent until none
+//! is; messages that are held back are one, for as long as that lasts. Nothing stays open that no later message resolves.
 
 use super::object::with;
 use super::{Channel, Delivery, Gallery, Later, answer};
@@ -12,6 +15,8 @@ use skyline_core::problem::Problem;
 use skyline_upstream::{Ask, Client, HeaderValue, Options, StatusCode};
 use std::time::Duration;
 
+/// Its name in rules and in the outbox.
+pub const NAME: &str = "pagerduty";
 /// Longest summary that PagerDuty keeps, characters.
 const SUMMARY: usize = 1024;
 /// Longest key that it keeps, characters.
@@ -24,6 +29,7 @@ pub struct PagerDuty {
     key: Secret,
     style: Style,
     clock: Clock,
+    timeout: Duration,
 }
 
 impl PagerDuty {
@@ -41,17 +47,24 @@ impl PagerDuty {
         // When to try again is the outbox's to decide.
         options.pauses.failures = 0;
         options.redirects = 0;
-        options.max_body = 64 << 10;
-        Ok(Self { client: Client::new(options)?, key, style, clock: Clock::system() })
+        Ok(Self { client: Client::new(options)?, key, style, clock: Clock::system(), timeout: total })
     }
 
     async fn send(&self, message: &Message) -> Delivery {
-        let story = Story::new(message, &self.style);
-        let event = event(message, &story);
-        let delivery = self.post(event).await;
-        if message.kind == Kind::Test && matches!(delivery, Delivery::Accepted { .. }) {
-            // Nobody is kept awake by a test.
-            return self.post(json!({"event_action": "resolve", "dedup_key": key(message)})).await;
+        let steps = steps(message);
+        let mut delivery = Delivery::Accepted {
+            thread: None,
+            answer: "nothing to say to PagerDuty: its incident goes on until all metrics send again".into(),
+        };
+        for step in steps {
+            let event = match step {
+                Step::Trigger => event(message, &Story::new(message, &self.style)),
+                Step::Resolve => json!({"event_action": "resolve", "dedup_key": key(message)}),
+            };
+            delivery = self.post(event).await;
+            if !matches!(delivery, Delivery::Accepted { .. }) {
+                break;
+            }
         }
         delivery
     }
@@ -59,7 +72,7 @@ impl PagerDuty {
     async fn post(&self, event: Value) -> Delivery {
         let event = with(event, "routing_key", json!(self.key.reveal()));
         let ask = Ask::post("", HeaderValue::from_static("application/json"), event.to_string());
-        let answer = self.client.ask(ask).await;
+        let answer = answer::of(&self.client, ask).await;
         answer::delivery(answer, self.clock.now(), &[&self.key], |status| match status {
             StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => {
                 "the routing key must be that of an integration by Events API v2 (32 characters)"
@@ -69,21 +82,36 @@ impl PagerDuty {
     }
 }
 
-/// What PagerDuty knows the incident by. Messages of none are known by themselves.
-fn key(message: &Message) -> String {
-    let key = if message.incident.is_empty() || message.kind == Kind::Test {
-        &message.key
-    } else {
-        &message.incident
-    };
-    name::shortened(key, KEY)
+/// What is done with PagerDuty's incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Opened, or told more if it is open.
+    Trigger,
+    /// Ended.
+    Resolve,
 }
 
-/// An event, without the key that it is routed by.
-fn event(message: &Message, story: &Story) -> Value {
-    if message.kind == Kind::Ended {
-        return json!({"event_action": "resolve", "dedup_key": key(message)});
+/// What a message does, in order. Done again after a failure, it comes to the same.
+const fn steps(message: &Message) -> &'static [Step] {
+    match (message.kind, message.ended) {
+        (Kind::Opened | Kind::Updated | Kind::Escalated | Kind::Stale, _) | (Kind::HeldBack, None) => {
+            &[Step::Trigger]
+        }
+        (Kind::Ended, _) | (Kind::Returned, Some(_)) => &[Step::Resolve],
+        // Told to an incident that somebody has resolved by hand it would open another.
+        (Kind::Returned, None) => &[],
+        // Nobody is kept awake by a test. What was held back is told, and a resolution has no room for it.
+        (Kind::Test, _) | (Kind::HeldBack, Some(_)) => &[Step::Trigger, Step::Resolve],
     }
+}
+
+/// What PagerDuty knows the incident by.
+fn key(message: &Message) -> String {
+    name::shortened(message.matter(), KEY)
+}
+
+/// The event that opens an incident, without the key that it is routed by.
+fn event(message: &Message, story: &Story) -> Value {
     let summary = format!("{} {}: {}", story.heading, story.word, story.lead.plain());
     let metric = message.members.first().map_or("", |member| member.metric.as_str());
     let mut details = Map::new();
@@ -136,7 +164,7 @@ const fn severity(message: &Message) -> &'static str {
 
 impl Channel for PagerDuty {
     fn name(&self) -> &str {
-        "pagerduty"
+        NAME
     }
 
     fn deliver<'a>(
@@ -146,5 +174,10 @@ impl Channel for PagerDuty {
         _gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery> {
         Box::pin(self.send(message))
+    }
+
+    fn longest(&self) -> Duration {
+        // A test is resolved too.
+        self.timeout * 2
     }
 }

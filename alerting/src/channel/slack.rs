@@ -10,16 +10,18 @@ mod extras;
 
 use super::email::has_chart;
 use super::object::with;
-use super::{Channel, Delivery, Gallery, Later};
+use super::{Channel, Delivery, Gallery, Later, PICTURES};
 use crate::message::{Kind, Message, Pictures};
 use crate::text::{Story, Style};
 use api::{Api, Trouble};
-use extras::{Extra, Extras};
+use extras::{Extra, Extras, Stands};
 use serde_json::{Value, json};
 use skyline_conf::model::alerting::slack::Slack as Settings;
 use skyline_conf::secret::Secret;
+use skyline_core::figure::Figure;
 use skyline_core::problem::Problem;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The blocks of an incident's first message, for who shows what Slack will show.
 #[must_use]
@@ -123,7 +125,12 @@ impl Slack {
         let thread = is_new.then(|| root.text());
         let edit = (!is_new).then(|| self.edit(&root, story));
         let emoji = self.reaction(message.kind).to_owned();
-        self.extras.follow(Arc::clone(api), Extra { root, edit, emoji, pictures });
+        let stands = match message.kind {
+            Kind::Ended => Stands::Ended,
+            _ if is_new => Stands::Begins,
+            _ => Stands::GoesOn,
+        };
+        self.extras.follow(Arc::clone(api), Extra { root, edit, emoji, stands, pictures });
         Delivery::Accepted { thread, answer }
     }
 
@@ -176,16 +183,22 @@ impl Slack {
 
     fn reaction(&self, kind: Kind) -> &str {
         match kind {
-            Kind::Ended => &self.settings.ended_emoji,
             Kind::Escalated => &self.settings.escalated_emoji,
-            Kind::Opened | Kind::Updated | Kind::Stale | Kind::HeldBack | Kind::Test => "",
+            // The mark of the end is not there for good.
+            Kind::Ended
+            | Kind::Opened
+            | Kind::Updated
+            | Kind::Stale
+            | Kind::Returned
+            | Kind::HeldBack
+            | Kind::Test => "",
         }
     }
 
     /// How many pictures, edits and reactions were done, and how many were given up.
     #[must_use]
     pub fn extras(&self) -> (u64, u64) {
-        self.extras.figures()
+        self.extras.counts()
     }
 }
 
@@ -201,6 +214,29 @@ impl Channel for Slack {
         gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery> {
         Box::pin(self.send(message, thread, gallery))
+    }
+
+    fn longest(&self) -> Duration {
+        // A thread that is lost costs a second call.
+        PICTURES + Duration::from_secs_f64(2.0 * self.settings.timeout_seconds)
+    }
+
+    fn acknowledged(&self, thread: &str) {
+        let emoji = &self.settings.acknowledged_emoji;
+        if let (Way::Bot(api), Some(root), false) = (&self.way, Root::read(thread), emoji.is_empty()) {
+            let extra = Extra {
+                root,
+                edit: None,
+                emoji: emoji.clone(),
+                stands: Stands::Unsaid,
+                pictures: Pictures::default(),
+            };
+            self.extras.follow(Arc::clone(api), extra);
+        }
+    }
+
+    fn figures(&self, out: &mut Vec<Figure>) {
+        self.extras.figures(out);
     }
 
     fn settle(&self) -> Later<'_, Vec<String>> {

@@ -29,6 +29,7 @@ pub struct Webhook {
     secret: Option<Secret>,
     style: Style,
     clock: Clock,
+    timeout: Duration,
 }
 
 impl Webhook {
@@ -44,7 +45,6 @@ impl Webhook {
         (options.total, options.connect, options.idle) = (total, total, total);
         // When to try again is the outbox's to decide.
         options.pauses.failures = 0;
-        options.max_body = 64 << 10;
         let template = if settings.template.as_os_str().is_empty() {
             None
         } else {
@@ -57,6 +57,7 @@ impl Webhook {
             secret: settings.secret()?,
             style,
             clock: Clock::system(),
+            timeout: total,
         })
     }
 
@@ -86,7 +87,7 @@ impl Webhook {
             header("x-skyline-signature", signature(secret, &timestamp, &body));
             header("x-skyline-timestamp", timestamp);
         }
-        let answer = self.client.ask(ask).await;
+        let answer = answer::of(&self.client, ask).await;
         let options = self.client.options();
         let mut secrets: Vec<&Secret> = options.headers.iter().map(|(_, value)| value).collect();
         secrets.push(&options.url);
@@ -97,6 +98,24 @@ impl Webhook {
             _ => "",
         })
     }
+}
+
+/// Entry point for fuzzers: any bytes as a template, and as the name of a metric.
+///
+/// What a template makes is JSON that is read as it was written, and no name changes its form.
+pub fn fuzz(bytes: &[u8]) {
+    use crate::message::{Kind, Origin};
+    let text = String::from_utf8_lossy(bytes);
+    let message = crate::samples::message(Kind::Opened, Origin::Analyzer, &text, 1_700_000_000.0, "");
+    let fields = fields::of(&message, &Story::new(&message, &Style::default()));
+    let templates = [text.as_ref(), r#"{"{{ metric }}": ["{{ metric }}", "- {{ metric }} -"]}"#];
+    for template in templates.into_iter().filter_map(|text| Template::parse(text).ok()) {
+        let filled = template.fill(&fields);
+        let again = serde_json::from_str::<serde_json::Value>(&filled.to_string());
+        assert!(again.is_ok_and(|again| again == filled), "the request is no JSON");
+    }
+    let members = fields.get("metric").map(|metric| metric == text.as_ref());
+    assert!(members == Some(true), "a name became another");
 }
 
 /// `v1=` and the HMAC-SHA-256 of a timestamp, a dot and a body.
@@ -121,6 +140,10 @@ impl Channel for Webhook {
         _gallery: &'a dyn Gallery,
     ) -> Later<'a, Delivery> {
         Box::pin(self.send(message))
+    }
+
+    fn longest(&self) -> Duration {
+        self.timeout
     }
 }
 

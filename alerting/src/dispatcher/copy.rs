@@ -50,6 +50,11 @@ impl Copier {
         (self.leaving.is_none() && !self.dirty.is_empty()).then_some(self.again.max(now))
     }
 
+    /// The clock was set back to `now`, seconds.
+    pub(super) const fn set_back(&mut self, now: f64) {
+        self.again = self.again.min(now);
+    }
+
     /// Takes as much as is copied at once.
     fn piece(&mut self) -> Changed {
         let mut piece = Changed::default();
@@ -123,7 +128,7 @@ impl Dispatcher {
                 }
                 if self.copier.dirty.is_empty() {
                     // Written down there, if not in the file.
-                    self.answer_those_who_wait();
+                    self.keeper.answer();
                 }
                 return;
             }
@@ -189,7 +194,7 @@ fn changes(node: &str, state: &State, changed: &Changed) -> Changes {
             ended: incident.head.ended,
             severity: severity.unwrap_or(Severity::Info).word().to_owned(),
             metrics: incident.members.len() as u64,
-            anomalies: incident.members.iter().map(|m| m.told.points).sum(),
+            anomalies: incident.members.iter().map(|m| m.told.points).fold(0, u64::saturating_add),
             acknowledged: incident.head.acknowledged.as_ref().map(|a| a.at),
             detail: serde_json::to_string(&incident.head).unwrap_or_default(),
         });

@@ -38,6 +38,7 @@ struct Inner {
     file_failures: u64,
     file_bytes: u64,
     away: Option<String>,
+    is_bold: bool,
     latencies: VecDeque<f64>,
 }
 
@@ -102,6 +103,12 @@ impl Told {
         self.inner().away.clone()
     }
 
+    /// Whether messages leave without being written down, because nothing can be written.
+    #[must_use]
+    pub fn is_bold(&self) -> bool {
+        self.inner().is_bold
+    }
+
     /// Receipt to acceptance of the last openings, seconds: this share of them was faster. None: there were none.
     #[must_use]
     pub fn latency(&self, quantile: f64) -> Option<f64> {
@@ -137,6 +144,8 @@ impl Told {
         gauge("skyline_alerting_file_bytes", "Length of the file of alerts", inner.file_bytes);
         let up = u64::from(inner.away.is_none());
         gauge("skyline_alerting_record_up", "1 while the record takes incidents and messages", up);
+        let help = "1 while messages leave without being written down, because neither the file of alerts nor the record takes anything";
+        gauge("skyline_alerting_unwritten", help, u64::from(inner.is_bold));
         let mut counter = |name, help, value| out.push(Figure::counter(name, help, value));
         counter(
             "skyline_alerting_anomalies_total",
@@ -188,6 +197,7 @@ impl Dispatcher {
         inner.held_back = self.state.storms.values().map(|s| s.count).sum();
         inner.file_bytes = log;
         inner.away = self.copier.away().cloned();
+        inner.is_bold = self.lanes.is_bold;
         for channel in inner.channels.values_mut() {
             (channel.waiting, channel.error) = (Waiting::default(), None);
         }

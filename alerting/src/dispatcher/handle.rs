@@ -11,6 +11,17 @@ use tokio::sync::{mpsc, oneshot};
 #[error("alerting has ended")]
 pub struct Closed;
 
+/// What it was that somebody has seen an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// Nobody had.
+    New,
+    /// Somebody had before.
+    Before,
+    /// There is no such incident, or it is not remembered.
+    Unknown,
+}
+
 /// A question to the task.
 #[derive(Debug)]
 pub(super) enum Ask {
@@ -18,8 +29,10 @@ pub(super) enum Ask {
     Take(Vec<Anomaly>, oneshot::Sender<()>),
     /// Send a message of no incident; answered when it is written down.
     Post(Box<Message>, oneshot::Sender<()>),
-    /// Somebody has seen an incident; the answer says whether that is new.
-    Acknowledge { incident: String, by: String, answer: oneshot::Sender<bool> },
+    /// Send a message again that was given up; answered when that is written down.
+    Again(Box<Message>, oneshot::Sender<()>),
+    /// Somebody has seen an incident; answered when that is written down.
+    Acknowledge { incident: String, by: String, answer: oneshot::Sender<Acknowledged> },
 }
 
 /// Alerting, from outside; clones are the same.
@@ -45,8 +58,17 @@ impl Alerting {
         answer.await.map_err(|_| Closed)
     }
 
+    /// Lets it know of anomalies that will be given again: people need not wait until what is before them can be written
+    /// down.
+    pub async fn hint(&self, anomalies: Vec<Anomaly>) {
+        let (nobody, _) = oneshot::channel();
+        // It has ended: who gives them again hears of that.
+        self.asks.send(Ask::Take(anomalies, nobody)).await.ok();
+    }
+
     /// Sends a message that belongs to no incident, such as a digest of silent metrics; returns when it is written down.
-    /// One with the same key is sent once.
+    /// One with the same key is sent once, as long as it is remembered: an hour at least, unless ten thousand go to the
+    /// same recipient.
     ///
     /// # Errors
     /// It has ended.
@@ -56,12 +78,22 @@ impl Alerting {
         answer.await.map_err(|_| Closed)
     }
 
-    /// Somebody has seen an incident: nobody else is told that nobody has. Whether that is new; false also
-    /// for an incident that is not remembered.
+    /// Sends a message again that was given up; later ones of its incident go to that recipient too. Returns when that is
+    /// written down.
     ///
     /// # Errors
     /// It has ended.
-    pub async fn acknowledge(&self, incident: &str, by: &str) -> Result<bool, Closed> {
+    pub async fn again(&self, message: Message) -> Result<(), Closed> {
+        let (done, answer) = oneshot::channel();
+        self.asks.send(Ask::Again(Box::new(message), done)).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)
+    }
+
+    /// Somebody has seen an incident: nobody else is told that nobody has. Returns when that is written down.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn acknowledge(&self, incident: &str, by: &str) -> Result<Acknowledged, Closed> {
         let (answer, is_new) = oneshot::channel();
         let ask = Ask::Acknowledge { incident: incident.to_owned(), by: by.to_owned(), answer };
         self.asks.send(ask).await.map_err(|_| Closed)?;

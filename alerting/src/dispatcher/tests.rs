@@ -1,6 +1,6 @@
 //! The task with a real database: what is given arrives, once, whatever is away or dies.
 
-use super::{Alerting, Parts, Settings, start};
+use super::{Acknowledged, Alerting, Parts, Settings, start};
 use crate::channel::{Channel, Delivery, Gallery, Later};
 use crate::message::{Kind, Message, Pictures, Severity};
 use crate::outbox::telling::{Match, Rules};
@@ -58,6 +58,7 @@ struct Way {
     name: &'static str,
     does: Mutex<Does>,
     took: Mutex<Vec<(Message, Option<String>)>>,
+    acknowledged: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -67,6 +68,8 @@ enum Does {
     /// Takes, and the node dies before it hears of that.
     TakesSilently,
     IsAway,
+    /// Is away, and wants to be left alone for a year.
+    IsAwayForLong,
     Hangs,
     Refuses,
     Panics,
@@ -74,7 +77,12 @@ enum Does {
 
 impl Way {
     fn new(name: &'static str, does: Does) -> Arc<Self> {
-        Arc::new(Self { name, does: Mutex::new(does), took: Mutex::default() })
+        Arc::new(Self {
+            name,
+            does: Mutex::new(does),
+            took: Mutex::default(),
+            acknowledged: Mutex::default(),
+        })
     }
 
     fn is(&self, does: Does) {
@@ -96,6 +104,10 @@ impl Channel for Way {
         self.name
     }
 
+    fn acknowledged(&self, thread: &str) {
+        self.acknowledged.lock().expect("lock").push(thread.to_owned());
+    }
+
     fn deliver<'a>(
         &'a self,
         message: &'a Message,
@@ -114,6 +126,10 @@ impl Channel for Way {
                     Delivery::Accepted { thread, answer: "250 ok".to_owned() }
                 }
                 Does::IsAway => Delivery::Retry { after: None, reason: "connection refused".to_owned() },
+                Does::IsAwayForLong => Delivery::Retry {
+                    after: Some(Duration::from_secs(31_536_000)),
+                    reason: "too many requests".to_owned(),
+                },
                 Does::Hangs => std::future::pending().await,
                 Does::Refuses => Delivery::Refused { reason: "no such address".to_owned() },
                 Does::Panics => panic!("a bug in a channel"),
@@ -431,21 +447,55 @@ async fn a_stop_sends_what_is_due() {
 async fn posted_and_acknowledged() {
     let (_dir, path) = folder();
     let (good, bad) = (Way::new("good", Does::Takes), Way::new("bad", Does::Takes));
+    bad.is(Does::IsAway);
     let node = Node::start(&path, [&good, &bad]).await;
     node.alerting.take(vec![anomaly("a", 1_000.0)]).await.expect("taken");
     until("it", || good.took().len() == 1).await;
+    until_rows(&node.store, Fate::Sent, 1).await;
     let message = good.took.lock().expect("lock").first().expect("one").0.clone();
-    assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(true));
-    assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(false));
-    assert_eq!(node.alerting.acknowledge("none", "ann").await, Ok(false));
+    assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(Acknowledged::New));
+    assert_eq!(node.alerting.acknowledge(&message.incident, "ann").await, Ok(Acknowledged::Before));
+    assert_eq!(node.alerting.acknowledge("none", "ann").await, Ok(Acknowledged::Unknown));
+    // Where it was told it is shown at once, and where it is told later, then.
+    let shown = |way: &Way| way.acknowledged.lock().expect("lock").clone();
+    assert_eq!((shown(&good), shown(&bad)), (vec!["good.1".to_owned()], Vec::new()));
+    bad.is(Does::Takes);
+    until("it at the other", || shown(&bad) == ["bad.1"]).await;
+    assert_eq!(shown(&good).len(), 1);
     let digest = Message { key: "stale-1".to_owned(), incident: String::new(), kind: Kind::Stale, ..message };
     for _ in 0..2 {
         node.alerting.post(digest.clone()).await.expect("posted");
     }
     until("the digest", || good.took().len() == 2).await;
     until_rows(&node.store, Fate::Sent, 3).await;
+    // The database has it, and a restart came between.
+    node.stop().await;
+    let node = Node::start(&path, [&good, &bad]).await;
+    node.alerting.post(digest).await.expect("posted");
     node.stop().await;
     assert_eq!(good.took().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_wants_too_much_time_is_given_up() {
+    let (_dir, path) = folder();
+    let (good, bad) = (Way::new("good", Does::Takes), Way::new("bad", Does::IsAwayForLong));
+    // No rule of these tests is that patient.
+    let settings = Settings { give_up: 1_801.0, ..settings() };
+    let node = Node::start_with(&path, file(&path).await, [&good, &bad], settings).await;
+    node.alerting.take(vec![anomaly("a", 1_000.0)]).await.expect("taken");
+    until_rows(&node.store, Fate::Sent, 1).await;
+    let end = Instant::now() + LONG;
+    let row = loop {
+        let row = until_rows(&node.store, Fate::Waiting, 1).await.remove(0);
+        if row.attempts > 0 {
+            break row;
+        }
+        assert!(Instant::now() < end, "it is tried");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(row.not_before <= row.created + 1_802.0, "{row:?}");
+    node.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -467,4 +517,36 @@ async fn a_file_that_cannot_be_written_is_done_without() {
     assert!(failures.value > 0.0);
     node.kill().await;
     assert_eq!((good.kinds(), bad.kinds()), (vec![Kind::Opened], vec![Kind::Opened]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_can_be_written_messages_leave_all_the_same() {
+    let (_dir, path) = folder();
+    let (good, bad) = (Way::new("good", Does::Takes), Way::new("bad", Does::Takes));
+    std::os::unix::fs::symlink("/dev/full", path.join("alerts.log")).expect("a link");
+    std::fs::create_dir(path.join("alerts.log.new")).expect("a folder");
+    let store = file(&path).await;
+    let node = Node::start_with(&path, store.clone(), [&good, &bad], settings()).await;
+    // As on a full disk: neither takes anything.
+    store.close().await;
+    let before = Instant::now();
+    let alerting = node.alerting.clone();
+    let given = tokio::spawn(async move { alerting.take(vec![anomaly("a", 1_000.0)]).await });
+    until("it is told", || good.kinds() == [Kind::Opened] && bad.kinds() == [Kind::Opened]).await;
+    assert!(before.elapsed() >= Duration::from_secs(4), "it is tried first: {:?}", before.elapsed());
+    until("it is said", || node.alerting.told.is_bold()).await;
+    assert!(!given.is_finished(), "it is not written down");
+    // What comes behind it is told too.
+    node.alerting.hint(vec![anomaly("b", 1_000.0)]).await;
+    until("an update", || good.kinds() == [Kind::Opened, Kind::Updated]).await;
+    let mut figures = Vec::new();
+    node.alerting.told.figures(&mut figures);
+    assert!(figures.iter().any(|f| f.name == "skyline_alerting_unwritten" && f.value > 0.0));
+    // There is room again.
+    std::fs::remove_file(path.join("alerts.log")).expect("removed");
+    std::fs::remove_dir(path.join("alerts.log.new")).expect("removed");
+    until("it is written down", || given.is_finished()).await;
+    until("it is said", || !node.alerting.told.is_bold()).await;
+    node.kill().await;
+    assert_eq!(good.kinds(), [Kind::Opened, Kind::Updated], "each once");
 }

@@ -1,6 +1,7 @@
 //! The chart of a member's window: its times, its words, and what is marked in it.
 
 use crate::message::{Kind, Member, Message, Origin};
+use crate::text::number::length;
 use skyline_conf::model::alerting::titles::Titles;
 use skyline_core::point::Datapoint;
 use skyline_render_proxy::draw::{Board, Chart, DrawError, Look, SIZE, increases, number};
@@ -27,7 +28,7 @@ impl Captions {
         }
     }
 
-    /// `Skyline Analyzer - ALERT - at 24 hours`, with the environment in front.
+    /// `Skyline Analyzer - ALERT - last 24 hours`, with the environment in front.
     pub(super) fn title(&self, message: &Message, member: &Member) -> String {
         let (main, heading) = (&self.titles.main, self.heading(message.origin));
         let environment = match self.titles.environment.as_str() {
@@ -35,16 +36,16 @@ impl Captions {
             environment => format!("{environment} "),
         };
         let derivative = if member.counter { " (derivative graph)" } else { "" };
-        let hours = hours(member);
-        format!("{environment}{main} {heading} - {} - at {hours}{derivative}", word(message.kind))
+        let length = length(member.window_seconds);
+        format!("{environment}{main} {heading} - {} - last {length}{derivative}", word(message.kind))
     }
 
     /// The title that Graphite writes over its own chart.
     pub(super) fn graphite_title(&self, message: &Message, member: &Member) -> String {
         let (main, heading) = (&self.titles.main, self.heading(message.origin));
         let derivative = if member.counter { " - derivative graph" } else { "" };
-        let (word, hours, value) = (word(message.kind), hours(member), number(member.value));
-        format!("{main} {heading} - {word} at {hours}{derivative} - {value}")
+        let (word, length, value) = (word(message.kind), length(member.window_seconds), number(member.value));
+        format!("{main} {heading} - {word} at {length}{derivative} - {value}")
     }
 }
 
@@ -56,15 +57,9 @@ fn word(kind: Kind) -> &'static str {
         Kind::Ended => "ENDED",
         Kind::Escalated => "ESCALATED",
         Kind::Stale => "NO DATA",
+        Kind::Returned => "DATA BACK",
         Kind::Test => "TEST",
     }
-}
-
-/// `24 hours`, `0.5 hours`.
-fn hours(member: &Member) -> String {
-    let hours = f64::from(member.window_seconds) / 3600.0;
-    let hours = (hours * 100.0).round() / 100.0;
-    if hours == 1.0 { "1 hour".to_owned() } else { format!("{hours} hours") }
 }
 
 /// The times of a member's chart: its window up to when the message was made.
@@ -222,16 +217,5 @@ mod tests {
         assert_eq!(anomalous(&member(), &points), [120.0, 240.0, 300.0]);
         let below = Member { bound: Some(("less_than".into(), 20.0)), points: 1, ..member() };
         assert_eq!(anomalous(&below, &points), [120.0, 180.0, 240.0, 300.0]);
-    }
-
-    #[test]
-    fn lengths_of_windows() {
-        let check = |seconds, expected: &str| {
-            assert_eq!(hours(&Member { window_seconds: seconds, ..member() }), expected);
-        };
-        check(86_400, "24 hours");
-        check(604_800, "168 hours");
-        check(1_800, "0.5 hours");
-        check(3_600, "1 hour");
     }
 }

@@ -22,6 +22,9 @@ pub struct Member {
     pub gaps: Vec<f64>,
     /// The longest silence after which it came back, seconds; 0: it never was over.
     pub back_after: f64,
+    /// Time of the first anomalous point since it came back, seconds; none: it never was over.
+    #[serde(default)]
+    pub run: Option<f64>,
 }
 
 impl Member {
@@ -44,7 +47,7 @@ impl Member {
             ended: None,
             bound: None,
         };
-        Self { place, told, seen: now, gaps: Vec::new(), back_after: 0.0 }
+        Self { place, told, seen: now, gaps: Vec::new(), back_after: 0.0, run: None }
     }
 
     /// One more anomaly, later than the last.
@@ -53,6 +56,7 @@ impl Member {
         let gap = ts - self.told.last;
         if self.told.ended.take().is_some() {
             self.back_after = self.back_after.max(gap);
+            self.run = Some(ts);
         }
         self.gaps.push(gap);
         if self.gaps.len() > GAPS {
@@ -66,8 +70,14 @@ impl Member {
         self.told.value = anomaly.judged_value;
         self.told.triggered = names(anomaly);
         self.told.asked = anomaly.asked.len();
-        self.told.points += 1;
+        self.told.points = self.told.points.saturating_add(1);
         self.seen = self.seen.max(now);
+    }
+
+    /// How long it has lasted since it broke or came back, seconds.
+    #[must_use]
+    pub fn lasted(&self) -> f64 {
+        self.told.last - self.run.unwrap_or(self.told.since)
     }
 
     /// Seconds without an anomaly after which it is over; `end` at least. One that comes and goes is given twice its usual

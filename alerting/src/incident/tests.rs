@@ -115,6 +115,34 @@ fn what_came_while_the_node_was_down_is_waited_for() {
 }
 
 #[test]
+fn parts_make_the_whole() {
+    let mut incidents = empty();
+    let key = key(&give(&mut incidents, "a", 1_000.0));
+    for metric in ["b", "c", "d"] {
+        give(&mut incidents, metric, 1_001.0);
+    }
+    give(&mut incidents, "b", 1_060.0);
+    let whole = incidents.get(&key).expect("there").clone();
+    let part =
+        |places: &[usize]| places.iter().map(|place| whole.members[*place].clone()).collect::<Vec<_>>();
+    let mut again = empty();
+    for places in [&[1, 0][..], &[3, 2], &[1], &[]] {
+        again.put_part(whole.head.clone(), part(places));
+    }
+    assert_eq!(again.get(&key), Some(&whole));
+    assert_eq!(again.of_metric("d").map(|(_, place)| place), Some(3));
+    // What was lost leaves no gap.
+    let mut again = empty();
+    for places in [&[0][..], &[2, 3]] {
+        again.put_part(whole.head.clone(), part(places));
+    }
+    let names: Vec<_> =
+        again.get(&key).expect("there").members.iter().map(|m| m.told.metric.as_str()).collect();
+    assert_eq!(names, ["a", "c", "d"]);
+    assert_eq!(again.of_metric("d").map(|(_, place)| place), Some(2));
+}
+
+#[test]
 fn one_that_breaks_again_continues_its_incident() {
     let mut incidents = empty();
     let key = key(&give(&mut incidents, "a", 1_000.0));

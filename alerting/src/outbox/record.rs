@@ -2,7 +2,7 @@
 
 use super::storm::Storm;
 use super::{Entry, Fate, Lane, State, Told};
-use crate::incident::{Head, Incident, Member};
+use crate::incident::{Head, Member};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,8 @@ pub enum Record {
     Calm(Lane),
     /// An incident that is not remembered any more.
     Forgotten(String),
+    /// Keys of messages that were made lately, and when, seconds: those that are not remembered otherwise.
+    Made(Lane, Vec<(String, f64)>),
 }
 
 /// What was changed.
@@ -77,7 +79,7 @@ impl Changed {
 }
 
 impl State {
-    /// What was changed, as it is now.
+    /// What was changed, as it is now. Messages come before who was told of them.
     #[must_use]
     pub fn records_of(&self, changed: &Changed) -> Vec<Record> {
         let mut records = Vec::new();
@@ -86,12 +88,12 @@ impl State {
             let members = places.iter().filter_map(|place| incident.members.get(*place as usize)).cloned();
             records.push(Record::Incident(incident.head.clone(), members.collect()));
         }
+        let entries = changed.messages.iter().filter_map(|key| self.entries.get(key));
+        records.extend(entries.cloned().map(|entry| Record::Message(Box::new(entry))));
         for (incident, lane) in &changed.told {
             let told = self.told.get(incident).and_then(|of| of.get(lane));
             records.extend(told.cloned().map(Record::Told));
         }
-        let entries = changed.messages.iter().filter_map(|key| self.entries.get(key));
-        records.extend(entries.cloned().map(|entry| Record::Message(Box::new(entry))));
         records.extend(changed.storms.iter().map(|lane| match self.storms.get(lane) {
             Some(storm) => Record::Storm(storm.clone()),
             None => Record::Calm(lane.clone()),
@@ -109,10 +111,12 @@ impl State {
                 self.told.entry(told.incident.clone()).or_default().insert(lane, told);
             }
             Record::Message(entry) => {
-                self.made.entry(entry.lane()).or_default().push(entry.message.created);
+                self.made.add(entry.lane(), &entry.message.key, entry.message.created);
                 match self.entries.get_mut(&entry.message.key) {
                     Some(known) => *known = Entry { order: known.order, ..*entry },
-                    None => self.insert(*entry),
+                    None => {
+                        self.insert(*entry);
+                    }
                 }
             }
             Record::Storm(storm) => {
@@ -120,22 +124,17 @@ impl State {
             }
             Record::Calm(lane) => drop(self.storms.remove(&lane)),
             Record::Forgotten(key) => self.drop_incident(&key),
+            Record::Made(lane, keys) => {
+                for (key, at) in keys {
+                    self.made.add(lane.clone(), &key, at);
+                }
+            }
         }
     }
 
     fn restore_incident(&mut self, head: Head, members: Vec<Member>, now: f64) {
         let key = head.key.clone();
-        let mut incident = match self.incidents.get(&key) {
-            Some(known) => Incident { head, members: known.members.clone() },
-            None => Incident { head, members: Vec::new() },
-        };
-        for member in members {
-            match incident.members.get_mut(member.place as usize) {
-                Some(known) => *known = member,
-                None => incident.members.push(member),
-            }
-        }
-        self.incidents.put(incident);
+        self.incidents.put_part(head, members);
         self.look(&key, now);
     }
 

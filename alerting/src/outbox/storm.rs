@@ -2,6 +2,7 @@
 //! and when it ends. It names the incidents, so that none is lost.
 
 use super::Lane;
+use crate::text::number;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -72,9 +73,9 @@ impl Storm {
     /// What the message at its end says.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!(
-            "{} messages were held back within {:.0} minutes. Their incidents, each by its key and first metric:",
-            self.count,
-            ((self.last - self.since) / 60.0).ceil().max(1.0),
+            "{} held back within {}; `skyline alert list` has all incidents. These, each by its key and first metric:",
+            number::counted(self.count, "message was", "messages were"),
+            number::duration(((self.last - self.since) / 60.0).ceil().max(1.0) * 60.0),
         )];
         lines.extend(self.incidents.iter().map(|(key, metric)| format!("{key} {metric}")));
         let more = self.count.saturating_sub(self.incidents.len() as u64);

@@ -1,9 +1,13 @@
 //! Who is to be told what, now: rules are asked for each member, and each recipient is told of the members that are theirs.
 
+mod group;
+
 use super::storm::{Limits, Storm};
 use super::{Entry, Fate, Lane, State, Told};
-use crate::incident::{self, Head, Incident};
+use crate::incident::{Head, Incident};
 use crate::message::{Kind, Links, MEMBERS, Member, Message, Origin, Severity};
+use crate::text::number;
+use group::{Group, groups};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -49,6 +53,12 @@ pub trait Rules: Send + Sync + fmt::Debug {
         self.apply(metric, now).iter().map(|m| f64::from(m.repeat_seconds)).fold(0.0, f64::max)
     }
 
+    /// Whether a mute keeps back what a rule tells of a metric now.
+    fn is_muted(&self, metric: &str, rule: &str, now: f64) -> bool {
+        let _none = (metric, rule, now);
+        false
+    }
+
     /// The longest time that [`Rules::repeat`] can say: ended incidents are remembered for so long, seconds.
     fn longest_repeat(&self) -> f64;
 
@@ -78,20 +88,6 @@ pub trait PaceOf: fmt::Debug {
     fn pace(&self, channel: &str) -> f64;
 }
 
-/// What one recipient is to be told of an incident.
-#[derive(Debug, Clone, PartialEq)]
-struct Group {
-    rule: String,
-    severity: Severity,
-    repeat: u32,
-    recovery: bool,
-    is_escalation: bool,
-    /// Whether one of them goes on.
-    is_open: bool,
-    /// Places of members that are told: those that are over are news as well, but none for themselves.
-    members: BTreeSet<u32>,
-}
-
 impl State {
     /// Makes the messages that are due, and forgets what nobody needs any more.
     pub fn tell(&mut self, context: &Context<'_>) {
@@ -110,6 +106,7 @@ impl State {
             }
         }
         self.calm(context);
+        self.made.forget(now, context.limits.window);
     }
 
     /// What is to be told of an incident that goes on; whether somebody is still to be told of something.
@@ -120,7 +117,7 @@ impl State {
             let told = self.told.get(&incident.head.key).and_then(|of| of.get(&lane));
             let is_first = told.is_none();
             let kind = match told {
-                None if group.is_escalation => Kind::Escalated,
+                None if group.is_escalation_only => Kind::Escalated,
                 None => Kind::Opened,
                 Some(told) if told.is_refused => continue,
                 Some(told) => {
@@ -130,14 +127,19 @@ impl State {
                     // Who has acknowledged it need not be reminded.
                     let is_seen = incident.head.acknowledged.is_some();
                     let repeats = group.repeat > 0 && !is_seen && since >= f64::from(group.repeat);
-                    if is_new && !repeats && since < context.pace.pace(&lane.0) {
+                    let escalates = group.escalates_to(told, incident.head.round(), context.now);
+                    if is_new && !repeats && !escalates && since < context.pace.pace(&lane.0) {
                         is_pending = true;
                         continue;
                     }
-                    if !is_new && !repeats {
+                    if !is_new && !repeats && !escalates {
                         continue;
                     }
-                    if told.messages == 0 { Kind::Opened } else { Kind::Updated }
+                    match told.messages {
+                        _ if escalates => Kind::Escalated,
+                        0 => Kind::Opened,
+                        _ => Kind::Updated,
+                    }
                 }
             };
             if self.waits(&incident.head.key, &lane) {
@@ -180,13 +182,26 @@ impl State {
             if !is_left(&told) {
                 continue;
             }
+            let is_muted = |place: &u32| {
+                let member = incident.members.get(*place as usize);
+                member.is_some_and(|m| context.rules.is_muted(&m.told.metric, &told.rule, now))
+            };
+            if told.members.iter().all(is_muted) {
+                // Whoever muted it since does not want to hear of its end either.
+                if let Some(told) = self.told.get_mut(key).and_then(|of| of.get_mut(&lane)) {
+                    told.is_over = true;
+                    self.changed.told(told);
+                }
+                continue;
+            }
             is_done = false;
             let group = Group {
                 rule: told.rule.clone(),
                 severity: told.severity,
                 repeat: 0,
                 recovery: true,
-                is_escalation: false,
+                is_escalation_only: false,
+                escalate: None,
                 is_open: false,
                 members: &told.members | &theirs.remove(&lane).map(|group| group.members).unwrap_or_default(),
             };
@@ -204,13 +219,18 @@ impl State {
     fn say(&mut self, incident: &Incident, lane: &Lane, group: &Group, kind: Kind, context: &Context<'_>) {
         let now = context.now;
         let of = self.told.entry(incident.head.key.clone()).or_default();
-        let told = of.entry(lane.clone()).or_insert_with(|| first(incident, lane, group));
+        let told = of.entry(lane.clone()).or_insert_with(|| first(incident, lane, group, now));
         let number = told.messages;
-        told.messages += 1;
+        if number == 0 || told.severity != group.severity {
+            // An incident is as bad as the worst that was told of it: its row changes with that.
+            self.changed.incident(&incident.head.key);
+        }
+        told.messages = told.messages.saturating_add(1);
         told.last = now;
         told.severity = group.severity;
         told.members.extend(&group.members);
         told.is_over = kind == Kind::Ended;
+        told.is_escalated |= kind == Kind::Escalated;
         told.recovery = group.recovery;
         let (members, member_count) = members(incident, &told.members);
         let (metric, counter) = members
@@ -245,22 +265,20 @@ impl State {
     }
 
     /// Whether one more message may go to a recipient now.
-    fn has_room(&mut self, lane: &Lane, context: &Context<'_>) -> bool {
+    fn has_room(&self, lane: &Lane, context: &Context<'_>) -> bool {
         let Some(limit) = context.limits.of(&lane.0) else { return true };
-        let since = context.now - context.limits.window;
-        let made = self.made.entry(lane.clone()).or_default();
-        made.retain(|at| *at > since);
-        made.len() < limit as usize
+        self.made.since(lane, context.now - context.limits.window) < limit as usize
     }
 
     /// An opening that is told as one of many.
     fn hold_back(&mut self, incident: &Incident, lane: &Lane, group: &Group, context: &Context<'_>) {
         let now = context.now;
         let of = self.told.entry(incident.head.key.clone()).or_default();
-        let told = of.entry(lane.clone()).or_insert_with(|| first(incident, lane, group));
+        let told = of.entry(lane.clone()).or_insert_with(|| first(incident, lane, group, now));
         told.last = now;
         told.is_held = true;
         told.members.extend(&group.members);
+        self.changed.incident(&incident.head.key);
         self.changed.told(told);
         let is_new = !self.storms.contains_key(lane);
         let storm = self.storms.entry(lane.clone()).or_insert_with(|| Storm::new(lane, now));
@@ -268,11 +286,14 @@ impl State {
         self.changed.storms.insert(lane.clone());
         if is_new {
             let limit = context.limits.of(&lane.0).unwrap_or(0);
-            let minutes = context.limits.window / 60.0;
-            let line = format!(
-                "More than {limit} messages within {minutes:.0} minutes: further ones are held back, and told as one."
-            );
-            let message = self.held_back(lane, now, "begins", vec![line], now);
+            let within = number::duration(context.limits.window);
+            let lines = vec![
+                format!(
+                    "More than {limit} messages within {within}: further ones are held back, and told as one."
+                ),
+                "Until then `skyline alert list --open` shows what is wrong.".to_owned(),
+            ];
+            let message = self.held_back(lane, now, "begins", lines, now);
             self.put(message, now);
         }
     }
@@ -323,7 +344,7 @@ impl State {
 }
 
 /// Nobody was told yet.
-fn first(incident: &Incident, lane: &Lane, group: &Group) -> Told {
+fn first(incident: &Incident, lane: &Lane, group: &Group, now: f64) -> Told {
     Told {
         incident: incident.head.key.clone(),
         channel: lane.0.clone(),
@@ -331,6 +352,7 @@ fn first(incident: &Incident, lane: &Lane, group: &Group) -> Told {
         rule: group.rule.clone(),
         severity: group.severity,
         messages: 0,
+        first: now,
         last: 0.0,
         members: BTreeSet::new(),
         thread: None,
@@ -338,58 +360,8 @@ fn first(incident: &Incident, lane: &Lane, group: &Group) -> Told {
         recovery: group.recovery,
         is_refused: false,
         is_held: false,
+        is_escalated: false,
     }
-}
-
-/// Who is to be told. One recipient of one channel is told once, whatever number of rules say so.
-fn groups(incident: &Incident, context: &Context<'_>, is_pending: &mut bool) -> BTreeMap<Lane, Group> {
-    let now = context.now;
-    let mut groups: BTreeMap<Lane, Group> = BTreeMap::new();
-    for member in &incident.members {
-        for found in context.rules.apply(&member.told.metric, now) {
-            if member.told.last - member.told.since < f64::from(found.minimum_seconds) {
-                *is_pending |= member.told.ended.is_none();
-                continue;
-            }
-            for recipient in &found.recipients {
-                add(&mut groups, (found.channel.clone(), recipient.clone()), &found, member, false);
-            }
-            let Some((after, to)) = &found.escalate else { continue };
-            if incident.head.acknowledged.is_none() && now - incident.head.learnt >= f64::from(*after) {
-                for lane in to {
-                    add(&mut groups, lane.clone(), &found, member, true);
-                }
-            }
-        }
-    }
-    groups
-}
-
-fn add(
-    groups: &mut BTreeMap<Lane, Group>,
-    lane: Lane,
-    found: &Match,
-    member: &incident::Member,
-    is_escalation: bool,
-) {
-    let group = groups.entry(lane).or_insert_with(|| Group {
-        rule: found.rule.clone(),
-        severity: found.severity,
-        repeat: found.repeat_seconds,
-        recovery: found.recovery,
-        is_escalation,
-        is_open: false,
-        members: BTreeSet::new(),
-    });
-    group.severity = group.severity.max(found.severity);
-    group.recovery |= found.recovery;
-    group.is_escalation &= is_escalation;
-    group.repeat = match (group.repeat, found.repeat_seconds) {
-        (0, repeat) | (repeat, 0) => repeat,
-        (a, b) => a.min(b),
-    };
-    group.is_open |= member.told.ended.is_none();
-    group.members.insert(member.place);
 }
 
 /// The members that a message tells of, the furthest from what was expected first, and how many there are in all.

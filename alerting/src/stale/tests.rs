@@ -14,8 +14,16 @@ fn look(watch: &mut Watch, metrics: &[(&str, f64)], now: f64) -> Vec<String> {
     for (name, last) in metrics {
         answer.take(&question, name, *last);
     }
-    watch.look(answer, now, |name| name.contains("muted")).map(|digest| digest.lines).unwrap_or_default()
+    let digest = watch.look(answer, now, |name| name.contains("muted")).unwrap_or_default();
+    if digest.silent + digest.back == 0 {
+        return if digest.is_over { vec![OVER.into()] } else { Vec::new() };
+    }
+    assert_eq!(digest.is_over, watch.told.is_empty(), "{digest:?}");
+    digest.lines
 }
+
+/// Nothing but that.
+const OVER: &str = "all is over";
 
 const NOTHING: [&str; 0] = [];
 
@@ -26,7 +34,7 @@ fn each_is_told_once_and_told_again_when_it_sends() {
     assert_eq!(look(&mut watch, &[("a", 10_000.0), ("b", 10_290.0)], 10_299.0), NOTHING);
     assert_eq!(
         look(&mut watch, &[("a", 10_000.0), ("b", 10_290.0)], 10_312.0),
-        ["1 metric has sent no data for about 5 min.", "a: silent for 5 min"]
+        ["1 metric has sent no data for about 5 min: look at what sends them.", "a: silent for 5 min"]
     );
     assert_eq!(look(&mut watch, &[("a", 10_000.0), ("b", 10_350.0)], 10_372.0), NOTHING, "once");
     // Long silent, then back.
@@ -37,12 +45,27 @@ fn each_is_told_once_and_told_again_when_it_sends() {
     );
     assert_eq!(
         look(&mut watch, &[("a", 20_030.0), ("b", 20_360.0)], 20_360.0),
-        ["1 metric has sent no data for about 5 min.", "a: silent for 5 min"],
+        ["1 metric has sent no data for about 5 min: look at what sends them.", "a: silent for 5 min"],
         "told again"
     );
     // Removed from the windows: nothing to tell, and nothing is remembered.
-    assert_eq!(look(&mut watch, &[("b", 20_420.0)], 20_420.0), NOTHING);
+    assert_eq!(look(&mut watch, &[("b", 20_420.0)], 20_420.0), [OVER]);
+    assert_eq!(look(&mut watch, &[("b", 20_430.0)], 20_430.0), NOTHING);
     assert!(watch.told.is_empty());
+}
+
+#[test]
+fn who_is_still_silent_is_counted() {
+    let mut watch = watch("", 0.0, None);
+    let metrics = [("a", 9_000.0), ("b", 9_000.0), ("c", 9_000.0), ("d", 9_400.0)];
+    look(&mut watch, &metrics, 9_000.0);
+    assert_eq!(look(&mut watch, &metrics, 9_400.0).len(), 4);
+    let first = [("a", 9_450.0), ("b", 9_000.0), ("c", 9_000.0), ("d", 9_450.0)];
+    assert_eq!(look(&mut watch, &first, 9_460.0)[0], "1 metric sends again; 2 are still silent.");
+    let second = [("a", 9_500.0), ("b", 9_500.0), ("c", 9_000.0), ("d", 9_500.0)];
+    assert_eq!(look(&mut watch, &second, 9_510.0)[0], "1 metric sends again; 1 is still silent.");
+    let third = [("a", 9_600.0), ("b", 9_600.0), ("c", 9_600.0), ("d", 9_600.0)];
+    assert_eq!(look(&mut watch, &third, 9_610.0)[0], "1 metric sends again.");
 }
 
 #[test]
@@ -59,7 +82,7 @@ fn excluded_and_muted_names_are_left_out() {
     let metrics = [("carbon.agents.x", 9_000.0), ("muted.a", 9_000.0), ("a", 9_000.0), ("b", 10_000.0)];
     look(&mut watch, &metrics, 9_000.0);
     assert_eq!(look(&mut watch, &metrics, 9_400.0)[1..], ["a: silent for 6 min"]);
-    assert_eq!(look(&mut watch, &[("a", 9_460.0), ("b", 9_460.0)], 9_460.0), NOTHING, "a return is not told");
+    assert_eq!(look(&mut watch, &[("a", 9_460.0), ("b", 9_460.0)], 9_460.0), [OVER], "a return is not told");
 }
 
 #[test]
@@ -146,9 +169,22 @@ fn who_gets_the_digest() {
         of("[alerting.stale]\nchannels = ['email']\nrecipients = ['z@b.internal']"),
         ["email z@b.internal"]
     );
-    let digest = Digest { lines: vec!["x".into()], count: 3 };
+    let digest = Digest { lines: vec!["x".into()], silent: 3, back: 1, is_over: false };
     let to = [Target { channel: "email".into(), recipients: vec!["a".into(), "b".into()] }];
     let made = messages(&digest, &to, "n1", 10.0);
     assert_eq!((made.len(), made[0].kind, made[0].member_count), (2, Kind::Stale, 3));
     assert_ne!(made[0].key, made[1].key);
+    assert_ne!(made[0].matter(), made[1].matter(), "each recipient has one of their own");
+    let again = |digest: &Digest| messages(digest, &to, "n1", 20.0);
+    let back = again(&Digest { silent: 0, is_over: true, ..digest.clone() });
+    assert_eq!(
+        (back[0].kind, back[0].member_count, back[0].ended, back[0].matter()),
+        (Kind::Returned, 1, Some(20.0), made[0].matter())
+    );
+    assert_ne!(back[0].key, made[0].key);
+    // That all is over and nothing else: to those with whom something is open.
+    let quiet = Digest { silent: 0, back: 0, is_over: true, ..digest };
+    assert_eq!(again(&quiet), []);
+    let duty = [Target { channel: "pagerduty".into(), recipients: vec!["service".into()] }];
+    assert_eq!(messages(&quiet, &duty, "n1", 20.0)[0].ended, Some(20.0));
 }

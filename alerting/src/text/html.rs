@@ -78,11 +78,10 @@ pub const fn colour(state: State) -> &'static str {
 fn banner(out: &mut String, story: &Story) {
     out.push_str(&format!(
         "<tr><td style=\"{FONT}padding:9px 16px;background-color:{};border-radius:6px 6px 0 0;color:#ffffff;\
-         font-size:14px;line-height:20px;\"><b>{}</b> &middot; {} &middot; {}</td></tr>\n",
+         font-size:14px;line-height:20px;\"><b>{}</b> &middot; {}</td></tr>\n",
         colour(story.state),
         story.word,
-        escaped(&story.heading),
-        story.severity
+        escaped(&story.banner()).replace('·', "&middot;")
     ));
 }
 

@@ -80,6 +80,19 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// The length of a window in whole units: `24 hours`, `7 days`, `90 minutes`.
+#[must_use]
+pub fn length(seconds: u32) -> String {
+    const DAY: u32 = 86_400;
+    let (count, unit) = match seconds {
+        s if s > DAY && s.is_multiple_of(DAY) => (s / DAY, "day"),
+        s if s >= 3600 && s.is_multiple_of(3600) => (s / 3600, "hour"),
+        s if s > 0 && s < DAY && s.is_multiple_of(60) => (s / 60, "minute"),
+        s => return duration(f64::from(s)),
+    };
+    counted(u64::from(count), unit, &format!("{unit}s"))
+}
+
 /// `1 metric`, `3 metrics`.
 #[must_use]
 pub fn counted(count: u64, one: &str, several: &str) -> String {
@@ -125,6 +138,21 @@ mod tests {
         check(86_400.0 * 2.0 + 3600.0 * 3.0, "2 d 3 h");
         check(-5.0, "0 s");
         check(f64::NAN, "0 s");
+    }
+
+    #[test]
+    fn lengths_are_in_whole_units() {
+        let check = |seconds: u32, expected: &str| assert_eq!(length(seconds), expected);
+        check(86_400, "24 hours");
+        check(604_800, "7 days");
+        check(3_600, "1 hour");
+        check(43_200, "12 hours");
+        check(1_800, "30 minutes");
+        check(5_400, "90 minutes");
+        check(60, "1 minute");
+        check(90, "1 min 30 s");
+        check(90_000, "25 hours");
+        check(0, "0 s");
     }
 
     #[test]

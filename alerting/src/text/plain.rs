@@ -11,7 +11,8 @@ pub fn write(story: &Story, description: &str) -> String {
     for line in &story.more {
         out.push_str(&format!("{}\n", line.plain()));
     }
-    _ = writeln!(out, "\n{} {} ({})", story.heading, story.word, story.severity);
+    let severity = story.severity.map_or_else(String::new, |severity| format!(" ({severity})"));
+    _ = writeln!(out, "\n{} {}{severity}", story.heading, story.word);
     if !story.links.is_empty() {
         out.push('\n');
         for (label, address) in &story.links {

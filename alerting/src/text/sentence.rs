@@ -11,7 +11,7 @@ pub(crate) const SHORT: usize = 160;
 /// The first sentence of a message.
 pub(super) fn lead(message: &Message, zone: &TimeZone) -> Line {
     match (message.kind, message.members.first()) {
-        (Kind::Stale | Kind::HeldBack, _) | (_, None) => said(message),
+        (Kind::Stale | Kind::Returned | Kind::HeldBack, _) | (_, None) => said(message),
         (Kind::Opened, Some(member)) => {
             let line = wrong(Line::default(), member, member.value, Tense::Is);
             company(line.and(since(message, member, zone)), message).and(".")
@@ -41,6 +41,10 @@ fn said(message: &Message) -> Line {
             "{} sent no data for a while.",
             number::counted(message.member_count, "metric has", "metrics have")
         )),
+        (None, Kind::Returned) => {
+            let many = number::counted(message.member_count, "metric sends", "metrics send");
+            Line::of(format!("{many} again."))
+        }
         (None, Kind::HeldBack) => Line::of("Messages are held back, because there were too many."),
         (None, Kind::Test) => Line::of("This is a test, nothing is wrong."),
         (None, Kind::Ended) => Line::of("An incident is over."),

@@ -61,8 +61,8 @@ pub struct Story {
     pub word: &'static str,
     /// What found it, as `Skyline Analyzer`, with the environment in front.
     pub heading: String,
-    /// How bad it is, in a word.
-    pub severity: &'static str,
+    /// How bad it is, in a word; none: the message is not about something bad.
+    pub severity: Option<&'static str>,
     /// The sentence that says it all.
     pub lead: Line,
     /// Sentences behind it.
@@ -94,7 +94,7 @@ impl Story {
             more.push(sentence::worst(member, message.created, zone));
         }
         // The first line is the sentence itself where there are no metrics.
-        let without_metrics = first.is_none() || matches!(message.kind, Kind::Stale | Kind::HeldBack);
+        let without_metrics = first.is_none() || !message.kind.is_about_metrics();
         let skipped = usize::from(without_metrics);
         let listed = message.members.iter().skip(1 - usize::from(without_metrics && first.is_some()));
         let rows: Vec<Row> = listed.take(ROWS).map(|member| row(member, message, zone)).collect();
@@ -105,7 +105,7 @@ impl Story {
             state: state(message.kind),
             word: if message.kind == Kind::Stale { "NO DATA" } else { word(message.kind) },
             heading: heading(message.origin, style),
-            severity: message.severity.word(),
+            severity: is_bad(message.kind).then(|| message.severity.word()),
             lead: sentence::lead(message, zone),
             more,
             facts: first.filter(|_| !without_metrics).map_or_else(Vec::new, |m| facts(message, m, zone)),
@@ -119,12 +119,28 @@ impl Story {
     }
 }
 
+impl Story {
+    /// What found it, and how bad it is.
+    #[must_use]
+    pub fn banner(&self) -> String {
+        match self.severity {
+            Some(severity) => format!("{} · {severity}", self.heading),
+            None => self.heading.clone(),
+        }
+    }
+}
+
+/// Whether a message is about something bad: neither about data that is back, nor a notice, nor a test.
+const fn is_bad(kind: Kind) -> bool {
+    !matches!(kind, Kind::Returned | Kind::HeldBack | Kind::Test)
+}
+
 /// How things stand after a message of a kind.
 const fn state(kind: Kind) -> State {
     match kind {
         Kind::Opened | Kind::Escalated => State::Alarm,
         Kind::Updated | Kind::Stale => State::Ongoing,
-        Kind::Ended => State::Over,
+        Kind::Ended | Kind::Returned => State::Over,
         Kind::HeldBack => State::Note,
         Kind::Test => State::Test,
     }
@@ -136,6 +152,7 @@ const fn word(kind: Kind) -> &'static str {
         Kind::Opened | Kind::Stale => "ALERT",
         Kind::Updated => "UPDATE",
         Kind::Ended => "ENDED",
+        Kind::Returned => "DATA BACK",
         Kind::Escalated => "ESCALATED",
         Kind::HeldBack => "NOTICE",
         Kind::Test => "TEST",
@@ -163,6 +180,9 @@ fn subject(message: &Message, style: &Style) -> String {
             0 => "stale metrics".to_owned(),
             n => number::counted(n, "stale metric", "stale metrics"),
         },
+        (Kind::Returned, _) => {
+            number::counted(message.member_count, "metric sends again", "metrics send again")
+        }
         (Kind::HeldBack, _) => "messages held back".to_owned(),
         (_, None) => "incident".to_owned(),
         (kind, Some(member)) => {
@@ -226,8 +246,7 @@ fn facts(message: &Message, member: &Member, zone: &TimeZone) -> Vec<Fact> {
         fact("Upper bound", Line::of(number::short(high)));
         fact("Lower bound", Line::of(number::short(low)));
     }
-    let hours = number::short(f64::from(member.window_seconds) / 3600.0);
-    fact("At hours", Line::of(hours));
+    fact("Window", Line::of(number::length(member.window_seconds)));
     if member.counter {
         fact("Derivative graph", Line::of("True: the metric is judged by its increases"));
     }
@@ -236,7 +255,8 @@ fn facts(message: &Message, member: &Member, zone: &TimeZone) -> Vec<Fact> {
         fact("Algorithms", Line::of(format!("{} of {}: {names}", member.triggered.len(), member.asked)));
     }
     if let Some(seconds) = message.repeat_seconds.filter(|_| message.kind != Kind::Ended) {
-        fact("Next alert", Line::of(format!("in {seconds} seconds at the earliest")));
+        let pause = number::duration(f64::from(seconds));
+        fact("Next alert", Line::of(format!("in {pause} at the earliest")));
     }
     facts
 }

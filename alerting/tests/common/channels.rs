@@ -39,8 +39,16 @@ impl Gallery for Nothing {
     }
 }
 
-pub(crate) const KINDS: [Kind; 7] =
-    [Kind::Opened, Kind::Updated, Kind::Ended, Kind::Escalated, Kind::Stale, Kind::HeldBack, Kind::Test];
+pub(crate) const KINDS: [Kind; 8] = [
+    Kind::Opened,
+    Kind::Updated,
+    Kind::Ended,
+    Kind::Escalated,
+    Kind::Stale,
+    Kind::Returned,
+    Kind::HeldBack,
+    Kind::Test,
+];
 pub(crate) const ORIGINS: [Origin; 4] =
     [Origin::Analyzer, Origin::Mirage, Origin::Ionosphere, Origin::Boundary];
 
@@ -86,6 +94,15 @@ pub(crate) fn accepted(delivery: Delivery) -> (Option<String>, String) {
 pub(crate) fn refused(delivery: Delivery) -> String {
     match delivery {
         Delivery::Refused { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Why a channel takes nothing.
+#[track_caller]
+pub(crate) fn broken(delivery: Delivery) -> String {
+    match delivery {
+        Delivery::Broken { reason } => reason,
         other => panic!("{other:?}"),
     }
 }

@@ -6,7 +6,7 @@ use crate::model::Settings;
 use crate::model::alerting::rule::{MatchKind, Rule};
 use crate::model::alerting::{Alerting, CHANNELS, Configured};
 use crate::schedule::Schedule;
-use crate::secret::Secret;
+use crate::secret::{Secret, guarded};
 use crate::{nearest, placeholder};
 use std::collections::HashSet;
 
@@ -53,7 +53,7 @@ fn top(alerting: &Alerting, findings: &mut Findings) {
             !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', '@', '"', '<', '>', ' '])
         });
         if !is_good {
-            let message = format!("`{}` is no address of pages", url.escape_debug());
+            let message = format!("`{}` is no address of pages", guarded(url).escape_debug());
             findings.problem("alerting.public_url", message, "write https://HOST, a path may follow");
         } else if placeholder::is_address(url) {
             placeholders("alerting.public_url", url, findings);
@@ -72,7 +72,8 @@ fn placeholders(key: &'static str, text: &str, findings: &mut Findings) {
     findings.problem(key, message, "write your own, or remove it");
 }
 
-fn zone(key: &'static str, at: &str, name: &str, findings: &mut Findings) {
+/// Whether a name is that of a time zone. `at`: where it stands, before it in the message.
+pub(super) fn zone(key: &'static str, at: &str, name: &str, findings: &mut Findings) {
     if jiff::tz::TimeZone::get(name).is_err() {
         let near = ["UTC", "Europe/Berlin", "Europe/London", "America/New_York", "Asia/Tokyo"];
         let advice = match nearest::word(name, near.into_iter()) {
@@ -115,6 +116,10 @@ fn addresses(alerting: &Alerting, findings: &mut Findings) {
     }
     for address in email.default_recipients.iter().filter(|address| is_placeholder(address)) {
         placeholders("alerting.email.default_recipients", address, findings);
+    }
+    for address in email.default_recipients.iter().filter(|address| !address.contains('@')) {
+        let message = format!("`{}` is no address of email", guarded(address).escape_debug());
+        findings.problem("alerting.email.default_recipients", message, "write name@host");
     }
     if placeholder::is_token(&alerting.slack.default_channel) {
         placeholders("alerting.slack.default_channel", &alerting.slack.default_channel, findings);
@@ -316,7 +321,7 @@ fn recipients(rule: &Rule, at: &str, told: &[&Configured], findings: &mut Findin
             && channel.name == "email"
             && let Some(odd) = given.iter().find(|address| !address.contains('@'))
         {
-            let message = format!("{at}: `{}` is no address of email", odd.escape_debug());
+            let message = format!("{at}: `{}` is no address of email", guarded(odd).escape_debug());
             findings.problem(RULE, message, "write name@host");
         }
         return;
@@ -360,6 +365,11 @@ fn escalation(rule: &Rule, at: &str, channels: &[Configured], findings: &mut Fin
         }
         if recipient.is_some_and(is_placeholder) {
             placeholders(RULE, target, findings);
+        }
+        if name == "email" && recipient.is_some_and(|address| !address.is_empty() && !address.contains('@')) {
+            let message =
+                format!("{at}: escalate_to: `{}` is no address of email", guarded(target).escape_debug());
+            findings.problem(RULE, message, "write email:name@host");
         }
         let has_default =
             channels.iter().any(|channel| channel.name == name && !channel.default_recipients.is_empty());

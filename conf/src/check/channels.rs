@@ -1,15 +1,20 @@
 //! Channels of alerting: what one of them cannot work with, or should not.
 
 use super::Findings;
+use super::stores::credentials;
 use crate::model::Settings;
 use crate::model::alerting::email::{Email, Tls};
 use crate::model::alerting::slack::Slack;
 use crate::model::alerting::webhook::Webhook;
-use crate::secret;
+use crate::secret::{self, Credentials};
 use std::path::Path;
 
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let alerting = &settings.alerting;
+    if !alerting.enabled {
+        // What is switched off opens no file, and holds no start up.
+        return;
+    }
     if alerting.email.is_on() {
         email(&alerting.email, findings);
     }
@@ -19,7 +24,9 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let duty = &alerting.pagerduty;
     if duty.is_on() {
         encrypted("alerting.pagerduty.url", &duty.url, findings);
-        hidden("alerting.pagerduty.routing_key_file", &duty.routing_key_file, findings);
+        let key = Credentials { user: "", file: &duty.routing_key_file, variable: &duty.routing_key_env };
+        let keys = ["alerting.pagerduty.routing_key_file", "alerting.pagerduty.routing_key_env"];
+        credentials(key, keys, findings);
     }
     for hook in &alerting.webhooks {
         webhook(hook, findings);
@@ -28,17 +35,17 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
 
 fn email(email: &Email, findings: &mut Findings) {
     let key = "alerting.email.sender";
-    if !email.sender.contains('@') || email.sender.contains(['\r', '\n']) {
-        let message = format!("`{}` is no address", email.sender.escape_debug());
+    if !is_mailbox(&email.sender) {
+        let message = format!("`{}` is no address", secret::guarded(&email.sender).escape_debug());
         findings.problem(key, message, "write it as in skyline@HOST");
     }
     let odd = |text: &str| text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control());
     if odd(&email.host) {
-        let message = format!("`{}` is no host", email.host.escape_debug());
+        let message = format!("`{}` is no host", secret::guarded(&email.host).escape_debug());
         findings.problem("alerting.email.host", message, "write the mail server's name or IP address");
     }
     if !email.hello_name.is_empty() && odd(&email.hello_name) {
-        let message = format!("`{}` is no name of a host", email.hello_name.escape_debug());
+        let message = format!("`{}` is no name of a host", secret::guarded(&email.hello_name).escape_debug());
         findings.problem(
             "alerting.email.hello_name",
             message,
@@ -62,8 +69,27 @@ fn email(email: &Email, findings: &mut Findings) {
         let message = "port 465 is encrypted from the first byte";
         findings.warning("alerting.email.tls", message, "set it to tls");
     }
-    hidden("alerting.email.password_file", &email.password_file, findings);
+    let keys = ["alerting.email.password_file", "alerting.email.password_env"];
+    credentials(email.credentials(), keys, findings);
     exists("alerting.email.ca_file", &email.ca_file, findings);
+}
+
+/// Whether it is `NAME@HOST` or `WORDS <NAME@HOST>`.
+fn is_mailbox(text: &str) -> bool {
+    let address = match text.trim_end().strip_suffix('>') {
+        Some(rest) => rest.rsplit_once('<').map_or("", |(_, address)| address),
+        None => text,
+    };
+    let (name, host) = address.rsplit_once('@').unwrap_or_default();
+    let is_odd = |c: char| c.is_control() || c.is_whitespace() || "()<>,;:\\/\"@".contains(c);
+    // A name in quotes may have anything; so may a host that is an address, in brackets.
+    let is_quoted = name.len() > 2 && name.starts_with('"') && name.ends_with('"');
+    let is_number = host.starts_with('[') && host.ends_with(']');
+    !text.contains(['\r', '\n'])
+        && !name.is_empty()
+        && !host.is_empty()
+        && (is_quoted || !name.contains(|c| c != '/' && is_odd(c)))
+        && (is_number || !host.contains(is_odd))
 }
 
 fn slack(slack: &Slack, findings: &mut Findings) {
@@ -74,8 +100,12 @@ fn slack(slack: &Slack, findings: &mut Findings) {
         let message = "there is a token too, which is used instead";
         findings.warning("alerting.slack.webhook_file", message, "remove one of them");
     }
-    hidden("alerting.slack.token_file", &slack.token_file, findings);
-    hidden("alerting.slack.webhook_file", &slack.webhook_file, findings);
+    let token = Credentials { user: "", file: &slack.token_file, variable: &slack.token_env };
+    credentials(token, ["alerting.slack.token_file", "alerting.slack.token_env"], findings);
+    if !has_token {
+        let webhook = Credentials { user: "", file: &slack.webhook_file, variable: &slack.webhook_env };
+        credentials(webhook, ["alerting.slack.webhook_file", "alerting.slack.webhook_env"], findings);
+    }
 }
 
 fn webhook(hook: &Webhook, findings: &mut Findings) {
@@ -88,6 +118,10 @@ fn webhook(hook: &Webhook, findings: &mut Findings) {
     if !hook.template.as_os_str().is_empty() && !hook.template.is_file() {
         let message = format!("the template of `{name}`, {}, is not there", hook.template.display());
         findings.problem(key, message, "conf/templates has some to begin with");
+    }
+    let secrets = [hook.address().err(), hook.secret().err(), hook.all_headers().err()];
+    for missing in secrets.into_iter().flatten() {
+        findings.problem(key, format!("`{name}`: {}", missing.what), missing.advice);
     }
     for file in [&hook.url_file, &hook.headers_file, &hook.secret_file] {
         hidden(key, file, findings);
@@ -102,6 +136,11 @@ fn is_own(host: &str) -> bool {
 
 /// A secret goes there: not in the clear, but to this machine.
 fn encrypted(key: &'static str, url: &str, findings: &mut Findings) {
+    let place = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    if url.contains(|c: char| c.is_control() || c.is_whitespace()) || place.contains('@') {
+        let message = format!("`{}` is no address", secret::guarded(url).escape_debug());
+        return findings.problem(key, message, "write https://HOST/PATH");
+    }
     if url.starts_with("https://") {
         return;
     }
@@ -147,18 +186,52 @@ mod tests {
             let found = found(text);
             assert!(found.iter().any(|finding| finding.contains(expected)), "{expected}: {found:?}");
         };
+        check(
+            "[alerting.email]\nsender = \"a@b.test\"\nuser = \"u\"\npassword_file = \"/no/file\"",
+            "alerting.email.password_file: the file /no/file cannot be read",
+        );
+        check("[alerting.slack]\ntoken_env = \"SKYLINE_NO_SUCH\"", "SKYLINE_NO_SUCH is not set");
+        check(
+            "[alerting.slack]\nwebhook_file = \"/no/file\"",
+            "alerting.slack.webhook_file: the file /no/file",
+        );
+        check(
+            "[alerting.pagerduty]\nrouting_key_file = \"/no/file\"",
+            "alerting.pagerduty.routing_key_file: the file",
+        );
+        check(
+            "[[alerting.webhook]]\nname = \"a\"\nurl_file = \"/no/file\"",
+            "`a`: the file /no/file cannot be read",
+        );
+        check(
+            "[[alerting.webhook]]\nname = \"a\"\nurl = \"http://x\"\nsecret_file = \"/no/s\"",
+            "`a`: the file /no/s",
+        );
         let email = |rest: &str| format!("[alerting.email]\nsender = \"a@b.test\"\n{rest}");
         check("[alerting.email]\nsender = \"me\"", "is no address");
+        for sender in ["me", "a@", "@b", "http://u:h@x/", "a@b/", "a b@c", "a@b\\r\\nBcc: c@d", "S <a@b"] {
+            check(&format!("[alerting.email]\nsender = \"{sender}\""), "is no address");
+        }
+        check(
+            "[alerting.email]\nsender = \"http://u:hunter2@x/\"",
+            "alerting.email.sender: `http://(hidden)@x/` is no address",
+        );
         check(&email("host = \"\""), "is no host");
         check(&email("hello_name = \"a b\""), "is no name of a host");
         check(&email("user = \"u\""), "there is no password");
-        check(&email("password_env = \"P\""), "nobody to log in");
-        check(&email("user = \"u\"\npassword_env = \"P\"\nhost = \"mail.test\""), "without encryption");
+        check(&email("password_env = \"PATH\""), "nobody to log in");
+        check(&email("user = \"u\"\npassword_env = \"PATH\"\nhost = \"mail.test\""), "without encryption");
         check(&email("port = 465"), "from the first byte");
         check(&email("ca_file = \"/no/such.pem\""), "is not there");
-        check("[alerting.slack]\ntoken_env = \"T\"\napi_url = \"http://slack.test\"", "without encryption");
-        check("[alerting.slack]\ntoken_env = \"T\"\nwebhook_env = \"W\"", "used instead");
-        check("[alerting.pagerduty]\nrouting_key_env = \"K\"\nurl = \"events\"", "is no address");
+        check(
+            "[alerting.slack]\ntoken_env = \"PATH\"\napi_url = \"http://slack.test\"",
+            "without encryption",
+        );
+        check("[alerting.slack]\ntoken_env = \"PATH\"\nwebhook_env = \"PATH\"", "used instead");
+        for url in ["events", "https://x/\\r\\nHost: y", "https://x/ y", "https://u:h@x/"] {
+            let duty = format!("[alerting.pagerduty]\nrouting_key_env = \"PATH\"\nurl = \"{url}\"");
+            check(&duty, "is no address");
+        }
         check("[[alerting.webhook]]\nname = \"a\"\nurl = \"ftp://x\"", "is no address");
         check(
             "[[alerting.webhook]]\nname = \"a\"\nurl = \"http://x\"\ntemplate = \"/no/t.json\"",
@@ -170,10 +243,12 @@ mod tests {
     fn what_works_is_not_found_fault_with() {
         for good in [
             "",
-            "[alerting.email]\nsender = \"S <a@b.test>\"\nuser = \"u\"\npassword_env = \"P\"\n",
-            "[alerting.slack]\ntoken_env = \"T\"\napi_url = \"http://127.0.0.1:99/api\"",
-            "[alerting.pagerduty]\nrouting_key_env = \"K\"",
-            "[[alerting.webhook]]\nname = \"a\"\nurl_env = \"U\"",
+            "[alerting]\nenabled = false\n[alerting.slack]\ntoken_file = \"/no/file\"",
+            "[alerting.email]\nsender = \"S <a@b.test>\"\nuser = \"u\"\npassword_env = \"PATH\"\n",
+            "[alerting.email]\nsender = \"a/b+c@[192.0.2.1]\"",
+            "[alerting.slack]\ntoken_env = \"PATH\"\napi_url = \"http://127.0.0.1:99/api\"",
+            "[alerting.pagerduty]\nrouting_key_env = \"PATH\"",
+            "[[alerting.webhook]]\nname = \"a\"\nurl_env = \"PATH\"",
         ] {
             assert_eq!(found(good), Vec::<String>::new(), "{good}");
         }

@@ -112,6 +112,7 @@ fn is_here(host: &str) -> bool {
 
 fn proxy(settings: &Settings, findings: &mut Findings) {
     let proxy = &settings.render_proxy;
+    super::alerting::zone("render_proxy.zone", "", &proxy.zone, findings);
     for place in [proxy.credentials(), proxy.token()] {
         credentials(place, ["render_proxy.password_file", "render_proxy.password_env"], findings);
     }

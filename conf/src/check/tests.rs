@@ -451,6 +451,7 @@ fn who_may_ask_the_render_proxy() {
         s.render_proxy.open_to_all = true;
     });
     problem(|s| s.render_proxy.user = "u".into(), "render_proxy.user", "has no password");
+    problem(|s| s.render_proxy.zone = "Europe/Berln".into(), "render_proxy.zone", "no time zone");
     problem(|s| s.render_proxy.graph_settings = "width=1".into(), "render_proxy.graph_settings", "with &");
     problem(|s| s.render_proxy.graph_settings = "&a=b c".into(), "render_proxy.graph_settings", "characters");
     problem(

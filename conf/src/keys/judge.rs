@@ -2,6 +2,7 @@
 
 use super::{Item, Key, Kind, default_of, grouped, literal};
 use crate::nearest;
+use crate::secret;
 use std::net::{IpAddr, SocketAddr};
 use toml::{Table, Value};
 
@@ -132,6 +133,8 @@ pub(crate) fn found(value: &Value) -> String {
 }
 
 fn shortened(text: &str) -> String {
+    // A password may stand where another value belongs.
+    let text = secret::guarded(text);
     let mut chars = text.chars();
     let head: String = chars.by_ref().take(60).flat_map(char::escape_debug).collect();
     if chars.next().is_some() { format!("{head}...") } else { head }
@@ -273,6 +276,21 @@ mod tests {
         good("listen.plaintext_unix", "[\"/run/s\"]");
         good("relay.destinations", "[\"a:1\", {address = \"b:1\", mark_points = 5, when_behind = \"shed\"}]");
         good("relay.destinations", "[\"a\"]");
+    }
+
+    #[test]
+    fn passwords_in_wrong_places_are_not_repeated() {
+        let check = |path: &str, value: &str| {
+            bad(path, value, "http://(hidden)@x/");
+            let (key, value) = (find(path).unwrap(), parse(value));
+            let faults = key.kind.judge(key, &value).unwrap_err();
+            assert!(faults.iter().all(|fault| !fault.message.contains("hunter2")), "{faults:?}");
+        };
+        for key in ["listen.max_connections", "alerting.enabled", "journal.when_full", "alerting.email.port"]
+        {
+            check(key, "\"http://u:hunter2@x/\"");
+        }
+        check("listen.plaintext_tcp", "[\"http://u:hunter2@x/\"]");
     }
 
     #[test]

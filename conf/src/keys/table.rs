@@ -1,7 +1,9 @@
 //! The table of all sections and keys.
 
 mod alerting;
+mod backfill;
 mod detect;
+mod flux;
 mod graphite;
 mod http;
 mod journal;
@@ -17,6 +19,7 @@ mod window;
 
 use super::{Key, Kind, Section};
 pub(super) use alerting::{RULE, WEBHOOK};
+pub(super) use flux::KEY;
 pub(super) use graphite::SERVER;
 pub(super) use listen::STREAM;
 use std::sync::LazyLock;
@@ -87,6 +90,16 @@ pub(super) const SECTIONS: &[Section] = &[
         "vista",
         "Points that the node fetches from Graphite and Prometheus servers. Off unless enabled. docs/vista.md.",
     ),
+    section(
+        "flux",
+        "Points over HTTP: Skyline's Flux, remote-write of Prometheus, InfluxDB's line protocol. Off without a key. docs/flux.md.",
+    ),
+    section("flux.prometheus", "How series of Prometheus become names."),
+    section("flux.influx", "How series of InfluxDB's line protocol become names."),
+    section(
+        "backfill",
+        "Filling windows from Graphite or from whisper files, with `skyline backfill`. docs/backfill.md.",
+    ),
     section("http", "API, health and metrics over HTTP. Until there are accounts, loopback addresses only."),
 ];
 /// The keys of each section, in the order of the file.
@@ -107,6 +120,8 @@ const PARTS: &[&[Key]] = &[
     graphite::KEYS,
     render_proxy::KEYS,
     vista::KEYS,
+    flux::KEYS,
+    backfill::KEYS,
     http::KEYS,
 ];
 

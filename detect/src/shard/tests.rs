@@ -7,6 +7,8 @@ use skyline_core::shard::name_hash;
 use skyline_store::snapshot::{Part, ShardFile};
 use std::path::Path;
 
+mod fill;
+
 const NOON: f64 = 1_700_049_600.0;
 
 fn options() -> Options {
@@ -158,10 +160,11 @@ fn each_shard_goes_on_where_it_was() {
 #[test]
 fn history_is_stored_without_a_verdict_and_own_metrics_not_at_all() {
     let mut rig = Rig::new(options());
-    for (origin, stored) in [(Origin::Backfill, 1), (Origin::Own, 1)] {
+    for (origin, stored, filled) in [(Origin::Backfill, 0, 1), (Origin::History, 1, 1), (Origin::Own, 1, 1)] {
         let batch = rig.batch(NOON, origin, &[("a", NOON, 1.0)]);
         rig.shards.ingest(&batch, &mut rig.anomalies);
-        assert_eq!(rig.shards.counters().stored, stored);
+        let counters = rig.shards.counters();
+        assert_eq!((counters.stored, counters.filled.stored), (stored, filled));
     }
     let counters = rig.shards.counters();
     assert_eq!((counters.judged, counters.gated), (0, [0; 3]));

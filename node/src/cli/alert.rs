@@ -38,7 +38,7 @@ pub(crate) enum Action {
         #[command(flatten)]
         node: Where,
     },
-    /// Say that you have seen an incident: nobody else is told that nobody has
+    /// Say that you have seen an incident: it does not escalate, and is not told again while it goes on
     Ack {
         /// Id of the incident, or its beginning
         id: String,

@@ -1,10 +1,11 @@
-//! `skyline check`: settings, ports, destinations, servers of others, disk, clock; each finding on a line, with what to do.
+//! `skyline check`: settings, channels, ports, destinations, servers of others, disk, clock; each finding on a line, with what to do.
 
+mod channels;
 pub(super) mod disk;
 pub(super) mod peers;
 pub(super) mod ports;
 
-use super::doctor::stores;
+use super::doctor::{graphite, stores};
 use super::output::{counted, program, say};
 use super::report::{Level, Line, Part, Report};
 use skyline_conf::check::Severity;
@@ -16,7 +17,7 @@ use skyline_core::clock::Clock;
 use std::path::Path;
 use std::time::Duration;
 
-/// For each server of `[redis]`, `[record]` and `[memcached]`; each has a limit of its own below that.
+/// For each server of `[redis]`, `[record]`, `[memcached]` and `[[graphite.server]]`; each has a limit of its own below that.
 const STORES_LIMIT: Duration = Duration::from_secs(15);
 
 /// Checks and prints; `true` if a node can run with these settings.
@@ -41,6 +42,7 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
         }
     };
     read(config.config.as_deref(), &loaded, report);
+    channels::check(&loaded.settings.alerting, &config.argument(), report);
     let Some(relaying) = relay_files(&loaded.settings, report) else { return Ok(false) };
     // Ports are those of the relay files, if there are any.
     let Relaying { routing, listen, .. } = relaying;
@@ -54,6 +56,7 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
         let servers = stores::probes(settings)
             .into_iter()
             .filter(|part| part.name() != "record" || settings.record.is_remote());
+        let servers = servers.chain(graphite::probes(settings));
         report.side_by_side(servers.map(Part::softened).collect(), STORES_LIMIT).await;
         running
     });

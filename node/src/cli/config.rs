@@ -8,6 +8,9 @@ use skyline_conf::model::relay::{CarbonProgram, Files};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// Heading of the arguments that name files of another relay.
+pub(super) const RELAY_FILES: &str = "Files of another relay";
+
 /// Where the settings are.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Config {
@@ -56,7 +59,7 @@ impl PlaceOnHost {
 
 /// The files of another relay, which say how points are relayed.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Files of another relay")]
+#[command(next_help_heading = RELAY_FILES)]
 pub(super) struct RelayFiles {
     /// Relay as carbon's carbon.conf and the rules beside it say (relay.files.carbon_conf)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["c_relay_conf", "relay_ng_conf"])]

@@ -6,7 +6,7 @@
 
 mod alerting;
 mod destinations;
-mod graphite;
+pub(super) mod graphite;
 mod peer;
 mod points;
 mod running;

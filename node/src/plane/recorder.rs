@@ -16,12 +16,16 @@ use contact::{Contact, record};
 use skyline_alerting::dispatcher::Alerting;
 use skyline_core::anomaly::Anomaly;
 use skyline_sql::{Context, Error, Store};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 pub(crate) use told::Told;
 pub(crate) use waiting::Waiting;
 
+/// Groups that wait for so long are stuck, and people are told of those behind them all the same.
+const STUCK: Duration = Duration::from_secs(5);
 /// Groups taken at once.
 const GROUPS: usize = 256;
 
@@ -44,7 +48,7 @@ impl Recorder {
         let mut groups = Vec::new();
         loop {
             let is_open = tokio::select! {
-                count = found.recv_many(&mut groups, GROUPS) => count > 0 && self.take(&mut groups, &mut contact).await,
+                count = found.recv_many(&mut groups, GROUPS) => count > 0 && self.take(&mut groups, &mut found, &mut contact).await,
                 is_open = contact.turn() => is_open,
             };
             if !is_open {
@@ -55,11 +59,52 @@ impl Recorder {
     }
 
     /// Records groups, or keeps them; then lets their threads go on. False when the record was closed.
-    async fn take(&self, groups: &mut Vec<Found>, contact: &mut Contact) -> bool {
-        let anomalies: Vec<_> = groups.iter().flat_map(|g| g.anomalies.iter().cloned()).collect();
+    async fn take(
+        &self,
+        groups: &mut Vec<Found>,
+        found: &mut Receiver<Found>,
+        contact: &mut Contact,
+    ) -> bool {
+        while !groups.is_empty() {
+            let mut later = Vec::new();
+            if !self.take_once(groups, (found, &mut later), contact).await {
+                return false;
+            }
+            groups.append(&mut later);
+        }
+        true
+    }
+
+    /// The same of these alone. What came while they waited for long is in `later`: alerting has heard of it.
+    async fn take_once(
+        &self,
+        groups: &mut Vec<Found>,
+        (found, later): (&mut Receiver<Found>, &mut Vec<Found>),
+        contact: &mut Contact,
+    ) -> bool {
+        let anomalies = anomalies_of(groups);
         // Side by side: a record that does not answer must not keep people from being told.
-        let (is_kept, is_told) =
-            tokio::join!(self.record_or_keep(&anomalies, contact), self.alert(&anomalies));
+        let mut both =
+            pin!(async { tokio::join!(self.record_or_keep(&anomalies, contact), self.alert(&anomalies)) });
+        let (is_kept, is_told) = match tokio::time::timeout(STUCK, &mut both).await {
+            Ok(outcome) => outcome,
+            Err(_) => loop {
+                let (before, room) = (later.len(), GROUPS.saturating_sub(later.len()));
+                tokio::select! {
+                    biased;
+                    outcome = &mut both => break outcome,
+                    count = found.recv_many(later, room), if room > 0 => {
+                        if count == 0 {
+                            // The threads have ended.
+                            break both.await;
+                        }
+                        if let Some(alerting) = &self.alerting {
+                            alerting.hint(anomalies_of(later.get(before..).unwrap_or_default())).await;
+                        }
+                    }
+                }
+            },
+        };
         if !is_kept || !is_told {
             return false;
         }
@@ -137,6 +182,11 @@ impl Recorder {
             self.told.unsent.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// What is in groups.
+fn anomalies_of(groups: &[Found]) -> Vec<Anomaly> {
+    groups.iter().flat_map(|group| group.anomalies.iter().cloned()).collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use skyline_core::clock::Clock;
 use skyline_core::shard::ShardId;
 use skyline_detect::shard::Shards;
 use skyline_journal::{Delivery, Journal, Reader};
+use skyline_render_proxy::nodes::Nodes;
 use skyline_store::snapshot::ShardFile;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -237,6 +238,9 @@ impl Thread {
                 Question::Series { name, from, until, answer } => {
                     drop(answer.send(self.parts.shards.series(&name, from, until)));
                 }
+                Question::Missing { name, points, now, answer } => {
+                    drop(answer.send(self.parts.shards.missing(&name, &points, now)));
+                }
                 Question::Remove { name, answer } => {
                     let was_there = self.parts.shards.remove(&name);
                     if was_there {
@@ -251,13 +255,19 @@ impl Thread {
                 }
                 Question::Names { shard, answer } => drop(answer.send(self.parts.shards.names(shard))),
                 Question::Matching { first, pattern, answer } => {
-                    let end = Instant::now() + MATCHING;
-                    let found = self.parts.shards.matching(
-                        first,
-                        |name| pattern.matches(name),
-                        || Instant::now() < end,
-                    );
-                    drop(answer.send(found));
+                    let mut names = Vec::new();
+                    let look = |name: &str| {
+                        if pattern.matches(name) {
+                            names.push(name.to_owned());
+                        }
+                    };
+                    let next = self.look_at_names(first, look);
+                    drop(answer.send((names, next)));
+                }
+                Question::Nodes { first, find, answer } => {
+                    let mut nodes = Nodes::new();
+                    let next = self.look_at_names(first, |name| find.look(name, &mut nodes));
+                    drop(answer.send((nodes, next)));
                 }
                 Question::Silent { question, answer } => {
                     let mut found = skyline_alerting::stale::Answer::default();
@@ -270,6 +280,11 @@ impl Thread {
                 Question::Adopt { series, answer } => drop(answer.send(self.adopt(series))),
             }
         }
+    }
+
+    fn look_at_names(&self, first: u32, look: impl FnMut(&str)) -> Option<u32> {
+        let end = Instant::now() + MATCHING;
+        self.parts.shards.look_at_names(first, look, || Instant::now() < end)
     }
 
     fn tick(&mut self) {

@@ -148,7 +148,8 @@ impl Account {
 
     /// What is reported of them.
     pub(super) fn figures(&self, out: &mut Vec<Figure>) {
-        for line in self.lines() {
+        // What a back-fill has fetched nobody sent: it is in its own figures.
+        for line in self.lines().into_iter().filter(|line| line.listener != Listener::Backfill) {
             let label = |figure: Figure| figure.label("listener", line.listener.label());
             out.push(label(Figure::counter("skyline_relay_received_points_total", RECEIVED, line.received)));
             out.push(label(Figure::counter("skyline_relay_copied_points_total", COPIED, line.copied)));

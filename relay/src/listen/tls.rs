@@ -2,11 +2,11 @@
 
 mod files;
 
-use crate::certificate;
 use files::Stamp;
 use rustls::server::{NoServerSessionStorage, ServerConnection};
 use rustls::sign::SingleCertAndKey;
 use rustls::{ServerConfig, SupportedProtocolVersion};
+use skyline_certificate as certificate;
 use skyline_conf::model::listen::{Tls, TlsVersion};
 use std::io::{self, BufRead as _, ErrorKind};
 use std::path::Path;

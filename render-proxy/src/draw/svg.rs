@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 /// Fonts of a reader who has not ours.
 const FAMILY: &str = "'DejaVu Sans', Verdana, sans-serif";
 
+/// Lengths below this are written as 0, pixels.
+const SEEN: f64 = 0.05;
+
 /// Which part of a text is at its `x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
@@ -55,7 +58,7 @@ impl Svg {
         let _ = self.0.write_fmt(markup);
     }
 
-    /// A filled rectangle.
+    /// A filled rectangle; none where nothing of it would be seen: a width of 0 is no rectangle to painters.
     pub(super) fn rectangle(
         &mut self,
         (x, y): (f64, f64),
@@ -63,6 +66,9 @@ impl Svg {
         fill: &str,
         cover: &str,
     ) {
+        if width < SEEN || height < SEEN {
+            return;
+        }
         self.write(format_args!(
             "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\" fill-opacity=\"{cover}\" shape-rendering=\"crispEdges\"/>\n",
             Short(x),

@@ -8,6 +8,8 @@ use regex::Regex;
 
 /// Longest regular expression, bytes.
 const MAX_PATTERN: usize = 512;
+/// Longest name that `aliasSub` makes, bytes: a group that is repeated makes it longer with each call.
+const MAX_NAME: usize = 64 << 10;
 
 /// Whether a function is one of these.
 pub(super) fn is_known(function: &str) -> bool {
@@ -130,7 +132,13 @@ fn alias_sub(series: Vec<Series>, pattern: &str, replacement: &str) -> Option<Ve
     }
     let pattern = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().ok()?;
     let replacement = python_replacement(replacement);
-    Some(renamed(series, |s| replaced(&pattern, &s.name, &replacement)))
+    series
+        .into_iter()
+        .map(|mut s| {
+            s.name = replaced(&pattern, &s.name, &replacement);
+            (s.name.len() <= MAX_NAME).then_some(s)
+        })
+        .collect()
 }
 
 fn replaced(pattern: &Regex, name: &str, replacement: &str) -> String {
@@ -230,6 +238,11 @@ mod tests {
         check("offset", &[Argument::Number(1.5)], "offset(scale(a.b.c,2),1.5)");
         check("cactiStyle", &[], "scale(a.b.c,2) Current:1.00    Max:1.00    Min:1.00    ");
         assert!(apply("aliasSub", one("a", &[]), &[text("("), text("")]).is_err());
+        let repeated = "\\1".repeat(250);
+        let long = |s| apply("aliasSub", s, &[text("(.*)"), text(&repeated)]);
+        let once = long(one("abc", &[])).unwrap();
+        assert_eq!(once[0].name.len(), 750);
+        assert!(long(once).is_err(), "a name that grows with each call ends");
         assert!(apply("alias", one("a", &[]), &[]).is_err());
         assert!(apply("sumSeries", one("a", &[]), &[]).is_err());
     }

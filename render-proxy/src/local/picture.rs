@@ -1,7 +1,7 @@
 //! Pictures of series: one chart, or several below each other.
 
 use super::{Answer, NotHere};
-use crate::draw::{Chart, Look as Colours, SIDES, png_of};
+use crate::draw::{Chart, Look as Colours, MAX_PIXELS, SIDES, png_of};
 use crate::json::Series;
 use crate::question::{Format, Question};
 use skyline_conf::model::render_proxy::Look;
@@ -21,10 +21,8 @@ pub(super) fn draw(
     mark: bool,
 ) -> Result<Answer, NotHere> {
     let fail = |error: crate::draw::DrawError| NotHere::Picture(error.to_string());
-    let shown = series.get(..MAX_CHARTS.min(series.len())).unwrap_or_default();
-    let (width, height) = question.size;
-    let width = width.clamp(SIDES.0, SIDES.1);
-    let each = (height / (shown.len().max(1) as u32)).clamp(SIDES.0, SIDES.1);
+    let (width, each, count) = sizes(question.size, series.len());
+    let shown = series.get(..count).unwrap_or_default();
     let charts: Result<Vec<String>, _> = shown
         .iter()
         .enumerate()
@@ -51,6 +49,16 @@ pub(super) fn draw(
     }
     let png = png_of(&svg, size).map_err(fail)?;
     Ok(Answer { content_type: "image/png", body: png.into() })
+}
+
+/// Width and height of each of `count` charts in a picture of a size, and how many of them there are, so that all are no
+/// more than [`MAX_PIXELS`].
+fn sizes((width, height): (u32, u32), count: usize) -> (u32, u32, usize) {
+    let width = width.clamp(SIDES.0, SIDES.1);
+    let most = MAX_PIXELS / width;
+    let count = count.min(MAX_CHARTS).min((most / SIDES.0) as usize);
+    let all = count.max(1) as u32;
+    (width, (height / all).clamp(SIDES.0, (most / all).min(SIDES.1)), count)
 }
 
 fn below_each_other(charts: &[String], size: (u32, u32), each: u32) -> String {
@@ -97,5 +105,25 @@ fn colours(background: &str, look: Look) -> Colours {
     match (light, look) {
         (Some(true), _) | (None, Look::Light) => Colours::Light,
         (Some(false), _) | (None, Look::Dark) => Colours::Dark,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_picture_is_larger_than_may_be() {
+        assert_eq!(sizes((588, 308), 1), (588, 308, 1));
+        assert_eq!(sizes((800, 1_600), 4), (800, 400, 4));
+        assert_eq!(sizes((588, 308), 8), (588, 200, 8));
+        for size in [(1, 1), (4_000, 4_000), (u32::MAX, u32::MAX), (200, u32::MAX), (u32::MAX, 200)] {
+            for count in [0, 1, 3, 8, 200] {
+                let (width, each, shown) = sizes(size, count);
+                assert!(shown <= count && (count == 0 || shown > 0), "{size:?}, {count}: {shown}");
+                assert!(width * each * shown.max(1) as u32 <= MAX_PIXELS, "{size:?}, {count}");
+                assert!((SIDES.0..=SIDES.1).contains(&each));
+            }
+        }
     }
 }

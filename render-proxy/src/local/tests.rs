@@ -25,6 +25,11 @@ impl Windows for Few {
         names.truncate(limit);
         Box::pin(async move { Ok(names) })
     }
+
+    fn nodes<'a>(&'a self, find: &'a Arc<Find>, _: usize) -> Answered<'a, Nodes> {
+        let nodes = find.nodes(self.0.keys().map(String::as_str));
+        Box::pin(async move { Ok(nodes) })
+    }
 }
 
 fn local(names: &[&str]) -> Local {
@@ -67,10 +72,24 @@ async fn names_and_patterns_and_functions() {
 }
 
 #[tokio::test]
+async fn more_nodes_than_are_listed_are_none() {
+    let local = local(&["a.x", "a.y", "b.x"]);
+    let count = async |pattern: &str, limit: usize| {
+        local.nodes(&Arc::new(Find::new(pattern).unwrap()), limit).await.map(|nodes| nodes.len())
+    };
+    assert_eq!(count("*", 2).await, Ok(2));
+    assert_eq!(count("*.*", 3).await, Ok(3));
+    assert_eq!(count("*.*", 2).await, Err(NotHere::TooManyNodes(2)));
+    assert_eq!(local.interval(NOW), (NOW - 86_400, NOW));
+}
+
+#[tokio::test]
 async fn what_is_not_here() {
     let local = local(&["a.x"]);
     assert_eq!(json(&local, "target=b").await, Err(NotHere::NoMetric));
     assert_eq!(json(&local, "target=sumSeries(a.x)").await, Err(NotHere::Function("sumSeries".into())));
+    let many = format!("target=group({})", ["a.x"; 201].join(","));
+    assert_eq!(json(&local, &many).await, Err(NotHere::TooMany), "wherever they stand");
     assert!(!Local::knows(&question("target=alias(sumSeries(a.x),'x')")));
     assert!(Local::knows(&question("target=cactiStyle(nonNegativeDerivative(a.x))")));
     assert!(local.reaches(&question("target=a&from=-24h")));
@@ -114,4 +133,25 @@ fn steps() {
     check(&[1.0, 10.2, 9.9, 10.0, 3_600.0], 10);
     check(&[1.0, 47.0, 47.0], 47);
     check(&[1.0, 0.2, 0.2], 1);
+}
+
+#[tokio::test]
+async fn large_questions_are_bounded_and_take_turns() {
+    let points: Vec<_> = (0..86_400).map(|i| Datapoint::new((NOW - 86_399 + i) as f64, 1.0)).collect();
+    let all = (0..24).map(|i| (format!("s.{i:02}"), points.clone())).collect();
+    let local = Local::new(Arc::new(Few(all)), 86_400, Look::Dark, "UTC");
+    assert_eq!(local.series(&question("target=s.*&from=-24h")).await.map(drop), Err(NotHere::TooLarge));
+    let large = question("target=s.0*&from=-24h");
+    let mut held = Vec::new();
+    for _ in 0..LARGE_AT_ONCE {
+        held.push(local.series(&large).await.unwrap());
+    }
+    let short = std::time::Duration::from_millis(100);
+    let small = question("target=s.0*&from=-10min");
+    local.series(&small).await.expect("small ones go by");
+    assert!(tokio::time::timeout(short, local.series(&large)).await.is_err(), "it waits");
+    // The place is free when the answer is written.
+    local.write(&small, held.pop().unwrap(), false).await.unwrap();
+    local.series(&large).await.unwrap();
+    assert_eq!(local.large.available_permits(), 1);
 }

@@ -9,6 +9,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use skyline_upstream::{Error, Failure, HeaderValue, Method, StatusCode, header};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// An error: what is wrong and what to do.
 pub(super) fn error(status: StatusCode, problem: &str) -> Response {
@@ -28,8 +29,10 @@ pub(super) fn odd(request: &Request) -> Option<Response> {
         return Some(error(StatusCode::BAD_REQUEST, problem));
     }
     let path = uri.path().to_ascii_lowercase();
-    let plain = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
-    if plain.contains("//") || plain.split(['/', '\\']).any(|part| part == "..") {
+    // Servers behind others may decode it again, and some leave out what follows a semicolon.
+    let plain = path.replace("%25", "%").replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
+    let leads_up = |part: &str| part.split([';', '%']).next() == Some("..");
+    if plain.contains("//") || plain.split(['/', '\\']).any(leads_up) {
         return Some(error(StatusCode::BAD_REQUEST, "a path has no `..` and no `//`"));
     }
     let is_known = matches!(*request.method(), Method::GET | Method::HEAD | Method::POST | Method::OPTIONS);
@@ -81,6 +84,13 @@ pub(super) fn too_large(most: usize) -> Response {
     refused
 }
 
+pub(super) fn slow(limit: Duration) -> Response {
+    let problem = format!("the body did not arrive within {} seconds", limit.as_secs());
+    let mut refused = error(StatusCode::REQUEST_TIMEOUT, &problem);
+    refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    refused
+}
+
 pub(super) fn nobody() -> Response {
     error(StatusCode::SERVICE_UNAVAILABLE, "this node has neither a Graphite server nor windows")
 }
@@ -88,13 +98,16 @@ pub(super) fn nobody() -> Response {
 /// Why the windows do not answer.
 pub(super) fn not_here(why: &NotHere) -> Response {
     let status = match why {
-        NotHere::Function(_) | NotHere::Argument(_) | NotHere::TooMany | NotHere::Jsonp => {
-            StatusCode::BAD_REQUEST
-        }
+        NotHere::Function(_)
+        | NotHere::Argument(_)
+        | NotHere::TooMany
+        | NotHere::TooManyNodes(_)
+        | NotHere::TooLarge
+        | NotHere::Jsonp => StatusCode::BAD_REQUEST,
         NotHere::NoMetric => StatusCode::NOT_FOUND,
         NotHere::TooOld => StatusCode::BAD_GATEWAY,
         NotHere::Windows(_) => StatusCode::SERVICE_UNAVAILABLE,
-        NotHere::Picture(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        NotHere::Picture(_) | NotHere::Written(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     error(status, &why.to_string())
 }

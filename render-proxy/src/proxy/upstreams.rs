@@ -71,7 +71,7 @@ pub(crate) struct Answered {
 ///
 /// # Errors
 /// A secret is not where the settings say.
-pub(crate) fn options(server: &Server) -> Result<Options, Problem> {
+pub fn options(server: &Server) -> Result<Options, Problem> {
     let mut options = Options::new(server.label(), server.url.clone());
     for header in &server.headers {
         options.headers.push((header.name.clone(), header.secret()?));

@@ -76,4 +76,14 @@ async fn who_acknowledged_is_written_down(home: Home) {
     let changes = store.changes("incident", page.rows[0].0, 10).await.expect("read");
     assert_eq!(changes[0].after.as_deref(), Some(r#"{"by":"joe"}"#));
     assert_eq!(changes[0].action, "incident.acknowledge");
+    // Its node, and nobody else, hears of that until it has written it down.
+    let waits = async || {
+        let of = async |node| store.acknowledged_elsewhere(node).await.expect("read");
+        assert_eq!(of("other").await, Vec::<String>::new());
+        of(&incident().node).await
+    };
+    assert_eq!(waits().await, ["k1"]);
+    let seen = Incident { acknowledged: Some(1_700_000_100.0), ..incident() };
+    store.keep_alerts(&Changes { incidents: vec![seen], ..Changes::default() }).await.expect("kept");
+    assert_eq!(waits().await, Vec::<String>::new());
 }

@@ -8,6 +8,7 @@ mod algorithm;
 mod carbon;
 mod case;
 mod crelay;
+mod find;
 mod hash_ring;
 mod memory;
 mod points;
@@ -60,6 +61,8 @@ enum Kind {
     Fetch,
     /// The JSON of /render
     RenderJson,
+    /// What /metrics/find finds among names
+    Find,
 }
 
 /// Run cases made by the reference programs against the node's code.
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Kind::Protobuf => over_sockets(&cases, Listener::ProtobufTcp),
         Kind::Attime => Ok(cases.iter().map(render::time).collect()),
         Kind::Fetch => Ok(cases.iter().map(render::fetch).collect()),
+        Kind::Find => Ok(find::run(&cases)),
         Kind::RenderJson => Ok(cases.iter().map(render::json).collect()),
         Kind::Algorithm => Ok(cases.iter().map(algorithm::run).collect()),
         Kind::Rules => Ok(cases.iter().map(carbon::rules).collect()),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -118,6 +118,12 @@ impl GraphiteWeb {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The folder of its whisper files.
+    #[must_use]
+    pub fn whisper(&self) -> PathBuf {
+        self.folder.path().join("whisper")
     }
 
     /// Writes points (seconds, value) of metrics into files with slots of `step` seconds for a day.

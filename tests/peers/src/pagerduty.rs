@@ -13,7 +13,8 @@ pub const ROUTING_KEY: &str = "0123456789abcdef0123456789abcdef";
 struct State {
     events: Vec<Value>,
     open: Vec<String>,
-    troubles: VecDeque<Reply>,
+    /// Each with the number of events that are answered as usual before it.
+    troubles: VecDeque<(usize, Reply)>,
 }
 
 /// The server.
@@ -47,7 +48,12 @@ impl PagerDuty {
 
     /// The next event is answered so.
     pub fn trouble(&self, reply: Reply) {
-        lock(&self.state).troubles.push_back(reply);
+        self.trouble_after(0, reply);
+    }
+
+    /// The event after so many others is answered so.
+    pub fn trouble_after(&self, events: usize, reply: Reply) {
+        lock(&self.state).troubles.push_back((events, reply));
     }
 
     /// Events that were taken.
@@ -64,8 +70,14 @@ impl PagerDuty {
 }
 
 fn answer(state: &mut State, request: &Request) -> Reply {
-    if let Some(reply) = state.troubles.pop_front() {
-        return reply;
+    match state.troubles.front_mut() {
+        Some((0, _)) => {
+            if let Some((_, reply)) = state.troubles.pop_front() {
+                return reply;
+            }
+        }
+        Some((before, _)) => *before -= 1,
+        None => {}
     }
     let wrong = |errors: &[&str]| {
         Reply::json(

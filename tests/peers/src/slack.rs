@@ -6,6 +6,7 @@ use crate::http::{Reply, Request, Server};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// The token that it knows.
 pub const TOKEN: &str = "xoxb-1-test-token";
@@ -73,7 +74,7 @@ struct State {
     pictures: Vec<Picture>,
     webhook: Vec<Value>,
     uploads: HashMap<String, Upload>,
-    calls: Vec<String>,
+    calls: Vec<(Instant, String)>,
     violations: Vec<String>,
     troubles: HashMap<String, VecDeque<Trouble>>,
     count: u64,
@@ -141,7 +142,14 @@ impl Slack {
     /// Methods that were called, in order.
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
-        lock(&self.state).calls.clone()
+        lock(&self.state).calls.iter().map(|(_, method)| method.clone()).collect()
+    }
+
+    /// When a method was called.
+    #[must_use]
+    pub fn times(&self, method: &str) -> Vec<Instant> {
+        let state = lock(&self.state);
+        state.calls.iter().filter(|(_, called)| called == method).map(|(at, _)| *at).collect()
     }
 
     /// Calls that Slack would not have understood; must be empty.
@@ -170,7 +178,7 @@ impl State {
             path => path.strip_prefix("/api/").unwrap_or(path),
         }
         .to_owned();
-        self.calls.push(method.clone());
+        self.calls.push((Instant::now(), method.clone()));
         let trouble = self.troubles.get_mut(&method).and_then(VecDeque::pop_front);
         match trouble {
             Some(Trouble::TooMany(seconds)) => {
@@ -235,6 +243,7 @@ impl State {
             "chat.postMessage" => self.post(&body),
             "chat.update" => self.update(&body),
             "reactions.add" => self.react(&body),
+            "reactions.remove" => self.take_back(&body),
             "files.getUploadURLExternal" => self.place(request, url),
             "files.completeUploadExternal" => self.complete(&body),
             _ => {
@@ -340,7 +349,9 @@ impl State {
     fn react(&mut self, body: &Value) -> Answer {
         self.fields("reactions.add", body, &["channel", "timestamp", "name"]);
         let name = text_of(body, "name");
-        self.must(!name.is_empty() && !name.contains(':'), "reactions.add", "the name has colons");
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_+-".contains(c);
+        self.must(!name.is_empty() && name.chars().all(is_name), "reactions.add", "no name of an emoji");
+        self.must(text_of(body, "channel").starts_with('C'), "reactions.add", "the channel is no id");
         let message =
             self.find(&text_of(body, "channel"), &text_of(body, "timestamp")).ok_or("message_not_found")?;
         if message.reactions.contains(&name) {
@@ -348,6 +359,16 @@ impl State {
         }
         message.reactions.push(name);
         Ok(json!({}))
+    }
+
+    fn take_back(&mut self, body: &Value) -> Answer {
+        self.fields("reactions.remove", body, &["channel", "timestamp", "name"]);
+        let name = text_of(body, "name");
+        let message =
+            self.find(&text_of(body, "channel"), &text_of(body, "timestamp")).ok_or("message_not_found")?;
+        let before = message.reactions.len();
+        message.reactions.retain(|reaction| *reaction != name);
+        if message.reactions.len() == before { Err("no_reaction") } else { Ok(json!({})) }
     }
 
     fn place(&mut self, request: &Request, url: &str) -> Answer {

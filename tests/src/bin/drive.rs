@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 type Target = fn(&[u8]);
 
 /// What is driven: a name, which is also the name of its folder of seeds.
-const TARGETS: [(&str, Target); 19] = [
+const TARGETS: [(&str, Target); 25] = [
     ("vista_answers", skyline_vista::fuzz::answers),
     ("attime", skyline_render_proxy::fuzz::attime),
     ("render_target", skyline_render_proxy::fuzz::target),
@@ -36,6 +36,12 @@ const TARGETS: [(&str, Target); 19] = [
     ("replacement", skyline_conf::fuzz::replacement),
     ("alert_rule", skyline_conf::fuzz::alert_rule),
     ("alert_link", skyline_alerting::link::fuzz),
+    ("flux_json", skyline_flux::fuzz::json),
+    ("flux_influx", skyline_flux::fuzz::influx),
+    ("flux_remote_write", skyline_flux::fuzz::remote_write),
+    ("alerts_log", skyline_alerting::fuzz::alerts_log),
+    ("webhook_template", skyline_alerting::fuzz::template),
+    ("whisper", skyline_vista::whisper::fuzz),
 ];
 
 /// No input grows beyond this.
@@ -48,7 +54,7 @@ const KEPT: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes that decoders and the readers of files look for.
-const TOKENS: [&[u8]; 48] = [
+const TOKENS: [&[u8]; 52] = [
     b"\n",
     b"\r\n",
     b" ",
@@ -97,6 +103,10 @@ const TOKENS: [&[u8]; 48] = [
     b"\xc3\xa9",
     b"\x1f\x8b\x08\x00",
     b"\x04\x22\x4d\x18",
+    b"{{ metric? }}",
+    b"{{ members! }}",
+    b"{\"a\":",
+    b"null",
 ];
 
 /// Drive the decoders with mutated seeds.

@@ -11,14 +11,15 @@
 //! | `GET /api/v1/outbox` | messages, the newest first, page by page |
 //! | `POST /api/v1/outbox/{id}/retry` | a message that was given up is tried again |
 //! | `GET /api/v1/alerts/explain?metric=` | who would be told of a metric, and why |
-//! | `GET`, `POST /alert/{token}` | a link of a message: shows what it does, and does it |
+//! | `GET`, `POST /alert/{token}` | a link of a message: shows an incident, or what it does; does it |
 //! | `GET /outbox` | messages as a page, with their pictures |
 //!
 //! What changes something takes `Content-Type: application/json` and a `Host` of this machine only, so that no page
 //! that a browser has open can ask for it.
 
-mod change;
+pub(super) mod change;
 mod explanation;
+mod incident;
 mod incidents;
 mod links;
 mod mutes;

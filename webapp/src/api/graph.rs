@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use skyline_core::anomaly::Anomaly;
 use skyline_core::point::Datapoint;
-use skyline_render_proxy::draw::{Chart, DrawError, Look, SIDES, SIZE, increases};
+use skyline_render_proxy::draw::{Chart, DrawError, Look, MAX_PIXELS, SIDES, SIZE, increases};
 use skyline_sql::{MAX_LIMIT, Names, Order, Search};
 use tokio::sync::Semaphore;
 
@@ -17,8 +17,6 @@ const ALLOWED: &[&str] = &["from", "until", "format", "look", "size", "zone", "i
 
 /// Pictures that are painted at the same time; others wait their turn as long as any request may.
 static PLACES: Semaphore = Semaphore::const_new(2);
-/// The largest picture, pixels in all.
-const MAX_PIXELS: u32 = 2_000_000;
 /// From `until` back to `from` if that is not given, seconds.
 const DAY: f64 = 86_400.0;
 /// A browser and a proxy of one reader may show a picture again for so long.

@@ -93,7 +93,7 @@ impl Node {
             gallery: Some(Arc::new(OnePicture)),
         };
         let (series, relay) = (Arc::new(TwoMetrics), Arc::new(Relay));
-        let sources = Sources { store, series, relay, clock, alerts: Some(alerts.clone()), fetched: None };
+        let sources = Sources { store, series, relay, clock, backfill: None, fetched: None, alerts: Some(alerts.clone()) };
         let served = serve(crate::api::router(sources), Limits::default()).await;
         Self { _dir: dir, alerts, served, _stop: stop.drop_guard() }
     }
@@ -251,6 +251,52 @@ async fn only_programs_of_this_machine_change_something() {
 }
 
 #[tokio::test]
+async fn an_incident_of_another_node_is_acknowledged_for_it() {
+    let node = Node::start().await;
+    let key = "n2kkkkkkkkkkkkkkkkkkkkkkkkkk".to_owned();
+    let theirs = skyline_sql::incident::Incident {
+        key: key.clone(),
+        node: "n2".into(),
+        first_metric: "web.9".into(),
+        opened: 1_796_039_990.0,
+        since: 1_796_039_990.0,
+        changed: 1_796_039_990.0,
+        ended: None,
+        severity: "warning".into(),
+        metrics: 1,
+        anomalies: 1,
+        acknowledged: None,
+        detail: "{}".into(),
+    };
+    let keep = async |incident| {
+        let incidents = vec![incident];
+        let changes = skyline_sql::incident::Changes { incidents, ..Default::default() };
+        node.alerts.store.keep_alerts(&changes).await.unwrap();
+    };
+    keep(theirs.clone()).await;
+    let path = format!("/api/v1/incidents/{key}/acknowledge");
+    let done = node.change(Method::POST, &path, &json!({ "by": "joe" })).await;
+    assert_eq!((done.status, done.json()["new"].clone()), (200, json!(true)), "{}", done.text);
+    assert_eq!(node.alerts.store.acknowledged_elsewhere("n2").await.unwrap(), [key]);
+    keep(skyline_sql::incident::Incident { ended: Some(1_796_040_000.0), ..theirs }).await;
+    assert_eq!(node.change(Method::POST, &path, &json!({})).await.status, 409, "it has ended");
+}
+
+#[tokio::test]
+async fn nothing_is_read_under_the_name_of_a_stranger() {
+    let node = Node::start().await;
+    node.broken("web.3").await;
+    for path in ["/outbox", "/api/v1/outbox", "/api/v1/incidents", "/anomalies.json", "/version", "/nothing"]
+    {
+        let status = async |host| node.ask(Method::GET, path, &[("host", host)], "").await.status;
+        assert_eq!(status("evil.example:1500").await, 403, "{path}");
+        for host in ["sky.company.internal", "localhost:1500", "skyline_backend"] {
+            assert_ne!(status(host).await, 403, "{path} {host}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_link_is_looked_at_before_it_acts() {
     let node = Node::start().await;
     let id = node.broken("web.<b>").await;
@@ -258,6 +304,17 @@ async fn a_link_is_looked_at_before_it_acts() {
         let link = node.alerts.policy.links.as_ref().unwrap().link(action, 1_796_040_000.0).unwrap();
         link.strip_prefix("https://sky.company.internal").unwrap().to_owned()
     };
+    let shown = token(&skyline_alerting::link::Action::Show(id.clone()));
+    let page = node.get(&shown).await;
+    assert_eq!((page.status, &page.headers["content-type"] == "text/html; charset=utf-8"), (200, true));
+    for expected in
+        ["<h2>web.&lt;b&gt;</h2>", "It goes on", "Nobody has acknowledged it", "1 anomalous point;"]
+    {
+        assert!(page.text.contains(expected), "{expected}: {}", page.text);
+    }
+    assert_eq!(node.ask(Method::POST, &shown, &[], "").await.status, 405);
+    let none = token(&skyline_alerting::link::Action::Show("ab".into()));
+    assert_eq!(node.get(&none).await.status, 404);
     let path = token(&skyline_alerting::link::Action::Acknowledge(id.clone()));
     for _ in 0..2 {
         let page = node.get(&path).await;
@@ -279,6 +336,16 @@ async fn a_link_is_looked_at_before_it_acts() {
     ];
     let done = node.ask(Method::POST, &path, &form, "").await;
     assert!(done.status == 200 && done.text.contains("Acknowledged."), "{}", done.text);
+    // The record has it a moment later.
+    let mut said = String::new();
+    for _ in 0..1_000 {
+        said = node.get(&shown).await.text;
+        if said.contains("Acknowledged by") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(said.contains("Acknowledged by a link in a message"), "{said}");
     let again = node.ask(Method::POST, &path, &form, "").await;
     assert!(again.text.contains("acknowledged it before") || again.text.contains("cannot"), "{}", again.text);
 

@@ -259,3 +259,28 @@ async fn headers_for_browsers() {
         assert!(!headers.contains_key("server"));
     }
 }
+
+#[tokio::test]
+async fn graphs_may_be_embedded_and_their_data_may_not() {
+    let kind = |kind: &'static str| get(move || async move { ([("content-type", kind)], "x") });
+    let router = Router::new()
+        .route("/picture", kind("image/svg+xml"))
+        .route("/jsonp", kind("text/javascript"))
+        .route("/json", kind("application/json"));
+    let bound =
+        bind(Listener::RenderProxy, &["127.0.0.1:0".parse().expect("an address")]).await.expect("bound");
+    let address = bound.addresses()[0];
+    let stop = tokio_util::sync::CancellationToken::new();
+    let ended = tokio::spawn(bound.serve(router, stop.clone()));
+    let mut client = Client::connect(address).await;
+    for (path, expected) in
+        [("/picture", None), ("/jsonp", Some("same-origin")), ("/json", Some("same-origin"))]
+    {
+        let headers = client.get(path).await.headers;
+        let found = headers.get("cross-origin-resource-policy").map(|value| value.to_str().expect("text"));
+        assert_eq!(found, expected, "{path}");
+    }
+    stop.cancel();
+    drop(client);
+    timeout(PATIENCE, ended).await.expect("ended").expect("in order");
+}

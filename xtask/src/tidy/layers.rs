@@ -7,17 +7,26 @@ use serde::Deserialize;
 /// Each of our crates with those of ours that it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("skyline-core", &[]),
+    ("skyline-certificate", &[]),
     ("skyline-conf", &["skyline-core"]),
     ("skyline-journal", &["skyline-core", "skyline-conf"]),
     ("skyline-store", &["skyline-core", "skyline-conf"]),
     ("skyline-mirror", &["skyline-core", "skyline-conf", "skyline-journal", "skyline-store"]),
-    ("skyline-relay", &["skyline-core", "skyline-conf", "skyline-journal"]),
+    ("skyline-relay", &["skyline-core", "skyline-certificate", "skyline-conf", "skyline-journal"]),
+    ("skyline-flux", &["skyline-core", "skyline-conf", "skyline-relay"]),
     ("skyline-detect", &["skyline-core", "skyline-conf", "skyline-store"]),
     ("skyline-sql", &["skyline-core", "skyline-conf"]),
-    ("skyline-upstream", &["skyline-core", "skyline-conf"]),
+    ("skyline-upstream", &["skyline-core", "skyline-certificate", "skyline-conf"]),
     (
         "skyline-vista",
-        &["skyline-core", "skyline-conf", "skyline-relay", "skyline-upstream", "skyline-store", "skyline-sql"],
+        &[
+            "skyline-core",
+            "skyline-conf",
+            "skyline-relay",
+            "skyline-upstream",
+            "skyline-store",
+            "skyline-sql",
+        ],
     ),
     ("skyline-render-proxy", &["skyline-core", "skyline-conf", "skyline-upstream"]),
     (

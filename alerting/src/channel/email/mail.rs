@@ -7,6 +7,7 @@ use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, 
 use lettre::message::{Attachment, Body, Mailbox, MultiPart, SinglePart};
 use ring::digest::{self, SHA256};
 use skyline_conf::model::alerting::email::Email as Settings;
+use skyline_conf::secret;
 use skyline_core::problem::Problem;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -32,7 +33,10 @@ impl Frame {
     pub(super) fn new(settings: &Settings, style: Style) -> Result<Self, Problem> {
         let mut from: Mailbox = settings.sender.parse().map_err(|_| {
             Problem::new(
-                format!("alerting.email.sender `{}` is no address", name::literal(&settings.sender)),
+                format!(
+                    "alerting.email.sender `{}` is no address",
+                    name::literal(&secret::guarded(&settings.sender))
+                ),
                 "write it as in skyline@HOST",
             )
         })?;

@@ -4,6 +4,7 @@
 //! a step that was given up, and the next mail would read the answer to the last.
 
 use super::mail::Mail;
+use crate::channel::bounded::Bounded;
 use crate::text::name;
 use lettre::address::Address;
 use lettre::transport::smtp::Error;
@@ -18,6 +19,7 @@ use skyline_core::problem::Problem;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 
 /// An idle connection is used again for so long: less than any server waits.
 const KEPT: Duration = Duration::from_secs(60);
@@ -30,6 +32,13 @@ const MOST_KEPT: usize = 4;
 /// The answer to a whole mail may take so many times the time-out: servers look for viruses then, and a mail that is
 /// given up may still arrive.
 const LAST_STEP: u32 = 4;
+/// The step that tells the server who sends.
+const SENDER: &str = "MAIL FROM";
+/// Answers to any step that are about our login: RFC 4954, section 6.
+const LOGIN: [u16; 4] = [530, 534, 535, 538];
+/// Longest answer of a server with what belongs to it on the wire (certificates too), bytes: lettre reads a line to its end
+/// before it looks how long it is.
+const ANSWER: usize = 256 << 10;
 /// Longest text of a server that is repeated, characters.
 const WORDS: usize = 300;
 
@@ -37,7 +46,18 @@ const WORDS: usize = 300;
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) reason: String,
-    pub(super) permanent: bool,
+    pub(super) fault: Fault,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing that does not pass.
+    Passing,
+    /// Our login or our sender: no mail is taken until somebody mends that.
+    Channel,
+    /// This mail or its recipient.
+    Mail,
 }
 
 /// A connection to the server, logged in.
@@ -97,6 +117,12 @@ impl Post {
             timeout: Duration::from_secs_f64(settings.timeout_seconds),
             idle: Mutex::new(Vec::new()),
         })
+    }
+
+    /// The longest time that a connection and a mail take: kept connections are asked, one that was closed in between is
+    /// opened anew, and each has three steps before the last.
+    pub(super) fn longest(&self) -> Duration {
+        ASKING * (MOST_KEPT as u32 + 1) + self.timeout * (2 * (1 + 3) + LAST_STEP)
     }
 
     /// A connection for the next mail: a kept one, or a new one.
@@ -165,20 +191,15 @@ impl Post {
 
     async fn open(&self) -> Result<AsyncSmtpConnection, Failure> {
         let opening = async {
-            let trust = (self.tls == Tls::Tls).then(|| self.trust.clone());
-            let server = (self.host.as_str(), self.port);
-            let connected =
-                AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &self.hello, trust, None)
-                    .await;
             // A greeting that refuses may be another one in a minute.
-            let mut connection = connected.map_err(|error| self.passing("connecting", &error))?;
+            let mut connection = self.greeted().await?;
             if self.tls == Tls::Starttls {
                 if !connection.can_starttls() {
                     let reason = format!(
                         "{} offers no STARTTLS; set alerting.email.tls to what it offers",
                         self.server()
                     );
-                    return Err(Failure { reason, permanent: false });
+                    return Err(Failure { reason, fault: Fault::Channel });
                 }
                 let begun = connection.starttls(self.trust.clone(), &self.hello).await;
                 begun.map_err(|error| self.passing("STARTTLS", &error))?;
@@ -193,6 +214,26 @@ impl Post {
         self.within(self.timeout, "connecting", opening).await
     }
 
+    /// A connection whose server has greeted.
+    async fn greeted(&self) -> Result<AsyncSmtpConnection, Failure> {
+        let server = (self.host.as_str(), self.port);
+        let failed = |error: &Error| self.passing("connecting", error);
+        if self.tls == Tls::Tls {
+            // Bounded by trust: who greets has shown the server's certificate.
+            let trust = Some(self.trust.clone());
+            let connecting =
+                AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &self.hello, trust, None);
+            return connecting.await.map_err(|error| failed(&error));
+        }
+        let stream = TcpStream::connect(server).await.map_err(|error| {
+            let reason = format!("{}: connecting: {}", self.server(), chain(&error));
+            Failure { reason, fault: Fault::Passing }
+        })?;
+        let stream = Box::new(Bounded::new(stream, ANSWER));
+        let connecting = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
+        connecting.await.map_err(|error| failed(&error))
+    }
+
     /// Sender and recipient. The failure says whether it is the server's answer.
     async fn begin(&self, connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<(), (Failure, bool)> {
         let mut parameters = Vec::new();
@@ -201,13 +242,13 @@ impl Post {
         if !mail.envelope.from().into_iter().chain(mail.envelope.to()).all(is_ascii) {
             if !offers(Extension::SmtpUtfEight) {
                 let reason = format!("{} takes addresses of ASCII letters only", self.server());
-                return Err((Failure { reason, permanent: true }, true));
+                return Err((Failure { reason, fault: Fault::Mail }, true));
             }
             parameters.push(MailParameter::SmtpUtfEight);
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
         let from = From::new(mail.envelope.from().cloned(), parameters);
-        self.step(connection, "MAIL FROM", from).await?;
+        self.step(connection, SENDER, from).await?;
         for recipient in mail.envelope.to() {
             self.step(connection, "RCPT TO", Rcpt::new(recipient.clone(), Vec::new())).await?;
         }
@@ -222,7 +263,15 @@ impl Post {
     ) -> Result<(), (Failure, bool)> {
         match tokio::time::timeout(self.timeout, connection.command(command)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err((self.answered(step, &error), error.status().is_some())),
+            Ok(Err(error)) => {
+                let failure = self.answered(step, &error);
+                let fault = match failure.fault {
+                    // The sender is the same for every mail.
+                    Fault::Mail if step == SENDER => Fault::Channel,
+                    fault => fault,
+                };
+                Err((Failure { fault, ..failure }, error.status().is_some()))
+            }
             Err(_) => Err((self.too_slow(step, self.timeout), false)),
         }
     }
@@ -265,7 +314,7 @@ impl Post {
 
     fn too_slow(&self, step: &str, limit: Duration) -> Failure {
         let reason = format!("{}: no answer to {step} within {} s", self.server(), limit.as_secs_f64());
-        Failure { reason, permanent: false }
+        Failure { reason, fault: Fault::Passing }
     }
 
     /// A failure that says nothing of the mail.
@@ -278,17 +327,23 @@ impl Post {
         } else {
             ""
         };
-        Failure { reason: format!("{}: {step}: {text}{advice}", self.server()), permanent: false }
+        Failure { reason: format!("{}: {step}: {text}{advice}", self.server()), fault: Fault::Passing }
     }
 
     fn answered(&self, step: &str, error: &Error) -> Failure {
-        Failure { permanent: error.is_permanent(), ..self.passing(step, error) }
+        let fault = match error.status().map(u16::from) {
+            Some(code) if LOGIN.contains(&code) => Fault::Channel,
+            _ if error.is_permanent() => Fault::Mail,
+            _ => Fault::Passing,
+        };
+        Failure { fault, ..self.passing(step, error) }
     }
 
     fn login_failed(&self, error: &Error) -> Failure {
         let failure = self.answered("login", error);
         let reason = format!("{}; check alerting.email.user and its password", failure.reason);
-        Failure { permanent: failure.permanent || error.is_client(), reason }
+        let is_ours = failure.fault != Fault::Passing || error.is_client();
+        Failure { fault: if is_ours { Fault::Channel } else { Fault::Passing }, reason }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Root;
 use crate::channel::Delivery;
+use crate::channel::bounded::Bounding;
 use crate::text::name;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -22,8 +23,10 @@ use slack_morphism::prelude::{
 use std::fmt;
 use std::time::Duration;
 
-type Connector = HttpsConnector<HttpConnector>;
+type Connector = HttpsConnector<Bounding>;
 
+/// Longest answer with what belongs to it on the wire, bytes: the client reads each to its end.
+const ANSWER: usize = 1 << 20;
 /// Longest answer to an upload, bytes.
 const UPLOAD_ANSWER: usize = 64 << 10;
 
@@ -82,7 +85,7 @@ impl Api {
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
             .map_err(|error| Problem::new(format!("TLS for Slack: {error}"), advice))?;
         let builder = if encrypted { builder.https_only() } else { builder.https_or_http() };
-        let connector = builder.enable_http1().wrap_connector(http);
+        let connector = builder.enable_http1().wrap_connector(Bounding { inner: http, limit: ANSWER });
         let url = settings.api_url.trim_end_matches('/');
         let hyper = SlackClientHyperConnector::with_connector(connector.clone()).with_slack_api_url(url);
         Ok(Self {
@@ -110,6 +113,15 @@ impl Api {
         let body = json!({ "channel": root.channel, "timestamp": root.ts, "name": emoji.trim_matches(':') });
         match self.call::<Value>("reactions.add", &body).await {
             Err(Trouble::Code(code)) if code == "already_reacted" => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// `reactions.remove`; one that is not there is well.
+    pub(super) async fn take_back(&self, root: &Root, emoji: &str) -> Result<(), Trouble> {
+        let body = json!({ "channel": root.channel, "timestamp": root.ts, "name": emoji.trim_matches(':') });
+        match self.call::<Value>("reactions.remove", &body).await {
+            Err(Trouble::Code(code)) if code == "no_reaction" => Ok(()),
             other => other.map(drop),
         }
     }
@@ -208,8 +220,13 @@ impl Trouble {
             SlackClientError::ApiError(error) => Self::Code(error.code.clone()),
             SlackClientError::RateLimitError(error) => Self::TooMany(error.retry_after),
             SlackClientError::HttpError(error) => {
-                let body = error.http_response_body.as_deref().unwrap_or_default();
-                Self::Status(error.status_code.as_u16(), name::shortened(&name::literal(body.trim()), 100))
+                let body = error.http_response_body.as_deref().unwrap_or_default().trim();
+                // Slack's own codes; anything else may repeat the address, which is a secret.
+                let is_code = body.len() <= 60 && body.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                Self::Status(
+                    error.status_code.as_u16(),
+                    if is_code { body.to_owned() } else { String::new() },
+                )
             }
             SlackClientError::ProtocolError(_) => Self::Broken("the answer is not what Slack says".into()),
             SlackClientError::HttpProtocolError(error) => Self::Broken(cause(error.cause.as_deref())),
@@ -270,10 +287,36 @@ impl Trouble {
         }
     }
 
+    /// Whether it is about the app, its token or the address, and no message would be taken.
+    fn is_of_the_channel(&self) -> bool {
+        match self {
+            Self::Code(code) => matches!(
+                code.as_str(),
+                "invalid_auth"
+                    | "not_authed"
+                    | "account_inactive"
+                    | "token_revoked"
+                    | "token_expired"
+                    | "not_allowed_token_type"
+                    | "missing_scope"
+                    | "no_permission"
+                    | "access_denied"
+                    | "ekm_access_denied"
+                    | "org_login_required"
+                    | "team_access_not_granted"
+            ),
+            // Of an incoming webhook: `invalid_token`, `no_service`, `channel_is_archived`.
+            Self::Status(status, _) => matches!(status, 401 | 403 | 404 | 410),
+            Self::Slow(_) | Self::TooMany(_) | Self::Broken(_) => false,
+        }
+    }
+
     /// What it means for a message to `recipient`.
     pub(super) fn delivery(&self, recipient: &str) -> Delivery {
         let reason = format!("{}: {}", name::literal(recipient), self.reason());
-        if self.is_permanent() {
+        if self.is_of_the_channel() {
+            Delivery::Broken { reason }
+        } else if self.is_permanent() {
             Delivery::Refused { reason }
         } else {
             Delivery::Retry { after: self.after(), reason }

@@ -42,7 +42,7 @@ pub(super) fn whole(story: &Story) -> Value {
 fn is_news(fact: &Fact) -> bool {
     match fact.label {
         "Metric" => fact.value.plain().chars().count() > sentence::SHORT,
-        "Anomalous at" | "Worst" | "At hours" | "Derivative graph" | "Algorithms" | "Next alert" => true,
+        "Anomalous at" | "Worst" | "Window" | "Derivative graph" | "Algorithms" | "Next alert" => true,
         _ => false,
     }
 }
@@ -66,7 +66,7 @@ fn opening(story: &Story) -> Value {
     let mut items = vec![
         json!({"type": "emoji", "name": emoji(story.state)}),
         json!({"type": "text", "text": format!(" {}", story.word), "style": {"bold": true}}),
-        json!({"type": "text", "text": format!(" · {} · {}\n", story.heading, story.severity)}),
+        json!({"type": "text", "text": format!(" · {}\n", story.banner())}),
     ];
     items.extend(elements(&story.lead));
     for line in &story.more {

@@ -79,7 +79,7 @@ pub(super) fn of(message: &Message, story: &Story) -> Map<String, Value> {
     put("incident", json!(message.incident));
     put("kind", json!(message.kind));
     put("topic", json!(topic(message.kind)));
-    put("status", json!(if message.kind == Kind::Ended { "resolved" } else { "firing" }));
+    put("status", json!(if is_resolved(message) { "resolved" } else { "firing" }));
     put("state", json!(state(story.state)));
     put("severity", json!(message.severity));
     put("priority", json!(priority(message)));
@@ -135,10 +135,18 @@ fn about_first(member: Option<&Member>, fields: &mut Map<String, Value>) {
     put("since_at", json!(member.map(|member| time::rfc3339(member.since))));
 }
 
+/// Whether all that the message is about is over: metrics may send again while others are silent still.
+fn is_resolved(message: &Message) -> bool {
+    match message.kind {
+        Kind::Returned => message.ended.is_some(),
+        kind => kind == Kind::Ended,
+    }
+}
+
 const fn topic(kind: Kind) -> &'static str {
     match kind {
         Kind::Opened | Kind::Updated | Kind::Ended | Kind::Escalated => "incident",
-        Kind::Stale => "stale",
+        Kind::Stale | Kind::Returned => "stale",
         Kind::HeldBack => "held_back",
         Kind::Test => "test",
     }
@@ -157,7 +165,7 @@ const fn state(state: State) -> &'static str {
 /// From 1, the least, to 5, as ntfy has it.
 const fn priority(message: &Message) -> u8 {
     match (message.kind, message.severity) {
-        (Kind::Ended | Kind::HeldBack | Kind::Test, _) => 3,
+        (Kind::Ended | Kind::Returned | Kind::HeldBack | Kind::Test, _) => 3,
         (_, Severity::Info) => 2,
         (_, Severity::Warning) => 4,
         (_, Severity::Critical) => 5,
@@ -177,7 +185,7 @@ fn expires(message: &Message) -> f64 {
 /// A message as a text for chats, of whole lines.
 fn chat(story: &Story, form: impl Fn(&Line) -> String) -> String {
     let mut lines = vec![
-        Line::default().and_strong(story.word).and(format!(" · {} · {}", story.heading, story.severity)),
+        Line::default().and_strong(story.word).and(format!(" · {}", story.banner())),
         story.lead.clone(),
     ];
     lines.extend(story.more.iter().cloned());
@@ -218,7 +226,7 @@ mod tests {
 
     #[test]
     fn every_field_has_a_name() {
-        for kind in [Kind::Opened, Kind::Stale, Kind::Ended] {
+        for kind in [Kind::Opened, Kind::Stale, Kind::Returned, Kind::Ended] {
             let message = samples::message(kind, Origin::Analyzer, "a.b", 1e9, "https://s");
             let fields = of(&message, &Story::new(&message, &Style::default()));
             let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();

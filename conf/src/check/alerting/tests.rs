@@ -82,6 +82,7 @@ fn rules_that_are_wrong() {
         "match = 'a'\nescalate_after_seconds = 5\nescalate_to = 'boss'",
         "escalate_to: there is no channel `boss`",
     );
+    rule("match = 'a'\nescalate_after_seconds = 5\nescalate_to = 'email:boss'", "`email:boss` is no address");
     rule("name = 'x'\nmatch = 'a'\n[[alerting.rule]]\nname = 'x'\nmatch = 'b'", "another has that name");
 }
 

@@ -72,7 +72,7 @@ pub(super) const KEYS: &[Key] = &[
         "render_proxy.behind_seconds",
         Number(0.0, 86_400.0),
         "seconds",
-        "When Graphite's newest point of a metric is so much older than the window's, the window answers (json only). 0: never.",
+        "When Graphite's newest point of a metric is so much older than the window's, the window answers; each question for a picture costs Graphite one more. 0: never.",
     ),
     key(
         "render_proxy.graph_settings",

@@ -29,6 +29,8 @@ pub struct Slack {
     pub extra_tries: u32,
     /// Emoji that stands beside messages instead of the app's picture; empty: that one.
     pub icon_emoji: String,
+    /// Reaction to an incident that somebody has acknowledged; empty: none.
+    pub acknowledged_emoji: String,
     /// Reaction to an incident that has ended; empty: none.
     pub ended_emoji: String,
     /// Reaction to an incident that nobody has acknowledged in time; empty: none.
@@ -81,6 +83,7 @@ impl Default for Slack {
             pictures: true,
             extra_tries: 4,
             icon_emoji: String::new(),
+            acknowledged_emoji: "eyes".into(),
             ended_emoji: "heavy_check_mark".into(),
             escalated_emoji: "rotating_light".into(),
         }

@@ -2,7 +2,7 @@
 
 use super::Where;
 use crate::cli::http;
-use crate::cli::output::say;
+use crate::cli::output::{program, say};
 use anyhow::Context as _;
 use skyline_alerting::explain::Explanation;
 use skyline_alerting::rule::Rules;
@@ -13,13 +13,16 @@ pub(super) async fn explain(node: &Where, metric: &str) -> anyhow::Result<()> {
     anyhow::ensure!(!metric.is_empty(), "the name of a metric is needed");
     let api = node.api()?;
     let path = format!("/api/v1/alerts/explain?metric={}", encoded(metric));
-    let said = match http::get(api, &path).await {
+    let (said, runs) = match http::get(api, &path).await {
         // Without a node there are the settings.
-        Err(error) if http::is_refused(&error) && node.address.is_none() => of_settings(node, metric)?,
+        Err(error) if http::is_refused(&error) && node.address.is_none() => {
+            (of_settings(node, metric)?, false)
+        }
         answer => {
             let answer = node.understood(api, answer).await?;
-            serde_json::from_value(answer)
-                .context("the node is of another version: its answer is not understood")?
+            let said = serde_json::from_value(answer)
+                .context("the node is of another version: its answer is not understood")?;
+            (said, true)
         }
     };
     if node.json {
@@ -27,6 +30,9 @@ pub(super) async fn explain(node: &Where, metric: &str) -> anyhow::Result<()> {
     }
     say!("{said}")?;
     let muted = said.rules.iter().find_map(|rule| rule.mute.as_ref());
+    if !runs {
+        return say!("next: {} run{}", program(), node.config.argument());
+    }
     match muted {
         Some(mute) => say!("next: {}", node.next(&format!("unmute {}", mute.id))),
         None => say!("next: {}", node.next("mutes")),

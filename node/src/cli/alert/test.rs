@@ -186,6 +186,10 @@ async fn send(way: &dyn Channel, message: &Message, gallery: &WindowGallery) -> 
             say!("{shown}: not accepted now, after {took} ms: {reason}")?;
             Ok(false)
         }
+        Delivery::Broken { reason } => {
+            say!("{shown}: the channel takes nothing, after {took} ms: {reason}")?;
+            Ok(false)
+        }
         Delivery::Refused { reason } => {
             say!("{shown}: refused after {took} ms: {reason}")?;
             Ok(false)

@@ -5,12 +5,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-/// A length of time as people write it: `90`, `15m`, `2h`, `1d`, `1w`; seconds.
+/// A length of time as people write it: `90s`, `15m`, `2h`, `1d`, `1w`; seconds. A number alone is refused: who types
+/// `--for 2` rarely means seconds.
 pub(super) fn length(text: &str) -> Result<u32, String> {
     const FORM: &str = "write it as in 15m, 2h, 1d or 1w";
     let (number, unit) = match text.char_indices().find(|(_, c)| !c.is_ascii_digit()) {
         Some((at, _)) => text.split_at(at),
-        None => (text, "s"),
+        None => return Err(FORM.to_owned()),
     };
     let unit = match unit.trim() {
         "s" => 1,
@@ -75,11 +76,11 @@ mod tests {
     #[test]
     fn lengths_of_time() {
         for (text, expected) in
-            [("90", 90), ("15m", 900), ("15min", 900), ("2h", 7_200), ("1d", 86_400), ("2w", 1_209_600)]
+            [("90s", 90), ("15m", 900), ("15min", 900), ("2h", 7_200), ("1d", 86_400), ("2w", 1_209_600)]
         {
             assert_eq!(length(text), Ok(expected), "{text}");
         }
-        for bad in ["", "0", "h", "1y", "-1h", "99999999w", "1.5h"] {
+        for bad in ["", "0", "90", "0s", "h", "1y", "-1h", "99999999w", "1.5h"] {
             assert!(length(bad).is_err(), "{bad}");
         }
     }

@@ -6,7 +6,7 @@ use skyline_conf::model::graphite::Server;
 use skyline_render_proxy::proxy::probe;
 
 /// What is asked beside everything else.
-pub(super) fn probes(settings: &Settings) -> impl Iterator<Item = Part> + use<> {
+pub(in crate::cli) fn probes(settings: &Settings) -> impl Iterator<Item = Part> + use<> {
     settings.graphite.server.clone().into_iter().map(|server| Part::new("graphite.server", of_server(server)))
 }
 

@@ -1,11 +1,11 @@
 //! TLS towards a server. Certificates are read anew for each connection, so that renewed files count
 //! without a restart.
 
-use crate::certificate;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::SingleCertAndKey;
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use skyline_certificate::{self as certificate, Names};
 use skyline_conf::routing::Tls;
 use std::fmt::Display;
 use std::io::{Error, ErrorKind};
@@ -91,10 +91,11 @@ fn refusal(error: &rustls::Error, host: &str, settings: &Tls) -> String {
 fn config(settings: &Tls) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let trusted = trusted(settings.ca.as_deref())?;
-    let trust = certificate::server_trust(trusted, &provider).map_err(|error| match &settings.ca {
-        Some(path) => unusable("authority", path, error),
-        None => invalid(format!("TLS: the authorities that the system trusts cannot be used: {error}")),
-    })?;
+    let trust =
+        certificate::server_trust(trusted, Names::Free, &provider).map_err(|error| match &settings.ca {
+            Some(path) => unusable("authority", path, error),
+            None => invalid(format!("TLS: the authorities that the system trusts cannot be used: {error}")),
+        })?;
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| invalid(format!("TLS: {error}")))?

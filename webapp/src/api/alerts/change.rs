@@ -2,6 +2,7 @@
 
 use super::Alerts;
 use crate::answer;
+use crate::api::host::is_ours;
 use crate::api::query::Bad;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
@@ -9,7 +10,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
-use std::net::IpAddr;
 
 /// The request may change something.
 #[derive(Debug)]
@@ -23,8 +23,9 @@ impl FromRequestParts<Alerts> for Change {
     }
 }
 
+/// Whether a request with these headers may change something; else the answer.
 #[expect(clippy::result_large_err, reason = "the answer itself, made once a request")]
-fn allowed(headers: &HeaderMap, public_url: &str) -> Result<(), Response> {
+pub(in crate::api) fn allowed(headers: &HeaderMap, public_url: &str) -> Result<(), Response> {
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let is_json = text(header::CONTENT_TYPE)
         .and_then(|kind| kind.split(';').next())
@@ -42,29 +43,15 @@ fn allowed(headers: &HeaderMap, public_url: &str) -> Result<(), Response> {
     Ok(())
 }
 
-/// Whether a `Host` is of this machine, or that of the public URL. A page that a browser has open can have its own name
-/// lead here, and cannot have another's.
-fn is_ours(host: &str, public_url: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    let rest = public_url.split_once("://").map_or("", |(_, rest)| rest);
-    let public = rest.split('/').next().unwrap_or_default();
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        || (!public.is_empty() && host.eq_ignore_ascii_case(public))
-}
-
 /// The body of a request: an object whose keys are all in a list; nothing at all is an empty one.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(in crate::api) struct Body {
     values: Map<String, Value>,
     allowed: &'static [&'static str],
 }
 
 impl Body {
-    pub(super) fn read(bytes: &Bytes, allowed: &'static [&'static str]) -> Result<Self, Bad> {
+    pub(in crate::api) fn read(bytes: &Bytes, allowed: &'static [&'static str]) -> Result<Self, Bad> {
         let bad = |parameter: &str, problem: String| Bad::new(parameter, problem, allowed);
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self { values: Map::new(), allowed });
@@ -78,7 +65,7 @@ impl Body {
     }
 
     /// A text; none: it is not given, null, or empty.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Bad> {
+    pub(in crate::api) fn text(&self, name: &str) -> Result<Option<String>, Bad> {
         match self.values.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
@@ -87,7 +74,7 @@ impl Body {
     }
 
     /// A number; none: it is not given, or null.
-    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, Bad> {
+    pub(in crate::api) fn number(&self, name: &str) -> Result<Option<f64>, Bad> {
         match self.values.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) => Ok(number.as_f64()),
@@ -96,7 +83,7 @@ impl Body {
     }
 
     /// A complaint about a parameter.
-    pub(super) fn bad(&self, name: &str, problem: impl Into<String>) -> Bad {
+    pub(in crate::api) fn bad(&self, name: &str, problem: impl Into<String>) -> Bad {
         Bad::new(name, problem, self.allowed)
     }
 }
@@ -114,33 +101,6 @@ pub(super) fn id(text: &str) -> Result<i64, Response> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_of_this_machine() {
-        let url = "https://sky.company.internal:8443/x";
-        for host in [
-            "127.0.0.1:1500",
-            "localhost",
-            "LOCALHOST:1",
-            "[::1]:1500",
-            "127.9.9.9",
-            "sky.company.internal:8443",
-        ] {
-            assert!(is_ours(host, url), "{host}");
-        }
-        for host in [
-            "",
-            "evil.internal",
-            "10.0.0.1:1500",
-            "localhost.evil.internal",
-            "sky.company.internal",
-            "[::2]",
-            ":1500",
-        ] {
-            assert!(!is_ours(host, url), "{host}");
-        }
-        assert!(!is_ours("", ""));
-    }
 
     #[test]
     fn bodies() {

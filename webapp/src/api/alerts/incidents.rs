@@ -10,6 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
+use skyline_alerting::dispatcher::Acknowledged;
 use skyline_sql::MAX_LIMIT;
 use skyline_sql::incident::{Incident, Member, Told};
 
@@ -101,27 +102,37 @@ pub(super) async fn acknowledged(
     let Some(dispatcher) = &alerts.dispatcher else {
         return Err(answer::error(StatusCode::CONFLICT, "alerting is switched off (alerting.enabled)"));
     };
-    let is_new =
+    let what =
         dispatcher.acknowledge(id, by).await.map_err(|_| answer::busy("the node is stopping: ask again"))?;
-    if is_new {
-        // It holds whether or not this is written down; the record may be away.
-        match alerts.store.note_acknowledgement(id, by, account).await {
-            Ok(true) => {}
-            Ok(false) => tracing::debug!(incident = id, "acknowledged before the record has the incident"),
-            Err(error) => tracing::warn!(%error, incident = id, "who acknowledged is not written down"),
+    match what {
+        Acknowledged::New => {
+            // It holds whether or not this is written down; the record may be away.
+            match alerts.store.note_acknowledgement(id, by, account).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::debug!(incident = id, "acknowledged before the record has the incident")
+                }
+                Err(error) => tracing::warn!(%error, incident = id, "who acknowledged is not written down"),
+            }
+            return Ok(true);
         }
-        return Ok(true);
+        Acknowledged::Before => return Ok(false),
+        Acknowledged::Unknown => {}
     }
     match alerts.store.incident(id).await {
         Ok(Some((incident, ..))) if incident.acknowledged.is_some() => Ok(false),
         Ok(Some((incident, ..))) if incident.ended.is_some() => {
             Err(answer::error(StatusCode::CONFLICT, "it has ended: there is nothing to acknowledge"))
         }
+        // The node whose it is looks for that every few seconds.
         Ok(Some((incident, ..))) if incident.node != alerts.node => {
-            let problem = format!("it is an incident of the node `{}`: ask that one", incident.node);
-            Err(answer::error(StatusCode::CONFLICT, &problem))
+            alerts.store.note_acknowledgement(id, by, account).await.map_err(|error| record_failed(&error))
         }
-        Ok(Some(_)) => Ok(false),
+        // The start did not find it in the file, nor the record yet.
+        Ok(Some(_)) => Err(answer::error(
+            StatusCode::CONFLICT,
+            "the record has it as open, but the node does not know it (yet): nothing is acknowledged; ask again in a minute",
+        )),
         Ok(None) => Err(unknown(id)),
         Err(error) => Err(record_failed(&error)),
     }

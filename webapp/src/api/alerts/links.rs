@@ -1,7 +1,7 @@
-//! Links of messages: a `GET` shows what the link does, because scanners of mail follow links; a `POST` does it.
+//! Links of messages. One shows its incident. Of the others a `GET` shows what the link does, because scanners of mail follow links; a `POST` does it.
 
 use super::page::{head, page};
-use super::{Alerts, incidents};
+use super::{Alerts, incident, incidents};
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
@@ -27,6 +27,7 @@ pub(super) async fn show(State(alerts): State<Alerts>, Path(token): Path<String>
         Err(answer) => return answer,
     };
     let (what, button) = match &action {
+        Action::Show(id) => return incident::page(&alerts, id).await,
         Action::Acknowledge(incident) => {
             let metric = match alerts.store.incident(incident).await {
                 Ok(Some((found, ..))) => {
@@ -36,7 +37,7 @@ pub(super) async fn show(State(alerts): State<Alerts>, Path(token): Path<String>
             };
             (
                 format!(
-                    "You are about to say that you have seen the incident{metric}. Nobody else is told then that nobody has."
+                    "You are about to say that you have seen the incident{metric}. Then it does not escalate, and is not told again while it goes on."
                 ),
                 "Acknowledge",
             )
@@ -58,6 +59,10 @@ pub(super) async fn show(State(alerts): State<Alerts>, Path(token): Path<String>
 /// `POST /alert/{token}`.
 pub(super) async fn act(State(alerts): State<Alerts>, Path(token): Path<String>) -> Response {
     match read(&alerts, &token) {
+        Ok(Action::Show(_)) => {
+            let text = "<p>This link shows an incident and does nothing.</p>";
+            answer(StatusCode::METHOD_NOT_ALLOWED, "Nothing was done", text)
+        }
         Ok(Action::Acknowledge(incident)) => acknowledge(&alerts, &incident).await,
         Ok(Action::Mute { metric, seconds }) => mute(&alerts, metric, seconds).await,
         Err(answer) => answer,
@@ -69,7 +74,7 @@ async fn acknowledge(alerts: &Alerts, incident: &str) -> Response {
         Ok(true) => answer(
             StatusCode::OK,
             "Acknowledged",
-            "<p>Acknowledged. Nobody else is told that nobody has seen it.</p>",
+            "<p>Acknowledged. It does not escalate, and is not told again while it goes on.</p>",
         ),
         Ok(false) => answer(StatusCode::OK, "Acknowledged", "<p>Somebody has acknowledged it before.</p>"),
         Err(refusal) => {
@@ -133,7 +138,7 @@ fn minutes(seconds: u32) -> String {
 }
 
 /// A page; `text` is HTML.
-fn answer(status: StatusCode, title: &str, text: &str) -> Response {
+pub(super) fn answer(status: StatusCode, title: &str, text: &str) -> Response {
     let body =
         format!("{}<article><h2>{}</h2>\n{text}</article>\n</body></html>\n", head(title), escaped(title));
     page(status, POLICY, body)

@@ -57,7 +57,7 @@ pub(super) async fn retry(State(alerts): State<Alerts>, _change: Change, Path(id
     };
     match alerts.store.retry_message(id, &alerts.node, ACCOUNT).await {
         Ok(Again::Waits(message)) => match serde_json::from_str(&message.body) {
-            Ok(body) => match dispatcher.post(body).await {
+            Ok(body) => match dispatcher.again(body).await {
                 Ok(()) => answer::ok(&document(id, &message)),
                 // The row waits: the next start sends it.
                 Err(_) => answer::busy("the node is stopping: the message is sent after the next start"),

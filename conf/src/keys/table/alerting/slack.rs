@@ -46,6 +46,12 @@ pub(in crate::keys::table) const KEYS: &[Key] = &[
         "Emoji that stands beside messages instead of the app's picture (icon_emoji). Needs the scope chat:write.customize. Empty: the app's.",
     ),
     key(
+        "alerting.slack.acknowledged_emoji",
+        Text,
+        "",
+        "Reaction to the first message of an incident that somebody has acknowledged. Empty: none.",
+    ),
+    key(
         "alerting.slack.ended_emoji",
         Text,
         "",

@@ -1,13 +1,13 @@
-//! Certificates as OpenSSL takes them, for operators who bring their files along.
+//! Certificates: whose is taken, and our own with its key, as OpenSSL takes them, for operators who bring their files along.
 //!
-//! A certificate that itself stands in the file of those that are trusted is trusted, whatever it says of
-//! itself: signed by itself, an authority's own, of the first version of X.509, or for another name. Who puts it
-//! there means that one and no other. All others need a chain to an authority of that file, and a server's must
-//! be for the name under which it was sought.
+//! A certificate that itself stands in the file of those that are trusted is trusted in its time, whatever it says of
+//! itself: signed by itself, an authority's own, or of the first version of X.509. Whether it may also be for another name
+//! than the one under which the server was sought is the caller's to say ([`Names`]). All others need a chain to an
+//! authority of that file, and a server's must be for its name.
 
 mod trust;
 
-pub(crate) use trust::{client_trust, server_trust};
+pub use trust::{Names, client_trust, no_trust, server_trust};
 
 use rustls::CertificateError;
 use rustls::crypto::CryptoProvider;
@@ -18,6 +18,26 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
+
+/// Why certificates cannot be used. Names no file: who has read it does.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// One of those that are trusted, or the key.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// Those that are trusted make no list.
+    #[error(transparent)]
+    Authorities(#[from] rustls::client::VerifierBuilderError),
+    /// A chain without one.
+    #[error("there is no certificate")]
+    None,
+    /// The first of a chain.
+    #[error("the certificate cannot be read")]
+    Unreadable,
+    /// The key of another.
+    #[error("the private key is not that of the certificate")]
+    OfAnother,
+}
 
 /// What a certificate says, of whatever version it is.
 ///
@@ -31,20 +51,20 @@ fn parsed<'c>(certificate: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>
 /// A chain of certificates with the key of the first.
 ///
 /// # Errors
-/// What is wrong with them; names no file.
-pub(crate) fn certified(
+/// What is wrong with them.
+pub fn certified(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     provider: &CryptoProvider,
-) -> Result<CertifiedKey, String> {
-    let key = provider.key_provider.load_private_key(key).map_err(|error| error.to_string())?;
-    let own = chain.first().ok_or("there is no certificate")?;
+) -> Result<CertifiedKey, Unusable> {
+    let key = provider.key_provider.load_private_key(key)?;
+    let own = chain.first().ok_or(Unusable::None)?;
     let of_another = {
-        let own = parsed(own).map_err(|_| "the certificate cannot be read")?;
+        let own = parsed(own).map_err(|_| Unusable::Unreadable)?;
         key.public_key().is_some_and(|public| public.as_ref() != own.public_key().raw)
     };
     if of_another {
-        return Err("the private key is not that of the certificate".to_owned());
+        return Err(Unusable::OfAnother);
     }
     Ok(CertifiedKey::new(chain, key))
 }
@@ -54,7 +74,7 @@ pub(crate) fn certified(
 ///
 /// # Errors
 /// Those of `read`; there is none in the folder.
-pub(crate) fn authorities(
+pub fn authorities(
     path: &Path,
     read: impl Fn(&Path) -> io::Result<Vec<CertificateDer<'static>>>,
 ) -> io::Result<Vec<CertificateDer<'static>>> {

@@ -1,0 +1,341 @@
+//! Windows of a running node that are filled from a real graphite-web, from the same whisper files, and from servers
+//! that are slow, broken, or no Graphite at all; killed in between and gone on with.
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use skyline_peers::graphite_web::GraphiteWeb;
+use skyline_peers::http::{Reply, Request, Server};
+use skyline_tests::node::{Node, Setup, binary};
+use skyline_tests::peer::sink::{Protocol, Sink};
+use skyline_tests::{day, eventually_true, load, now, size};
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+type History = BTreeMap<String, Vec<(i64, f64)>>;
+
+fn history(metrics: u64) -> History {
+    let of = |name: String| {
+        let points = day::history(&name).into_iter().map(|(_, ts, value)| (ts as i64, value)).collect();
+        (name, points)
+    };
+    (0..metrics).map(|i| of(format!("shop.host{i:05}.latency"))).collect()
+}
+
+/// `skyline backfill` with these arguments.
+fn backfill(node: &Node, arguments: &[&str]) -> anyhow::Result<Output> {
+    let mut program = Command::new(binary()?);
+    Ok(program.arg("backfill").args(arguments).arg("--config").arg(node.config()).output()?)
+}
+
+/// Its report, whatever it says.
+fn report(node: &Node, arguments: &[&str]) -> anyhow::Result<Value> {
+    let output = backfill(node, &[arguments, &["--json"]].concat())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).with_context(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn number(report: &Value, pointer: &str) -> u64 {
+    report.pointer(pointer).and_then(Value::as_f64).map_or(0, |n| n as u64)
+}
+
+fn counts(report: &Value) -> [u64; 4] {
+    let refused = report.pointer("/counts/refused").and_then(Value::as_object);
+    let refused = refused.into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
+    [
+        number(report, "/counts/points"),
+        number(report, "/counts/stored"),
+        number(report, "/counts/there"),
+        refused,
+    ]
+}
+
+/// All windows have what was asked for, and nothing else.
+fn has_all(node: &Node, history: &History, report: &Value) -> anyhow::Result<()> {
+    ensure!(report["phase"] == "done" && number(report, "/metrics") == history.len() as u64, "{report}");
+    let (from, until) = (number(report, "/spec/from") as i64, number(report, "/spec/until") as i64);
+    for (name, points) in history {
+        let has = |ts: i64| points.binary_search_by_key(&ts, |(t, _)| *t).is_ok();
+        let mut found = Vec::new();
+        // What was logged last is in the window a moment later.
+        let last = points.last().map_or(0, |(ts, _)| *ts);
+        eventually_true(LIMIT, "the newest point in the window", || {
+            found = node.series(name).unwrap_or_default();
+            found.iter().any(|(ts, _)| *ts as i64 == last)
+        })?;
+        ensure!(found.iter().all(|(ts, _)| has(*ts as i64)), "{name}: points that were never written");
+        // At the edge of the files' retention a minute more or less.
+        let inside: Vec<_> = points
+            .iter()
+            .filter(|(ts, _)| *ts > from + 180 && *ts <= until)
+            .map(|(ts, value)| (*ts as f64, *value))
+            .collect();
+        let found: Vec<_> = found.into_iter().filter(|(ts, _)| *ts as i64 > from + 180).collect();
+        ensure!(found == inside, "{name}: {} points instead of {}", found.len(), inside.len());
+    }
+    Ok(())
+}
+
+/// Nobody has sent anything, nothing was forwarded or judged, and the ledger adds up.
+fn nothing_came_in(node: &Node, sink: &Sink) -> anyhow::Result<()> {
+    let metrics = node.balanced()?;
+    ensure!(metrics.received() == 0 && metrics.logged() == 0, "counted as received");
+    let status = node.status()?;
+    ensure!(status.received() == 0 && status.balanced(), "{:?}", status.0);
+    ensure!(status.number("/window/judged") == 0 && status.number("/window/stored") == 0, "{:?}", status.0);
+    ensure!(sink.received() == 0, "{} points were forwarded", sink.received());
+    Ok(())
+}
+
+fn say(what: &str, report: &Value) {
+    let seconds = report["seconds"].as_f64().unwrap_or(0.0).max(1e-3);
+    let (requests, points) = (number(report, "/counts/requests"), number(report, "/counts/points"));
+    println!(
+        "{what}: {} metrics, {points} points in {seconds:.1} s: {requests} requests, {:.2} a second, {:.0} points a second",
+        number(report, "/metrics"),
+        requests as f64 / seconds,
+        points as f64 / seconds
+    );
+}
+
+#[test]
+fn from_graphite_and_from_its_files() -> anyhow::Result<()> {
+    let graphite = GraphiteWeb::start()?;
+    let history = history(size(500, 10_000));
+    let all: Vec<_> = history.iter().map(|(name, points)| (name.as_str(), points.as_slice())).collect();
+    for part in all.chunks(500) {
+        graphite.write(60, part)?;
+    }
+    let sink = Sink::start(Protocol::Lines)?;
+    let node = Setup::window()
+        .with("relay.destinations", format!("[{:?}]", sink.destination()))
+        .with("graphite.server", format!("[{{ url = {:?} }}]", graphite.url()))
+        .start()?;
+    let report = report(&node, &["--from", "-24h", "--rate", "8"])?;
+    say("from graphite-web", &report);
+    has_all(&node, &history, &report)?;
+    nothing_came_in(&node, &sink)?;
+    let seconds = report["seconds"].as_f64().context("no time")?;
+    let requests = number(&report, "/counts/requests");
+    ensure!(requests as f64 <= 8.0 * seconds + 2.0, "{requests} requests in {seconds} s");
+    ensure!(counts(&report)[1] == counts(&report)[0] && counts(&report)[3] == 0, "{report}");
+    // Again: all is there.
+    let again = self::report(&node, &["--select", "shop.host0000*.latency"])?;
+    let [points, stored, there, refused] = counts(&again);
+    ensure!(number(&again, "/metrics") == 10 && points == there && stored + refused == 0, "{again}");
+    // And judged at once.
+    let bad = "shop.host00007.latency";
+    day::bad_point(&node, bad)?;
+    sink.has(1, LIMIT)?;
+    ensure!(sink.names() == [bad] && node.status()?.received() == 1, "{:?}", sink.names());
+
+    let sink = Sink::start(Protocol::Lines)?;
+    let node = Setup::window().with("relay.destinations", format!("[{:?}]", sink.destination())).start()?;
+    let files = graphite.whisper();
+    std::fs::write(files.join("shop/foreign.wsp"), "<html>")?;
+    let report = self::report(&node, &["--whisper", files.to_str().context("path")?])?;
+    say("from files", &report);
+    ensure!(
+        number(&report, "/counts/failed") == 1 && number(&report, "/position") == history.len() as u64 + 1,
+        "{report}"
+    );
+    ensure!(report["troubles"][0]["metric"] == "shop/foreign.wsp", "{report}");
+    std::fs::remove_file(files.join("shop/foreign.wsp"))?;
+    let again = self::report(&node, &["--whisper", files.to_str().context("path")?])?;
+    ensure!(counts(&again)[1] == 0, "{again}");
+    has_all(&node, &history, &again)?;
+    nothing_came_in(&node, &sink)?;
+    day::bad_point(&node, bad)?;
+    Ok(())
+}
+
+/// A Graphite of a few lines: its names, and `answer` of the names that are asked for.
+fn fake(
+    history: &Arc<History>,
+    answer: impl Fn(&[String]) -> Option<Reply> + Send + Sync + 'static,
+) -> anyhow::Result<Server> {
+    let history = Arc::clone(history);
+    Server::start(move |request: Request| {
+        if request.path == "/metrics/index.json" {
+            return Reply::json(200, &json!(history.keys().collect::<Vec<_>>()));
+        }
+        let form = String::from_utf8_lossy(&request.body).into_owned();
+        let pairs: Vec<(&str, &str)> = form.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let time = |key: &str| pairs.iter().find(|(k, _)| *k == key).and_then(|(_, v)| v.parse::<i64>().ok());
+        let (from, until) = (time("from").unwrap_or(0), time("until").unwrap_or(0));
+        let names: Vec<String> =
+            pairs.iter().filter(|(k, _)| *k == "target").map(|(_, name)| (*name).to_owned()).collect();
+        if let Some(reply) = answer(&names) {
+            return reply;
+        }
+        let series = |name: &String| {
+            let points = history.get(name).map(Vec::as_slice).unwrap_or_default();
+            let points = points.iter().filter(|(ts, _)| *ts > from && *ts <= until);
+            json!({ "target": name, "datapoints": points.map(|(ts, v)| json!([v, ts])).collect::<Vec<_>>() })
+        };
+        Reply::json(200, &json!(names.iter().map(series).collect::<Vec<_>>()))
+    })
+}
+
+#[test]
+fn killed_in_between_it_goes_on() -> anyhow::Result<()> {
+    let history = Arc::new(history(120));
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    let server = fake(&history, move |names| {
+        count.fetch_add(names.len() as u64, Relaxed);
+        None
+    })?;
+    let url = format!("http://{}", server.address);
+    let sink = Sink::start(Protocol::Lines)?;
+    let mut node = Setup::window()
+        .with("relay.destinations", format!("[{:?}]", sink.destination()))
+        .with("backfill.metrics_per_request", 2)
+        .start()?;
+    // Live points win, whatever comes of them later.
+    let name = "shop.host00003.latency";
+    let (live, _) = history[name][700];
+    let begun = backfill(&node, &["--graphite", &url, "--rate", "20", "--detach"])?;
+    ensure!(begun.status.success(), "{}", String::from_utf8_lossy(&begun.stderr));
+    let second = backfill(&node, &["--graphite", &url])?;
+    let words = String::from_utf8_lossy(&second.stderr).into_owned();
+    ensure!(!second.status.success() && words.contains("--cancel"), "{words}");
+    for _ in 0..2 {
+        let before = asked.load(Relaxed);
+        eventually_true(LIMIT, "some more metrics", || asked.load(Relaxed) >= before + 20)?;
+        node.process.kill()?;
+        node.restart()?;
+    }
+    let mut last = Value::Null;
+    eventually_true(LIMIT, "the end", || {
+        last = report(&node, &["--status"]).unwrap_or_default();
+        last["phase"] == "done"
+    })?;
+    has_all(&node, &history, &last)?;
+    nothing_came_in(&node, &sink)?;
+    ensure!(number(&last, "/resumed") >= 1, "{last}");
+    let [points, stored, there, refused] = counts(&last);
+    ensure!(points == stored + there + refused, "{last}");
+    // What was in hand at each kill is asked for again, and no more.
+    let twice = asked.load(Relaxed) - 120;
+    ensure!(twice <= 2 * 3 * 2, "{twice} metrics were asked for twice");
+    ensure!(node.series(name)?.iter().any(|(ts, _)| *ts as i64 == live), "the point is not there");
+    ensure!(!node.folder().join("state/backfill.names").exists(), "the list is still there");
+    Ok(())
+}
+
+#[test]
+fn live_points_win() -> anyhow::Result<()> {
+    let history = Arc::new(history(3));
+    let server = fake(&history, |_| None)?;
+    let node = Setup::window().start()?;
+    let name = "shop.host00001.latency";
+    let live: Vec<i64> = [100, 700, 1_439].iter().map(|i| history[name][*i].0).collect();
+    let lines: String = live.iter().map(|ts| format!("{name} 7 {ts}\n")).collect();
+    load::bytes(node.plaintext(), lines)?;
+    eventually_true(LIMIT, "the live points", || node.series(name).is_ok_and(|points| points.len() == 3))?;
+    let report = report(&node, &["--graphite", &format!("http://{}/", server.address)])?;
+    ensure!(report["phase"] == "done" && counts(&report)[2] == 3, "{report}");
+    eventually_true(LIMIT, "the others", || node.series(name).is_ok_and(|points| points.len() > 1_400))?;
+    let sevens: Vec<i64> =
+        node.series(name)?.iter().filter(|(_, value)| *value == 7.0).map(|(ts, _)| *ts as i64).collect();
+    ensure!(sevens == live, "{sevens:?}");
+    ensure!(node.status()?.received() == 3 && node.balanced()?.received() == 3, "received");
+    day::bad_point(&node, name)?;
+    // One that nobody has sent so far.
+    day::bad_point(&node, "shop.host00002.latency")?;
+    Ok(())
+}
+
+#[test]
+fn servers_in_trouble() -> anyhow::Result<()> {
+    let history = Arc::new(history(20));
+    let failures = Arc::new(AtomicU64::new(0));
+    let left = Arc::clone(&failures);
+    let server = fake(&history, move |names| {
+        if left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)).is_ok() {
+            return Some(Reply::text(503, "later"));
+        }
+        // One metric that it cannot render, and too much at once for its own proxy.
+        let is_bad = names.iter().any(|name| name.contains("host00013"));
+        if names.len() > 5 {
+            return Some(Reply::text(413, "less"));
+        }
+        is_bad.then(|| Reply::text(500, "<html>a page about an exception"))
+    })?;
+    let setup = Setup::window()
+        .with("backfill.attempts", 3)
+        .with("backfill.retry_seconds", 0.02)
+        .with("backfill.requests_per_second", 500);
+    let node = setup.start()?;
+    failures.store(2, Relaxed);
+    let url = format!("http://{}", server.address);
+    let found = report(&node, &["--graphite", &url])?;
+    ensure!(found["phase"] == "done" && number(&found, "/counts/failed") == 1, "{found}");
+    ensure!(found["troubles"][0]["metric"] == "shop.host00013.latency", "{found}");
+    ensure!(found["troubles"][0]["error"].as_str().is_some_and(|e| e.contains("500")), "{found}");
+    ensure!(number(&found, "/counts/failures") >= 5 && number(&found, "/position") == 20, "{found}");
+    // Not a Graphite, and nobody at all.
+    let login = Server::start(|_| Reply::text(200, "<!DOCTYPE html><html>log in"))?;
+    let found = report(&node, &["--graphite", &format!("http://{}", login.address)])?;
+    ensure!(
+        found["phase"] == "failed" && found["error"].as_str().is_some_and(|e| e.contains("HTML")),
+        "{found}"
+    );
+    let nobody = format!("http://{}", skyline_tests::port::free());
+    let output = backfill(&node, &["--graphite", &nobody])?;
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        !output.status.success() && words.contains("failed:") && words.contains("see that it runs"),
+        "{words}"
+    );
+    for (arguments, expected) in [
+        (&["--from", "-1h", "--until", "-2h", "--graphite", &url][..], "until"),
+        (&["--select", "a.{", "--graphite", &url], "no pattern"),
+        (&["--graphite", "gopher://x"], "address"),
+        (&["--whisper", "/nowhere/at/all"], "no folder"),
+        (&["--from", "-9d", "--until", "-8d", "--graphite", &url], "before the window"),
+        (&[], "graphite.server"),
+        (&["--select", "nothing.*", "--graphite", &url], "nothing there matches"),
+    ] {
+        let output = backfill(&node, arguments)?;
+        let words = [output.stdout, output.stderr].concat();
+        let words = String::from_utf8_lossy(&words).into_owned();
+        ensure!(!output.status.success() && words.contains(expected), "{arguments:?}: {words}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_slow_server_and_a_cancelled_job() -> anyhow::Result<()> {
+    let history = Arc::new(history(40));
+    let server = fake(&history, |names| {
+        std::thread::sleep(Duration::from_millis(50));
+        names.iter().any(|name| name.contains("host00039")).then_some(Reply::Hang)
+    })?;
+    let node = Setup::window()
+        .with(
+            "graphite.server",
+            format!("[{{ url = \"http://{}\", total_timeout_seconds = 1.0 }}]", server.address),
+        )
+        .with("backfill.attempts", 100)
+        .with("backfill.metrics_per_request", 1)
+        .with("backfill.retry_seconds", 0.1)
+        .start()?;
+    let begun = backfill(&node, &["--rate", "100", "--detach"])?;
+    ensure!(begun.status.success(), "{}", String::from_utf8_lossy(&begun.stderr));
+    let found = || report(&node, &["--status"]).unwrap_or_default();
+    eventually_true(LIMIT, "all but the last", || number(&found(), "/position") == 39)?;
+    // Others are served meanwhile.
+    let time = now();
+    load::bytes(node.plaintext(), format!("a 1 {time}\n"))?;
+    eventually_true(LIMIT, "a live point", || node.series("a").is_ok_and(|points| points.len() == 1))?;
+    ensure!(backfill(&node, &["--cancel"])?.status.success(), "not cancelled");
+    eventually_true(LIMIT, "its end", || found()["phase"] == "cancelled")?;
+    ensure!(!backfill(&node, &["--cancel"])?.status.success(), "cancelled twice");
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! The points of some metrics, from where they are.
+
+use super::pace::Pace;
+use super::{Server, Spec};
+use crate::graphite::{checked, parse_render, quote};
+use crate::whisper;
+use crate::{Error, Limits, Skipped};
+use skyline_core::point::Datapoint;
+use skyline_upstream::{Ask, Client, HeaderValue};
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Points of one answer at most.
+const MOST_POINTS: usize = 4_000_000;
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+/// A Graphite server that is asked.
+#[derive(Debug)]
+pub(super) struct Graphite {
+    pub(super) client: Client,
+    /// Path of its `render`.
+    pub(super) render: String,
+    pub(super) pace: Pace,
+    pub(super) attempts: u32,
+    pub(super) pause: Duration,
+}
+
+/// Where points come from.
+#[derive(Debug, Clone)]
+pub(super) enum From {
+    Graphite(Arc<Graphite>),
+    Whisper(Arc<PathBuf>),
+}
+
+/// One metric.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fetched {
+    pub(super) metric: String,
+    /// In the order of time; or why there are none.
+    pub(super) points: Result<Vec<Datapoint>, String>,
+}
+
+/// Some metrics, in the order of the list.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) metrics: Vec<Fetched>,
+    /// Points of the answers that are none.
+    pub(super) skipped: Skipped,
+    pub(super) requests: u64,
+    pub(super) failures: u64,
+    /// Nothing at all can be had: the job ends, and these metrics are not done.
+    pub(super) hopeless: Option<String>,
+}
+
+impl Graphite {
+    pub(super) fn new(server: Server, pace: Pace, attempts: u32, pause: Duration) -> Result<Self, String> {
+        let client = Client::new(server.options).map_err(|problem| problem.to_string())?;
+        Ok(Self { client, render: server.render, pace, attempts, pause })
+    }
+
+    async fn ask(&self, names: &[String], spec: &Spec) -> Result<crate::Answer, Error> {
+        let mut form = String::new();
+        for name in names {
+            form.push_str("target=");
+            quote(&mut form, name);
+            form.push('&');
+        }
+        form.push_str(&format!(
+            "from={}&until={}&format=json&noNullPoints=true",
+            spec.from.floor(),
+            spec.until.floor()
+        ));
+        self.pace.wait(1.0).await;
+        let ask = Ask::post(self.render.clone(), FORM, form);
+        let whole = self.client.ask(ask).await?;
+        let body = checked(&self.client, &whole)?;
+        let limits = Limits { series: names.len() * 2, points: MOST_POINTS };
+        parse_render(body, limits)
+            .map_err(|reason| Error::Answer { server: crate::graphite::server(&self.client), reason })
+    }
+
+    /// Asks, again and again where that may help; half of the names at a time where a whole question fails.
+    fn fetch<'a>(
+        &'a self,
+        names: &'a [String],
+        spec: &'a Spec,
+        batch: &'a mut Batch,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            let mut pause = self.pause;
+            let mut attempt = 1;
+            let error = loop {
+                batch.requests += 1;
+                let error = match self.ask(names, spec).await {
+                    Ok(answer) => return batch.take(names, answer),
+                    Err(error) => error,
+                };
+                batch.failures += 1;
+                // Asking for less helps at once.
+                if attempt >= self.attempts || (names.len() > 1 && is_too_much(&error)) {
+                    break error;
+                }
+                tracing::debug!(%error, attempt, "a question of the back-fill failed");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(self.pause * 64);
+                attempt += 1;
+            };
+            match names.len() {
+                // The server is away, or is none: less of the same does not help.
+                _ if is_hopeless(&error) => batch.hopeless = Some(error.to_string()),
+                0 => {}
+                1 => batch.metrics.extend(
+                    names.iter().map(|name| Fetched { metric: name.clone(), points: Err(error.to_string()) }),
+                ),
+                n => {
+                    let (first, second) = names.split_at(n / 2);
+                    self.fetch(first, spec, batch).await;
+                    if batch.hopeless.is_none() {
+                        self.fetch(second, spec, batch).await;
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Whether less may be answered.
+fn is_too_much(error: &Error) -> bool {
+    match error {
+        Error::Upstream(error) => matches!(error, skyline_upstream::Error::TooLarge { .. }),
+        Error::Status { status, .. } => matches!(status, 400 | 413 | 414),
+        Error::Answer { reason, .. } => reason.contains("more points"),
+    }
+}
+
+/// Whether no question will be answered.
+fn is_hopeless(error: &Error) -> bool {
+    match error {
+        Error::Upstream(error) => {
+            use skyline_upstream::Error as E;
+            matches!(
+                error,
+                E::Connect { .. }
+                    | E::Resting { .. }
+                    | E::Tls { .. }
+                    | E::Redirect { .. }
+                    | E::Question { .. }
+            )
+        }
+        Error::Status { status, .. } => matches!(status, 301..=308 | 401..=405 | 407),
+        // A page where JSON should be.
+        Error::Answer { reason, .. } => reason.contains("HTML"),
+    }
+}
+
+impl Batch {
+    /// Takes an answer; names that it does not have are metrics without points.
+    fn take(&mut self, names: &[String], answer: crate::Answer) {
+        self.skipped.add(&answer.skipped);
+        let mut by_name: HashMap<String, Vec<crate::Point>> =
+            answer.series.into_iter().map(|series| (series.name, series.points)).collect();
+        for name in names {
+            let points = by_name.remove(name).unwrap_or_default();
+            let points = points.iter().map(|p| Datapoint::new(p.ts as f64, p.value)).collect();
+            self.metrics.push(Fetched { metric: name.clone(), points: Ok(points) });
+        }
+    }
+}
+
+impl From {
+    /// The points of `items`, which are of the list.
+    pub(super) async fn fetch(self, items: Vec<String>, spec: Arc<Spec>, now: f64) -> Batch {
+        let mut batch = Batch::default();
+        match self {
+            Self::Graphite(server) => server.fetch(&items, &spec, &mut batch).await,
+            Self::Whisper(folder) => {
+                let read = tokio::task::spawn_blocking(move || files(&folder, items, &spec, now)).await;
+                match read {
+                    Ok(read) => batch = read,
+                    Err(error) => batch.hopeless = Some(format!("reading files ended early: {error}")),
+                }
+            }
+        }
+        batch
+    }
+}
+
+fn files(folder: &Path, items: Vec<String>, spec: &Spec, now: f64) -> Batch {
+    let mut batch = Batch::default();
+    let range = whisper::Range { from: spec.from as i64, until: spec.until as i64, now: now as i64 };
+    for item in items {
+        batch.requests += 1;
+        let points = whisper::read(&folder.join(&item), range).map_err(|error| error.to_string());
+        batch.failures += u64::from(points.is_err());
+        let metric = match (&points, whisper::name_of(Path::new(&item))) {
+            (Ok(_), Some(name)) => name,
+            _ => item,
+        };
+        batch.metrics.push(Fetched { metric, points });
+    }
+    // Beyond the end, as the last place of a question may lie there.
+    for fetched in &mut batch.metrics {
+        if let Ok(points) = &mut fetched.points {
+            points.retain(|point| point.ts <= spec.until);
+        }
+    }
+    batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Answer, Point, Series};
+
+    #[test]
+    fn an_answer_is_that_of_the_names_that_were_asked() {
+        let series = |name: &str| Series {
+            name: name.into(),
+            points: vec![Point { ts: 60, value: 1.5 }],
+            ..Series::default()
+        };
+        let answer = Answer { series: vec![series("c"), series("other"), series("a")], ..Answer::default() };
+        let mut batch = Batch::default();
+        batch.take(&["a", "b", "c"].map(str::to_owned), answer);
+        let found: Vec<_> = batch
+            .metrics
+            .iter()
+            .map(|f| (f.metric.as_str(), f.points.as_ref().map_or(9, Vec::len)))
+            .collect();
+        assert_eq!(found, [("a", 1), ("b", 0), ("c", 1)]);
+    }
+
+    #[test]
+    fn what_is_asked_again_in_halves_and_what_is_not() {
+        let status = |status| Error::Status { server: "g".into(), status, words: String::new() };
+        let answer = |reason: &str| Error::Answer { server: "g".into(), reason: reason.into() };
+        let html = parse_render(b"<html>", Limits::default()).unwrap_err();
+        let lengthy = parse_render(
+            br#"[{"target": "a", "datapoints": [[1,1],[1,2]]}]"#,
+            Limits { series: 1, points: 1 },
+        )
+        .unwrap_err();
+        for (error, too_much, hopeless) in [
+            (status(413), true, false),
+            (status(500), false, false),
+            (status(401), false, true),
+            (status(302), false, true),
+            (answer(&html), false, true),
+            (answer(&lengthy), true, false),
+            (answer("it ends at byte 7"), false, false),
+        ] {
+            assert_eq!((is_too_much(&error), is_hopeless(&error)), (too_much, hopeless), "{error}");
+        }
+    }
+}
