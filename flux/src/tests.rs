@@ -35,7 +35,15 @@ async fn serve(change: impl FnOnce(&mut Settings)) -> Served {
     settings.flux.wait_seconds = 0.1;
     settings.flux.api_keys = vec![ApiKey { name: "test".into(), key_file: file, ..ApiKey::default() }];
     change(&mut settings);
-    let options = skyline_journal::Options { dir: folder.path().join("journal"), ..Default::default() };
+    let options = skyline_journal::Options {
+        dir: folder.path().join("journal"),
+        max_bytes: 64 << 20,
+        segment_bytes: 1 << 20,
+        memory_bytes: 1 << 20,
+        durability: skyline_journal::Durability::Process,
+        when_full: skyline_journal::WhenFull::Block,
+        min_free_percent: 0.0,
+    };
     let (journal, _) = Journal::open(options).unwrap();
     let router = Router::new(Routing::default(), Vec::new(), &journal);
     let options = Options {

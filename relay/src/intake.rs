@@ -219,8 +219,7 @@ impl Intake {
         // Held until the batch is logged: see `Self::settled`.
         let router = inner.router.load_full();
         let routed = router.route(batch);
-        let is_wanted = routed.batch.is_some();
-        self.append(routed, Some(stop), None).await.is_some() || !is_wanted
+        !matches!(self.append(routed, Some(stop), None).await, Taken::Full)
     }
 
     async fn log(
