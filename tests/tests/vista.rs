@@ -70,8 +70,8 @@ impl Servers {
             (self.from..=until(job)).step_by(step as usize).map(|ts| (ts, value(ts, offset))).collect()
         };
         BTreeMap::from([
-            ("prom.a_9100.load", of("load", self.steps.0, 1)),
-            ("prom.b_9100.load", of("load", self.steps.0, 2)),
+            ("prom.a:9100.load", of("load", self.steps.0, 1)),
+            ("prom.b:9100.load", of("load", self.steps.0, 2)),
             ("remote.checkout", of("checkout", self.steps.1, 3)),
         ])
     }
@@ -169,7 +169,7 @@ fn all_that_is_there_but_for_the_current_minute() -> anyhow::Result<()> {
     let output = vista(&node, &["test", "load"])?;
     let words = String::from_utf8_lossy(&output.stdout).into_owned();
     for part in
-        ["load: 2 series from ", " -> prom.a_9100.load, ", " -> prom.b_9100.load, ", "nothing was stored"]
+        ["load: 2 series from ", " -> prom.a:9100.load, ", " -> prom.b:9100.load, ", "nothing was stored"]
     {
         ensure!(
             output.status.success() && words.contains(part),
@@ -215,7 +215,7 @@ fn gaps_are_filled_once_and_a_killed_node_goes_on() -> anyhow::Result<()> {
     node.balanced()?;
 
     node.process.kill()?;
-    let before = sink.series("prom.a_9100.load").keys().next_back().copied().context("no point")?;
+    let before = sink.series("prom.a:9100.load").keys().next_back().copied().context("no point")?;
     node.restart()?;
     let until = asked(&node, 2, now())?;
     servers.arrived(&node, &sink, |job| until[job], false)?;

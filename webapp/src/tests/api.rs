@@ -217,7 +217,7 @@ async fn an_unknown_path_lists_the_routes() {
     for path in ["/", "/api/v2", "/api/v1/series/", "/..%2f..%2fetc/passwd", "/anomalies.json/"] {
         let answer = api.get(path).await;
         assert_eq!(answer.status, 404, "{path}");
-        assert!(answer.json()["routes"].as_array().is_some_and(|r| r.len() == 11), "{path}");
+        assert!(answer.json()["routes"].as_array().is_some_and(|r| r.len() == 12), "{path}");
     }
 }
 
