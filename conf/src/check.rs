@@ -2,11 +2,13 @@
 
 mod alerting;
 mod channels;
+mod flux;
 mod graphite;
 mod parts;
 mod relay;
 mod sockets;
 mod stores;
+mod vista;
 
 pub use sockets::own_listener;
 
@@ -75,6 +77,8 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
     alerting::check(settings, &mut findings);
     channels::check(settings, &mut findings);
     graphite::check(settings, &mut findings);
+    vista::check(settings, &mut findings);
+    flux::check(settings, &mut findings);
     let mut findings = findings.all;
     let place = |key: &str| keys::all().iter().position(|k| k.path.starts_with(key));
     findings.sort_by_key(|finding| (!finding.is_problem(), place(finding.key)));

@@ -156,6 +156,12 @@ pub const fn of_a_graphite_server() -> &'static Item {
     &table::SERVER
 }
 
+/// A table of `[[vista.fetch]]`.
+#[must_use]
+pub const fn of_a_fetch() -> &'static Item {
+    &table::FETCH
+}
+
 /// A table of `[[listen.stream]]`.
 #[must_use]
 pub const fn of_a_stream() -> &'static Item {
@@ -166,6 +172,12 @@ pub const fn of_a_stream() -> &'static Item {
 #[must_use]
 pub const fn of_an_alert_rule() -> &'static Item {
     &table::RULE
+}
+
+/// A table of `flux.api_keys`.
+#[must_use]
+pub const fn of_a_flux_key() -> &'static Item {
+    &table::KEY
 }
 
 /// A table of `[[alerting.webhook]]`.
@@ -338,6 +350,7 @@ mod tests {
         };
         same_keys(of_an_alert_rule(), &rule);
         same_keys(of_a_webhook(), &crate::model::alerting::webhook::Webhook::default());
+        same_keys(of_a_flux_key(), &crate::model::flux::ApiKey::default());
     }
 
     #[test]

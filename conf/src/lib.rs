@@ -18,6 +18,7 @@ pub mod keys;
 pub mod load;
 pub mod matching;
 pub mod model;
+pub mod naming;
 mod nearest;
 pub mod note;
 pub mod placeholder;

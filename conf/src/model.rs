@@ -3,6 +3,7 @@
 pub mod alerting;
 pub mod backfill;
 pub mod detect;
+pub mod flux;
 pub mod graphite;
 pub mod http;
 pub mod journal;
@@ -14,6 +15,7 @@ pub mod record;
 pub mod redis;
 pub mod relay;
 pub mod render_proxy;
+pub mod vista;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,10 @@ pub struct Settings {
     pub graphite: graphite::Graphite,
     /// Render questions, answered by Graphite or from the windows.
     pub render_proxy: render_proxy::RenderProxy,
+    /// Points that the node fetches from other servers.
+    pub vista: vista::Vista,
+    /// Points over HTTP.
+    pub flux: flux::Flux,
     /// Filling windows from Graphite or from whisper files.
     pub backfill: backfill::Backfill,
     /// Pages, API, health and metrics over HTTP.

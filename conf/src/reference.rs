@@ -43,6 +43,7 @@ pub fn skyline_toml() -> String {
                 "alerting.rule" => ALERT_RULES,
                 "alerting.webhook" => WEBHOOKS,
                 "graphite.server" => GRAPHITE,
+                "vista.fetch" => FETCHES,
                 _ => "",
             });
             let (value, size) = default_and_size(key);
@@ -65,6 +66,16 @@ const STREAMS: &str = "\
 #     { address = \"0.0.0.0:2013\", packing = \"gzip\" },
 #     { address = \"0.0.0.0:2014\", protocol = \"pickle\", tls = { certificate = \"/etc/skyline/node.pem\" } },
 #   ]
+";
+
+const FETCHES: &str = "\
+#   [[vista.fetch]]
+#   name = \"load\"
+#   kind = \"prometheus\"
+#   url = \"http://prometheus.internal:9090\"
+#   target = \"node_load1\"
+#   store_as = \"prom.{instance}.load1\"
+#   history = [\"15d\"]
 ";
 
 const GRAPHITE: &str = "\
@@ -138,6 +149,12 @@ pub fn settings_md() -> String {
             out.push_str("\nKeys of `[[graphite.server]]`:\n\n");
             tables(&mut out, "a Graphite server", keys::of_a_graphite_server());
         }
+        if section.name == "vista" {
+            out.push_str(
+                "\nKeys of `[[vista.fetch]]`; headers are written as those of `[[graphite.server]]`:\n\n",
+            );
+            tables(&mut out, "a job", keys::of_a_fetch());
+        }
         if section.name == "relay" {
             out.push_str(
                 "\nA destination is a text, or a table with settings of its own; what it leaves out comes from `[relay.sending]`. \
@@ -157,6 +174,10 @@ pub fn settings_md() -> String {
             tables(&mut out, "a rule", keys::of_an_alert_rule());
             out.push_str("\nKeys of `[[alerting.webhook]]`:\n\n");
             tables(&mut out, "a webhook", keys::of_a_webhook());
+        }
+        if section.name == "flux" {
+            out.push_str("\nKeys of `flux.api_keys`; [flux.md](flux.md) has an example:\n\n");
+            tables(&mut out, "a key", keys::of_a_flux_key());
         }
     }
     out

@@ -22,6 +22,7 @@ mod seed;
 mod send;
 mod status;
 mod version;
+mod vista;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub(crate) use config::Config;
@@ -174,6 +175,11 @@ enum Command {
         #[command(flatten)]
         options: demo::Options,
     },
+    /// Jobs that fetch points from other servers
+    Vista {
+        #[command(subcommand)]
+        action: vista::Action,
+    },
     /// Print the version
     Version {
         /// Print JSON
@@ -231,6 +237,7 @@ pub(crate) fn main() -> ExitCode {
             None => demo::run(&options),
             Some(action) => block_on(demo::act(action)).map(exit_of),
         },
+        Command::Vista { action } => block_on(vista::act(&action)).map(exit_of),
         Command::Version { json } => version::version(json).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -19,14 +19,17 @@ use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
 use skyline_core::reject::RejectCounts;
+use skyline_flux::Flux;
 use skyline_journal::{Journal, Ledger};
 use skyline_relay::aggregate::Aggregator;
 use skyline_relay::dest::Destinations;
 use skyline_relay::intake::{Intake, ListenerLedger};
 use skyline_relay::listen::Address;
 use skyline_render_proxy::proxy::Proxy;
+use skyline_vista::Jobs;
 use skyline_webapp::api::backfill::BackfillSource as _;
 use skyline_webapp::status::Readiness;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -50,8 +53,11 @@ pub(crate) struct Health {
     pub(crate) stores: Arc<Stores>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: ArcSwap<Vec<(Listener, Address)>>,
+    /// Points over HTTP, and where.
+    pub(crate) flux: Option<(Arc<Flux>, Vec<SocketAddr>)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
+    pub(crate) fetched: Jobs,
     pub(crate) backfill: Option<Arc<Backfills>>,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
@@ -82,8 +88,10 @@ pub(crate) struct Parts {
     pub(crate) stores: Arc<Stores>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) listening: Vec<(Listener, Address)>,
+    pub(crate) flux: Option<(Arc<Flux>, Vec<SocketAddr>)>,
     pub(crate) aggregator: Arc<Aggregator<Aggregates>>,
     pub(crate) graphs: Proxy,
+    pub(crate) fetched: Jobs,
     pub(crate) backfill: Option<Arc<Backfills>>,
     pub(crate) reloads: Arc<Counters>,
     pub(crate) detour: Arc<Detour>,
@@ -103,8 +111,10 @@ impl Health {
             stores: parts.stores,
             alerts: parts.alerts,
             listening: ArcSwap::from_pointee(parts.listening),
+            flux: parts.flux,
             aggregator: parts.aggregator,
             graphs: parts.graphs,
+            fetched: parts.fetched,
             backfill: parts.backfill,
             reloads: parts.reloads,
             detour: parts.detour,
@@ -160,6 +170,7 @@ impl Health {
         reasons.extend(self.alerts.trouble());
         // Points are taken and judged without Graphite.
         reasons.extend(self.graphs.trouble());
+        reasons.extend(self.fetched.trouble());
         Readiness {
             ready,
             reasons,
@@ -232,8 +243,12 @@ impl Health {
         self.journal.figures(&mut out);
         self.destinations.figures(&mut out);
         self.relay_figures(&mut out);
+        if let Some((flux, _)) = &self.flux {
+            flux.figures(&mut out);
+        }
         self.aggregator.figures(&mut out);
         self.graphs.figures(&mut out);
+        self.fetched.figures(&mut out);
         if let Some(backfill) = &self.backfill {
             backfill.figures(&mut out);
         }
@@ -267,6 +282,10 @@ impl Health {
             "reasons": readiness.reasons,
             "ledger_balanced": self.is_balanced(),
             "listeners": self.listeners_status(),
+            "flux": self.flux.as_ref().map(|(flux, _)| {
+                let [requests, taken, refused, put_off] = flux.requests();
+                json!({ "requests": requests, "taken": taken, "refused": refused, "put_off": put_off })
+            }),
             "journal": self.journal_status(),
             "destinations": self.relay_destinations(),
             "senders": self.relay_senders(SENDERS_SHOWN).0,
@@ -285,7 +304,10 @@ impl Health {
         let listening = self.listening.load();
         let row = |line: &ListenerLedger| {
             let open = listening.iter().filter(|(listener, _)| *listener == line.listener);
-            let addresses: Vec<_> = open.map(|(_, address)| address.to_string()).collect();
+            let mut addresses: Vec<_> = open.map(|(_, address)| address.to_string()).collect();
+            if let (Some((_, flux)), Listener::Flux) = (&self.flux, line.listener) {
+                addresses.extend(flux.iter().map(SocketAddr::to_string));
+            }
             // Nobody sent what a back-fill has fetched: it has an account of its own.
             let is_sent = line.listener != Listener::Backfill;
             (!addresses.is_empty() || (is_sent && line.received > 0)).then(|| {

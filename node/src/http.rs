@@ -133,6 +133,10 @@ impl Http {
                 dispatcher: health.alerts.dispatcher.clone(),
                 gallery: Some(Arc::clone(&health.alerts.gallery)),
             }),
+            fetched: Some({
+                let health = Arc::clone(health);
+                Arc::new(move || health.fetched.status())
+            }),
             backfill: health
                 .backfill
                 .clone()

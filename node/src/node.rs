@@ -19,6 +19,7 @@ use skyline_conf::model::journal::Durability;
 use skyline_conf::relaying::Relaying;
 use skyline_core::batch::Listener;
 use skyline_core::clock::Clock;
+use skyline_flux::Flux;
 use skyline_journal::{Journal, Recovered};
 use skyline_relay::aggregate::{Aggregator, Limits as AggregateLimits, Options as AggregateOptions};
 use skyline_relay::dest::{Destinations, Stop};
@@ -28,6 +29,7 @@ use skyline_relay::listen::{Context as ListenContext, Listeners};
 use skyline_relay::route::Router;
 use skyline_render_proxy::proxy::Proxy;
 use skyline_sql::Store;
+use skyline_vista::Jobs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,6 +132,26 @@ fn intake(settings: &Settings, journal: &Journal, router: Router, clock: &Clock)
     Ok(intake)
 }
 
+/// Binds the addresses of points over HTTP, if there are keys.
+async fn bind_flux(settings: &Settings) -> anyhow::Result<Option<skyline_flux::Bound>> {
+    if !settings.flux.is_on() {
+        return Ok(None);
+    }
+    Ok(Some(skyline_flux::bind(&settings.flux.listen).await?))
+}
+
+/// What takes points over HTTP, and where.
+fn flux(
+    settings: &Settings,
+    bound: Option<&skyline_flux::Bound>,
+    intake: &Intake,
+    flow: &Flow,
+) -> anyhow::Result<Option<(Arc<Flux>, Vec<SocketAddr>)>> {
+    let Some(bound) = bound else { return Ok(None) };
+    let context = skyline_flux::Context { intake: intake.clone(), flow: flow.clone() };
+    Ok(Some((Flux::new(settings, context)?, bound.addresses())))
+}
+
 /// Starts the aggregator.
 fn aggregator(
     relaying: &Relaying,
@@ -212,6 +234,7 @@ impl Node {
         // Bound first: an address that is taken ends the start before anything else is touched.
         let mut http = Http::bind(&settings).await?;
         let bound = Listeners::bind(&relaying.listen)?;
+        let flux_bound = bind_flux(&settings).await?;
         let state_dir = state_dir(&settings)?;
         let record = record::open(&settings, is_synced(&settings), &clock).await?;
         let journal = open_journal(&settings)?;
@@ -234,6 +257,7 @@ impl Node {
             Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
+        let flux = flux(&settings, flux_bound.as_ref(), &intake, &flow)?;
         let backfill = Backfills::new(&settings, &intake, &plane, &clock, (&senders, &tokens.listeners));
         let health = Arc::new(Health::new(health::Parts {
             name,
@@ -245,8 +269,10 @@ impl Node {
             stores: Arc::clone(&stores),
             alerts: Arc::clone(&alerts),
             listening: bound.addresses(),
+            flux: flux.clone(),
             aggregator,
             graphs,
+            fetched: Jobs::new(&settings, &clock)?,
             backfill,
             reloads: Arc::clone(&reloads),
             detour,
@@ -258,6 +284,9 @@ impl Node {
         let listeners = TaskTracker::new();
         let context = ListenContext { intake: intake.clone(), flow };
         let listening = bound.spawn(context, &listeners, &tokens.listeners);
+        if let (Some(bound), Some((flux, _))) = (flux_bound, &flux) {
+            bound.spawn(flux, &listeners, &tokens.listeners);
+        }
         if let Some(config) = config {
             let (destinations, intake) = (Arc::clone(&destinations), intake.clone());
             let (in_force, health) = (relaying.clone(), Arc::clone(&health));
@@ -265,6 +294,10 @@ impl Node {
             let reloads = reload::Reloads::new(config, settings.clone(), &relaying, reloads);
             reload::start(reloads, wishes, target, &reload, &senders, &tokens.listeners);
         }
+        // Last of those that bring points, and stopped with the first.
+        health.fetched.start(&settings, &intake, &listeners, &tokens.listeners).with_context(|| {
+            format!("the folder {} cannot be made", settings.node.state_dir.join("vista").display())
+        })?;
         let node = Self {
             health,
             journal,

@@ -17,10 +17,9 @@ mod tests;
 
 pub use ledger::{Error, ListenerLedger};
 pub use refusal::{Peer, Refusal, Refusals};
-pub use senders::SenderStatus;
+pub use senders::{Sender, SenderStatus};
 
 pub(crate) use duplicates::Feeds;
-pub(crate) use senders::Sender;
 pub(crate) use traffic::Traffic;
 
 use crate::gather;
@@ -65,6 +64,31 @@ pub struct Options {
     /// The clock of receipt times.
     pub clock: Clock,
 }
+
+/// What became of a batch.
+#[derive(Debug)]
+enum Taken {
+    /// It is in the journal.
+    Logged(Arc<Batch>),
+    /// Nothing of it is to be logged: routing refuses it, or another feed brought it before.
+    NotWanted,
+    /// The journal could not take it; its points are counted as refused.
+    Full,
+}
+
+impl Taken {
+    fn logged(self) -> Option<Arc<Batch>> {
+        match self {
+            Self::Logged(batch) => Some(batch),
+            Self::NotWanted | Self::Full => None,
+        }
+    }
+}
+
+/// The journal could not take a batch in time. Its points are counted as refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the journal is full; see `skyline status` for who is behind")]
+pub struct Full;
 
 /// Takes batches in. Cheap to clone; all clones are the same intake.
 #[derive(Debug, Clone)]
@@ -148,7 +172,22 @@ impl Intake {
     ///
     /// Not cancel-safe: a call that is dropped may leave points uncounted.
     pub async fn submit(&self, batch: Batch) -> Option<Arc<Batch>> {
-        self.log(batch, &[], None).await
+        self.log(batch, &[], None, None).await.logged()
+    }
+
+    /// The same of points that `sender` brought and wants an answer for: room is waited for so long at most. What
+    /// routing does not want, or another feed brought before, counts as taken.
+    ///
+    /// Not cancel-safe, as [`Self::submit`].
+    ///
+    /// # Errors
+    /// [`Full`]: the points are not in the journal.
+    pub async fn submit_within(&self, batch: Batch, sender: &Sender, limit: Duration) -> Result<(), Full> {
+        let feeds = [(batch.len(), sender.feed())];
+        match self.log(batch, &feeds, None, Some(Instant::now() + limit)).await {
+            Taken::Logged(_) | Taken::NotWanted => Ok(()),
+            Taken::Full => Err(Full),
+        }
     }
 
     /// The same of points that `feeds` brought; when `stop` is cancelled, room is waited for only a little longer.
@@ -158,7 +197,7 @@ impl Intake {
         feeds: Feeds<'_>,
         stop: &CancellationToken,
     ) -> Option<Arc<Batch>> {
-        self.log(batch, feeds, Some(stop)).await
+        self.log(batch, feeds, Some(stop), None).await.logged()
     }
 
     /// The same for points that the node has made and that come in by `then` instead of from the top, which is a way of
@@ -169,8 +208,18 @@ impl Intake {
         let inner = &*self.0;
         inner.account.received(batch.source.listener, batch.len() as u64);
         let routed = router.enter(then, batch);
-        let is_wanted = routed.batch.is_some();
-        self.append(routed, None, Some(Instant::now() + STOP_WAIT)).await.is_some() || !is_wanted
+        !matches!(self.append(routed, None, Some(Instant::now() + STOP_WAIT)).await, Taken::Full)
+    }
+
+    /// The same for points that the node has fetched and can fetch again: waits for room in the journal until `stop`.
+    /// False if they could not be logged; they are counted as refused then.
+    pub async fn submit_fetched(&self, batch: Batch, stop: &CancellationToken) -> bool {
+        let inner = &*self.0;
+        inner.account.received(batch.source.listener, batch.len() as u64);
+        // Held until the batch is logged: see `Self::settled`.
+        let router = inner.router.load_full();
+        let routed = router.route(batch);
+        !matches!(self.append(routed, Some(stop), None).await, Taken::Full)
     }
 
     async fn log(
@@ -178,23 +227,24 @@ impl Intake {
         mut batch: Batch,
         feeds: Feeds<'_>,
         stop: Option<&CancellationToken>,
-    ) -> Option<Arc<Batch>> {
+        until: Option<Instant>,
+    ) -> Taken {
         let inner = &*self.0;
         let (listener, points) = (batch.source.listener, batch.len() as u64);
         inner.account.received(listener, points);
         gather::took(listener, points);
         let fresh = self.without_duplicates(&mut batch, feeds);
         if batch.is_empty() {
-            return None;
+            return Taken::NotWanted;
         }
         // Held until the batch is logged: see `Self::settled`.
         let router = inner.router.load_full();
         let routed = router.route(batch);
-        let logged = self.append(routed, stop, None).await;
-        if let (None, Some(fresh)) = (&logged, fresh) {
+        let taken = self.append(routed, stop, until).await;
+        if let (Taken::NotWanted | Taken::Full, Some(fresh)) = (&taken, fresh) {
             fresh.void();
         }
-        logged
+        taken
     }
 
     /// Refuses what another feed has brought already; what is new of the rest.
@@ -213,7 +263,7 @@ impl Intake {
         routed: Routed,
         stop: Option<&CancellationToken>,
         mut until: Option<Instant>,
-    ) -> Option<Arc<Batch>> {
+    ) -> Taken {
         let inner = &*self.0;
         let Routed { batch, listener, refused, copies } = routed;
         for (why, points) in refused.iter() {
@@ -222,23 +272,23 @@ impl Intake {
         if copies > 0 {
             inner.account.copied(listener, copies);
         }
-        let mut batch = batch?;
+        let Some(mut batch) = batch else { return Taken::NotWanted };
         let points = batch.len() as u64;
         loop {
             batch = match inner.journal.append(batch).await {
                 Ok(logged) => {
                     inner.account.logged(listener, points);
-                    return Some(logged);
+                    return Taken::Logged(logged);
                 }
                 Err(JournalError::Full(full)) => *full,
                 Err(error) => {
                     self.lost(listener, points, Some(&error));
-                    return None;
+                    return Taken::Full;
                 }
             };
             if !self.waits(&batch) || until.is_some_and(|until| Instant::now() >= until) {
                 self.lost(listener, points, None);
-                return None;
+                return Taken::Full;
             }
             inner.waiting.fetch_add(1, Relaxed);
             self.room(stop, &mut until).await;
@@ -253,6 +303,8 @@ impl Intake {
             (Origin::Own, _) => WhenFull::Shed,
             (Origin::Backfill | Origin::History, _) => WhenFull::Block,
             (Origin::Live, Listener::PlaintextUdp | Listener::MsgpackUdp) => options.udp_when_full,
+            // The server keeps what is not fetched yet.
+            (Origin::Live, Listener::Vista) => WhenFull::Block,
             (Origin::Live, _) => options.when_full,
         };
         when_full == WhenFull::Block
@@ -310,7 +362,8 @@ impl Intake {
     }
 
     /// The sender of a connection or datagram, to be counted by who holds it.
-    pub(crate) fn sender(&self, listener: Listener, peer: Peer) -> Arc<Sender> {
+    #[must_use]
+    pub fn sender(&self, listener: Listener, peer: Peer) -> Arc<Sender> {
         self.0.senders.of(listener, peer)
     }
 

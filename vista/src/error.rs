@@ -29,6 +29,35 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// More series than names.
+    #[error(
+        "{server}: the expression gives {series} series, and store_as names one: write a template as \
+         prom.{{instance}}.load, or an expression that gives one"
+    )]
+    Several {
+        /// Name and address.
+        server: String,
+        /// How many.
+        series: usize,
+    },
+    /// Two series under one name.
+    #[error(
+        "{server}: two series would be stored as {name}: put a label into store_as that tells them apart"
+    )]
+    SameName {
+        /// Name and address.
+        server: String,
+        /// The name.
+        name: String,
+    },
+    /// The journal did not take them.
+    #[error("vista job {job}: {points} points are not in the journal, and are fetched again")]
+    NotLogged {
+        /// Name of the job.
+        job: String,
+        /// How many.
+        points: u64,
+    },
 }
 
 impl Error {
@@ -39,6 +68,9 @@ impl Error {
             Self::Upstream(error) => error.kind().name(),
             Self::Status { .. } => "status",
             Self::Answer { .. } => "answer",
+            Self::Several { .. } => "several_series",
+            Self::SameName { .. } => "same_name",
+            Self::NotLogged { .. } => "not_logged",
         }
     }
 }

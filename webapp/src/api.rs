@@ -9,6 +9,7 @@
 //! | `GET /api/v1/relay/destinations` | where points go, and how that goes |
 //! | `GET /api/v1/relay/senders` | where they come from, those with most points first |
 //! | `GET /api/v1/relay/bad` | the newest points that were refused |
+//! | `GET /api/v1/vista` | jobs that fetch points, and how they do |
 //! | `GET /api/v1/backfill` | the back-fill that runs, or ran last |
 //! | `POST /api/v1/backfill` | begins one |
 //! | `DELETE /api/v1/backfill` | cancels it |
@@ -34,11 +35,12 @@ mod series;
 
 use crate::answer;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
+use axum::http::Uri;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{delete, get};
-use serde_json::json;
+use serde_json::{Value, json};
 use skyline_core::clock::Clock;
 use skyline_render_proxy::windows::{Later, Unanswered, Windows};
 use skyline_sql::Store;
@@ -72,6 +74,9 @@ pub trait SeriesSource: Windows {
     }
 }
 
+/// What jobs that fetch points do: a copy, made on the thread that answers.
+pub type FetchedSource = Arc<dyn Fn() -> Value + Send + Sync>;
+
 /// Where the answers come from.
 #[derive(Clone)]
 pub struct Sources {
@@ -83,6 +88,8 @@ pub struct Sources {
     pub relay: Arc<dyn RelaySource>,
     /// Incidents, mutes and messages; none: their routes are not there.
     pub alerts: Option<alerts::Alerts>,
+    /// What jobs that fetch points do; none: there are none.
+    pub fetched: Option<FetchedSource>,
     /// Filling windows from elsewhere; none: this node has none.
     pub backfill: Option<Arc<dyn backfill::BackfillSource>>,
     /// For what is "now".
@@ -103,6 +110,7 @@ const ROUTES: &[&str] = &[
     "GET /api/v1/relay/destinations",
     "GET /api/v1/relay/senders",
     "GET /api/v1/relay/bad",
+    "GET /api/v1/vista",
     "GET /api/v1/backfill",
     "POST /api/v1/backfill",
     "DELETE /api/v1/backfill",
@@ -131,6 +139,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/api/v1/relay/destinations", get(relay::destinations))
         .route("/api/v1/relay/senders", get(relay::senders))
         .route("/api/v1/relay/bad", get(relay::bad))
+        .route("/api/v1/vista", get(fetched))
         .route("/api/v1/backfill", get(backfill::report).post(backfill::begin).delete(backfill::cancel))
         .route("/api/v1/seed", delete(series::remove_seed))
         .route("/anomalies.json", get(now::now))
@@ -141,6 +150,12 @@ pub fn router(sources: Sources) -> Router {
         .fallback(move || async move { answer::no_such_route(&routes) })
         .method_not_allowed_fallback(move || async move { answer::wrong_method(&others) })
         .layer(from_fn(guard))
+}
+
+async fn fetched(State(sources): State<Sources>, uri: Uri) -> Result<Response, query::Bad> {
+    query::Parameters::read(&uri, &[])?;
+    let nothing = || json!({ "enabled": false, "jobs": [] });
+    Ok(answer::ok(&sources.fetched.as_ref().map_or_else(nothing, |source| source())))
 }
 
 fn version() -> Response {

@@ -150,6 +150,7 @@ impl Api {
             series: Arc::new(TwoMetrics),
             relay: Arc::new(Relay),
             alerts: None,
+            fetched: None,
             clock: Clock::at(10_000.0),
         };
         let served = serve(crate::api::router(sources), Limits::default()).await;

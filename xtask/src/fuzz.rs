@@ -4,7 +4,8 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 21] = [
+pub(crate) const TARGETS: [&str; 25] = [
+    "vista_answers",
     "attime",
     "render_target",
     "chunk",
@@ -23,6 +24,9 @@ pub(crate) const TARGETS: [&str; 21] = [
     "replacement",
     "alert_rule",
     "alert_link",
+    "flux_json",
+    "flux_influx",
+    "flux_remote_write",
     "alerts_log",
     "webhook_template",
     "whisper",

@@ -28,7 +28,7 @@ pub(super) fn is_placeholder(host: &str) -> bool {
 }
 
 /// What is wrong with the address of a server.
-fn address(url: &str) -> Option<&'static str> {
+pub(super) fn address(url: &str) -> Option<&'static str> {
     let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
         return Some("begins with neither http:// nor https://");
     };

@@ -46,6 +46,7 @@ fn streams(settings: &Settings) -> Vec<Listening> {
         listening("listen.protobuf_tcp", &settings.listen.protobuf_tcp),
         listening("listen.stream", &addresses_of_streams(settings)),
         listening("render_proxy.addresses", &settings.render_proxy.addresses),
+        listening("flux.listen", if settings.flux.is_on() { &settings.flux.listen } else { &[] }),
         listening("http.api", &settings.http.api),
         listening("http.status", &settings.http.status),
     ]

@@ -3,6 +3,7 @@
 mod alerting;
 mod backfill;
 mod detect;
+mod flux;
 mod graphite;
 mod http;
 mod journal;
@@ -13,13 +14,16 @@ mod record;
 mod redis;
 mod relay;
 mod render_proxy;
+mod vista;
 mod window;
 
 use super::{Key, Kind, Section};
 pub(super) use alerting::{RULE, WEBHOOK};
+pub(super) use flux::KEY;
 pub(super) use graphite::SERVER;
 pub(super) use listen::STREAM;
 use std::sync::LazyLock;
+pub(super) use vista::FETCH;
 
 /// The largest number that TOML can write.
 pub(super) const MOST: u64 = i64::MAX as u64;
@@ -83,6 +87,16 @@ pub(super) const SECTIONS: &[Section] = &[
         "Graphite's render questions, answered by Graphite, or from the windows while it is down or behind. docs/render-proxy.md.",
     ),
     section(
+        "vista",
+        "Points that the node fetches from Graphite and Prometheus servers. Off unless enabled. docs/vista.md.",
+    ),
+    section(
+        "flux",
+        "Points over HTTP: Skyline's Flux, remote-write of Prometheus, InfluxDB's line protocol. Off without a key. docs/flux.md.",
+    ),
+    section("flux.prometheus", "How series of Prometheus become names."),
+    section("flux.influx", "How series of InfluxDB's line protocol become names."),
+    section(
         "backfill",
         "Filling windows from Graphite or from whisper files, with `skyline backfill`. docs/backfill.md.",
     ),
@@ -105,6 +119,8 @@ const PARTS: &[&[Key]] = &[
     memcached::KEYS,
     graphite::KEYS,
     render_proxy::KEYS,
+    vista::KEYS,
+    flux::KEYS,
     backfill::KEYS,
     http::KEYS,
 ];

@@ -17,7 +17,10 @@ pub(super) fn read(environment: &[(String, String)], gathered: &mut Gathered) {
         match keys::find(&path) {
             Some(key) => take(key, text, place, gathered),
             None => {
-                let message = match nearest::key(&path).and_then(keys::find) {
+                // A section by its name alone is none of the keys of that name in others.
+                let is_section = keys::sections().iter().any(|section| section.name == path);
+                let near = if is_section { None } else { nearest::key(&path).and_then(keys::find) };
+                let message = match near {
                     Some(near) => format!("did you mean {}, which sets `{}`?", near.variable(), near.path),
                     None => document::keys_of(path.rsplit_once('.').map_or("", |(section, _)| section)),
                 };

@@ -10,7 +10,7 @@
 //! that it can be decoded at all, as a frame is taken or refused as a whole; then points are taken out of
 //! it, as many at a time as wanted. Nothing is allocated, whatever the frame claims.
 
-mod field;
+pub mod field;
 
 #[cfg(test)]
 mod tests;

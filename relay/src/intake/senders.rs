@@ -21,7 +21,7 @@ const SHARE: usize = 8;
 
 /// What came from one sender since the start.
 #[derive(Debug)]
-pub(crate) struct Sender {
+pub struct Sender {
     /// Tells feeds apart: equal for what one address sends, whatever the listener.
     feed: u32,
     points: AtomicU64,
@@ -52,18 +52,18 @@ impl Sender {
     }
 
     /// One read brought so many bytes at `now`.
-    pub(crate) fn read(&self, bytes: usize, now: f64) {
+    pub fn read(&self, bytes: usize, now: f64) {
         self.bytes.fetch_add(bytes as u64, Relaxed);
         self.last.store(now.to_bits(), Relaxed);
     }
 
     /// Points of it that could be read.
-    pub(crate) fn took(&self, points: usize) {
+    pub fn took(&self, points: usize) {
         self.points.fetch_add(points as u64, Relaxed);
     }
 
     /// Points of it that could not.
-    pub(crate) fn refused(&self, points: u64) {
+    pub fn refused(&self, points: u64) {
         self.refused.fetch_add(points, Relaxed);
     }
 

@@ -12,6 +12,7 @@ pub mod nginx;
 pub mod pagerduty;
 pub mod port;
 pub mod process;
+pub mod prometheus;
 pub mod python;
 pub mod redis;
 pub mod slack;

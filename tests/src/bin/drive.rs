@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 type Target = fn(&[u8]);
 
 /// What is driven: a name, which is also the name of its folder of seeds.
-const TARGETS: [(&str, Target); 21] = [
+const TARGETS: [(&str, Target); 25] = [
+    ("vista_answers", skyline_vista::fuzz::answers),
     ("attime", skyline_render_proxy::fuzz::attime),
     ("render_target", skyline_render_proxy::fuzz::target),
     ("chunk", skyline_store::fuzz::chunk),
@@ -35,6 +36,9 @@ const TARGETS: [(&str, Target); 21] = [
     ("replacement", skyline_conf::fuzz::replacement),
     ("alert_rule", skyline_conf::fuzz::alert_rule),
     ("alert_link", skyline_alerting::link::fuzz),
+    ("flux_json", skyline_flux::fuzz::json),
+    ("flux_influx", skyline_flux::fuzz::influx),
+    ("flux_remote_write", skyline_flux::fuzz::remote_write),
     ("alerts_log", skyline_alerting::fuzz::alerts_log),
     ("webhook_template", skyline_alerting::fuzz::template),
     ("whisper", skyline_vista::whisper::fuzz),

@@ -134,6 +134,7 @@ fn is_too_much(error: &Error) -> bool {
         Error::Upstream(error) => matches!(error, skyline_upstream::Error::TooLarge { .. }),
         Error::Status { status, .. } => matches!(status, 400 | 413 | 414),
         Error::Answer { reason, .. } => reason.contains("more points"),
+        Error::Several { .. } | Error::SameName { .. } | Error::NotLogged { .. } => false,
     }
 }
 
@@ -154,6 +155,7 @@ fn is_hopeless(error: &Error) -> bool {
         Error::Status { status, .. } => matches!(status, 301..=308 | 401..=405 | 407),
         // A page where JSON should be.
         Error::Answer { reason, .. } => reason.contains("HTML"),
+        Error::Several { .. } | Error::SameName { .. } | Error::NotLogged { .. } => false,
     }
 }
 

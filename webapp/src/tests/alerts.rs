@@ -93,7 +93,15 @@ impl Node {
             gallery: Some(Arc::new(OnePicture)),
         };
         let (series, relay) = (Arc::new(TwoMetrics), Arc::new(Relay));
-        let sources = Sources { store, series, relay, clock, backfill: None, alerts: Some(alerts.clone()) };
+        let sources = Sources {
+            store,
+            series,
+            relay,
+            clock,
+            backfill: None,
+            fetched: None,
+            alerts: Some(alerts.clone()),
+        };
         let served = serve(crate::api::router(sources), Limits::default()).await;
         Self { _dir: dir, alerts, served, _stop: stop.drop_guard() }
     }

@@ -44,8 +44,11 @@ const WHISPER: Package =
 /// A mail server.
 const EXIM: Package = Package { name: "exim4-daemon-light", program: "/usr/sbin/exim4" };
 
+/// What remote-writes.
+const PROMETHEUS: Package = Package { name: "prometheus", program: "prometheus" };
+
 /// What the tests need.
-pub(crate) const ALL: [Package; 12] = [
+pub(crate) const ALL: [Package; 13] = [
     EXIM,
     CARBON,
     C_RELAY,
@@ -58,6 +61,7 @@ pub(crate) const ALL: [Package; 12] = [
     NGINX,
     GRAPHITE_WEB,
     WHISPER,
+    PROMETHEUS,
 ];
 
 /// Debian asks this program before it starts a service.

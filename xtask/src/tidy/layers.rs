@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("skyline-store", &["skyline-core", "skyline-conf"]),
     ("skyline-mirror", &["skyline-core", "skyline-conf", "skyline-journal", "skyline-store"]),
     ("skyline-relay", &["skyline-core", "skyline-certificate", "skyline-conf", "skyline-journal"]),
+    ("skyline-flux", &["skyline-core", "skyline-conf", "skyline-relay"]),
     ("skyline-detect", &["skyline-core", "skyline-conf", "skyline-store"]),
     ("skyline-sql", &["skyline-core", "skyline-conf"]),
     ("skyline-upstream", &["skyline-core", "skyline-certificate", "skyline-conf"]),

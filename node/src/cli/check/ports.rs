@@ -46,11 +46,14 @@ type Outcome = (&'static str, String, io::Result<()>);
 
 fn outcomes(settings: &Settings) -> Vec<Outcome> {
     let (listen, http) = (&settings.listen, &settings.http);
+    let nowhere = Vec::new();
+    let flux = if settings.flux.is_on() { &settings.flux.listen } else { &nowhere };
     let mut all = Vec::new();
     for (key, addresses) in [
         ("listen.plaintext_tcp", &listen.plaintext_tcp),
         ("listen.pickle_tcp", &listen.pickle_tcp),
         ("listen.protobuf_tcp", &listen.protobuf_tcp),
+        ("flux.listen", flux),
         ("http.api", &http.api),
         ("http.status", &http.status),
         ("render_proxy.addresses", &settings.render_proxy.addresses),

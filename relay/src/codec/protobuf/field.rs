@@ -9,9 +9,12 @@ const MAX_VARINT: usize = 10;
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value<'a> {
+pub enum Value<'a> {
+    /// Wire type 0.
     Varint(u64),
+    /// Wire type 1.
     Fixed64(u64),
+    /// Wire type 2: a text, bytes or a message.
     Bytes(&'a [u8]),
     /// Four bytes or a group: nothing that carbon's messages have.
     Other,
@@ -19,18 +22,21 @@ pub(super) enum Value<'a> {
 
 /// Reads a message's fields one after the other, up to its end or to the first that is malformed.
 #[derive(Debug, Clone)]
-pub(super) struct Fields<'a> {
+pub struct Fields<'a> {
     rest: &'a [u8],
     is_broken: bool,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) const fn of(message: &'a [u8]) -> Self {
+    /// The fields of `message`.
+    #[must_use]
+    pub const fn of(message: &'a [u8]) -> Self {
         Self { rest: message, is_broken: false }
     }
 
     /// Whether every field could be read, once there are no more.
-    pub(super) const fn are_whole(&self) -> bool {
+    #[must_use]
+    pub const fn are_whole(&self) -> bool {
         !self.is_broken && self.rest.is_empty()
     }
 
@@ -142,7 +148,7 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// Appends a varint.
-pub(super) fn write_varint(mut n: u64, out: &mut Vec<u8>) {
+pub fn write_varint(mut n: u64, out: &mut Vec<u8>) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
         n >>= 7;

@@ -1,0 +1,242 @@
+//! The jobs that fetch points.
+
+use super::Findings;
+use super::graphite::{address, is_placeholder};
+use super::stores::{authorities, credentials};
+use crate::model::Settings;
+use crate::model::vista::template::Template;
+use crate::model::vista::{Fetch, Vista, span};
+use crate::placeholder;
+use std::collections::HashSet;
+
+const FETCH: &str = "vista.fetch";
+/// More would have a figure each.
+const MOST: usize = 1_000;
+
+pub(super) fn check(settings: &Settings, findings: &mut Findings) {
+    let vista = &settings.vista;
+    let mut names = HashSet::new();
+    for fetch in &vista.fetch {
+        one(fetch, findings);
+        if !names.insert(fetch.name.to_lowercase()) {
+            let message = format!("two jobs are called {}", fetch.name.escape_debug());
+            findings.problem(FETCH, message, "give each a name of its own");
+        }
+    }
+    whole(vista, findings);
+}
+
+fn whole(vista: &Vista, findings: &mut Findings) {
+    if vista.fetch.len() > MOST {
+        let message = format!("there are {} jobs, more than {MOST}", vista.fetch.len());
+        findings.problem(FETCH, message, "fetch several series with one expression and a template");
+    }
+    if vista.enabled && vista.fetch.is_empty() {
+        findings.warning("vista.enabled", "there is no job", "write a [[vista.fetch]]");
+    }
+    let mut stored = HashSet::new();
+    for fetch in &vista.fetch {
+        if !stored.insert(&fetch.store_as) {
+            let message = format!("two jobs store as {}", fetch.store_as.escape_debug());
+            findings.warning(FETCH, message, "give each a name of its own, or they write over each other");
+        }
+    }
+}
+
+fn one(fetch: &Fetch, findings: &mut Findings) {
+    let name = fetch.name.escape_debug().to_string();
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    if fetch.name.is_empty()
+        || fetch.name.len() > 100
+        || fetch.name.starts_with('.')
+        || !fetch.name.bytes().all(is_name)
+    {
+        let message = format!("`{name}` is no name of a job");
+        findings.problem(FETCH, message, "use letters, digits, `_`, `-` and `.`, 100 at most");
+    }
+    if let Some(wrong) = address(&fetch.url) {
+        let shown = crate::secret::shown(&fetch.url);
+        let message = format!("{name}: the url `{}` {wrong}", shown.escape_debug());
+        findings.problem(FETCH, message, "write http://HOST:PORT/PREFIX");
+    }
+    let authority = fetch.url.split_once("://").map_or("", |(_, rest)| rest);
+    let host = authority.split(['/', ':']).next().unwrap_or_default();
+    if is_placeholder(host) || placeholder::is_address(&fetch.url) {
+        let message = format!("{name}: `{}` is a name from an example", host.escape_debug());
+        findings.problem(FETCH, message, "write the host of the server, or take the job away");
+    }
+    if fetch.target.trim().is_empty()
+        || fetch.target.len() > 8_192
+        || fetch.target.chars().any(char::is_control)
+    {
+        let message = format!("{name}: the target is empty, too long or has control characters");
+        findings.problem(FETCH, message, "write a metric or an expression on one line");
+    }
+    if let Err(wrong) = Template::parse(&fetch.store_as) {
+        let message = format!("{name}: store_as `{}`: {wrong}", fetch.store_as.escape_debug());
+        findings.problem(
+            FETCH,
+            message,
+            "write a name as servers.web1.load, or a template as prom.{job}.load",
+        );
+    }
+    let uri = &fetch.uri;
+    let path = uri.split('?').next().unwrap_or_default();
+    let is_path = path.starts_with('/')
+        && !path.contains("..")
+        && !uri.contains(|c: char| matches!(c, '#' | '\\') || c.is_whitespace() || c.is_control());
+    if !uri.is_empty() && !is_path {
+        let message = format!("{name}: the uri `{}` is no path", uri.escape_debug());
+        findings.problem(FETCH, message, "write /render, or leave it out");
+    }
+    history(fetch, &name, findings);
+    trust(fetch, (&name, host), findings);
+}
+
+fn history(fetch: &Fetch, name: &str, findings: &mut Findings) {
+    let mut before = i64::MAX;
+    for text in &fetch.history {
+        let Some(seconds) = span::seconds(text) else {
+            let message = format!("{name}: history: `{}` is no span of time", text.escape_debug());
+            findings.problem(FETCH, message, "write 90days, 24hours or 15d");
+            continue;
+        };
+        if seconds >= before {
+            let message =
+                format!("{name}: history: `{}` is not shorter than the one before", text.escape_debug());
+            findings.problem(
+                FETCH,
+                message,
+                "write them from coarse to fine: [\"90days\", \"7days\", \"24hours\"]",
+            );
+        }
+        before = seconds;
+    }
+}
+
+/// Who asks, and whom it believes.
+fn trust(fetch: &Fetch, (name, host): (&str, &str), findings: &mut Findings) {
+    for header in &fetch.headers {
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        if header.name.is_empty() || !header.name.bytes().all(is_name) {
+            let message = format!("{name}: `{}` is no name of a header", header.name.escape_debug());
+            findings.problem(FETCH, message, "write it as X-Org-Id");
+        }
+        match header.secret() {
+            Ok(value) if value.reveal().chars().any(char::is_control) => {
+                let message =
+                    format!("{name}: the value of {} has control characters", header.name.escape_debug());
+                findings.problem(FETCH, message, "write it on one line");
+            }
+            Ok(value) => example(value.reveal(), name, findings),
+            Err(missing) => findings.problem(FETCH, format!("{name}: {}", missing.what), missing.advice),
+        }
+    }
+    let has_token = !fetch.token_file.as_os_str().is_empty() || !fetch.token_env.is_empty();
+    if has_token && !fetch.user.is_empty() {
+        let message = format!("{name} has both a user and a token");
+        findings.problem(FETCH, message, "take one of the two away");
+    }
+    if !fetch.user.is_empty() && matches!(fetch.credentials().password(), Ok(None)) {
+        let message = format!("{name}: the user {} has no password", fetch.user.escape_debug());
+        findings.problem(FETCH, message, "name it in password_file");
+    }
+    for place in [fetch.credentials(), fetch.token()] {
+        credentials(place, [FETCH, FETCH], findings);
+        if let Ok(Some(secret)) = place.password() {
+            example(secret.reveal(), name, findings);
+        }
+    }
+    authorities(&fetch.ca_file, FETCH, findings);
+    authorities(&fetch.certificate_file, FETCH, findings);
+    if fetch.insecure {
+        let message =
+            format!("certificates of {name} are not checked: anybody between may answer in its place");
+        findings.warning(FETCH, message, "name its authority in ca_file instead");
+    }
+    let is_here = host == "localhost" || host.starts_with("127.");
+    if fetch.url.starts_with("http://") && (has_token || !fetch.user.is_empty()) && !is_here {
+        let message = format!("the password of {name} is sent without encryption");
+        findings.warning(FETCH, message, "write https:// if it speaks TLS");
+    }
+}
+
+fn example(secret: &str, name: &str, findings: &mut Findings) {
+    if placeholder::is_token(secret) {
+        findings.problem(
+            FETCH,
+            format!("{name}: its credential is one from an example"),
+            "write your own, or take it away",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Fetch {
+        Fetch {
+            name: "load".into(),
+            url: "http://127.0.0.1:9090".into(),
+            target: "up".into(),
+            store_as: "prom.up".into(),
+            ..Fetch::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(change: impl Fn(&mut Fetch), expected: &[&str]) {
+        let mut fetch = good();
+        change(&mut fetch);
+        let settings = Settings {
+            vista: Vista { enabled: true, fetch: vec![fetch], ..Vista::default() },
+            ..Settings::default()
+        };
+        let mut findings = Findings::default();
+        super::check(&settings, &mut findings);
+        let got: Vec<_> = findings.all.iter().map(ToString::to_string).collect();
+        assert_eq!(got.len(), expected.len(), "{got:?}");
+        assert!(got.iter().zip(expected).all(|(got, part)| got.contains(part)), "{got:?}");
+    }
+
+    #[test]
+    fn jobs() {
+        check(|_| (), &[]);
+        check(|f| f.history = ["90days", "7d", "24hours"].map(Into::into).to_vec(), &[]);
+        check(|f| f.uri = "/render/?from=-10minutes&target=".into(), &[]);
+        check(|f| f.store_as = "a.{instance}".into(), &[]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        check(|f| f.name = "a/b".into(), &["no name of a job"]);
+        check(|f| f.name = "..".into(), &["no name of a job"]);
+        check(|f| f.url = "ftp://h".into(), &["load: the url `ftp://h` begins"]);
+        check(|f| f.url = "http://prometheus.example.net:9090".into(), &["a name from an example"]);
+        check(|f| f.url = "http://u:secret@h".into(), &["(hidden)"]);
+        check(|f| f.target = " ".into(), &["the target is empty"]);
+        check(|f| f.store_as = "a b".into(), &["store_as `a b`"]);
+        check(|f| f.uri = "render".into(), &["is no path"]);
+        check(|f| f.uri = "/../x".into(), &["is no path"]);
+        check(|f| f.history = vec!["7".into()], &["`7` is no span"]);
+        check(|f| f.history = ["1h", "2h"].map(Into::into).to_vec(), &["not shorter"]);
+        check(|f| f.user = "u".into(), &["has no password"]);
+        check(|f| f.insecure = true, &["not checked"]);
+        check(
+            |f| {
+                let value = "YOURown32charSkylineAPIkeySecret".to_owned();
+                f.headers = vec![crate::model::graphite::Header {
+                    name: "X-Key".into(),
+                    value,
+                    ..Default::default()
+                }];
+            },
+            &["from an example"],
+        );
+        let twice = Vista { fetch: vec![good(), good()], ..Vista::default() };
+        let mut findings = Findings::default();
+        super::check(&Settings { vista: twice, ..Settings::default() }, &mut findings);
+        assert_eq!(findings.all.len(), 2, "{:?}", findings.all);
+    }
+}

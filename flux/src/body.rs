@@ -1,0 +1,242 @@
+//! Bodies: read and unpacked within bounds of bytes, time and memory.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use http_body_util::BodyExt as _;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Unit of the memory for bodies, bytes.
+const UNIT: usize = 1 << 10;
+/// Beside the wait for the journal, for a turn to decode.
+pub(crate) const SHORT_WAIT: Duration = Duration::from_secs(3);
+/// Memory is asked for in such steps, units.
+const STEP: usize = 16;
+
+/// Why there is no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoBody {
+    /// It is longer than it may be.
+    TooLong,
+    /// It did not come in time.
+    Late,
+    /// The client broke off.
+    Cut,
+    /// All memory for bodies is in use.
+    Busy,
+    /// It is packed in another way than its header says.
+    Packing,
+    /// It is packed in a way that nobody here knows.
+    UnknownPacking,
+}
+
+/// How a body is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Plain,
+    Gzip,
+    Deflate,
+    Snappy,
+}
+
+impl Packing {
+    /// As the header says.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, NoBody> {
+        let text = match headers.get(CONTENT_ENCODING) {
+            None => return Ok(Self::Plain),
+            Some(value) => value.to_str().unwrap_or("?").trim(),
+        };
+        let is = |name: &str| text.eq_ignore_ascii_case(name);
+        match () {
+            () if text.is_empty() || is("identity") => Ok(Self::Plain),
+            () if is("gzip") || is("x-gzip") => Ok(Self::Gzip),
+            () if is("deflate") => Ok(Self::Deflate),
+            () if is("snappy") => Ok(Self::Snappy),
+            () => Err(NoBody::UnknownPacking),
+        }
+    }
+}
+
+/// Memory for the bodies of all requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory(Arc<Semaphore>);
+
+impl Memory {
+    pub(crate) fn new(bytes: u64) -> Self {
+        let units = usize::try_from(bytes / UNIT as u64).unwrap_or(usize::MAX);
+        Self(Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))))
+    }
+
+    fn share(&self) -> Share {
+        Share { memory: Arc::clone(&self.0), held: None }
+    }
+}
+
+/// What one request has of it, until it is dropped.
+#[derive(Debug)]
+struct Share {
+    memory: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Share {
+    /// Makes it enough for `bytes`.
+    fn grow(&mut self, bytes: usize) -> Result<(), NoBody> {
+        let has = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        if has * UNIT >= bytes {
+            return Ok(());
+        }
+        let units = (bytes.div_ceil(UNIT) - has).next_multiple_of(STEP);
+        let more =
+            u32::try_from(units).ok().and_then(|n| Arc::clone(&self.memory).try_acquire_many_owned(n).ok());
+        let more = more.ok_or(NoBody::Busy)?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// A body with its share of the memory.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) bytes: Vec<u8>,
+    share: Share,
+}
+
+/// Reads a whole body.
+pub(crate) async fn read(
+    body: Body,
+    headers: &HeaderMap,
+    most: usize,
+    time: Duration,
+    memory: &Memory,
+) -> Result<Whole, NoBody> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > most as u64) {
+        return Err(NoBody::TooLong);
+    }
+    let mut body = body;
+    let mut read = Whole { bytes: Vec::new(), share: memory.share() };
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return Err(NoBody::Cut) };
+            let Ok(data) = frame.into_data() else { continue };
+            let length = read.bytes.len() + data.len();
+            if length > most {
+                return Err(NoBody::TooLong);
+            }
+            read.share.grow(length)?;
+            read.bytes.extend_from_slice(&data);
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(time, reading).await {
+        Ok(Ok(())) => Ok(read),
+        Ok(Err(why)) => Err(why),
+        Err(_) => Err(NoBody::Late),
+    }
+}
+
+impl Whole {
+    /// Unpacks it to `most` bytes. Computes.
+    pub(crate) fn unpack(mut self, packing: Packing, most: usize) -> Result<Self, NoBody> {
+        let packed = std::mem::take(&mut self.bytes);
+        let before = packed.len();
+        self.bytes = match packing {
+            Packing::Plain if before > most => return Err(NoBody::TooLong),
+            Packing::Plain => packed,
+            Packing::Gzip => self.inflate(MultiGzDecoder::new(packed.as_slice()), before, most)?,
+            // The header means zlib; some send what is inside it.
+            Packing::Deflate if packed.first().is_some_and(|b| b & 0x0f == 8) => {
+                self.inflate(ZlibDecoder::new(packed.as_slice()), before, most)?
+            }
+            Packing::Deflate => self.inflate(DeflateDecoder::new(packed.as_slice()), before, most)?,
+            Packing::Snappy => {
+                // What it claims is looked at before anything is made for it.
+                let length = snap::raw::decompress_len(&packed).map_err(|_| NoBody::Packing)?;
+                if length > most {
+                    return Err(NoBody::TooLong);
+                }
+                self.share.grow(before + length)?;
+                snap::raw::Decoder::new().decompress_vec(&packed).map_err(|_| NoBody::Packing)?
+            }
+        };
+        Ok(self)
+    }
+
+    fn inflate(&mut self, mut from: impl Read, before: usize, most: usize) -> Result<Vec<u8>, NoBody> {
+        let mut out = Vec::new();
+        loop {
+            let start = out.len();
+            let step = (most + 1 - start).min(64 << 10);
+            self.share.grow(before + start + step)?;
+            let read = (&mut from).take(step as u64).read_to_end(&mut out).map_err(|_| NoBody::Packing)?;
+            if out.len() > most {
+                return Err(NoBody::TooLong);
+            }
+            if read < step {
+                return Ok(out);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+    use std::io::Write as _;
+
+    fn unpack(bytes: Vec<u8>, packing: Packing, most: usize) -> Result<Vec<u8>, NoBody> {
+        let memory = Memory::new(1 << 20);
+        let read = Whole { bytes, share: memory.share() };
+        let unpacked = read.unpack(packing, most);
+        let bytes = unpacked.map(|read| {
+            assert!(memory.0.available_permits() < 1_024 || packing == Packing::Plain);
+            read.bytes
+        });
+        assert_eq!(memory.0.available_permits(), 1_024, "all memory is given back");
+        bytes
+    }
+
+    fn packed(text: &[u8]) -> [(Packing, Vec<u8>); 4] {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(text).unwrap();
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(text).unwrap();
+        let mut raw = DeflateEncoder::new(Vec::new(), Compression::fast());
+        raw.write_all(text).unwrap();
+        let snappy = snap::raw::Encoder::new().compress_vec(text).unwrap();
+        [
+            (Packing::Gzip, gzip.finish().unwrap()),
+            (Packing::Deflate, zlib.finish().unwrap()),
+            (Packing::Deflate, raw.finish().unwrap()),
+            (Packing::Snappy, snappy),
+        ]
+    }
+
+    #[test]
+    fn packed_bodies_come_back_within_their_bound() {
+        let text = b"shop.orders 1 1700000000\n".repeat(4_000);
+        for (packing, bytes) in packed(&text) {
+            assert_eq!(unpack(bytes.clone(), packing, text.len()), Ok(text.clone()), "{packing:?}");
+            assert_eq!(unpack(bytes.clone(), packing, text.len() - 1), Err(NoBody::TooLong), "{packing:?}");
+            let cut = bytes.get(..bytes.len() / 2).unwrap().to_vec();
+            assert_eq!(unpack(cut, packing, text.len()), Err(NoBody::Packing), "{packing:?}");
+            // More than all the memory there is.
+            let large = vec![b'x'; 2 << 20];
+            let bomb = packed(&large).into_iter().find(|(p, _)| *p == packing).unwrap().1;
+            assert_eq!(unpack(bomb, packing, 4 << 20), Err(NoBody::Busy), "{packing:?}");
+        }
+        assert_eq!(unpack(vec![0xff; 20], Packing::Snappy, 100), Err(NoBody::Packing));
+        // A block that claims four gigabytes.
+        assert_eq!(unpack(vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0], Packing::Snappy, 100), Err(NoBody::TooLong));
+    }
+}

@@ -1,0 +1,126 @@
+//! Prometheus: one that scrapes itself every second and remote-writes what it scrapes, and one that has samples already
+//! and wants a password.
+
+use crate::process::Process;
+use crate::{listens, port};
+use anyhow::Context as _;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// Who may ask a [`Prometheus::holding`], with [`PASSWORD`].
+pub const USER: &str = "reader";
+/// See [`USER`].
+pub const PASSWORD: &str = "of a scrape";
+/// Its hash by bcrypt.
+const HASH: &str = "$2b$04$abcdefghijklmnopqrstuu5v7A3ABQywl6ZpOIxEHr6L2H5SXVonG";
+
+/// Samples of a series: labels as `{a="b"}`, then (seconds, value).
+pub type Samples<'a> = (&'a str, &'a [(i64, f64)]);
+
+/// A Prometheus that runs, or ran.
+#[derive(Debug)]
+pub struct Prometheus {
+    folder: TempDir,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The process; see there for its signals.
+    pub process: Process,
+}
+
+impl Prometheus {
+    /// One that remote-writes to `url` with a bearer token.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start; the end of its log is in the message.
+    pub fn start(url: &str, token: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
+        let address = port::free();
+        let settings = format!(
+            "global: {{ scrape_interval: 1s }}\n\
+             scrape_configs: [{{ job_name: own, static_configs: [{{ targets: ['{address}'] }}] }}]\n\
+             remote_write:\n  - url: {url}\n    authorization: {{ credentials: {token} }}\n    \
+             queue_config: {{ batch_send_deadline: 1s, max_backoff: 500ms }}\n"
+        );
+        let process = launch(&folder, address, &settings)?;
+        Ok(Self { folder, address, process })
+    }
+
+    /// One that scrapes nothing, has `samples` of `metric`, and answers [`USER`] only.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start; the end of its log is in the message.
+    pub fn holding(metric: &str, samples: &[Samples<'_>]) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
+        let mut text = format!("# TYPE {metric} gauge\n");
+        for (labels, points) in samples {
+            for (ts, value) in *points {
+                writeln!(text, "{metric}{labels} {value} {ts}")?;
+            }
+        }
+        text.push_str("# EOF\n");
+        let file = folder.path().join("samples");
+        std::fs::write(&file, text)?;
+        let mut promtool = Command::new("promtool");
+        promtool
+            .args(["tsdb", "create-blocks-from", "openmetrics"])
+            .arg(&file)
+            .arg(folder.path().join("data"));
+        let output = promtool.output().context("promtool")?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::write(folder.path().join("web.yml"), format!("basic_auth_users: {{ {USER}: '{HASH}' }}\n"))?;
+        let address = port::free();
+        let process = launch(&folder, address, "{}\n")?;
+        Ok(Self { folder, address, process })
+    }
+
+    /// Starts it again at the same place with the same data and settings.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start; the end of its log is in the message.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.process.kill()?;
+        let settings = std::fs::read_to_string(self.folder.path().join("prometheus.yml"))?;
+        self.process = launch(&self.folder, self.address, &settings)?;
+        Ok(())
+    }
+
+    /// The sum of one of its figures over all labels.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub fn figure(&self, name: &str) -> anyhow::Result<f64> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let rows = text
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        let values = rows.map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<f64>().ok()));
+        values.sum::<Option<f64>>().with_context(|| format!("{name} is no number"))
+    }
+}
+
+fn launch(folder: &TempDir, address: SocketAddr, settings: &str) -> anyhow::Result<Process> {
+    let file = folder.path().join("prometheus.yml");
+    std::fs::write(&file, settings)?;
+    let mut command = Command::new("prometheus");
+    command
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+        .arg(format!("--web.listen-address={address}"));
+    let web = folder.path().join("web.yml");
+    if web.exists() {
+        command.arg(format!("--web.config.file={}", web.display()));
+    }
+    let mut process = Process::start(&mut command, &folder.path().join("log"))?;
+    listens(&mut process, address)?;
+    Ok(process)
+}

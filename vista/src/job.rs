@@ -1,0 +1,282 @@
+//! One job: its server, its names, and one run of it.
+
+mod submit;
+
+use crate::counts::Counts;
+use crate::cursor::Cursor;
+use crate::error::Error;
+use crate::gates::Gates;
+use crate::plan::{Cut, Range, Wants};
+use crate::series::{Answer, Limits};
+use crate::{graphite, prometheus};
+use skyline_conf::model::vista::template::Template;
+use skyline_conf::model::vista::{Fetch, Kind, Vista};
+use skyline_conf::secret::Secret;
+use skyline_core::clock::Clock;
+use skyline_core::name;
+use skyline_core::problem::Problem;
+use skyline_relay::intake::Intake;
+use skyline_upstream::{Authorization, Client, Options, Tls};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for a connection, and between two pieces of an answer.
+const CONNECT: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(20);
+
+/// A job.
+#[derive(Debug)]
+pub struct Job {
+    pub(crate) fetch: Fetch,
+    pub(crate) client: Client,
+    template: Template,
+    history: Vec<i64>,
+    late: i64,
+    live: i64,
+    skip_current_minute: bool,
+    run_timeout: Duration,
+    /// The file of its cursor.
+    file: PathBuf,
+    sync: bool,
+    gates: Arc<Gates>,
+    clock: Clock,
+    counts: Mutex<Counts>,
+}
+
+/// Where the points of a job go.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    /// Takes them.
+    pub intake: Intake,
+    /// No further question once it is cancelled.
+    pub stop: CancellationToken,
+}
+
+/// What is common to all jobs.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// Folder of the cursors.
+    pub folder: PathBuf,
+    /// Whether cursors are on the disk before a job goes on.
+    pub sync: bool,
+    /// Places for questions.
+    pub gates: Arc<Gates>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// Series of an answer with the names that they are stored under, and how many have none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    /// In the order of the answer; none: it has none.
+    pub names: Vec<Option<String>>,
+    /// Why the last of those that have none has none.
+    pub why: Option<String>,
+}
+
+impl Job {
+    /// The job of `fetch`.
+    ///
+    /// # Errors
+    /// The server cannot be asked as the settings say.
+    pub fn new(vista: &Vista, fetch: &Fetch, common: &Common) -> Result<Self, Problem> {
+        let template = Template::parse(&fetch.store_as).map_err(|wrong| {
+            Problem::new(
+                format!("vista job {}: store_as: {wrong}", fetch.name),
+                "write it as prom.{job}.load",
+            )
+        })?;
+        Ok(Self {
+            client: Client::new(options(fetch, vista.per_host)?)?,
+            template,
+            history: fetch.history_seconds(),
+            late: i64::from(vista.late_seconds),
+            live: i64::from(vista.live_seconds),
+            skip_current_minute: vista.skip_current_minute,
+            run_timeout: Duration::from_secs_f64(vista.run_timeout_seconds),
+            file: common.folder.join(format!("{}.json", fetch.name)),
+            sync: common.sync,
+            gates: Arc::clone(&common.gates),
+            clock: common.clock.clone(),
+            counts: Mutex::default(),
+            fetch: fetch.clone(),
+        })
+    }
+
+    /// As the settings name it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.fetch.name
+    }
+
+    /// What is asked when.
+    #[must_use]
+    pub fn wants(&self) -> Wants<'_> {
+        let cut = match self.fetch.kind {
+            Kind::Graphite => Cut::Archives(&self.history),
+            Kind::Prometheus => Cut::Step(i64::from(self.fetch.step_seconds)),
+        };
+        Wants {
+            history: &self.history,
+            cut,
+            every: i64::from(self.fetch.every_seconds),
+            late: self.late,
+            skip_current_minute: self.skip_current_minute,
+        }
+    }
+
+    pub(crate) fn counts<T>(&self, act: impl FnOnce(&mut Counts) -> T) -> T {
+        act(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn load_cursor(&self) -> Cursor {
+        Cursor::load(&self.file, &self.fetch)
+    }
+
+    /// Asks for the points of `range`. Stores nothing.
+    ///
+    /// # Errors
+    /// There is no answer, or one that is of no use.
+    pub async fn ask(&self, range: Range) -> Result<Answer, Error> {
+        let limits = Limits { series: self.fetch.max_series as usize, ..Limits::default() };
+        let path = |usual| if self.fetch.uri.is_empty() { usual } else { self.fetch.uri.as_str() };
+        let (client, target) = (&self.client, &self.fetch.target);
+        let _place = self.gates.enter(&client.address().origin()).await;
+        self.counts(|counts| counts.questions += 1);
+        match self.fetch.kind {
+            Kind::Graphite => {
+                graphite::render(client, path(graphite::RENDER), target, (range.from, range.until), limits)
+                    .await
+            }
+            Kind::Prometheus => {
+                let step = i64::from(self.fetch.step_seconds);
+                let Some(times) = range.grid(step) else { return Ok(Answer::default()) };
+                prometheus::range(client, path(prometheus::QUERY_RANGE), target, times, step, limits).await
+            }
+        }
+    }
+
+    /// The names that series of an answer are stored under.
+    ///
+    /// # Errors
+    /// Several series would be stored under one name.
+    pub fn names(&self, answer: &Answer) -> Result<Named, Error> {
+        let server = || graphite::server(&self.client);
+        if self.template.is_plain() && answer.series.len() > 1 {
+            return Err(Error::Several { server: server(), series: answer.series.len() });
+        }
+        let mut named = Named { names: Vec::with_capacity(answer.series.len()), why: None };
+        let mut seen = HashSet::new();
+        for series in &answer.series {
+            let name =
+                self.template.name(&series.name, &series.labels).and_then(|name| {
+                    match name::for_line(name.as_bytes()) {
+                        Ok(()) if name.len() <= name::MAX_WINDOW_NAME_BYTES => Ok(name),
+                        _ => Err(format!(
+                            "{} would have a name that cannot be stored",
+                            series.name.escape_debug()
+                        )),
+                    }
+                });
+            match name {
+                Ok(name) if !seen.insert(name.clone()) => {
+                    return Err(Error::SameName { server: server(), name });
+                }
+                Ok(name) => named.names.push(Some(name)),
+                Err(why) => {
+                    named.names.push(None);
+                    named.why = Some(why);
+                }
+            }
+        }
+        Ok(named)
+    }
+
+    /// Fetches everything that is due and submits it, piece by piece; the cursor moves behind each.
+    ///
+    /// # Errors
+    /// A piece was not fetched or not taken. Those before it are.
+    pub(crate) async fn run(&self, cursor: &mut Cursor, sink: &Sink) -> Result<(), Error> {
+        let begun = Instant::now();
+        let now = self.clock.now() as i64;
+        for range in self.wants().ranges(now, cursor.asked()) {
+            if begun.elapsed() >= self.run_timeout {
+                // The next run goes on here.
+                tracing::debug!(job = self.name(), "the run takes long; the rest is fetched by the next");
+                return Ok(());
+            }
+            let Some(answer) = sink.stop.run_until_cancelled(self.ask(range)).await else { return Ok(()) };
+            let answer = answer?;
+            let named = self.names(&answer)?;
+            self.submit(&answer, &named, range, cursor, sink).await?;
+            cursor.move_to(range.until, self.late);
+            self.save(cursor).await;
+            let unnamed = named.names.iter().filter(|name| name.is_none()).count();
+            self.counts(|counts| {
+                counts.skipped.add(&answer.skipped);
+                counts.series = answer.series.len();
+                counts.unnamed += unnamed as u64;
+                counts.asked = cursor.asked();
+                if named.why.is_some() {
+                    counts.why_unnamed = named.why;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn save(&self, cursor: &Cursor) {
+        let (cursor, file, sync) = (cursor.clone(), self.file.clone(), self.sync);
+        let saved = tokio::task::spawn_blocking(move || cursor.save(&file, sync)).await;
+        let error = match saved {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let first = self.counts(|counts| {
+            counts.unsaved += 1;
+            counts.unsaved == 1
+        });
+        if first {
+            let path = self.file.display();
+            tracing::warn!(job = self.name(), %path, error, "how far a job has come is not written: after a restart it fetches again");
+        }
+    }
+}
+
+/// How the server of a job is asked.
+///
+/// # Errors
+/// A secret is not where the settings say.
+fn options(fetch: &Fetch, per_host: u32) -> Result<Options, Problem> {
+    let mut options = Options::new(format!("vista job {}", fetch.name), fetch.url.clone());
+    for header in &fetch.headers {
+        options.headers.push((header.name.clone(), header.secret()?));
+    }
+    let password = fetch.credentials().password()?;
+    options.authorization = match (fetch.token().password()?, fetch.user.is_empty()) {
+        (Some(token), _) => Authorization::Bearer(token),
+        (None, false) => {
+            Authorization::Basic(fetch.user.clone(), password.unwrap_or_else(|| Secret::new("")))
+        }
+        (None, true) => Authorization::None,
+    };
+    options.tls = Tls {
+        ca_file: fetch.ca_file.clone(),
+        certificate_file: fetch.certificate_file.clone(),
+        insecure: fetch.insecure,
+    };
+    options.total = Duration::from_secs_f64(fetch.timeout_seconds);
+    options.connect = CONNECT.min(options.total);
+    options.idle = IDLE.min(options.total);
+    options.max_body = usize::try_from(fetch.max_body_bytes).unwrap_or(usize::MAX);
+    options.concurrent = per_host.max(1) as usize;
+    options.gzip = true;
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests;
