@@ -197,11 +197,11 @@ impl Flux {
             self.decode(whole, packing, &form, key, now, style)
         } else {
             let flux = Arc::clone(self);
-            let task =
-                tokio::task::spawn_blocking(move || flux.decode(whole, packing, &form, key, now, style));
-            task.await.unwrap_or_else(|_| {
-                Err(answer::problem(style, StatusCode::INTERNAL_SERVER_ERROR, "it broke"))
-            })
+            let decode = move || flux.decode(whole, packing, &form, key, now, style).map_err(Box::new);
+            match tokio::task::spawn_blocking(decode).await {
+                Ok(decoded) => decoded.map_err(|answer| *answer),
+                Err(_) => Err(answer::problem(style, StatusCode::INTERNAL_SERVER_ERROR, "it broke")),
+            }
         };
         let (key, taken) = decoded?;
         self.submit(key, taken, &ask).await

@@ -159,8 +159,8 @@ fn aggregator(
     journal: &Journal,
     clock: &Clock,
     state_dir: &Path,
-    (tasks, stop): (&TaskTracker, &Stop),
-) -> anyhow::Result<Aggregator<swap::Aggregates>> {
+    (tasks, tokens): (&TaskTracker, &Tokens),
+) -> anyhow::Result<Arc<Aggregator<swap::Aggregates>>> {
     let options = AggregateOptions {
         state_dir: state_dir.to_owned(),
         clock: clock.clone(),
@@ -168,7 +168,39 @@ fn aggregator(
     };
     let routing = Arc::new(relaying.routing.clone());
     let submit = swap::Aggregates { intake: intake.clone(), router: intake.router() };
-    Ok(Aggregator::start(options, routing, journal, submit, tasks, stop)?)
+    let stop = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
+    Ok(Arc::new(Aggregator::start(options, routing, journal, submit, tasks, &stop)?))
+}
+
+/// Starts what sends to destinations.
+fn destinations(
+    relaying: &Relaying,
+    state_dir: &Path,
+    journal: &Journal,
+    flow: &Flow,
+    clock: &Clock,
+    (tasks, tokens): (&TaskTracker, &Tokens),
+) -> anyhow::Result<Arc<Destinations>> {
+    let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
+    let pairs = swap::pairs(relaying);
+    Ok(Arc::new(Destinations::start(pairs, state_dir, journal, flow, clock, tasks, &stop)?))
+}
+
+/// Starts what brings points beside the listeners, and is stopped with them: over HTTP, and fetched.
+fn start_beside(
+    health: &Health,
+    flux: Option<skyline_flux::Bound>,
+    settings: &Settings,
+    intake: &Intake,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    if let (Some(bound), Some((flux, _))) = (flux, &health.flux) {
+        bound.spawn(flux, tasks, stop);
+    }
+    let folder = settings.node.state_dir.join("vista");
+    let missing = || format!("the folder {} cannot be made", folder.display());
+    health.fetched.start(settings, intake, tasks, stop).with_context(missing)
 }
 
 /// A running node.
@@ -240,10 +272,7 @@ impl Node {
         let journal = open_journal(&settings)?;
         let flow = Flow::default();
         let senders = TaskTracker::new();
-        let stop = Stop { drain: tokens.destinations.clone(), abort: tokens.abort.clone() };
-        let pairs = swap::pairs(&relaying);
-        let destinations =
-            Arc::new(Destinations::start(pairs, &state_dir, &journal, &flow, &clock, &senders, &stop)?);
+        let destinations = destinations(&relaying, &state_dir, &journal, &flow, &clock, (&senders, &tokens))?;
         let router = swap::router(&relaying.routing, &journal);
         let Judging { plane, recorder, alerts, telling, graphs } =
             judging(&settings, &journal, &record, &clock, &name, &tokens).await?;
@@ -252,9 +281,8 @@ impl Node {
         let stores = Arc::new(Stores::new(record, &plane, mirror, &settings.redis, &clock));
         let intake = intake(&settings, &journal, router, &clock)?;
         let aggregates = TaskTracker::new();
-        let first = Stop { drain: tokens.aggregates.clone(), abort: tokens.abort.clone() };
         let aggregator =
-            Arc::new(aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &first))?);
+            aggregator(&relaying, &intake, &journal, &clock, &state_dir, (&aggregates, &tokens))?;
         let detour = Arc::new(Detour::new(relaying.clone(), &intake, &journal, &aggregator));
         let reloads = Arc::new(reload::Counters::default());
         let flux = flux(&settings, flux_bound.as_ref(), &intake, &flow)?;
@@ -269,7 +297,7 @@ impl Node {
             stores: Arc::clone(&stores),
             alerts: Arc::clone(&alerts),
             listening: bound.addresses(),
-            flux: flux.clone(),
+            flux,
             aggregator,
             graphs,
             fetched: Jobs::new(&settings, &clock)?,
@@ -284,9 +312,6 @@ impl Node {
         let listeners = TaskTracker::new();
         let context = ListenContext { intake: intake.clone(), flow };
         let listening = bound.spawn(context, &listeners, &tokens.listeners);
-        if let (Some(bound), Some((flux, _))) = (flux_bound, &flux) {
-            bound.spawn(flux, &listeners, &tokens.listeners);
-        }
         if let Some(config) = config {
             let (destinations, intake) = (Arc::clone(&destinations), intake.clone());
             let (in_force, health) = (relaying.clone(), Arc::clone(&health));
@@ -295,9 +320,7 @@ impl Node {
             reload::start(reloads, wishes, target, &reload, &senders, &tokens.listeners);
         }
         // Last of those that bring points, and stopped with the first.
-        health.fetched.start(&settings, &intake, &listeners, &tokens.listeners).with_context(|| {
-            format!("the folder {} cannot be made", settings.node.state_dir.join("vista").display())
-        })?;
+        start_beside(&health, flux_bound, &settings, &intake, &listeners, &tokens.listeners)?;
         let node = Self {
             health,
             journal,

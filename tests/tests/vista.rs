@@ -129,7 +129,7 @@ fn job(node: &Node, name: &str) -> anyhow::Result<Value> {
     let output = vista(node, &["status", "--json"])?;
     let status: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-    let jobs = status["jobs"].as_array().context("no jobs")?;
+    let jobs = status.get("jobs").and_then(Value::as_array).context("no jobs")?;
     jobs.iter().find(|job| job["name"] == name).cloned().with_context(|| format!("no job {name}: {status}"))
 }
 

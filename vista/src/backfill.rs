@@ -1,8 +1,8 @@
 //! Back-fill: the windows of a running node, filled from a Graphite server or from whisper files (docs/backfill.md).
 //!
-//! One job at a time. It lists the metrics once ([`list`]), then takes them in that order: fetched a few questions ahead
-//! ([`fetch`]), compared with the windows, and what they lack goes through the log as history that nobody forwards or
-//! judges. How far it has come is written down after that ([`state`]), so that a job that was interrupted, by `kill -9` too,
+//! One job at a time. It lists the metrics once (`list`), then takes them in that order: fetched a few questions ahead
+//! (`fetch`), compared with the windows, and what they lack goes through the log as history that nobody forwards or
+//! judges. How far it has come is written down after that (`state`), so that a job that was interrupted, by `kill -9` too,
 //! goes on where it was; what is asked a second time is in the windows already.
 //!
 //! The account of a job, in points: `points = stored + there + refused(reason)`.
