@@ -91,6 +91,7 @@ fn nothing_came_in(node: &Node, sink: &Sink) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "the figures of the run")]
 fn say(what: &str, report: &Value) {
     let seconds = report["seconds"].as_f64().unwrap_or(0.0).max(1e-3);
     let (requests, points) = (number(report, "/counts/requests"), number(report, "/counts/points"));
