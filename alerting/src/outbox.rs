@@ -57,8 +57,6 @@ pub struct Told {
     pub recovery: bool,
     /// The channel will not take messages to this recipient.
     pub is_refused: bool,
-    /// The opening was held back, and told as one of many.
-    pub is_held: bool,
     /// They were told that nobody has acknowledged it.
     #[serde(default)]
     pub is_escalated: bool,

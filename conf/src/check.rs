@@ -6,6 +6,7 @@ mod flux;
 mod graphite;
 mod parts;
 mod relay;
+mod remote;
 mod sockets;
 mod stores;
 mod vista;

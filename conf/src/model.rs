@@ -14,6 +14,7 @@ pub mod node;
 pub mod record;
 pub mod redis;
 pub mod relay;
+pub mod remote;
 pub mod render_proxy;
 pub mod vista;
 pub mod window;

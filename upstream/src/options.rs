@@ -1,7 +1,9 @@
 //! How a server is asked.
 
 use crate::breaker::Pauses;
+use skyline_conf::model::remote::Remote;
 use skyline_conf::secret::Secret;
+use skyline_core::problem::Problem;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,5 +85,30 @@ impl Options {
             pauses: Pauses::default(),
             gzip: false,
         }
+    }
+
+    /// The usual ones for a server of the settings, with its headers, who asks, and trust.
+    ///
+    /// # Errors
+    /// A secret is not where the settings say.
+    pub fn of(name: impl Into<String>, remote: &Remote<'_>) -> Result<Self, Problem> {
+        let mut options = Self::new(name, remote.url);
+        for header in remote.headers {
+            options.headers.push((header.name.clone(), header.secret()?));
+        }
+        let (user, password) = (remote.credentials.user, remote.credentials.password()?);
+        options.authorization = match (remote.token.password()?, user) {
+            (Some(token), _) => Authorization::Bearer(token),
+            (None, "") => Authorization::None,
+            (None, user) => {
+                Authorization::Basic(user.to_owned(), password.unwrap_or_else(|| Secret::new("")))
+            }
+        };
+        options.tls = Tls {
+            ca_file: remote.ca_file.to_owned(),
+            certificate_file: remote.certificate_file.to_owned(),
+            insecure: remote.insecure,
+        };
+        Ok(options)
     }
 }

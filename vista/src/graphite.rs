@@ -25,9 +25,18 @@ pub struct Found {
 /// itself). `path` begins with a slash and may have a query of its own, in which times, target and format do not count.
 #[must_use]
 pub fn render_question(path: &str, target: &str, from: i64, until: i64) -> String {
+    let mut out = question(path, &["target", "from", "until", "format", "maxDataPoints", "jsonp"]);
+    out.push_str("target=");
+    quote(&mut out, target);
+    out.push_str(&format!("&from={from}&until={until}&format=json"));
+    out
+}
+
+/// The beginning of a question: the path, and of the query that it may have what is not among `ours`; the next
+/// parameter may follow.
+pub(crate) fn question(path: &str, ours: &[&str]) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut out = format!("{path}?");
-    let ours = ["target", "from", "until", "format", "maxDataPoints", "jsonp"];
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let key = part.split('=').next().unwrap_or_default();
         if !ours.contains(&key) {
@@ -35,9 +44,6 @@ pub fn render_question(path: &str, target: &str, from: i64, until: i64) -> Strin
             out.push('&');
         }
     }
-    out.push_str("target=");
-    quote(&mut out, target);
-    out.push_str(&format!("&from={from}&until={until}&format=json"));
     out
 }
 

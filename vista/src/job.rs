@@ -11,12 +11,11 @@ use crate::series::{Answer, Limits};
 use crate::{graphite, prometheus};
 use skyline_conf::model::vista::template::Template;
 use skyline_conf::model::vista::{Fetch, Kind, Vista};
-use skyline_conf::secret::Secret;
 use skyline_core::clock::Clock;
 use skyline_core::name;
 use skyline_core::problem::Problem;
 use skyline_relay::intake::Intake;
-use skyline_upstream::{Authorization, Client, Options, Tls};
+use skyline_upstream::{Client, Options};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -252,23 +251,7 @@ impl Job {
 /// # Errors
 /// A secret is not where the settings say.
 fn options(fetch: &Fetch, per_host: u32) -> Result<Options, Problem> {
-    let mut options = Options::new(format!("vista job {}", fetch.name), fetch.url.clone());
-    for header in &fetch.headers {
-        options.headers.push((header.name.clone(), header.secret()?));
-    }
-    let password = fetch.credentials().password()?;
-    options.authorization = match (fetch.token().password()?, fetch.user.is_empty()) {
-        (Some(token), _) => Authorization::Bearer(token),
-        (None, false) => {
-            Authorization::Basic(fetch.user.clone(), password.unwrap_or_else(|| Secret::new("")))
-        }
-        (None, true) => Authorization::None,
-    };
-    options.tls = Tls {
-        ca_file: fetch.ca_file.clone(),
-        certificate_file: fetch.certificate_file.clone(),
-        insecure: fetch.insecure,
-    };
+    let mut options = Options::of(format!("vista job {}", fetch.name), &fetch.remote())?;
     options.total = Duration::from_secs_f64(fetch.timeout_seconds);
     options.connect = CONNECT.min(options.total);
     options.idle = IDLE.min(options.total);

@@ -1,7 +1,7 @@
 //! Prometheus: `query_range` (prometheus:docs/querying/api.md), and its answers.
 
 use crate::error::{Error, words};
-use crate::graphite::{Order, labels, points, quote, server};
+use crate::graphite::{Order, labels, points, question, quote, server};
 use crate::json::{Reader, Scalar, Wrong};
 use crate::series::{Answer, Limits, Series};
 use skyline_upstream::{Ask, Client};
@@ -16,16 +16,7 @@ pub const MAX_POINTS: i64 = 11_000;
 /// slash and may have a query of its own, in which times, step and expression do not count.
 #[must_use]
 pub fn range_question(path: &str, expression: &str, (start, end): (i64, i64), step: i64) -> String {
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let mut out = format!("{path}?");
-    let ours = ["query", "start", "end", "step"];
-    for part in query.split('&').filter(|part| !part.is_empty()) {
-        let key = part.split('=').next().unwrap_or_default();
-        if !ours.contains(&key) {
-            out.push_str(part);
-            out.push('&');
-        }
-    }
+    let mut out = question(path, &["query", "start", "end", "step"]);
     out.push_str("query=");
     quote(&mut out, expression);
     out.push_str(&format!("&start={start}&end={end}&step={step}"));

@@ -278,7 +278,6 @@ impl State {
         let of = self.told.entry(incident.head.key.clone()).or_default();
         let told = of.entry(lane.clone()).or_insert_with(|| first(incident, lane, group, now));
         told.last = now;
-        told.is_held = true;
         told.members.extend(&group.members);
         self.changed.incident(&incident.head.key);
         self.changed.told(told);
@@ -361,7 +360,6 @@ fn first(incident: &Incident, lane: &Lane, group: &Group, now: f64) -> Told {
         is_over: false,
         recovery: group.recovery,
         is_refused: false,
-        is_held: false,
         is_escalated: false,
     }
 }

@@ -1,12 +1,9 @@
 //! The jobs that fetch points.
 
-use super::Findings;
-use super::graphite::{address, is_placeholder};
-use super::stores::{authorities, credentials};
+use super::{Findings, remote};
 use crate::model::Settings;
 use crate::model::vista::template::Template;
 use crate::model::vista::{Fetch, Vista, span};
-use crate::placeholder;
 use std::collections::HashSet;
 
 const FETCH: &str = "vista.fetch";
@@ -54,17 +51,7 @@ fn one(fetch: &Fetch, findings: &mut Findings) {
         let message = format!("`{name}` is no name of a job");
         findings.problem(FETCH, message, "use letters, digits, `_`, `-` and `.`, 100 at most");
     }
-    if let Some(wrong) = address(&fetch.url) {
-        let shown = crate::secret::shown(&fetch.url);
-        let message = format!("{name}: the url `{}` {wrong}", shown.escape_debug());
-        findings.problem(FETCH, message, "write http://HOST:PORT/PREFIX");
-    }
-    let authority = fetch.url.split_once("://").map_or("", |(_, rest)| rest);
-    let host = authority.split(['/', ':']).next().unwrap_or_default();
-    if is_placeholder(host) || placeholder::is_address(&fetch.url) {
-        let message = format!("{name}: `{}` is a name from an example", host.escape_debug());
-        findings.problem(FETCH, message, "write the host of the server, or take the job away");
-    }
+    remote::check(FETCH, &name, &fetch.remote(), findings);
     if fetch.target.trim().is_empty()
         || fetch.target.len() > 8_192
         || fetch.target.chars().any(char::is_control)
@@ -90,7 +77,6 @@ fn one(fetch: &Fetch, findings: &mut Findings) {
         findings.problem(FETCH, message, "write /render, or leave it out");
     }
     history(fetch, &name, findings);
-    trust(fetch, (&name, host), findings);
 }
 
 fn history(fetch: &Fetch, name: &str, findings: &mut Findings) {
@@ -111,63 +97,6 @@ fn history(fetch: &Fetch, name: &str, findings: &mut Findings) {
             );
         }
         before = seconds;
-    }
-}
-
-/// Who asks, and whom it believes.
-fn trust(fetch: &Fetch, (name, host): (&str, &str), findings: &mut Findings) {
-    for header in &fetch.headers {
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-        if header.name.is_empty() || !header.name.bytes().all(is_name) {
-            let message = format!("{name}: `{}` is no name of a header", header.name.escape_debug());
-            findings.problem(FETCH, message, "write it as X-Org-Id");
-        }
-        match header.secret() {
-            Ok(value) if value.reveal().chars().any(char::is_control) => {
-                let message =
-                    format!("{name}: the value of {} has control characters", header.name.escape_debug());
-                findings.problem(FETCH, message, "write it on one line");
-            }
-            Ok(value) => example(value.reveal(), name, findings),
-            Err(missing) => findings.problem(FETCH, format!("{name}: {}", missing.what), missing.advice),
-        }
-    }
-    let has_token = !fetch.token_file.as_os_str().is_empty() || !fetch.token_env.is_empty();
-    if has_token && !fetch.user.is_empty() {
-        let message = format!("{name} has both a user and a token");
-        findings.problem(FETCH, message, "take one of the two away");
-    }
-    if !fetch.user.is_empty() && matches!(fetch.credentials().password(), Ok(None)) {
-        let message = format!("{name}: the user {} has no password", fetch.user.escape_debug());
-        findings.problem(FETCH, message, "name it in password_file");
-    }
-    for place in [fetch.credentials(), fetch.token()] {
-        credentials(place, [FETCH, FETCH], findings);
-        if let Ok(Some(secret)) = place.password() {
-            example(secret.reveal(), name, findings);
-        }
-    }
-    authorities(&fetch.ca_file, FETCH, findings);
-    authorities(&fetch.certificate_file, FETCH, findings);
-    if fetch.insecure {
-        let message =
-            format!("certificates of {name} are not checked: anybody between may answer in its place");
-        findings.warning(FETCH, message, "name its authority in ca_file instead");
-    }
-    let is_here = host == "localhost" || host.starts_with("127.");
-    if fetch.url.starts_with("http://") && (has_token || !fetch.user.is_empty()) && !is_here {
-        let message = format!("the password of {name} is sent without encryption");
-        findings.warning(FETCH, message, "write https:// if it speaks TLS");
-    }
-}
-
-fn example(secret: &str, name: &str, findings: &mut Findings) {
-    if placeholder::is_token(secret) {
-        findings.problem(
-            FETCH,
-            format!("{name}: its credential is one from an example"),
-            "write your own, or take it away",
-        );
     }
 }
 

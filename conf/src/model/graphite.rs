@@ -1,5 +1,6 @@
 //! `[graphite]`: the Graphite servers that render.
 
+use super::remote::Remote;
 use crate::secret::{Credentials, Secret};
 use serde::{Deserialize, Serialize};
 use skyline_core::problem::Problem;
@@ -89,6 +90,20 @@ impl Server {
     #[must_use]
     pub fn token(&self) -> Credentials<'_> {
         Credentials { user: "", file: &self.token_file, variable: &self.token_env }
+    }
+
+    /// Where it is, who asks, and whom that one believes.
+    #[must_use]
+    pub fn remote(&self) -> Remote<'_> {
+        Remote {
+            url: &self.url,
+            headers: &self.headers,
+            credentials: self.credentials(),
+            token: self.token(),
+            ca_file: &self.ca_file,
+            certificate_file: &self.certificate_file,
+            insecure: self.insecure,
+        }
     }
 
     /// What it is called in logs and figures.

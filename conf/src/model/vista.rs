@@ -4,6 +4,7 @@ pub mod span;
 pub mod template;
 
 use super::graphite::Header;
+use super::remote::Remote;
 use crate::secret::Credentials;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -154,6 +155,20 @@ impl Fetch {
     #[must_use]
     pub fn token(&self) -> Credentials<'_> {
         Credentials { user: "", file: &self.token_file, variable: &self.token_env }
+    }
+
+    /// Where it is, who asks, and whom that one believes.
+    #[must_use]
+    pub fn remote(&self) -> Remote<'_> {
+        Remote {
+            url: &self.url,
+            headers: &self.headers,
+            credentials: self.credentials(),
+            token: self.token(),
+            ca_file: &self.ca_file,
+            certificate_file: &self.certificate_file,
+            insecure: self.insecure,
+        }
     }
 
     /// The history in seconds; what is no span is left out (the check names it).

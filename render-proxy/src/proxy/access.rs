@@ -67,26 +67,21 @@ impl Access {
 
     fn is_basic(&self, given: &str) -> bool {
         let Some((user, password)) = &self.basic else { return false };
-        let expected = format!("{user}:{}", password.reveal());
+        let expected = Secret::new(format!("{user}:{}", password.reveal()));
         let given = scheme(given, "basic")
             .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
-        given.is_some_and(|given| is_same(&given, expected.as_bytes()))
+        given.is_some_and(|given| expected.is(&given))
     }
 
     fn is_token(&self, given: &str) -> bool {
         let Some(token) = &self.token else { return false };
-        scheme(given, "bearer").is_some_and(|given| is_same(given.as_bytes(), token.reveal().as_bytes()))
+        scheme(given, "bearer").is_some_and(|given| token.is(given.as_bytes()))
     }
 }
 
 fn scheme<'t>(given: &'t str, name: &str) -> Option<&'t str> {
     let (scheme, rest) = given.split_once(' ')?;
     scheme.eq_ignore_ascii_case(name).then(|| rest.trim())
-}
-
-/// Compares in a time that says nothing of where they differ.
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |all, (x, y)| all | (x ^ y)) == 0
 }
 
 #[cfg(test)]

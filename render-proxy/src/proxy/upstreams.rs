@@ -4,10 +4,9 @@ use super::headers;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use skyline_conf::model::graphite::Server;
-use skyline_conf::secret::Secret;
 use skyline_core::problem::Problem;
 use skyline_upstream::{
-    Ask, Authorization, Body, Client, Error, HeaderMap, Health, Method, Options, StatusCode, Tls,
+    Ask, Authorization, Body, Client, Error, HeaderMap, Health, Method, Options, StatusCode,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,23 +71,7 @@ pub(crate) struct Answered {
 /// # Errors
 /// A secret is not where the settings say.
 pub fn options(server: &Server) -> Result<Options, Problem> {
-    let mut options = Options::new(server.label(), server.url.clone());
-    for header in &server.headers {
-        options.headers.push((header.name.clone(), header.secret()?));
-    }
-    let password = server.credentials().password()?;
-    options.authorization = match (server.token().password()?, server.user.is_empty()) {
-        (Some(token), _) => Authorization::Bearer(token),
-        (None, false) => {
-            Authorization::Basic(server.user.clone(), password.unwrap_or_else(|| Secret::new("")))
-        }
-        (None, true) => Authorization::None,
-    };
-    options.tls = Tls {
-        ca_file: server.ca_file.clone(),
-        certificate_file: server.certificate_file.clone(),
-        insecure: server.insecure,
-    };
+    let mut options = Options::of(server.label(), &server.remote())?;
     options.connect = Duration::from_secs_f64(server.connect_timeout_seconds);
     options.idle = Duration::from_secs_f64(server.read_timeout_seconds);
     options.total = Duration::from_secs_f64(server.total_timeout_seconds);

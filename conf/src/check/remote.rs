@@ -1,0 +1,110 @@
+//! Servers of others that are asked over HTTP, whatever section names them.
+
+use super::Findings;
+use super::stores::{authorities, credentials};
+use crate::model::remote::Remote;
+use crate::placeholder;
+
+/// What is wrong with a server of the section `key`, which the findings call `label`.
+pub(super) fn check(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findings) {
+    if let Some(wrong) = address(remote.url) {
+        let shown = crate::secret::shown(remote.url);
+        let message = format!("{label}: the url `{}` {wrong}", shown.escape_debug());
+        findings.problem(key, message, "write http://HOST:PORT/PREFIX");
+    }
+    let host = remote.host();
+    if is_placeholder(host) || placeholder::is_address(remote.url) {
+        let message = format!("{label}: `{}` is a name from an example", host.escape_debug());
+        findings.problem(key, message, "write the host of your server, or take it away");
+    }
+    headers(key, label, remote, findings);
+    who(key, label, remote, findings);
+    authorities(remote.ca_file, key, findings);
+    authorities(remote.certificate_file, key, findings);
+    if remote.insecure {
+        let message =
+            format!("certificates of {label} are not checked: anybody between may answer in its place");
+        findings.warning(key, message, "name its authority in ca_file instead");
+    }
+}
+
+/// Whether a host is one of those that only examples have (RFC 2606), or that shipped settings had.
+pub(super) fn is_placeholder(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let reserved = ["example", "example.com", "example.net", "example.org", "invalid", "your_domain.com"];
+    reserved.iter().any(|r| host == *r || host.ends_with(&format!(".{r}"))) || host.starts_with("your_")
+}
+
+/// What is wrong with the address of a server.
+pub(super) fn address(url: &str) -> Option<&'static str> {
+    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
+        return Some("begins with neither http:// nor https://");
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if rest.contains('@') {
+        Some("holds a user or password, which have keys of their own")
+    } else if host.is_empty() {
+        Some("has no host")
+    } else if port.is_some_and(|port| !port.is_empty() && !port.parse::<u16>().is_ok_and(|p| p > 0)) {
+        Some("has a port that is none")
+    } else if rest.contains(['?', '#', ' ']) || url.chars().any(char::is_control) {
+        Some("has a query, a fragment or blanks")
+    } else {
+        None
+    }
+}
+
+fn headers(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findings) {
+    for header in remote.headers {
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        if header.name.is_empty() || !header.name.bytes().all(is_name) {
+            let message = format!("{label}: `{}` is no name of a header", header.name.escape_debug());
+            findings.problem(key, message, "write it as X-Org-Id");
+        }
+        match header.secret() {
+            Ok(value) if value.reveal().chars().any(char::is_control) => {
+                let message =
+                    format!("{label}: the value of {} has control characters", header.name.escape_debug());
+                findings.problem(key, message, "write it on one line");
+            }
+            Ok(value) => example(key, label, value.reveal(), findings),
+            Err(missing) => findings.problem(key, format!("{label}: {}", missing.what), missing.advice),
+        }
+    }
+}
+
+/// Who asks.
+fn who(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findings) {
+    let user = remote.credentials.user;
+    if remote.has_token() && !user.is_empty() {
+        let message = format!("{label} has both a user and a token");
+        findings.problem(key, message, "take one of the two away");
+    }
+    if !user.is_empty() && matches!(remote.credentials.password(), Ok(None)) {
+        let message = format!("{label}: the user {} has no password", user.escape_debug());
+        findings.problem(key, message, "name it in password_file");
+    }
+    for place in [remote.credentials, remote.token] {
+        credentials(place, [key, key], findings);
+        if let Ok(Some(secret)) = place.password() {
+            example(key, label, secret.reveal(), findings);
+        }
+    }
+    let host = remote.host();
+    let is_here = host == "localhost" || host.starts_with("127.");
+    if remote.url.starts_with("http://") && (remote.has_token() || !user.is_empty()) && !is_here {
+        let message = format!("the password of {label} is sent without encryption");
+        findings.warning(key, message, "write https:// if it speaks TLS");
+    }
+}
+
+fn example(key: &'static str, label: &str, secret: &str, findings: &mut Findings) {
+    if placeholder::is_token(secret) {
+        let message = format!("{label}: its credential is one from an example");
+        findings.problem(key, message, "write your own, or take it away");
+    }
+}
