@@ -303,5 +303,15 @@ impl Backfill {
             "Of them, those that are done",
             of(|r| r.position),
         ));
+        out.push(Figure::gauge(
+            "skyline_backfill_metrics_failed",
+            "Of them, those that could not be read",
+            of(|r| r.counts.failed),
+        ));
+        out.push(Figure::gauge(
+            "skyline_backfill_seconds",
+            "For so long it has run, without the time between two starts of the node",
+            report.as_ref().map_or(0.0, |report| report.seconds),
+        ));
     }
 }

@@ -65,7 +65,10 @@ impl<W: Windows> Compat<W> {
             fills.0.retain(|(key, points)| {
                 let is_left = place >= found.len() || (raced.contains(&place) && !gives_up);
                 if gives_up && place < found.len() {
-                    self.refuses(key, "it is replaced by somebody else again and again, or EVAL is not allowed");
+                    self.refuses(
+                        key,
+                        "it is replaced by somebody else again and again, or EVAL is not allowed",
+                    );
                     refused += points.len();
                 } else if !is_left {
                     done += points.len();
@@ -134,8 +137,16 @@ mod tests {
     #[test]
     fn history_goes_into_its_place() {
         check(b"", &[(120.0, 2.0), (60.0, 1.0), (60.0, 9.0)], Some(&[(60.0, 1.0), (120.0, 2.0)]));
-        check(&bytes(&[(60.0, 1.0), (180.0, 3.0)]), &[(120.0, 2.0)], Some(&[(60.0, 1.0), (120.0, 2.0), (180.0, 3.0)]));
-        check(&bytes(&[(180.0, 3.0), (60.0, 1.0)]), &[(240.0, 4.0)], Some(&[(60.0, 1.0), (180.0, 3.0), (240.0, 4.0)]));
+        check(
+            &bytes(&[(60.0, 1.0), (180.0, 3.0)]),
+            &[(120.0, 2.0)],
+            Some(&[(60.0, 1.0), (120.0, 2.0), (180.0, 3.0)]),
+        );
+        check(
+            &bytes(&[(180.0, 3.0), (60.0, 1.0)]),
+            &[(240.0, 4.0)],
+            Some(&[(60.0, 1.0), (180.0, 3.0), (240.0, 4.0)]),
+        );
     }
 
     #[test]

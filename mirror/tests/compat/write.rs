@@ -141,7 +141,8 @@ async fn history_goes_into_its_place_while_live_points_come() {
         tokio::spawn(async move {
             let mut reads = 0;
             while !is_over.load(Ordering::Relaxed) {
-                let bytes: Vec<u8> = server.query(redis::cmd("GET").arg("metrics.a")).await.unwrap_or_default();
+                let bytes: Vec<u8> =
+                    server.query(redis::cmd("GET").arg("metrics.a")).await.unwrap_or_default();
                 let points: Vec<_> = Pairs::new(&bytes).map(|pair| (pair.ts, pair.value.unwrap())).collect();
                 assert!(points.windows(2).all(|two| two[0].0 <= two[1].0), "time goes back: {points:?}");
                 reads += usize::from(!points.is_empty());

@@ -89,12 +89,11 @@ pub(super) async fn act(options: &Options) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let Some(last) = watch(api, &begun).await? else {
-        say!(
-            "the node goes on with it; {0} backfill --status{1} shows how far it is, --cancel ends it",
-            program(),
-            options.config.argument()
-        )?;
-        return Ok(true);
+        // Not all metrics are read yet, so this is no success; and what reads JSON gets none.
+        let (program, config) = (program(), options.config.argument());
+        anyhow::bail!(
+            "the node goes on with it; {program} backfill --status{config} shows how far it is, --cancel ends it"
+        );
     };
     if options.json {
         say!("{}", serde_json::to_string_pretty(&last)?)?;
@@ -238,6 +237,8 @@ impl Told<'_> {
             ("empty", "metrics without a point in that time"),
             ("failed", "metrics that could not be read"),
             ("nameless", "files or folders without a name, or that could not be read"),
+            ("others", "files that are packed or of Ceres, which are not read"),
+            ("unasked", "series of answers with names that were not asked for, left out"),
         ] {
             if self.count(key) > 0 {
                 say!("{:>12} {text}", self.count(key))?;

@@ -124,7 +124,8 @@ async fn try_drive(inner: &Arc<Inner>, cancel: &CancellationToken) -> Result<End
         if let Some(why) = hopeless {
             return Ok(End::Failed(why));
         }
-        if failed_in_a_row >= MOST_IN_A_ROW {
+        // One file says nothing of the next.
+        if matches!(from, From::Graphite(_)) && failed_in_a_row >= MOST_IN_A_ROW {
             let last = inner.report().and_then(|report| report.troubles.last().map(|t| t.error.clone()));
             let last = last.unwrap_or_default();
             return Ok(End::Failed(format!(
@@ -177,19 +178,31 @@ async fn listing(
         }
     };
     if listed.items.is_empty() && !cancel.is_cancelled() {
-        let what =
-            if select.is_some() { "nothing there matches what is selected" } else { "there are no metrics" };
-        return Err(what.to_owned());
+        return Err(nothing(&listed, select));
     }
     inner.file.save_names(&listed.items).map_err(|(path, error)| format!("{}: {error}", path.display()))?;
     inner.asked(listed.requests, 0);
     let report = inner.change(|report| {
         report.metrics = listed.items.len() as u64;
         report.counts.nameless = listed.nameless;
+        report.counts.others = listed.others;
         report.counts.requests += listed.requests;
         report.phase = Phase::Filling;
     });
     report.map_or(Ok(()), |report| inner.save(&report))
+}
+
+/// Why there is nothing to do.
+fn nothing(listed: &list::Listed, select: Option<&str>) -> String {
+    let what =
+        if select.is_some() { "nothing there matches what is selected" } else { "there are no metrics" };
+    match (listed.others, listed.nameless) {
+        (0, 0) => what.to_owned(),
+        (0, n) => format!("{what}; {n} files or folders have no name, or cannot be read"),
+        (n, _) => format!(
+            "{what}; {n} files are packed (.wsp.gz) or of Ceres, which are not read: unpack them, or fill from the render address of their server"
+        ),
+    }
 }
 
 /// Puts what was fetched into the log, as far as the windows lack it, and then writes down that it is done.
@@ -228,6 +241,7 @@ async fn commit(inner: &Inner, batch: Batch, pace: &Pace, failed_in_a_row: &mut 
         counts.stored += outcome.stored;
         counts.there += outcome.there;
         counts.empty += outcome.empty;
+        counts.unasked += batch.unasked;
         for (why, points) in outcome.refused.iter() {
             *counts.refused.entry(why.label().to_owned()).or_default() += points;
         }

@@ -117,8 +117,14 @@ fn restarted(rig: &mut Rig) -> Rig {
 /// What is handed out of it, taken over by a window with `points` of its own.
 fn taken_over(rig: &mut Rig, points: &[(&str, f64, f64)]) -> Rig {
     let shard = ShardId::of_hash(name_hash(b"a"));
-    let header =
-        Header { writer: 1, written_at: NOON, position: 1, every: 1.0, is_released: true, node: String::new() };
+    let header = Header {
+        writer: 1,
+        written_at: NOON,
+        position: 1,
+        every: 1.0,
+        is_released: true,
+        node: String::new(),
+    };
     let mut chunks = Chunks::new(&header, 2, true, 0);
     rig.shards.hand_out(shard, &mut chunks);
     let (out, mut gathered) = (chunks.finish(), Gathered::default());
