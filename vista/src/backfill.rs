@@ -244,10 +244,7 @@ impl Backfill {
             .get_or_insert_with(CancellationToken::new)
             .clone();
         let inner = Arc::clone(&self.0);
-        async move {
-            run::run(&inner, &cancel).await;
-            *inner.cancel.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
+        async move { run::run(&inner, &cancel).await }
     }
 
     /// The job that runs, or ran last.

@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const PATH: &str = "/api/v1/backfill";
-/// Between two looks at how far it is.
+/// Between two looks at how far it is; the first come sooner, for a small one.
 const LOOK: Duration = Duration::from_millis(500);
+const FIRST_LOOK: Duration = Duration::from_millis(40);
 /// Looks in a row that may fail: a node that starts again answers after a while.
 const PATIENCE: u32 = 120;
 
@@ -154,10 +155,10 @@ async fn watch(api: SocketAddr, begun: &Value) -> anyhow::Result<Option<Value>> 
         "{msg:>40} {bar:30} {human_pos} of {human_len} metrics, {per_sec}, {eta} left",
     )?);
     let began = begun.get("began").cloned();
-    let mut failed = 0;
+    let (mut failed, mut pause) = (0, FIRST_LOOK);
     loop {
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LOOK),
             _ = tokio::signal::ctrl_c() => {
                 bar.finish_and_clear();
                 return Ok(None);

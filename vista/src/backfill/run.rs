@@ -49,7 +49,7 @@ pub(super) async fn run(inner: &Arc<Inner>, cancel: &CancellationToken) {
         } => End::Stopped,
     };
     let now = inner.parts.clock.now();
-    let report = inner.change(|report| {
+    let report = inner.report().map(|mut report| {
         report.seconds += report.since.take().map_or(0.0, |since| (now - since).max(0.0));
         match &end {
             End::Done => report.phase = Phase::Done,
@@ -60,17 +60,21 @@ pub(super) async fn run(inner: &Arc<Inner>, cancel: &CancellationToken) {
                 report.error.clone_from(why);
             }
         }
+        report
     });
     if let Some(report) = report {
         inner.save(&report).unwrap_or_else(|why| tracing::error!("{why}"));
         if !report.phase.is_open() {
             inner.file.forget_names();
         }
-        let (metrics, stored, seconds) = (report.position, report.counts.stored, report.seconds);
+        let (metrics, stored, seconds, phase) =
+            (report.position, report.counts.stored, report.seconds, report.phase);
+        // Who sees that it has ended can begin the next: nothing of this one comes behind.
+        inner.end(report);
         match end {
             End::Failed(why) => tracing::warn!(metrics, stored, "the back-fill has failed: {why}"),
             End::Stopped => tracing::info!(metrics, stored, "the back-fill goes on at the next start"),
-            _ => tracing::info!(metrics, stored, seconds, phase = ?report.phase, "the back-fill has ended"),
+            _ => tracing::info!(metrics, stored, seconds, ?phase, "the back-fill has ended"),
         }
     }
 }
@@ -271,6 +275,13 @@ struct Outcome {
 }
 
 impl Inner {
+    /// No job runs any more.
+    fn end(&self, report: Report) {
+        let mut cancel = self.cancel.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+        *cancel = None;
+    }
+
     fn report(&self) -> Option<Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
