@@ -386,10 +386,6 @@ pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
     Ok(skyline_core::file::replace(path, content.as_ref(), false)?)
 }
 
-fn pair(point: &Value) -> Option<(f64, f64)> {
-    Some((point.get(0)?.as_f64()?, point.get(1)?.as_f64()?))
-}
-
 /// The built program: `SKYLINE_BIN`, or built now in the profile of this test.
 ///
 /// # Errors
