@@ -360,7 +360,8 @@ impl Node {
         struct Series {
             points: Vec<(f64, f64)>,
         }
-        let series: Series = serde_json::from_slice(&answer.body).with_context(|| format!("series {name}"))?;
+        let series: Series =
+            serde_json::from_slice(&answer.body).with_context(|| format!("series {name}"))?;
         Ok(series.points)
     }
 

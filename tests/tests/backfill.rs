@@ -369,8 +369,8 @@ fn whisper_file(points: &[(i64, f64)]) -> Vec<u8> {
     for (ts, value) in points {
         let at = 28 + 12 * ((ts - first) / 60) as usize;
         if let Some(place) = bytes.get_mut(at..at + 12) {
-            place[..4].copy_from_slice(&(*ts as u32).to_be_bytes());
-            place[4..].copy_from_slice(&value.to_be_bytes());
+            let point: Vec<u8> = (*ts as u32).to_be_bytes().into_iter().chain(value.to_be_bytes()).collect();
+            place.copy_from_slice(&point);
         }
     }
     bytes
