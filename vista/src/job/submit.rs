@@ -45,6 +45,8 @@ impl Job {
                     }
                     if gathering.batch.len() >= BATCH {
                         gathering.flush(cursor).await?;
+                        // A long piece: a kill fetches again what is in hand, not all of it.
+                        self.save(cursor).await;
                     }
                 }
             }
