@@ -82,7 +82,9 @@ const fn advice(error: &rustls::Error) -> &'static str {
             "renew its certificate, and see that the clocks are right"
         }
         rustls::Error::InvalidCertificate(_) => "its certificate must be valid for the host that is asked",
-        rustls::Error::AlertReceived(_) => "it refused us: it may want a certificate of ours (certificate_file)",
+        rustls::Error::AlertReceived(_) => {
+            "it refused us: it may want a certificate of ours (certificate_file)"
+        }
         _ => "see that TLS is spoken at that port",
     }
 }

@@ -100,9 +100,7 @@ impl Options {
         let holds = |secret: &str| secret.len() > 3 && text.contains(secret);
         let authorized = match &self.authorization {
             Authorization::None => false,
-            Authorization::Basic(user, password) => {
-                holds(password.reveal()) || holds(&basic(user, password))
-            }
+            Authorization::Basic(user, password) => holds(password.reveal()) || holds(&basic(user, password)),
             Authorization::Bearer(text) | Authorization::Verbatim(text) => holds(text.reveal()),
         };
         authorized || self.headers.iter().any(|(_, value)| holds(value.reveal()))

@@ -131,14 +131,17 @@ pub(crate) fn sweep(folder: &Path, names: &HashSet<String>, now: SystemTime) {
         let (path, file) = (entry.path(), entry.file_name());
         let Some(job) = file.to_str().and_then(|file| file.strip_suffix(".json")) else { continue };
         let written = entry.metadata().and_then(|meta| meta.modified());
-        let is_old =
-            written.is_ok_and(|written| now.duration_since(written).is_ok_and(|age| age > KEPT));
+        let is_old = written.is_ok_and(|written| now.duration_since(written).is_ok_and(|age| age > KEPT));
         if names.contains(job) || !is_old {
             continue;
         }
         match file::remove(&path) {
-            Ok(()) => tracing::info!(job, path = %path.display(), "the job is gone for long: how far it had come is forgotten"),
-            Err(error) => tracing::warn!(job, path = %path.display(), %error, "the file of a job that is gone cannot be removed"),
+            Ok(()) => {
+                tracing::info!(job, path = %path.display(), "the job is gone for long: how far it had come is forgotten")
+            }
+            Err(error) => {
+                tracing::warn!(job, path = %path.display(), %error, "the file of a job that is gone cannot be removed")
+            }
         }
     }
 }

@@ -147,7 +147,10 @@ mod tests {
     fn each_says_what_to_do() {
         let check = |code, part: &str| {
             let text = status(code, ": no").to_string();
-            assert!(text.starts_with(&format!("a: it answered {code}: no; ")) && text.contains(part), "{text}");
+            assert!(
+                text.starts_with(&format!("a: it answered {code}: no; ")) && text.contains(part),
+                "{text}"
+            );
         };
         check(401, "password_file");
         check(404, "url and uri");
@@ -182,7 +185,11 @@ mod tests {
         options.authorization = Authorization::Basic("u".into(), Secret::new("hunter2"));
         let check = |said: &str, hidden| {
             let text = status(401, said).without_secrets(&options).to_string();
-            assert_eq!((text.contains(said), text.contains("hold a credential")), (!hidden, hidden), "{text}");
+            assert_eq!(
+                (text.contains(said), text.contains("hold a credential")),
+                (!hidden, hidden),
+                "{text}"
+            );
             let answer = Error::Answer { server: "a".into(), reason: said.into() };
             assert_eq!(!answer.without_secrets(&options).to_string().contains(said), hidden);
         };

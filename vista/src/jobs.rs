@@ -126,7 +126,10 @@ impl Jobs {
             drop(task.await);
             match set.jobs.iter().find(|new| new.name() == job.name()) {
                 Some(new) => new.follows(&job),
-                None => tracing::info!(job = job.name(), "a vista job is gone; how far it had come is kept for 30 days"),
+                None => tracing::info!(
+                    job = job.name(),
+                    "a vista job is gone; how far it had come is kept for 30 days"
+                ),
             }
         }
         self.0.in_force.store(set);

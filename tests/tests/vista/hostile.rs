@@ -65,7 +65,11 @@ fn serve(mut stream: TcpStream, all: &Mutex<BTreeMap<String, u32>>) -> anyhow::R
 }
 
 fn say(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> anyhow::Result<()> {
-    write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n", body.len())?;
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        body.len()
+    )?;
     Ok(stream.write_all(body)?)
 }
 
@@ -90,6 +94,10 @@ fn answer(stream: &mut TcpStream, manner: &str, head: &str) -> anyhow::Result<()
         )).as_bytes()),
         "vector" => say(stream, "200 OK", "", br#"{"status":"success","data":{"resultType":"vector","result":[]}}"#),
         "many" => say(stream, "200 OK", "", serde_json::to_string(&vec![json!({"target": "t", "datapoints": []}); 20])?.as_bytes()),
+        "several" => {
+            let one = |name| json!({"target": name, "datapoints": [[1, now]]});
+            say(stream, "200 OK", "", json!([one("a"), one("b")]).to_string().as_bytes())
+        }
         "deep" => say(stream, "200 OK", "", "[{\"a\":".repeat(100_000).as_bytes()),
         "loop" => say(stream, "302 Found", "Location: /loop/render\r\n", b""),
         "away" => say(stream, "302 Found", "Location: http://169.254.169.254/latest\r\n", b""),
@@ -134,11 +142,12 @@ fn answer(stream: &mut TcpStream, manner: &str, head: &str) -> anyhow::Result<()
 }
 
 /// Manners, kinds of their failures, and words of them.
-const WRONG: [(&str, &str, &str); 16] = [
+const WRONG: [(&str, &str, &str); 17] = [
     ("html", "answer", "HTML"),
     ("html2", "answer", "HTML"),
     ("vector", "answer", "a vector, no matrix"),
     ("many", "answer", "more than 10 series"),
+    ("several", "several_series", "gives 2 series, and store_as names one: write a template"),
     ("deep", "answer", "nested deeper"),
     ("loop", "redirect", "after 3 others"),
     ("away", "redirect", "which the settings do not name"),
@@ -163,6 +172,9 @@ fn jobs(mean: &Mean, good: &Endless) -> String {
         )
     };
     let mut jobs: Vec<_> = WRONG.iter().map(|(name, ..)| own(name)).collect();
+    for job in jobs.iter_mut().filter(|job| job.contains("several")) {
+        *job = job.replace(".{target}", "");
+    }
     jobs.extend(["gone", "odd"].map(own));
     jobs.push(own("odd2").replace("{target}", "t"));
     jobs.push(format!(
@@ -189,7 +201,10 @@ fn each_is_told_and_the_others_go_on() -> anyhow::Result<()> {
     for (name, kind, words) in WRONG.iter().chain(&gone) {
         let failing = job_is(&node, name, "it fails", |job| number(job, "/failures_in_a_row") >= 1)?;
         let error = failing["last_error"].as_str().unwrap_or_default();
-        ensure!(error.contains(words) && error.contains(&format!("vista job {name} (http://")), "{name}: {error}");
+        ensure!(
+            error.contains(words) && error.contains(&format!("vista job {name} (http://")),
+            "{name}: {error}"
+        );
         let counted = node.metrics()?.sum("skyline_vista_failures_total", &[("job", name), ("kind", kind)]);
         ensure!(counted >= 1.0, "{name} is not counted as {kind}: {failing}");
         ensure!(number(&failing, "/points/live") + number(&failing, "/points/history") == 0, "{failing}");
@@ -203,8 +218,14 @@ fn each_is_told_and_the_others_go_on() -> anyhow::Result<()> {
     for name in ["odd", "odd2"] {
         let odd = job_is(&node, name, "it runs", |job| number(job, "/runs") >= 1)?;
         ensure!(odd["failures"] == json!({}), "{odd}");
-        for (reason, least) in [("null", 1), ("not_finite", 2), ("not_a_number", 1), ("time", 3), ("duplicate", 1), ("unsorted", 1)]
-        {
+        for (reason, least) in [
+            ("null", 1),
+            ("not_finite", 2),
+            ("not_a_number", 1),
+            ("time", 3),
+            ("duplicate", 1),
+            ("unsorted", 1),
+        ] {
             ensure!(number(&odd, &format!("/skipped/{reason}")) >= least, "{reason}: {odd}");
         }
         let stored = format!("bad.{name}.t");

@@ -34,7 +34,10 @@ impl Servers {
         let slots = i64::from(slot);
         let from = (now() - 1_800) / 60 * 60;
         let points = |step: i64, offset| -> Vec<_> {
-            (from..now() + AHEAD.max(size(0, 3_000) as i64)).step_by(step as usize).map(|ts| (ts, value(ts, offset))).collect()
+            (from..now() + AHEAD.max(size(0, 3_000) as i64))
+                .step_by(step as usize)
+                .map(|ts| (ts, value(ts, offset)))
+                .collect()
         };
         let prometheus = Prometheus::holding(
             "load",

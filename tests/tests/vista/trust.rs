@@ -43,7 +43,8 @@ impl Guarded {
         let server = authority.certificate("localhost", 2090)?;
         let client = authority.certificate("skyline", 2090)?;
         let from = (now() - 1_200) / 60 * 60;
-        let points: Vec<_> = (from..now() + 300).step_by(STEP as usize).map(|ts| (ts, (ts % 997) as f64)).collect();
+        let points: Vec<_> =
+            (from..now() + 300).step_by(STEP as usize).map(|ts| (ts, (ts % 997) as f64)).collect();
         let (pem, ca) = (server.display(), authority.ca());
         let web = format!(
             "tls_server_config: {{ cert_file: '{pem}', key_file: '{pem}', client_ca_file: '{}', \
@@ -70,14 +71,30 @@ impl Guarded {
                      proxy_pass http://{upstream}/; }} }}\n"
                 )
             };
-            Ok(server(address, &server_pem(&authority)) + &server(expired, &ended) + &server(other, &stranger))
+            Ok(server(address, &server_pem(&authority))
+                + &server(expired, &ended)
+                + &server(other, &stranger))
         })?;
         let points = points.into_iter().collect();
-        Ok(Self { _folder: folder, prometheus, _graphite: graphite, nginx, ca, client, expired, other, points })
+        Ok(Self {
+            _folder: folder,
+            prometheus,
+            _graphite: graphite,
+            nginx,
+            ca,
+            client,
+            expired,
+            other,
+            points,
+        })
     }
 
     fn basic(&self) -> String {
-        self.graphite("basic", self.nginx.address, &format!("user = \"{USER}\", password_file = \"password\""))
+        self.graphite(
+            "basic",
+            self.nginx.address,
+            &format!("user = \"{USER}\", password_file = \"password\""),
+        )
     }
 
     /// A job of the graphite-web: its settings.
@@ -102,7 +119,8 @@ impl Guarded {
 
     /// Questions that nginx has seen at a path, by status.
     fn seen(&self, path: &str, status: u16) -> usize {
-        let log = std::fs::read_to_string(self.nginx.folder().join(format!("{path}.log"))).unwrap_or_default();
+        let log =
+            std::fs::read_to_string(self.nginx.folder().join(format!("{path}.log"))).unwrap_or_default();
         log.lines().filter(|line| line.contains(&format!("\" {status} "))).count()
     }
 }
@@ -134,7 +152,10 @@ fn both_kinds_with_credentials_and_tls() -> anyhow::Result<()> {
         &sink,
         &[
             ("basic", format!("{}, {ca}", guarded.basic())),
-            ("token", guarded.graphite("token", guarded.nginx.address, &format!("token_file = \"token\", {ca}"))),
+            (
+                "token",
+                guarded.graphite("token", guarded.nginx.address, &format!("token_file = \"token\", {ca}")),
+            ),
             (
                 "header",
                 guarded.graphite(
@@ -145,7 +166,8 @@ fn both_kinds_with_credentials_and_tls() -> anyhow::Result<()> {
             ),
             (
                 "mutual",
-                guarded.prometheus(&format!("user = \"{USER}\", password_file = \"password\", {ca}, {shown}")),
+                guarded
+                    .prometheus(&format!("user = \"{USER}\", password_file = \"password\", {ca}, {shown}")),
             ),
         ],
     )
@@ -153,7 +175,8 @@ fn both_kinds_with_credentials_and_tls() -> anyhow::Result<()> {
     for name in ["basic", "token", "header", "mutual"] {
         let done = job_is(&node, name, "two runs", |job| number(job, "/runs") >= 2)?;
         let until = number(&done, "/asked_until");
-        let expected: BTreeMap<_, _> = guarded.points.range(..=until).map(|(ts, value)| (*ts, *value)).collect();
+        let expected: BTreeMap<_, _> =
+            guarded.points.range(..=until).map(|(ts, value)| (*ts, *value)).collect();
         let stored = format!("got.{name}");
         eventually_true(LIMIT, "all of it", || at(&sink, &stored).len() >= expected.len())?;
         crate::rig::same(&stored, "the sink", &at(&sink, &stored), &expected)?;
@@ -202,7 +225,12 @@ fn what_is_wrong_is_said_and_nobody_is_pressed() -> anyhow::Result<()> {
             "tls",
             ["TLS failed", "by a name that its certificate holds"],
         ),
-        ("uncertified", guarded.prometheus(&format!("{right}, {ca}")), "tls", ["TLS failed", "(certificate_file)"]),
+        (
+            "uncertified",
+            guarded.prometheus(&format!("{right}, {ca}")),
+            "tls",
+            ["TLS failed", "(certificate_file)"],
+        ),
         (
             "scrape",
             guarded.prometheus(&format!("user = \"{USER}\", {wrong}, {ca}, {shown}")),
@@ -215,7 +243,8 @@ fn what_is_wrong_is_said_and_nobody_is_pressed() -> anyhow::Result<()> {
     let node = setup(&sink, &jobs).start()?;
     let begun = now();
     for (name, _, kind, words) in &wrongs {
-        let failing = job_is(&node, name, "it has failed twice", |job| number(job, "/failures_in_a_row") >= 2)?;
+        let failing =
+            job_is(&node, name, "it has failed twice", |job| number(job, "/failures_in_a_row") >= 2)?;
         let error = failing["last_error"].as_str().unwrap_or_default().to_owned();
         let output = said(&vista(&node, &["test", name])?);
         for word in words {
@@ -226,7 +255,10 @@ fn what_is_wrong_is_said_and_nobody_is_pressed() -> anyhow::Result<()> {
         ensure!(counted >= 2.0, "{name}: {counted}");
         let status = said(&vista(&node, &["status"])?);
         ensure!(status.contains(&format!("{name}: failing")) && status.contains(words[0]), "{status}");
-        ensure!(node.process.log().contains(&format!("job=\"{name}\"")) || node.process.log().contains(name), "{name} is not in the log");
+        ensure!(
+            node.process.log().contains(&format!("job=\"{name}\"")) || node.process.log().contains(name),
+            "{name} is not in the log"
+        );
     }
     // The good one has its points, and was not disturbed.
     let good = job_is(&node, "good", "it runs", |job| number(job, "/runs") >= 3)?;

@@ -44,6 +44,7 @@ impl Job {
                         gathering.newest.push((name, point.ts));
                     }
                     if gathering.batch.len() >= BATCH {
+                        gathering.has_room().await?;
                         gathering.flush(cursor).await?;
                         // A long piece: a kill fetches again what is in hand, not all of it.
                         self.save(cursor).await;
@@ -63,6 +64,15 @@ impl<'a> Gathering<'a> {
 
     fn builder(job: &Job, origin: Origin) -> BatchBuilder {
         BatchBuilder::new(Source { listener: Listener::Vista, origin }, job.clock.now())
+    }
+
+    /// A full batch of history is not to take the place of points that a destination has yet to get, whatever the journal
+    /// does when it is full. Live points, and what a short gap brings, do not wait: they are to be judged.
+    async fn has_room(&self) -> Result<(), Error> {
+        if self.origin != Origin::History || self.sink.intake.has_room_for_bulk(&self.sink.stop).await {
+            return Ok(());
+        }
+        Err(Error::NotLogged { job: self.job.name().to_owned(), points: self.batch.len() as u64 })
     }
 
     async fn flush(&mut self, cursor: &mut Cursor) -> Result<(), Error> {

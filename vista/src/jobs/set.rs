@@ -33,7 +33,8 @@ impl Set {
             || Arc::new(Gates::new(vista.concurrency, vista.per_host)),
             |before| Arc::clone(&before.gates),
         );
-        let parts = Common { folder: folder.to_owned(), sync, gates: Arc::clone(&gates), clock: clock.clone() };
+        let parts =
+            Common { folder: folder.to_owned(), sync, gates: Arc::clone(&gates), clock: clock.clone() };
         let mut jobs = Vec::with_capacity(vista.fetch.len());
         for fetch in &vista.fetch {
             let job = Job::new(vista, fetch, &parts)?;
