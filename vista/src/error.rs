@@ -52,7 +52,10 @@ pub enum Error {
         name: String,
     },
     /// The journal did not take them.
-    #[error("vista job {job}: {points} points are not in the journal, and are fetched again")]
+    #[error(
+        "vista job {job}: the journal has no room for {points} points, or cannot be written; they are fetched again: see \
+         which destination is behind (skyline status)"
+    )]
     NotLogged {
         /// Name of the job.
         job: String,
@@ -183,7 +186,7 @@ mod tests {
     fn what_a_server_says_back_of_our_credentials_is_not_shown() {
         let mut options = Options::new("a", "http://a");
         options.authorization = Authorization::Basic("u".into(), Secret::new("hunter2"));
-        let check = |said: &str, hidden| {
+        let check = |said: &str, hidden: bool| {
             let text = status(401, said).without_secrets(&options).to_string();
             assert_eq!(
                 (text.contains(said), text.contains("hold a credential")),

@@ -255,9 +255,14 @@ fn what_is_wrong_is_said_and_nobody_is_pressed() -> anyhow::Result<()> {
         ensure!(counted >= 2.0, "{name}: {counted}");
         let status = said(&vista(&node, &["status"])?);
         ensure!(status.contains(&format!("{name}: failing")) && status.contains(words[0]), "{status}");
+        // Told once.
+        let log = node.process.log();
+        let named =
+            |line: &&str| line.contains("a vista job fails") && line.contains(&format!("vista job {name} ("));
+        let told: Vec<_> = log.lines().filter(named).collect();
         ensure!(
-            node.process.log().contains(&format!("job=\"{name}\"")) || node.process.log().contains(name),
-            "{name} is not in the log"
+            told.len() == 1 && words.iter().all(|word| told[0].contains(word)),
+            "{name}: {told:?}\n{log}"
         );
     }
     // The good one has its points, and was not disturbed.
