@@ -206,12 +206,13 @@ mod tests {
             all.sort();
             all
         };
+        let written = std::fs::metadata(dir.path().join("gone.json")).unwrap().modified().unwrap();
         let all = ["gone.json", "gone.json.before", "here.json", "here.json.before", "other"];
-        sweep(dir.path(), &names, SystemTime::now() + KEPT - Duration::from_secs(60));
+        sweep(dir.path(), &names, written + KEPT - Duration::from_secs(60));
         assert_eq!(files(), all);
-        sweep(dir.path(), &names, SystemTime::now() + KEPT + Duration::from_secs(60));
+        sweep(dir.path(), &names, written + KEPT + Duration::from_secs(60));
         assert_eq!(files(), all[2..]);
-        sweep(&dir.path().join("none"), &names, SystemTime::now());
+        sweep(&dir.path().join("none"), &names, written);
     }
 
     #[test]

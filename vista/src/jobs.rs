@@ -147,7 +147,7 @@ impl Jobs {
         if !set.jobs.is_empty() {
             std::fs::create_dir_all(&inner.folder)?;
         }
-        set.sweep(&inner.folder);
+        set.sweep(&inner.folder, &inner.clock);
         for job in &set.jobs {
             if started.running.iter().any(|running| Arc::ptr_eq(&running.job, job)) {
                 continue;

@@ -1,5 +1,7 @@
 //! A journal that is full because a destination is away: jobs wait, do not run ahead, and lose nothing, killed or not.
 
+#![expect(clippy::print_stdout, reason = "figures of a run")]
+
 use crate::rig::{Endless, LIMIT, copies, is_whole, job, job_is, number};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;

@@ -190,15 +190,15 @@ fn both_kinds_with_credentials_and_tls() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[test]
-fn what_is_wrong_is_said_and_nobody_is_pressed() -> anyhow::Result<()> {
-    let (guarded, sink) = (Guarded::start()?, Sink::start(Protocol::Lines)?);
+/// Name of a job, its settings, the kind of its failure, and words of that.
+type Wrong = (&'static str, String, &'static str, [&'static str; 2]);
+
+fn wrongs(guarded: &Guarded) -> Vec<Wrong> {
     let ca = guarded.trusted();
     let wrong = "password_file = \"wrong\"";
     let right = format!("user = \"{USER}\", password_file = \"password\"");
     let shown = format!("certificate_file = {:?}", guarded.client);
-    // Name, settings, kind of the failure, and words of it.
-    let wrongs = [
+    vec![
         (
             "password",
             guarded.graphite("basic", guarded.nginx.address, &format!("user = \"{USER}\", {wrong}, {ca}")),
@@ -237,7 +237,13 @@ fn what_is_wrong_is_said_and_nobody_is_pressed() -> anyhow::Result<()> {
             "status",
             ["it answered 401", "user and password_file"],
         ),
-    ];
+    ]
+}
+
+#[test]
+fn what_is_wrong_is_said_and_nobody_is_pressed() -> anyhow::Result<()> {
+    let (guarded, sink) = (Guarded::start()?, Sink::start(Protocol::Lines)?);
+    let (ca, wrongs) = (guarded.trusted(), wrongs(&guarded));
     let mut jobs: Vec<_> = wrongs.iter().map(|(name, settings, ..)| (*name, settings.clone())).collect();
     jobs.push(("good", format!("{}, {ca}", guarded.basic())));
     let node = setup(&sink, &jobs).start()?;

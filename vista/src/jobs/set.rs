@@ -8,7 +8,7 @@ use skyline_core::clock::Clock;
 use skyline_core::problem::Problem;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The jobs, and what is common to them.
 #[derive(Debug)]
@@ -54,8 +54,9 @@ impl Set {
     }
 
     /// Forgets jobs that are gone for long.
-    pub(super) fn sweep(&self, folder: &Path) {
+    pub(super) fn sweep(&self, folder: &Path, clock: &Clock) {
         let names = self.jobs.iter().map(|job| job.name().to_owned()).collect();
-        cursor::sweep(folder, &names, SystemTime::now());
+        let now = UNIX_EPOCH + Duration::from_secs_f64(clock.now().max(0.0));
+        cursor::sweep(folder, &names, now);
     }
 }
