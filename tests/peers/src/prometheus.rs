@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -16,6 +18,9 @@ pub const USER: &str = "reader";
 pub const PASSWORD: &str = "of a scrape";
 /// Its hash by bcrypt.
 const HASH: &str = "$2b$04$abcdefghijklmnopqrstuu5v7A3ABQywl6ZpOIxEHr6L2H5SXVonG";
+
+/// Seconds of samples that promtool is given at once.
+const TEXT: i64 = 5 * 86_400;
 
 /// Samples of a series: labels as `{a="b"}`, then (seconds, value).
 pub type Samples<'a> = (&'a str, &'a [(i64, f64)]);
@@ -55,24 +60,24 @@ impl Prometheus {
     ///
     /// When it does not start; the end of its log is in the message.
     pub fn holding(metric: &str, samples: &[Samples<'_>]) -> anyhow::Result<Self> {
+        Self::holding_behind(metric, samples, "")
+    }
+
+    /// The same with more lines in its `--web.config.file`, such as `tls_server_config`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::holding`].
+    pub fn holding_behind(metric: &str, samples: &[Samples<'_>], web: &str) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
-        let mut text = format!("# TYPE {metric} gauge\n");
-        for (labels, points) in samples {
-            for (ts, value) in *points {
-                writeln!(text, "{metric}{labels} {value} {ts}")?;
-            }
+        let (mut at, last) = span(samples);
+        // For each of the blocks, of two hours, the whole text is read.
+        while at <= last {
+            blocks(folder.path(), metric, samples, at..at + TEXT)?;
+            at += TEXT;
         }
-        text.push_str("# EOF\n");
-        let file = folder.path().join("samples");
-        std::fs::write(&file, text)?;
-        let mut promtool = Command::new("promtool");
-        promtool
-            .args(["tsdb", "create-blocks-from", "openmetrics"])
-            .arg(&file)
-            .arg(folder.path().join("data"));
-        let output = promtool.output().context("promtool")?;
-        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        std::fs::write(folder.path().join("web.yml"), format!("basic_auth_users: {{ {USER}: '{HASH}' }}\n"))?;
+        let web = format!("basic_auth_users: {{ {USER}: '{HASH}' }}\n{web}");
+        std::fs::write(folder.path().join("web.yml"), web)?;
         let address = port::free();
         let process = launch(&folder, address, "{}\n")?;
         Ok(Self { folder, address, process })
@@ -108,6 +113,30 @@ impl Prometheus {
     }
 }
 
+/// The first and the last time of samples.
+fn span(samples: &[Samples<'_>]) -> (i64, i64) {
+    let times = || samples.iter().flat_map(|(_, points)| points.iter().map(|(ts, _)| *ts));
+    (times().min().unwrap_or(0), times().max().unwrap_or(-1))
+}
+
+/// Makes blocks of the samples of some `times`.
+fn blocks(folder: &Path, metric: &str, samples: &[Samples<'_>], times: Range<i64>) -> anyhow::Result<()> {
+    let mut text = format!("# TYPE {metric} gauge\n");
+    for (labels, points) in samples {
+        for (ts, value) in points.iter().filter(|(ts, _)| times.contains(ts)) {
+            writeln!(text, "{metric}{labels} {value} {ts}")?;
+        }
+    }
+    text.push_str("# EOF\n");
+    let file = folder.join("samples");
+    std::fs::write(&file, text)?;
+    let mut promtool = Command::new("promtool");
+    promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(&file).arg(folder.join("data"));
+    let output = promtool.output().context("promtool")?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
 fn launch(folder: &TempDir, address: SocketAddr, settings: &str) -> anyhow::Result<Process> {
     let file = folder.path().join("prometheus.yml");
     std::fs::write(&file, settings)?;
@@ -115,6 +144,7 @@ fn launch(folder: &TempDir, address: SocketAddr, settings: &str) -> anyhow::Resu
     command
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+        .arg("--storage.tsdb.retention.time=120d")
         .arg(format!("--web.listen-address={address}"));
     let web = folder.path().join("web.yml");
     if web.exists() {
