@@ -7,6 +7,7 @@
 
 pub mod copied;
 pub mod day;
+pub mod flux;
 pub mod http;
 pub mod load;
 pub mod metrics;
