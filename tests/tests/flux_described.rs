@@ -47,7 +47,8 @@ fn without_a_key() -> anyhow::Result<()> {
     let metrics = node.balanced()?;
     for endpoint in POINTS {
         // A body of JSON that cannot be read may have had a key in it: that it cannot be read is said.
-        let statuses: &[_] = if endpoint == "metric_data_post" { &["200", "204"] } else { &["200", "204", "400"] };
+        let statuses: &[_] =
+            if endpoint == "metric_data_post" { &["200", "204"] } else { &["200", "204", "400"] };
         for status in statuses {
             ensure!(answered(&metrics, endpoint, status) == 0.0, "{endpoint} {status}\n{said}");
         }

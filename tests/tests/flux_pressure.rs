@@ -22,7 +22,8 @@ fn request(base: i64, n: i64) -> String {
 }
 
 fn again_after(answer: &str) -> Option<u64> {
-    let line = answer.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("retry-after: ")?.parse().ok());
+    let line =
+        answer.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("retry-after: ")?.parse().ok());
     line.filter(|seconds| *seconds > 0)
 }
 
@@ -101,7 +102,11 @@ fn who_is_told_when_to_come_again_is_served_then() -> anyhow::Result<()> {
         }
     }
     // 4,000 points of which 1,000 come at once.
-    ensure!(limited >= 2 && start.elapsed() > Duration::from_millis(2_500), "{limited} {:?}", start.elapsed());
+    ensure!(
+        limited >= 2 && start.elapsed() > Duration::from_millis(2_500),
+        "{limited} {:?}",
+        start.elapsed()
+    );
     sink.has(8 * POINTS as u64, LIMIT)?;
     let metrics = node.balanced()?;
     ensure!(metrics.sum("skyline_flux_key_limited_total", &[("key", "test")]) == f64::from(limited));
@@ -188,7 +193,7 @@ fn bombs_need_no_memory() -> anyhow::Result<()> {
     bombs.push(("snappy", snappy(500_000)));
     bombs.push(("snappy", vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0]));
     std::thread::scope(|scope| {
-        let senders = bombs.iter().flat_map(|bomb| [bomb; 4]).map(|(packing, bomb)| {
+        let senders = bombs.iter().flat_map(|bomb| [bomb; 8]).map(|(packing, bomb)| {
             scope.spawn(move || {
                 let headers = format!("Content-Type: text/plain\r\nContent-Encoding: {packing}\r\n");
                 // 503: the others have all the memory at that moment.
@@ -205,7 +210,8 @@ fn bombs_need_no_memory() -> anyhow::Result<()> {
         Ok(())
     })?;
     let grown = node.process.memory("VmHWM").saturating_sub(before) >> 20;
-    ensure!(grown < 160, "{grown} MiB");
+    // Eight requests at a time, and what the allocator has not given back yet.
+    ensure!(grown < 300, "{grown} MiB");
     ensure!(lines(to, &format!("a 1 {}\n", now()))?.0 == 204);
     node.balanced()?;
     Ok(())

@@ -104,7 +104,8 @@ impl Late {
     fn arrives(&self, sink: &Sink, since: i64, most: u32) -> anyhow::Result<usize> {
         let given = self.given().clone();
         let instance = self.server.address;
-        let at_sink = || (0..SERIES).map(|n| sink.series(&format!("late;instance={instance};job=late;n={n}")));
+        let at_sink =
+            || (0..SERIES).map(|n| sink.series(&format!("late;instance={instance};job=late;n={n}")));
         let missing = || {
             let all: Vec<_> = at_sink().collect();
             let is_there = |series: &str, ts: &i64, value: &f64| {
@@ -162,7 +163,11 @@ fn samples_that_are_too_old_are_sent_once() -> anyhow::Result<()> {
     let retried = || prometheus.figure("prometheus_remote_storage_samples_retried_total");
     let before = (refused()?, retried()?);
     // Of each of ours, at most one that Prometheus makes about the scrape.
-    ensure!(before.0 >= missing as u64 && before.0 <= 2 * missing as u64 + 10, "{} refused, {missing} missing", before.0);
+    ensure!(
+        before.0 >= missing as u64 && before.0 <= 2 * missing as u64 + 10,
+        "{} refused, {missing} missing",
+        before.0
+    );
     late.gives(3)?;
     ensure!((refused()?, retried()?) == before, "what was refused is sent again");
     ensure!(prometheus.figure("prometheus_remote_storage_samples_failed_total")? > 0.0);
@@ -183,9 +188,8 @@ fn a_key_with_a_rate_makes_it_wait() -> anyhow::Result<()> {
     node.process.kill()?;
     late.gives(8)?;
     node.restart()?;
-    let limited = || {
-        node.metrics().is_ok_and(|m| m.sum("skyline_flux_requests_total", &[("status", "429")]) > 0.0)
-    };
+    let limited =
+        || node.metrics().is_ok_and(|m| m.sum("skyline_flux_requests_total", &[("status", "429")]) > 0.0);
     eventually_true(LIMIT, "it is told to wait", limited)?;
     late.arrives(&sink, 0, 3)?;
     let failed = prometheus.figure("prometheus_remote_storage_samples_failed_total")?;

@@ -72,12 +72,20 @@ pub fn check(check: &Run<'_>) -> anyhow::Result<String> {
     let program = install(&|_| {})?.join("bin");
     let folder = tempfile::Builder::new().prefix("schemathesis-").tempdir()?;
     let settings = folder.path().join("settings.toml");
-    let auth = if check.auth.is_empty() { String::new() } else { format!("[auth.openapi]\n{}\n", check.auth) };
+    let auth =
+        if check.auth.is_empty() { String::new() } else { format!("[auth.openapi]\n{}\n", check.auth) };
     std::fs::write(&settings, format!("hooks = {:?}\n{auth}", check.hooks))?;
     let mut command = Command::new(program.join("python"));
     // Not as a program: the first line of one names the folder in which it was installed.
     command.arg(program.join("st")).arg("--config-file").arg(&settings).arg("run").arg(check.url);
-    command.args(["--no-color", "--continue-on-failure", "--generation-database", "none", "--request-timeout", "10"]);
+    command.args([
+        "--no-color",
+        "--continue-on-failure",
+        "--generation-database",
+        "none",
+        "--request-timeout",
+        "10",
+    ]);
     command.args(["--max-examples", &check.examples.to_string(), "--seed", &check.seed.to_string()]);
     // It keeps what it found where it is started.
     command.current_dir(folder.path()).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -89,9 +97,9 @@ pub fn check(check: &Run<'_>) -> anyhow::Result<String> {
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .with_context(|| format!("`{name}` cannot be started; `cargo xtask test` installs what is missing"))?;
+    let output = command.output().with_context(|| {
+        format!("`{name}` cannot be started; `cargo xtask test` installs what is missing")
+    })?;
     if !output.status.success() {
         bail!("{name}: {}", said(&output).trim());
     }

@@ -200,7 +200,17 @@ fn one(form: Form, seconds: i64) -> anyhow::Result<Run> {
     let lines_to = running.address(&plain).to_string();
     let (rate, points) = (RATE.to_string(), (RATE * seconds / 10_000).to_string());
     let words = [
-        "send", "--to", &lines_to, "--metrics", "10000", "--points", &points, "--rate", &rate, "--connections", "4",
+        "send",
+        "--to",
+        &lines_to,
+        "--metrics",
+        "10000",
+        "--points",
+        &points,
+        "--rate",
+        &rate,
+        "--connections",
+        "4",
     ];
     let (cpu, start) = (running.process().cpu_seconds(), Instant::now());
     let lines = std::thread::scope(|scope| {
