@@ -18,6 +18,8 @@ use skyline_render_proxy::proxy::{NoPicture, Proxy};
 use skyline_render_proxy::windows::{Unanswered, Windows};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -39,6 +41,7 @@ pub struct WindowGallery {
     look: Look,
     patience: Duration,
     places: Arc<Semaphore>,
+    late: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for WindowGallery {
@@ -58,7 +61,14 @@ impl WindowGallery {
             look: Look::Dark,
             patience,
             places: Arc::new(Semaphore::new(DRAWINGS)),
+            late: Arc::default(),
         }
+    }
+
+    /// Messages since start that went without the chart of their window, because it was not there in time.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.late.load(Relaxed)
     }
 
     /// The same with Graphite's own charts, if the settings name a server.
@@ -67,10 +77,10 @@ impl WindowGallery {
         Self { graphite: Some(graphite), ..self }
     }
 
-    /// The same, and each message waits for `patience`. Charts of both are painted by the same places.
+    /// The same, and each message waits for `patience`. Charts of both are painted by the same places; each counts for itself.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+        Self { patience, late: Arc::default(), ..self }
     }
 
     /// The same in other colours.
@@ -165,6 +175,14 @@ impl Gallery for WindowGallery {
             let window = tokio::time::timeout(self.patience, self.window(message));
             let graphite = tokio::time::timeout(self.patience, self.graphite(message));
             let (window, graphite) = tokio::join!(window, graphite);
+            if window.is_err() {
+                self.late.fetch_add(1, Relaxed);
+                tracing::warn!(
+                    key = message.key,
+                    milliseconds = u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX),
+                    "a message goes without a chart that was not there in time: the machine is busy, or raise alerting.picture_milliseconds"
+                );
+            }
             let (window, description) = window.ok().flatten().unzip();
             Pictures {
                 window,

@@ -62,7 +62,7 @@ pub fn message(kind: Kind, origin: Origin, metric: &str, now: f64, public_url: &
     let link = |path: &str| if public_url.is_empty() { String::new() } else { format!("{public_url}{path}") };
     Message {
         key: format!("{kind:?}-{origin:?}-{metric}-{now}"),
-        incident: if about_metrics { "20261129-0001".into() } else { String::new() },
+        incident: if about_metrics { "20261130-0001".into() } else { String::new() },
         kind,
         number: u32::from(!matches!(kind, Kind::Opened | Kind::Test)),
         rule: if about_metrics { "web servers".into() } else { String::new() },
@@ -84,7 +84,7 @@ pub fn message(kind: Kind, origin: Origin, metric: &str, now: f64, public_url: &
         links: if about_metrics {
             Links {
                 graph: link("/render?target=web01"),
-                incident: link("/incidents/20261129-0001"),
+                incident: link("/incidents/20261130-0001"),
                 acknowledge: link("/act/acknowledge?t=1"),
                 mute: link("/act/mute?t=1"),
             }

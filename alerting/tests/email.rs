@@ -136,7 +136,7 @@ fn facts_are_told(mail: &Value, text: &str, message: &skyline_alerting::Message)
     let acts = message.kind != Kind::Ended;
     assert_eq!(page.contains("href=\"https://skyline.internal/act/acknowledge?t=1\""), acts);
     assert_eq!(text.contains("https://skyline.internal/act/mute?t=1"), acts);
-    assert!(page.contains("href=\"https://skyline.internal/incidents/20261129-0001\""));
+    assert!(page.contains("href=\"https://skyline.internal/incidents/20261130-0001\""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,7 +49,7 @@ async fn pagerduty_opens_and_resolves_one_incident() {
     for origin in ORIGINS {
         for kind in [Kind::Opened, Kind::Opened, Kind::Updated, Kind::Escalated] {
             accepted(duty.deliver(&message(kind, origin, "a.b", "pagerduty"), None, &Nothing).await);
-            assert_eq!(receiver.open(), ["20261129-0001"]);
+            assert_eq!(receiver.open(), ["20261130-0001"]);
         }
         accepted(duty.deliver(&message(Kind::Ended, origin, "a.b", "pagerduty"), None, &Nothing).await);
         assert_eq!(receiver.open().len(), 0);

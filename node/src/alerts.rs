@@ -43,6 +43,8 @@ pub(crate) struct Alerts {
     pub(crate) policy: Arc<Policy>,
     /// Where the pictures of pages come from.
     pub(crate) gallery: Arc<dyn Gallery>,
+    /// Pictures of messages.
+    pictures: WindowGallery,
     /// The dispatcher; none: alerting is switched off.
     pub(crate) dispatcher: Option<Alerting>,
     channels: Vec<Arc<dyn Channel>>,
@@ -105,10 +107,10 @@ pub(crate) async fn start(parts: &Parts<'_>) -> anyhow::Result<Alerts> {
             .with_context(|| format!("the file of alerts {} cannot be used", file.display()))?;
         (dispatcher, task) = (Some(started.0), Some(started.1));
     }
-    let gallery = Arc::new(gallery.with_patience(PAGES));
     Ok(Alerts {
         policy,
-        gallery,
+        gallery: Arc::new(gallery.clone().with_patience(PAGES)),
+        pictures: gallery,
         dispatcher,
         channels: open,
         task,
@@ -246,6 +248,8 @@ impl Alerts {
     pub(crate) fn figures(&self, out: &mut Vec<Figure>) {
         if let Some(dispatcher) = &self.dispatcher {
             dispatcher.told.figures(out);
+            let help = "Messages since start that left without a chart, because it was not there in time";
+            out.push(Figure::counter("skyline_alerting_late_charts_total", help, self.pictures.late()));
         }
         for channel in &self.channels {
             channel.figures(out);

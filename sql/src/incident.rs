@@ -9,6 +9,7 @@ pub(crate) use write::renew;
 use crate::error::Error;
 use crate::outbox::{self, Message};
 use crate::pool::Store;
+use crate::session::Dialect;
 use crate::statement::Statement;
 use read::{SELECT, incident_of, read_members, read_told};
 use std::collections::HashMap;
@@ -16,8 +17,10 @@ use write::{ids, incidents, members, told};
 
 /// Rows of one statement.
 const CHUNK: usize = 200;
-/// Incidents removed in one transaction.
+/// Rows removed in one transaction.
 const REMOVED: i64 = 200;
+/// So much older than what is over, what is open or waits is nobody's any more, seconds: longer than any message is tried.
+pub(crate) const GONE: f64 = 30.0 * 86_400.0;
 
 /// An incident without its metrics.
 #[derive(Debug, Clone, PartialEq)]
@@ -239,24 +242,37 @@ impl Store {
         Ok(Some((incident, members, told)))
     }
 
-    /// Removes incidents that ended before `older_than` (seconds), and messages that are sent or dead and older. Returns how many of both.
+    /// Removes incidents that ended before `older_than` (seconds), and messages that are sent or dead and older; [`GONE`] later
+    /// also those that are open or wait: their node is gone, one that lives would have ended them. Returns how many of both.
     ///
     /// # Errors
     /// [`Error::Retry`] when the database cannot be written now; what was removed before stays so.
     pub async fn purge_alerts(&self, older_than: f64) -> Result<(u64, u64), Error> {
-        let messages = self.purge_messages(older_than).await?;
-        let text = self.dialect().pick(
-            "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
-            "DELETE FROM incident WHERE ended_at < ? ORDER BY ended_at LIMIT ?",
-        );
+        let (ended, gone) = (older_than as i64, (older_than - GONE) as i64);
+        let messages = self.remove("outbox", "created_at < ? AND state <> 'waiting'", ended).await?
+            + self.remove("outbox", "created_at < ?", gone).await?;
+        let open = "ended_at IS NULL AND changed_ts < ?";
+        let incidents = self.remove("incident", "ended_at < ?", ended).await?
+            + self.remove("incident", open, gone).await?;
+        Ok((incidents, messages))
+    }
+
+    /// Removes rows of a table that meet a condition on one time.
+    async fn remove(&self, table: &str, condition: &str, time: i64) -> Result<u64, Error> {
+        let text = match self.dialect() {
+            Dialect::Sqlite => {
+                format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {condition} LIMIT ?)")
+            }
+            Dialect::MySql => format!("DELETE FROM {table} WHERE {condition} LIMIT ?"),
+        };
         let mut removed = 0;
         loop {
-            let statement = Statement::new(text).bind(older_than as i64).bind(REMOVED);
+            let statement = Statement::new(&text).bind(time).bind(REMOVED);
             // Given back each time: a file has one connection that writes.
             let done = self.writer().await?.execute(statement).await?.rows;
             removed += done;
             if done < REMOVED.unsigned_abs() {
-                return Ok((removed, messages));
+                return Ok(removed);
             }
         }
     }

@@ -6,8 +6,6 @@ use crate::pool::Store;
 use crate::session::{Dialect, Row as Answer, Session};
 use crate::statement::Statement;
 
-/// Messages removed in one transaction.
-const REMOVED: i64 = 1_000;
 /// Keys of one statement.
 const KEYS: usize = 200;
 /// Messages of a node that are read back at most.
@@ -156,23 +154,6 @@ impl Store {
             }
         }
         Ok(over)
-    }
-
-    pub(crate) async fn purge_messages(&self, older_than: f64) -> Result<u64, Error> {
-        let text = self.dialect().pick(
-            "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_at < ? AND state <> 'waiting' \
-             ORDER BY created_at LIMIT ?)",
-            "DELETE FROM outbox WHERE created_at < ? AND state <> 'waiting' ORDER BY created_at LIMIT ?",
-        );
-        let mut removed = 0;
-        loop {
-            let statement = Statement::new(text).bind(older_than as i64).bind(REMOVED);
-            let done = self.writer().await?.execute(statement).await?.rows;
-            removed += done;
-            if done < REMOVED.unsigned_abs() {
-                return Ok(removed);
-            }
-        }
     }
 }
 

@@ -247,7 +247,8 @@ fn same(what: &str, own: &Answer, ours: &Answer) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The best of some tries: the machine may be busy.
+/// The middle of five tries: the machine may be busy.
+#[expect(clippy::print_stdout, reason = "the figures of the run")]
 fn soon(proxy: SocketAddr, target: &str) -> anyhow::Result<Answer> {
     let mut all = Vec::new();
     for _ in 0..5 {
@@ -258,6 +259,7 @@ fn soon(proxy: SocketAddr, target: &str) -> anyhow::Result<Answer> {
     all.sort_by_key(|answer| answer.took);
     let took: Vec<_> = all.iter().map(|answer| answer.took).collect();
     let middle = all.swap_remove(2);
+    println!("{target}: {took:.0?}");
     ensure!(middle.took < SOON, "{target} took {took:?}");
     Ok(middle)
 }

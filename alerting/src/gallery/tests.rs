@@ -134,8 +134,10 @@ async fn a_window_that_does_not_answer_leaves_the_picture_out_in_time() {
     {
         let begin = Instant::now();
         let patience = if has_picture { PATIENCE } else { Duration::from_millis(300) };
-        let pictures = gallery(patience).pictures(&message(Kind::Opened, metric)).await;
+        let gallery = gallery(patience);
+        let pictures = gallery.pictures(&message(Kind::Opened, metric)).await;
         assert_eq!(is_png(pictures.window.as_ref()), has_picture, "{metric}");
+        assert_eq!(gallery.late(), u64::from(metric == "always busy"), "{metric}");
         assert!(has_picture || begin.elapsed() < Duration::from_secs(5), "{metric}");
     }
     // A test shows a made-up series, whatever the window says.

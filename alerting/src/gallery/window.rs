@@ -2,12 +2,10 @@
 
 use crate::message::{Kind, Member, Message, Origin};
 use crate::text::number::length;
+use crate::text::story::expected;
 use skyline_conf::model::alerting::titles::Titles;
 use skyline_core::point::Datapoint;
 use skyline_render_proxy::draw::{Board, Chart, DrawError, Look, SIZE, increases, number};
-
-/// Sigmas on either side of the mean within which values are expected.
-const SIGMAS: f64 = 3.0;
 
 /// What charts call things, and the zone of their times.
 #[derive(Debug, Clone)]
@@ -124,19 +122,9 @@ impl Drawn {
         };
         match &member.bound {
             Some((algorithm, bound)) => Chart { bound: Some((what(algorithm), *bound)), ..judged },
-            None => {
-                let reach = SIGMAS * member.stddev;
-                let expected = expected(member.mean - reach, member.mean + reach, points);
-                Chart { expected, mean: Some(member.mean), ..judged }
-            }
+            None => Chart { expected: expected(member), mean: Some(member.mean), ..judged },
         }
     }
-}
-
-/// The expected range. What was never below nought is not expected there: the lower bound is then no lower.
-fn expected(lower: f64, upper: f64, points: &[Datapoint]) -> Option<(f64, f64)> {
-    let is_positive = points.iter().all(|point| point.value >= 0.0);
-    Some((if is_positive { lower.max(0.0) } else { lower }, upper))
 }
 
 fn remark(message: &Message, member: &Member) -> String {

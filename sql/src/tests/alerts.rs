@@ -2,7 +2,7 @@
 
 use super::{Home, on_both};
 use crate::Store;
-use crate::incident::{Changes, Incident, Member, Told};
+use crate::incident::{Changes, GONE, Incident, Member, Told};
 use crate::outbox::{Message, State, Wanted};
 
 on_both!(
@@ -192,6 +192,10 @@ async fn what_is_older_goes(home: Home) {
     assert_eq!(store.purge_alerts(2_001.0).await.expect("purged"), (1, 1));
     let open = store.open_alerts("n1", 0.0).await.expect("read");
     assert_eq!((open.incidents.len(), open.members.len(), open.messages.len()), (1, 2, 1));
+    // Nobody ends what belongs to a node that is gone.
+    assert_eq!(store.purge_alerts(2_001.0 + GONE).await.expect("purged"), (1, 1));
+    let none = store.open_alerts("n1", 0.0).await.expect("read");
+    assert_eq!((none.incidents.len(), none.members.len(), none.messages.len()), (0, 0, 0));
 }
 
 async fn many_at_once(home: Home) {

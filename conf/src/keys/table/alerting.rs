@@ -80,7 +80,7 @@ pub(super) const KEYS: &[Key] = &[
         "alerting.keep_seconds",
         Number(3_600.0, 3_660.0 * DAY),
         "seconds",
-        "Ended incidents, and messages that were sent or given up, are kept for so long.",
+        "Ended incidents, and messages that were sent or given up, are kept for so long. What a node that is gone left open goes 30 days later.",
     ),
     key(
         "alerting.link_seconds",
