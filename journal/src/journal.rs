@@ -250,6 +250,13 @@ impl Journal {
         self.shared().full.load(Ordering::Acquire)
     }
 
+    /// Whether the next segment takes the place of one that somebody has yet to read (or waits for it).
+    #[must_use]
+    pub fn is_nearly_spent(&self) -> bool {
+        let log = lock(&self.shared().log);
+        log.closed() > 0 && log.bytes().saturating_add(self.shared().options.segment_bytes) > log.budget
+    }
+
     /// Sequence number after the newest logged point.
     #[must_use]
     pub fn end(&self) -> u64 {

@@ -200,7 +200,7 @@ fn start_beside(
     }
     let folder = settings.node.state_dir.join("vista");
     let missing = || format!("the folder {} cannot be made", folder.display());
-    health.fetched.start(settings, intake, tasks, stop).with_context(missing)
+    health.fetched.start(intake, tasks, stop).with_context(missing)
 }
 
 /// A running node.

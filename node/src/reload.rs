@@ -1,6 +1,6 @@
 //! Settings read again while the node runs: parse, check, and swap in one step; a fault changes nothing.
 //!
-//! What is swapped is how points are relayed: listeners, routing, destinations. A point that was taken before
+//! What is swapped is how points are relayed: listeners, routing, destinations; and jobs that fetch points. A point that was taken before
 //! goes where it was routed then, because the journal keeps that with the point. Other settings need a
 //! restart, and are named.
 
@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_secs(2);
 const STOPPING: &str = "the node is stopping";
 
 /// Sections whose keys are swapped.
-const SWAPPED: [&str; 2] = ["relay.", "listen."];
+const SWAPPED: [&str; 3] = ["relay.", "listen.", "vista."];
 
 /// Keys of these that are not: they are looked at when the node starts, or a socket is bound.
 const AT_START: [&str; 4] =
@@ -187,6 +187,7 @@ fn taken_over(in_force: &mut Settings, new: Settings) -> (Vec<&'static str>, Vec
     let both = keys::changed(in_force, &new).into_iter().partition(is_swapped);
     in_force.relay = Relay { reload_on_change: in_force.relay.reload_on_change, ..new.relay };
     let Listen { when_full, udp_when_full, udp_buffer_bytes, .. } = in_force.listen;
+    in_force.vista = new.vista;
     in_force.listen = Listen { when_full, udp_when_full, udp_buffer_bytes, ..new.listen };
     both
 }
@@ -284,10 +285,11 @@ mod tests {
         new.relay.reload_on_change = false;
         new.relay.detour_seconds = 5.0;
         new.listen.max_connections = 7;
+        new.vista.concurrency = 3;
         new.listen.udp_buffer_bytes += 1;
         new.node.name = "other".to_owned();
         let waits = vec!["node.name", "listen.udp_buffer_bytes", "relay.reload_on_change"];
-        let swapped = vec!["listen.max_connections", "relay.detour_seconds"];
+        let swapped = vec!["listen.max_connections", "relay.detour_seconds", "vista.concurrency"];
         assert_eq!(taken_over(&mut in_force, new.clone()), (swapped, waits.clone()));
         assert_eq!(taken_over(&mut in_force, new), (Vec::new(), waits));
         for key in AT_START {

@@ -1,4 +1,4 @@
-//! Listeners, routing and destinations: made of settings, and swapped while the node runs.
+//! Listeners, routing, destinations and jobs that fetch: made of settings, and swapped while the node runs.
 
 use crate::health::Health;
 use crate::own_metrics::Named;
@@ -14,6 +14,7 @@ use skyline_relay::dest::{Destinations, reader_of};
 use skyline_relay::intake::Intake;
 use skyline_relay::listen::Running;
 use skyline_relay::route::Router;
+use skyline_vista::jobs::Prepared;
 use std::sync::Arc;
 
 /// The destinations, each with its way of sending.
@@ -52,6 +53,7 @@ pub(crate) struct Parts {
 impl Swap for Parts {
     async fn swap(&mut self, new: &Relaying, settings: &Settings) -> anyhow::Result<()> {
         // What can fail comes first; then nothing has changed but listeners, which are put back.
+        let fetched = self.prepare_fetched(settings).await?;
         self.listening.replace(&new.listen)?;
         // Whoever wants one of their addresses next, be it the next reload, finds it free.
         self.listening.closed().await;
@@ -79,11 +81,20 @@ impl Swap for Parts {
         self.health.named.store(Arc::new(Named::of(new)));
         self.health.listening.store(Arc::new(self.listening.addresses()));
         self.in_force = new.clone();
+        if let Err(error) = self.health.fetched.replace(fetched).await {
+            tracing::error!(%error, "jobs that fetch points cannot be started: the folder of their cursors cannot be made");
+        }
         Ok(())
     }
 }
 
 impl Parts {
+    /// The jobs that fetch points, as new settings want them. Reads files of credentials, which may block.
+    async fn prepare_fetched(&self, settings: &Settings) -> anyhow::Result<Prepared> {
+        let (jobs, settings) = (self.health.fetched.clone(), settings.clone());
+        Ok(tokio::task::spawn_blocking(move || jobs.prepare(&settings)).await??)
+    }
+
     /// Puts `all` in the place of the destinations. Writes files, so it is done where that may block.
     async fn replace(&self, all: Vec<(Destination, Sending)>) -> anyhow::Result<()> {
         let destinations = Arc::clone(&self.destinations);

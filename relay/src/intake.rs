@@ -46,6 +46,9 @@ use tokio_util::sync::CancellationToken;
 /// After a stop was asked for, so long a batch still waits for room in the journal.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
+/// How often who is in no hurry looks for room in the journal.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(200);
+
 /// How often it is looked whether a replaced router is still in use.
 const SETTLE: Duration = Duration::from_millis(5);
 
@@ -211,7 +214,18 @@ impl Intake {
         !matches!(self.append(routed, None, Some(Instant::now() + STOP_WAIT)).await, Taken::Full)
     }
 
-    /// The same for points that the node has fetched and can fetch again: waits for room in the journal until `stop`.
+    /// Waits until many points that nobody is in a hurry for push nothing out of the journal that somebody has yet to read.
+    /// False: `stop` came first.
+    pub async fn has_room_for_bulk(&self, stop: &CancellationToken) -> bool {
+        while self.0.journal.is_nearly_spent() {
+            if stop.run_until_cancelled(tokio::time::sleep(LOOK_FOR_ROOM)).await.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The same as [`Self::submit`] for points that the node has fetched and can fetch again: waits for room in the journal until `stop`.
     /// False if they could not be logged; they are counted as refused then.
     pub async fn submit_fetched(&self, batch: Batch, stop: &CancellationToken) -> bool {
         let inner = &*self.0;

@@ -5,8 +5,10 @@
 //! refuse, reset, hang or be slow; [`load`] sends. Everything is killed and removed on drop. Nothing
 //! here sleeps for luck: [`eventually`] waits for a fact, with a limit and a name.
 
+pub mod authority;
 pub mod copied;
 pub mod day;
+pub mod flux;
 pub mod http;
 pub mod load;
 pub mod metrics;

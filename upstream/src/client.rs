@@ -8,22 +8,24 @@ use crate::breaker::{Breaker, Trial};
 use crate::connect::{Timed, explain};
 use crate::error::Error;
 use crate::figures::{Figures, Health};
-use crate::options::{Authorization, Options};
+use crate::headers::headers;
+use crate::options::Options;
+use crate::retry_after::retry_after;
 use crate::{redirect, tls};
-use base64::Engine as _;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, USER_AGENT,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use skyline_core::clock::Clock;
 use skyline_core::problem::Problem;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -52,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) shown: String,
     pub(crate) figures: Figures,
     breaker: Arc<Breaker>,
+    /// Until when the server wants to be left alone.
+    wish: Mutex<Option<Instant>>,
 }
 
 impl Shared {
@@ -108,7 +112,7 @@ impl Client {
         Ok(Self {
             headers: headers(&options)?,
             places: Arc::new(Semaphore::new(options.concurrent.max(1))),
-            shared: Arc::new(Shared { shown, figures: Figures::default(), breaker }),
+            shared: Arc::new(Shared { shown, figures: Figures::default(), breaker, wish: Mutex::default() }),
             options: Arc::new(options),
             base,
             pool,
@@ -131,6 +135,14 @@ impl Client {
     #[must_use]
     pub fn is_willing(&self) -> bool {
         self.places.available_permits() > 0 && self.shared.breaker.lets_through(Instant::now())
+    }
+
+    /// For how long the server wants to be left alone, by the `Retry-After` of its last answer, if that was a 429 or 503.
+    /// Who asks decides what to make of it: questions are let through.
+    #[must_use]
+    pub fn wishes_rest(&self) -> Option<Duration> {
+        let until = (*self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(until.saturating_duration_since(Instant::now())).filter(|wish| !wish.is_zero())
     }
 
     /// How it does.
@@ -205,6 +217,11 @@ impl Client {
         let (head, body) = response.into_parts();
         let now = Instant::now();
         self.shared.figures.answered(head.status.as_u16(), now, now.saturating_duration_since(asked));
+        let wish = matches!(head.status.as_u16(), 429 | 503)
+            .then(|| retry_after(&head.headers, Clock::system().now()))
+            .flatten();
+        *self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner) =
+            wish.and_then(|wish| now.checked_add(wish));
         // What a proxy says of a server that is down or overloaded.
         let trial = if matches!(head.status.as_u16(), 502..=504) {
             let kind = head.status.canonical_reason().unwrap_or("5xx");
@@ -366,36 +383,4 @@ fn leads_upwards(path: &[u8]) -> bool {
         let dot = String::from_utf8_lossy(part).to_ascii_lowercase().replace("%2e", ".");
         dot == ".."
     })
-}
-
-/// Headers of every question.
-fn headers(options: &Options) -> Result<HeaderMap, Problem> {
-    let mut headers = HeaderMap::new();
-    let name_of = &options.name;
-    let value = |name: &str, text: &str| {
-        let mut value = HeaderValue::from_str(text).map_err(|_| {
-            let what =
-                format!("{name_of}: the value of the header {name} has characters that no header may have");
-            Problem::new(what, "it may hold no line ends and no control characters")
-        })?;
-        value.set_sensitive(true);
-        Ok(value)
-    };
-    for (name, secret) in &options.headers {
-        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-            Problem::new(format!("{name_of}: {name:?} is no name of a header"), "write it as X-Org-Id")
-        })?;
-        headers.append(parsed, value(name, secret.reveal())?);
-    }
-    let authorization = match &options.authorization {
-        Authorization::None => return Ok(headers),
-        Authorization::Basic(user, password) => {
-            let pair = format!("{user}:{}", password.reveal());
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
-        }
-        Authorization::Bearer(token) => format!("Bearer {}", token.reveal()),
-        Authorization::Verbatim(text) => text.reveal().to_owned(),
-    };
-    headers.insert(AUTHORIZATION, value("authorization", &authorization)?);
-    Ok(headers)
 }

@@ -73,14 +73,18 @@ const fn advice(error: &rustls::Error) -> &'static str {
     use rustls::CertificateError as C;
     match error {
         rustls::Error::InvalidCertificate(C::UnknownIssuer) => {
-            "name a file with the certificate of its authority"
+            "name a file with the certificate of its authority (ca_file)"
         }
         rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
             "ask it by a name that its certificate holds"
         }
-        rustls::Error::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => "renew its certificate",
+        rustls::Error::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => {
+            "renew its certificate, and see that the clocks are right"
+        }
         rustls::Error::InvalidCertificate(_) => "its certificate must be valid for the host that is asked",
-        rustls::Error::AlertReceived(_) => "it refused us: it may want a certificate of ours",
+        rustls::Error::AlertReceived(_) => {
+            "it refused us: it may want a certificate of ours (certificate_file)"
+        }
         _ => "see that TLS is spoken at that port",
     }
 }

@@ -23,6 +23,7 @@ mod client;
 mod connect;
 mod error;
 mod figures;
+mod headers;
 mod options;
 mod redirect;
 mod retry_after;

@@ -1,11 +1,17 @@
 //! How a server is asked.
 
 use crate::breaker::Pauses;
+use base64::Engine as _;
 use skyline_conf::model::remote::Remote;
 use skyline_conf::secret::Secret;
 use skyline_core::problem::Problem;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// User and password as they are sent, without the word before them.
+pub(crate) fn basic(user: &str, password: &Secret) -> String {
+    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{}", password.reveal()))
+}
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,6 +91,19 @@ impl Options {
             pauses: Pauses::default(),
             gzip: false,
         }
+    }
+
+    /// Whether a text holds the password, the token or a header's value, as such or as it is sent. Secrets of up to three
+    /// characters would be found everywhere and are not looked for.
+    #[must_use]
+    pub fn has_secret_of(&self, text: &str) -> bool {
+        let holds = |secret: &str| secret.len() > 3 && text.contains(secret);
+        let authorized = match &self.authorization {
+            Authorization::None => false,
+            Authorization::Basic(user, password) => holds(password.reveal()) || holds(&basic(user, password)),
+            Authorization::Bearer(text) | Authorization::Verbatim(text) => holds(text.reveal()),
+        };
+        authorized || self.headers.iter().any(|(_, value)| holds(value.reveal()))
     }
 
     /// The usual ones for a server of the settings, with its headers, who asks, and trust.

@@ -17,12 +17,16 @@ use serde::{Deserialize, Serialize};
 use skyline_conf::model::vista::Fetch;
 use skyline_core::file;
 use skyline_core::shard::name_hash;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// Longest file that is read, bytes: names of 100,000 series.
 const MAX_FILE: u64 = 256 << 20;
+
+/// The file of a job that is not in the settings any more stays for so long after it was written.
+pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 /// How far a job has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -86,6 +90,16 @@ impl Cursor {
         self.asked
     }
 
+    /// Goes back to `now` if it is ahead of it: the clock was wrong when it was written, and what comes until it is
+    /// right again would never be asked for. Says whether it did.
+    pub fn rewind(&mut self, now: i64) -> bool {
+        let is_ahead = self.asked.is_some_and(|asked| asked > now);
+        if is_ahead {
+            self.asked = Some(now);
+        }
+        is_ahead
+    }
+
     /// Points of an answer to `range` that were not there before.
     #[must_use]
     pub fn fresh<'p>(&self, name: &str, points: &'p [Point], range: Range) -> &'p [Point] {
@@ -107,6 +121,28 @@ impl Cursor {
     pub fn move_to(&mut self, until: i64, late: i64) {
         self.asked = Some(until);
         self.series.retain(|_, last| *last > until.saturating_sub(late));
+    }
+}
+
+/// Removes the files of jobs that are not among `names` and were not written for [`KEPT`]: a job that was taken out for
+/// a while goes on where it was. Tells of each.
+pub(crate) fn sweep(folder: &Path, names: &HashSet<String>, now: SystemTime) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, file) = (entry.path(), entry.file_name());
+        let Some(job) = file.to_str().and_then(|file| file.strip_suffix(".json")) else { continue };
+        let written = entry.metadata().and_then(|meta| meta.modified());
+        let is_old = written.is_ok_and(|written| now.duration_since(written).is_ok_and(|age| age > KEPT));
+        if names.contains(job) || !is_old {
+            continue;
+        }
+        match file::remove(&path) {
+            Ok(()) => {
+                tracing::info!(job, path = %path.display(), "the job is gone for long: how far it had come is forgotten")
+            }
+            Err(error) => {
+                tracing::warn!(job, path = %path.display(), %error, "the file of a job that is gone cannot be removed")
+            }
+        }
     }
 }
 
@@ -152,6 +188,41 @@ mod tests {
         assert_eq!(times(&cursor), [180]);
         cursor.took("x", 500);
         assert_eq!(times(&cursor), [0; 0]);
+    }
+
+    #[test]
+    fn files_of_jobs_that_are_gone_for_long_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["here", "gone"] {
+            let path = dir.path().join(format!("{name}.json"));
+            Cursor::new(&job()).save(&path, false).unwrap();
+            Cursor::new(&job()).save(&path, false).unwrap();
+        }
+        std::fs::write(dir.path().join("other"), "").unwrap();
+        let names = HashSet::from(["here".to_owned()]);
+        let files = || {
+            let all = std::fs::read_dir(dir.path()).unwrap();
+            let mut all: Vec<_> = all.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+            all.sort();
+            all
+        };
+        let written = std::fs::metadata(dir.path().join("gone.json")).unwrap().modified().unwrap();
+        let all = ["gone.json", "gone.json.before", "here.json", "here.json.before", "other"];
+        sweep(dir.path(), &names, written + KEPT - Duration::from_secs(60));
+        assert_eq!(files(), all);
+        sweep(dir.path(), &names, written + KEPT + Duration::from_secs(60));
+        assert_eq!(files(), all[2..]);
+        sweep(&dir.path().join("none"), &names, written);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_leaves_no_hole() {
+        let mut cursor = Cursor::new(&job());
+        assert!(!cursor.rewind(0));
+        cursor.move_to(5_000, 300);
+        assert!(!cursor.rewind(5_000));
+        assert!(cursor.rewind(1_400));
+        assert_eq!(cursor.asked(), Some(1_400));
     }
 
     proptest! {

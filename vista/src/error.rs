@@ -1,5 +1,8 @@
 //! Why a fetch brought nothing.
 
+use crate::series::TOO_MANY;
+use skyline_upstream::{Error as Upstream, Options};
+
 /// Longest part of a server's own words that is shown, characters.
 const SHOWN: usize = 200;
 
@@ -10,9 +13,7 @@ pub enum Error {
     #[error(transparent)]
     Upstream(#[from] skyline_upstream::Error),
     /// An answer that is none.
-    #[error(
-        "{server}: it answered {status}{words}; see that the address, the path and the credentials are right"
-    )]
+    #[error("{server}: it answered {status}{words}; {}", advice(*status))]
     Status {
         /// Name and address.
         server: String,
@@ -51,7 +52,10 @@ pub enum Error {
         name: String,
     },
     /// The journal did not take them.
-    #[error("vista job {job}: {points} points are not in the journal, and are fetched again")]
+    #[error(
+        "vista job {job}: the journal has no room for {points} points, or cannot be written; they are fetched again: see \
+         which destination is behind (skyline status)"
+    )]
     NotLogged {
         /// Name of the job.
         job: String,
@@ -75,8 +79,125 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether a question for fewer points may be answered.
+    #[must_use]
+    pub fn is_too_much(&self) -> bool {
+        match self {
+            Self::Upstream(error) => matches!(error, Upstream::TooLarge { .. }),
+            Self::Answer { reason, .. } => reason == TOO_MANY,
+            Self::Status { status, words, .. } => {
+                // What a Prometheus says whose --query.max-samples is reached.
+                *status == 413 || (*status == 422 && words.contains("too many samples"))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the answer did not come in time.
+    #[must_use]
+    pub const fn is_late(&self) -> bool {
+        matches!(self, Self::Upstream(Upstream::Timeout { .. }) | Self::Status { status: 504, .. })
+    }
+
+    /// The same without the server's own words, if they hold what the server was asked with: some servers say it back.
+    pub(crate) fn without_secrets(mut self, options: &Options) -> Self {
+        match &mut self {
+            Self::Status { words: said, .. } if options.has_secret_of(said) => {
+                ": (its words hold a credential)".clone_into(said);
+            }
+            Self::Answer { reason: said, .. } if options.has_secret_of(said) => {
+                "its words hold a credential".clone_into(said);
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
+/// What helps.
+const fn advice(status: u16) -> &'static str {
+    match status {
+        401 | 403 => {
+            "see that user and password_file, token_file or headers hold what it wants, and that it lets that one read"
+        }
+        404 | 405 => "see that url and uri lead to a Graphite or Prometheus, as kind says",
+        300..=399 => "write where it really is into url",
+        400 | 422 => "see that it understands the target",
+        429 => "it is asked too often: raise every_seconds, or fetch more with one target",
+        500..=599 => "its own log says why",
+        _ => "see that the address, the path and the credentials are right",
+    }
+}
+
 /// The beginning of what a server says, on one line; begins with a colon unless it is empty.
 pub(crate) fn words(said: &str) -> String {
     let line: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
     if line.trim().is_empty() { String::new() } else { format!(": {}", line.trim()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skyline_conf::secret::Secret;
+    use skyline_upstream::Authorization;
+
+    fn status(status: u16, words: &str) -> Error {
+        Error::Status { server: "a".into(), status, words: words.into() }
+    }
+
+    #[test]
+    fn each_says_what_to_do() {
+        let check = |code, part: &str| {
+            let text = status(code, ": no").to_string();
+            assert!(
+                text.starts_with(&format!("a: it answered {code}: no; ")) && text.contains(part),
+                "{text}"
+            );
+        };
+        check(401, "password_file");
+        check(404, "url and uri");
+        check(429, "every_seconds");
+        check(503, "its own log");
+        check(302, "into url");
+        check(418, "the credentials are right");
+    }
+
+    #[test]
+    fn what_a_shorter_question_helps_against() {
+        let answer = |reason: &str| Error::Answer { server: "a".into(), reason: reason.into() };
+        let long = Upstream::TooLarge { server: "a".into(), limit: 1 };
+        let late = Upstream::Timeout { server: "a".into(), what: "answer", limit: std::time::Duration::ZERO };
+        for (error, too_much, is_late) in [
+            (status(413, ""), true, false),
+            (status(422, ": query processing would load too many samples into memory"), true, false),
+            (status(422, ": parse error"), false, false),
+            (status(504, ""), false, true),
+            (answer(TOO_MANY), true, false),
+            (answer("it is HTML"), false, false),
+            (long.into(), true, false),
+            (late.into(), false, true),
+        ] {
+            assert_eq!((error.is_too_much(), error.is_late()), (too_much, is_late), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_back_of_our_credentials_is_not_shown() {
+        let mut options = Options::new("a", "http://a");
+        options.authorization = Authorization::Basic("u".into(), Secret::new("hunter2"));
+        let check = |said: &str, hidden: bool| {
+            let text = status(401, said).without_secrets(&options).to_string();
+            assert_eq!(
+                (text.contains(said), text.contains("hold a credential")),
+                (!hidden, hidden),
+                "{text}"
+            );
+            let answer = Error::Answer { server: "a".into(), reason: said.into() };
+            assert_eq!(!answer.without_secrets(&options).to_string().contains(said), hidden);
+        };
+        check(": no", false);
+        check(": user u with hunter2 is nobody", true);
+        check(": Basic dTpodW50ZXIy is nobody", true);
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, words};
 use crate::json::{Reader, Scalar, Wrong};
-use crate::series::{Answer, Came, Gather, Limits, Series, Skipped};
+use crate::series::{Answer, Came, Gather, Limits, Series, Skipped, TOO_MANY};
 use skyline_upstream::{Ask, Client, Whole};
 
 /// Where `render` is, if the settings do not say it.
@@ -188,7 +188,7 @@ pub(crate) fn points(
     let mut first = true;
     reader.take(b'[')?;
     while reader.more(&mut first, b']')? {
-        *left = left.checked_sub(1).ok_or("it has more points than are taken at once")?;
+        *left = left.checked_sub(1).ok_or(TOO_MANY)?;
         if reader.peek() != Some(b'[') {
             reader.skip()?;
             skipped.not_a_number += 1;

@@ -1,11 +1,11 @@
 //! One job: its server, its names, and one run of it.
 
+mod run;
 mod submit;
 
 use crate::counts::Counts;
-use crate::cursor::Cursor;
 use crate::error::Error;
-use crate::gates::Gates;
+use crate::gates::{Gates, Place};
 use crate::plan::{Cut, Range, Wants};
 use crate::series::{Answer, Limits};
 use crate::{graphite, prometheus};
@@ -14,12 +14,14 @@ use skyline_conf::model::vista::{Fetch, Kind, Vista};
 use skyline_core::clock::Clock;
 use skyline_core::name;
 use skyline_core::problem::Problem;
+use skyline_core::shard::name_hash;
 use skyline_relay::intake::Intake;
 use skyline_upstream::{Client, Options};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Longest wait for a connection, and between two pieces of an answer.
@@ -37,6 +39,10 @@ pub struct Job {
     live: i64,
     skip_current_minute: bool,
     run_timeout: Duration,
+    /// Longest span that is asked for at once, seconds: what the server's answers have shown to be short enough.
+    longest: AtomicI64,
+    /// What the files for TLS hold.
+    trust: u64,
     /// The file of its cursor.
     file: PathBuf,
     sync: bool,
@@ -96,6 +102,8 @@ impl Job {
             live: i64::from(vista.live_seconds),
             skip_current_minute: vista.skip_current_minute,
             run_timeout: Duration::from_secs_f64(vista.run_timeout_seconds),
+            longest: AtomicI64::new(i64::MAX),
+            trust: trust(fetch),
             file: common.folder.join(format!("{}.json", fetch.name)),
             sync: common.sync,
             gates: Arc::clone(&common.gates),
@@ -109,6 +117,20 @@ impl Job {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.fetch.name
+    }
+
+    /// Whether another is the same job, asked with the same credentials and trust.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.fetch == other.fetch
+            && self.client.options() == other.client.options()
+            && self.trust == other.trust
+    }
+
+    /// Takes the place of another of its name, which has ended: its figures go on.
+    pub(crate) fn follows(&self, before: &Self) {
+        let mut counts = before.counts(|counts| counts.clone());
+        counts.failures_in_a_row = 0;
+        self.counts(|own| *own = counts);
     }
 
     /// What is asked when.
@@ -131,20 +153,27 @@ impl Job {
         act(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn load_cursor(&self) -> Cursor {
-        Cursor::load(&self.file, &self.fetch)
-    }
-
     /// Asks for the points of `range`. Stores nothing.
     ///
     /// # Errors
     /// There is no answer, or one that is of no use.
     pub async fn ask(&self, range: Range) -> Result<Answer, Error> {
+        Ok(self.ask_in_place(range).await?.0)
+    }
+
+    /// The same, with the place that the question had: whoever keeps it while the points are taken in has no more answers
+    /// in memory than questions may be asked at the same time.
+    pub(crate) async fn ask_in_place(&self, range: Range) -> Result<(Answer, Place), Error> {
+        let place = self.gates.enter(&self.client.address().origin()).await;
+        self.counts(|counts| counts.questions += 1);
+        let answer = self.question(range).await;
+        Ok((answer.map_err(|error| error.without_secrets(self.client.options()))?, place))
+    }
+
+    async fn question(&self, range: Range) -> Result<Answer, Error> {
         let limits = Limits { series: self.fetch.max_series as usize, ..Limits::default() };
         let path = |usual| if self.fetch.uri.is_empty() { usual } else { self.fetch.uri.as_str() };
         let (client, target) = (&self.client, &self.fetch.target);
-        let _place = self.gates.enter(&client.address().origin()).await;
-        self.counts(|counts| counts.questions += 1);
         match self.fetch.kind {
             Kind::Graphite => {
                 graphite::render(client, path(graphite::RENDER), target, (range.from, range.until), limits)
@@ -193,57 +222,6 @@ impl Job {
         }
         Ok(named)
     }
-
-    /// Fetches everything that is due and submits it, piece by piece; the cursor moves behind each.
-    ///
-    /// # Errors
-    /// A piece was not fetched or not taken. Those before it are.
-    pub(crate) async fn run(&self, cursor: &mut Cursor, sink: &Sink) -> Result<(), Error> {
-        let begun = Instant::now();
-        let now = self.clock.now() as i64;
-        for range in self.wants().ranges(now, cursor.asked()) {
-            if begun.elapsed() >= self.run_timeout {
-                // The next run goes on here.
-                tracing::debug!(job = self.name(), "the run takes long; the rest is fetched by the next");
-                return Ok(());
-            }
-            let Some(answer) = sink.stop.run_until_cancelled(self.ask(range)).await else { return Ok(()) };
-            let answer = answer?;
-            let named = self.names(&answer)?;
-            self.submit(&answer, &named, range, cursor, sink).await?;
-            cursor.move_to(range.until, self.late);
-            self.save(cursor).await;
-            let unnamed = named.names.iter().filter(|name| name.is_none()).count();
-            self.counts(|counts| {
-                counts.skipped.add(&answer.skipped);
-                counts.series = answer.series.len();
-                counts.unnamed += unnamed as u64;
-                counts.asked = cursor.asked();
-                if named.why.is_some() {
-                    counts.why_unnamed = named.why;
-                }
-            });
-        }
-        Ok(())
-    }
-
-    async fn save(&self, cursor: &Cursor) {
-        let (cursor, file, sync) = (cursor.clone(), self.file.clone(), self.sync);
-        let saved = tokio::task::spawn_blocking(move || cursor.save(&file, sync)).await;
-        let error = match saved {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        let first = self.counts(|counts| {
-            counts.unsaved += 1;
-            counts.unsaved == 1
-        });
-        if first {
-            let path = self.file.display();
-            tracing::warn!(job = self.name(), %path, error, "how far a job has come is not written: after a restart it fetches again");
-        }
-    }
 }
 
 /// How the server of a job is asked.
@@ -259,6 +237,13 @@ fn options(fetch: &Fetch, per_host: u32) -> Result<Options, Problem> {
     options.concurrent = per_host.max(1) as usize;
     options.gzip = true;
     Ok(options)
+}
+
+/// What tells the contents of the files for TLS apart. One that cannot be read has failed the client already.
+fn trust(fetch: &Fetch) -> u64 {
+    let content = |path: &Path| std::fs::read(path).unwrap_or_default();
+    let both = [content(&fetch.ca_file), content(&fetch.certificate_file)];
+    name_hash(&both.join(&0))
 }
 
 #[cfg(test)]

@@ -1,34 +1,60 @@
-//! All jobs: when each runs, and what they say of themselves.
+//! All jobs: those of the settings, those that run, and what they say of themselves.
 
-use crate::cursor::Cursor;
-use crate::gates::Gates;
-use crate::job::{Common, Job, Sink};
+mod set;
+mod turn;
+
+use crate::job::{Job, Sink};
+use arc_swap::ArcSwap;
 use serde_json::{Value, json};
+use set::Set;
 use skyline_conf::model::Settings;
 use skyline_conf::model::journal::Durability;
 use skyline_core::clock::Clock;
 use skyline_core::figure::Figure;
 use skyline_core::problem::Problem;
-use skyline_core::shard::name_hash;
 use skyline_relay::intake::Intake;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The first wait after a failure, and the longest, seconds; each is twice the one before.
-const FIRST_WAIT: f64 = 5.0;
-const LONGEST_WAIT: f64 = 300.0;
-/// The first run of a job comes within so long after the start, seconds.
-const START_WITHIN: f64 = 5.0;
-
-/// The jobs of the settings.
+/// The jobs of the settings. A copy is the same jobs.
 #[derive(Debug, Clone)]
-pub struct Jobs {
-    enabled: bool,
-    jobs: Arc<[Arc<Job>]>,
+pub struct Jobs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Folder of the cursors.
+    folder: PathBuf,
+    /// Whether cursors are on the disk before a job goes on.
+    sync: bool,
     clock: Clock,
+    in_force: ArcSwap<Set>,
+    /// None: nothing was started.
+    started: Mutex<Option<Started>>,
 }
+
+/// What was started.
+#[derive(Debug)]
+struct Started {
+    intake: Intake,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    running: Vec<Running>,
+}
+
+/// A job that runs.
+#[derive(Debug)]
+struct Running {
+    job: Arc<Job>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Jobs that can take the place of those in force.
+#[derive(Debug)]
+pub struct Prepared(Set);
 
 impl Jobs {
     /// The jobs of the settings. Nothing is asked yet.
@@ -36,27 +62,26 @@ impl Jobs {
     /// # Errors
     /// A server cannot be asked as the settings say.
     pub fn new(settings: &Settings, clock: &Clock) -> Result<Self, Problem> {
-        let vista = &settings.vista;
-        let common = Common {
-            folder: settings.node.state_dir.join("vista"),
-            sync: settings.journal.durability == Durability::Machine,
-            gates: Arc::new(Gates::new(vista.concurrency, vista.per_host)),
+        let folder = settings.node.state_dir.join("vista");
+        let sync = settings.journal.durability == Durability::Machine;
+        let set = Set::new(&settings.vista, (&folder, sync, clock), None)?;
+        Ok(Self(Arc::new(Inner {
+            folder,
+            sync,
             clock: clock.clone(),
-        };
-        let jobs: Result<Vec<_>, Problem> =
-            vista.fetch.iter().map(|fetch| Job::new(vista, fetch, &common).map(Arc::new)).collect();
-        Ok(Self { enabled: vista.enabled, jobs: jobs?.into(), clock: clock.clone() })
+            in_force: ArcSwap::from_pointee(set),
+            started: Mutex::default(),
+        })))
     }
 
-    /// A job by its name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Arc<Job>> {
-        self.jobs.iter().find(|job| job.name() == name)
-    }
-
-    /// The names of all.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.jobs.iter().map(|job| job.name())
+    /// Jobs of other settings; those that are the same go on as they are. Reads files, so it may block.
+    ///
+    /// # Errors
+    /// A server cannot be asked as these settings say.
+    pub fn prepare(&self, settings: &Settings) -> Result<Prepared, Problem> {
+        let inner = &*self.0;
+        let common = (inner.folder.as_path(), inner.sync, &inner.clock);
+        Ok(Prepared(Set::new(&settings.vista, common, Some(&inner.in_force.load()))?))
     }
 
     /// Starts a task for each, if they are enabled. They end when `stop` is cancelled.
@@ -65,26 +90,92 @@ impl Jobs {
     /// The folder of their cursors cannot be made.
     pub fn start(
         &self,
-        settings: &Settings,
         intake: &Intake,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> std::io::Result<()> {
-        if !self.enabled || self.jobs.is_empty() {
-            return Ok(());
+        let mut started = self.started();
+        *started = Some(Started {
+            intake: intake.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+            running: Vec::new(),
+        });
+        self.start_missing(started.as_mut())
+    }
+
+    /// Puts other jobs into the place of those in force. Those that are gone or changed end first: what they have in hand
+    /// is logged, and what they were asking for is asked for again by who follows them.
+    ///
+    /// # Errors
+    /// The folder of their cursors cannot be made.
+    pub async fn replace(&self, prepared: Prepared) -> std::io::Result<()> {
+        let set = Arc::new(prepared.0);
+        let leaving = match self.started().as_mut() {
+            None => Vec::new(),
+            Some(started) => {
+                let stays = |running: &Running| set.runs(&running.job);
+                let (staying, leaving) = std::mem::take(&mut started.running).into_iter().partition(stays);
+                started.running = staying;
+                leaving
+            }
+        };
+        for Running { job, stop, task } in leaving {
+            stop.cancel();
+            // One that panicked has ended too.
+            drop(task.await);
+            match set.jobs.iter().find(|new| new.name() == job.name()) {
+                Some(new) => new.follows(&job),
+                None => tracing::info!(
+                    job = job.name(),
+                    "a vista job is gone; how far it had come is kept for 30 days"
+                ),
+            }
         }
-        std::fs::create_dir_all(settings.node.state_dir.join("vista"))?;
-        for job in self.jobs.iter() {
-            let sink = Sink { intake: intake.clone(), stop: stop.clone() };
-            tasks.spawn(run(Arc::clone(job), self.clock.clone(), sink));
+        self.0.in_force.store(set);
+        self.start_missing(self.started().as_mut())
+    }
+
+    fn started(&self) -> std::sync::MutexGuard<'_, Option<Started>> {
+        self.0.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the jobs in force that do not run.
+    fn start_missing(&self, started: Option<&mut Started>) -> std::io::Result<()> {
+        let (inner, set) = (&*self.0, self.0.in_force.load());
+        let Some(started) = started.filter(|_| set.enabled()) else { return Ok(()) };
+        if !set.jobs.is_empty() {
+            std::fs::create_dir_all(&inner.folder)?;
+        }
+        set.sweep(&inner.folder, &inner.clock);
+        for job in &set.jobs {
+            if started.running.iter().any(|running| Arc::ptr_eq(&running.job, job)) {
+                continue;
+            }
+            let stop = started.stop.child_token();
+            let sink = Sink { intake: started.intake.clone(), stop: stop.clone() };
+            let task = started.tasks.spawn(turn::run(Arc::clone(job), inner.clock.clone(), sink));
+            started.running.push(Running { job: Arc::clone(job), stop, task });
         }
         Ok(())
     }
 
+    /// A job by its name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<Job>> {
+        self.0.in_force.load().jobs.iter().find(|job| job.name() == name).cloned()
+    }
+
+    /// The names of all.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.0.in_force.load().jobs.iter().map(|job| job.name().to_owned()).collect()
+    }
+
     /// Figures of all jobs.
     pub fn figures(&self, out: &mut Vec<Figure>) {
-        let now = self.clock.now();
-        for job in self.jobs.iter().filter(|_| self.enabled) {
+        let (now, set) = (self.0.clock.now(), self.0.in_force.load());
+        for job in set.jobs.iter().filter(|_| set.enabled()) {
             job.counts(|counts| counts.figures(job.name(), now, out));
         }
     }
@@ -92,7 +183,7 @@ impl Jobs {
     /// What jobs do, for `/api/v1/vista`.
     #[must_use]
     pub fn status(&self) -> Value {
-        let now = self.clock.now();
+        let (now, set) = (self.0.clock.now(), self.0.in_force.load());
         let row = |job: &Arc<Job>| {
             let health = job.client.health();
             let fetch = &job.fetch;
@@ -111,7 +202,7 @@ impl Jobs {
             }
             row
         };
-        json!({ "enabled": self.enabled, "jobs": self.jobs.iter().map(row).collect::<Vec<_>>() })
+        json!({ "enabled": set.enabled(), "jobs": set.jobs.iter().map(row).collect::<Vec<_>>() })
     }
 
     /// Jobs that fail, for people; empty if none does.
@@ -125,117 +216,7 @@ impl Jobs {
                 _ => None,
             })
         };
-        if self.enabled { self.jobs.iter().filter_map(words).collect() } else { Vec::new() }
-    }
-}
-
-/// Runs a job until the stop.
-async fn run(job: Arc<Job>, clock: Clock, sink: Sink) {
-    let every = f64::from(job.fetch.every_seconds);
-    let phase = phase(job.name(), every);
-    let mut cursor = job.load_cursor();
-    job.counts(|counts| counts.asked = cursor.asked());
-    let mut wait = phase.min(START_WITHIN) * rand::random::<f64>();
-    let mut failures = 0_u32;
-    loop {
-        job.counts(|counts| counts.next_run = clock.now() + wait);
-        if sink.stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs_f64(wait))).await.is_none() {
-            return;
-        }
-        match once(&job, &clock, &mut cursor, &sink).await {
-            true => {
-                failures = 0;
-                wait = until_next(clock.now(), every, phase);
-            }
-            false => {
-                failures = failures.saturating_add(1);
-                wait = after_failures(failures, every, rand::random::<f64>());
-            }
-        }
-    }
-}
-
-/// One run; whether it was a good one.
-async fn once(job: &Job, clock: &Clock, cursor: &mut Cursor, sink: &Sink) -> bool {
-    job.counts(|counts| counts.running = true);
-    let outcome = Box::pin(job.run(cursor, sink)).await;
-    let now = clock.now();
-    let before = job.counts(|counts| {
-        counts.running = false;
-        let before = counts.failures_in_a_row;
-        match &outcome {
-            Ok(()) => counts.succeeded(now),
-            Err(error) => counts.failed(error, now),
-        }
-        before
-    });
-    match (&outcome, before) {
-        // Told once, until it is well again.
-        (Err(error), 0) => tracing::warn!(job = job.name(), %error, "a vista job fails; it is tried again"),
-        (Err(error), _) => tracing::debug!(job = job.name(), %error, "a vista job fails"),
-        (Ok(()), 1..) => tracing::info!(job = job.name(), failures = before, "a vista job is well again"),
-        (Ok(()), 0) => {}
-    }
-    outcome.is_ok()
-}
-
-/// When within its interval a job runs, seconds: others run at other times.
-fn phase(name: &str, every: f64) -> f64 {
-    // A fraction of 16 bits is enough.
-    f64::from((name_hash(name.as_bytes()) & 0xffff) as u16) / 65_536.0 * every
-}
-
-/// Seconds until a job runs next: at its phase, a moment later at least.
-fn until_next(now: f64, every: f64, phase: f64) -> f64 {
-    let into = (now - phase).rem_euclid(every);
-    let wait = every - into;
-    // It may have run a moment too early.
-    if wait < every * 0.1 { wait + every } else { wait }
-}
-
-/// Seconds until a job that failed is tried again; `luck`: from 0 to 1.
-fn after_failures(failures: u32, every: f64, luck: f64) -> f64 {
-    let first = FIRST_WAIT.min(every);
-    let longest = LONGEST_WAIT.max(every).min(3_600.0).max(first);
-    let wait = first * 2_f64.powi(failures.saturating_sub(1).min(30) as i32);
-    wait.min(longest) * (0.8 + 0.4 * luck)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn waits_grow_and_end_growing() {
-        let check = |failures, every, expected: f64| {
-            let got = after_failures(failures, every, 0.5);
-            assert!((got - expected).abs() < 1e-9, "{failures} {every}: {got}");
-        };
-        check(1, 60.0, 5.0);
-        check(2, 60.0, 10.0);
-        check(100, 60.0, 300.0);
-        check(1, 1.0, 1.0);
-        check(100, 86_400.0, 3_600.0);
-        assert!(after_failures(3, 60.0, 0.0) < after_failures(3, 60.0, 1.0));
-    }
-
-    #[test]
-    fn jobs_lie_apart() {
-        let phases: Vec<f64> = (0..100).map(|i| phase(&format!("job-{i}"), 60.0)).collect();
-        assert!(phases.iter().all(|p| (0.0..60.0).contains(p)));
-        let early = phases.iter().filter(|p| **p < 30.0).count();
-        assert!((25..75).contains(&early), "{early}");
-    }
-
-    proptest! {
-        #[test]
-        fn a_job_runs_once_an_interval(now in 1e9..2e9, every in 1.0..86_400.0, share in 0.0..1.0) {
-            let phase = every * share;
-            let wait = until_next(now, every, phase);
-            prop_assert!(wait >= every * 0.1 && wait <= every * 1.1 + 1e-3);
-            let off = (now + wait - phase).rem_euclid(every);
-            prop_assert!(off < 1e-3 || every - off < 1e-3);
-        }
+        let set = self.0.in_force.load();
+        if set.enabled() { set.jobs.iter().filter_map(words).collect() } else { Vec::new() }
     }
 }

@@ -9,9 +9,6 @@ pub const LONGEST_GAP: i64 = 7 * 86_400;
 /// The first fetch of a job without history reaches so far back, seconds.
 const FIRST: i64 = 300;
 
-/// A cursor so much ahead of the clock is none: the clock was wrong when it was written. Seconds.
-const AHEAD: i64 = 86_400;
-
 /// Times behind `from` up to `until`, seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
@@ -26,6 +23,22 @@ impl Range {
     #[must_use]
     pub const fn has(&self, ts: i64) -> bool {
         self.from < ts && ts <= self.until
+    }
+
+    /// The first so many seconds, and the rest if there is one.
+    #[must_use]
+    pub const fn cut(self, longest: i64) -> (Self, Option<Self>) {
+        let cut = self.from.saturating_add(longest);
+        if longest < 1 || cut >= self.until {
+            return (self, None);
+        }
+        (Self { from: self.from, until: cut }, Some(Self { from: cut, until: self.until }))
+    }
+
+    /// Seconds.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.until.saturating_sub(self.from)
     }
 
     /// The first and the last multiple of `step` among them; none if there is none.
@@ -74,7 +87,7 @@ impl Wants<'_> {
     pub fn ranges(&self, now: i64, asked: Option<i64>) -> Vec<Range> {
         let end = self.end(now);
         let reach = self.history.iter().copied().max().unwrap_or(0);
-        let from = match asked.filter(|asked| *asked <= now.saturating_add(AHEAD)) {
+        let from = match asked {
             Some(asked) if asked >= end => return Vec::new(),
             Some(asked) => asked.saturating_sub(self.late).max(now.saturating_sub(reach.max(LONGEST_GAP))),
             None if reach > 0 => now.saturating_sub(reach),
@@ -155,14 +168,22 @@ mod tests {
         check(&graphite(&[]), Some(NOW - 51), &[]);
         check(&graphite(&[]), Some(NOW), &[]);
         check(&graphite(&[]), Some(NOW - 100 * DAY), &[(LONGEST_GAP, 51)]);
-        // The clock was far ahead once.
-        check(&graphite(&[]), Some(NOW + 400 * DAY), &[(351, 51)]);
     }
 
     #[test]
     fn the_current_minute_is_left_out_if_it_is_to_be() {
         let wants = Wants { skip_current_minute: false, ..graphite(&[]) };
         check(&wants, Some(NOW - 60), &[(180, 0)]);
+    }
+
+    #[test]
+    fn a_piece_is_cut() {
+        let range = |from, until| Range { from, until };
+        assert_eq!(range(10, 100).cut(60), (range(10, 70), Some(range(70, 100))));
+        assert_eq!(range(10, 70).cut(60), (range(10, 70), None));
+        assert_eq!(range(10, 100).cut(i64::MAX), (range(10, 100), None));
+        assert_eq!(range(10, 100).cut(0), (range(10, 100), None));
+        assert_eq!(range(10, 100).seconds(), 90);
     }
 
     proptest! {

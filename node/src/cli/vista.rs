@@ -53,13 +53,12 @@ async fn test(name: &str, config: &Config) -> anyhow::Result<bool> {
     let clock = Clock::system();
     let jobs = Jobs::new(&settings, &clock)?;
     let job = jobs.get(name).with_context(|| {
-        let names: Vec<_> = jobs.names().collect();
-        format!("the settings have no job `{name}`; there are: {}", names.join(", "))
+        format!("the settings have no job `{name}`; there are: {}", jobs.names().join(", "))
     })?;
     let end = job.wants().end(clock.now() as i64);
     let range = Range { from: end - 600.max(3 * i64::from(settings_every(&settings, name))), until: end };
     let answer = job.ask(range).await?;
-    show(job, &answer, range)?;
+    show(&job, &answer, range)?;
     say!("nothing was stored; next: {} vista status{}", program(), config.argument())?;
     Ok(!answer.series.is_empty())
 }

@@ -14,13 +14,17 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 fn journal(dir: &Path, max_bytes: u64) -> Journal {
+    journal_that(skyline_journal::WhenFull::Block, dir, max_bytes)
+}
+
+fn journal_that(when_full: skyline_journal::WhenFull, dir: &Path, max_bytes: u64) -> Journal {
     let options = skyline_journal::Options {
         dir: dir.join("journal"),
         max_bytes,
         segment_bytes: 64 << 10,
         memory_bytes: 64 << 10,
         durability: Durability::Process,
-        when_full: skyline_journal::WhenFull::Block,
+        when_full,
         min_free_percent: 0.0,
     };
     Journal::open(options).unwrap().0
@@ -217,4 +221,25 @@ async fn what_the_journal_did_not_take_is_no_duplicate() {
     assert!(submit(1).await.is_none());
     assert!(submit(2).await.is_none());
     assert_eq!((refused(Reject::Duplicate), refused(Reject::JournalFull)), (1_000, before + 2_000));
+}
+
+#[tokio::test]
+async fn what_nobody_is_in_a_hurry_for_pushes_nothing_out() {
+    let dir = TempDir::new().unwrap();
+    let journal = journal_that(skyline_journal::WhenFull::ShedOldest, dir.path(), 256 << 10);
+    let reader = journal.reader("slow", Scope::Everything).unwrap();
+    let intake = intake(dir.path(), &journal);
+    let stop = CancellationToken::new();
+    let mut batches = 0;
+    while tokio::time::timeout(Duration::from_millis(1), intake.has_room_for_bulk(&stop)).await.is_ok() {
+        assert!(intake.submit_fetched(batch(Listener::Vista, 500), &stop).await);
+        batches += 1;
+        assert!(batches < 10_000, "it never fills up");
+    }
+    assert_eq!(journal.start(), 0, "something was pushed out");
+    // What is in a hurry does not wait.
+    assert!(intake.submit_fetched(batch(Listener::Vista, 10), &stop).await);
+    stop.cancel();
+    assert!(!intake.has_room_for_bulk(&stop).await);
+    drop(reader);
 }

@@ -54,16 +54,19 @@ TIME_ZONE = "UTC"
 LOG_FILE_INFO = LOG_FILE_EXCEPTION = LOG_FILE_CACHE = LOG_FILE_RENDERING = "-"
 "#;
 
-/// A new file is written at once, as `update_many` would leave it; what is there already is left to that.
+/// A new file of one archive is written at once, as `update_many` would leave it; what is there already is left to that.
 const WRITE: &str = r"
 import json, os, struct, sys, time, whisper
 for line in sys.stdin:
-    path, step, points = json.loads(line)
+    path, archives, points = json.loads(line)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    if os.path.exists(path):
+    if os.path.exists(path) or len(archives) > 1:
+        if not os.path.exists(path):
+            whisper.create(path, [(step, days * 86400 // step) for step, days in archives])
         whisper.update_many(path, points)
         continue
-    places, now = 86400 // step, time.time()
+    (step, days), now = archives[0], time.time()
+    places = days * 86400 // step
     whisper.create(path, [(step, places)])
     rows = {int(t) - int(t) % step: v for t, v in points if now - t <= places * step}
     if not rows:
@@ -144,10 +147,23 @@ impl GraphiteWeb {
     ///
     /// What the writer said.
     pub fn write(&self, step: u32, metrics: &[(&str, &[(i64, f64)])]) -> anyhow::Result<()> {
+        self.write_archives(&[(step, 1)], metrics)
+    }
+
+    /// The same with `archives` of their own: seconds of a slot, days.
+    ///
+    /// # Errors
+    ///
+    /// What the writer said.
+    pub fn write_archives(
+        &self,
+        archives: &[(u32, u32)],
+        metrics: &[(&str, &[(i64, f64)])],
+    ) -> anyhow::Result<()> {
         let mut lines = String::new();
         for (name, points) in metrics {
             let path = self.folder.path().join("whisper").join(name.replace('.', "/"));
-            writeln!(lines, "{}", serde_json::json!([format!("{}.wsp", path.display()), step, points]))?;
+            writeln!(lines, "{}", serde_json::json!([format!("{}.wsp", path.display()), archives, points]))?;
         }
         let mut child = Command::new(PYTHON)
             .args(["-c", WRITE])

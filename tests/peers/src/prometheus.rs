@@ -1,5 +1,5 @@
-//! Prometheus: one that scrapes itself every second and remote-writes what it scrapes, and one that has samples already
-//! and wants a password.
+//! Prometheus: one that scrapes every second and remote-writes what it scrapes, and one that has samples already and
+//! wants a password.
 
 use crate::process::Process;
 use crate::{listens, port};
@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -16,6 +18,9 @@ pub const USER: &str = "reader";
 pub const PASSWORD: &str = "of a scrape";
 /// Its hash by bcrypt.
 const HASH: &str = "$2b$04$abcdefghijklmnopqrstuu5v7A3ABQywl6ZpOIxEHr6L2H5SXVonG";
+
+/// Seconds of samples that promtool is given at once.
+const TEXT: i64 = 5 * 86_400;
 
 /// Samples of a series: labels as `{a="b"}`, then (seconds, value).
 pub type Samples<'a> = (&'a str, &'a [(i64, f64)]);
@@ -37,13 +42,34 @@ impl Prometheus {
     ///
     /// When it does not start; the end of its log is in the message.
     pub fn start(url: &str, token: &str) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
         let address = port::free();
+        Self::writing(url, token, address, ("own", address), "")
+    }
+
+    /// One that scrapes `target` instead of itself, takes its samples out of order if they are younger than 48 hours, and
+    /// waits when it is told to (429).
+    ///
+    /// # Errors
+    ///
+    /// When it does not start; the end of its log is in the message.
+    pub fn late(url: &str, token: &str, target: SocketAddr) -> anyhow::Result<Self> {
+        let storage = "storage: { tsdb: { out_of_order_time_window: 48h } }\n";
+        Self::writing(url, token, port::free(), ("late", target), storage)
+    }
+
+    fn writing(
+        url: &str,
+        token: &str,
+        address: SocketAddr,
+        (job, target): (&str, SocketAddr),
+        more: &str,
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
         let settings = format!(
-            "global: {{ scrape_interval: 1s }}\n\
-             scrape_configs: [{{ job_name: own, static_configs: [{{ targets: ['{address}'] }}] }}]\n\
+            "global: {{ scrape_interval: 1s }}\n{more}\
+             scrape_configs: [{{ job_name: {job}, static_configs: [{{ targets: ['{target}'] }}] }}]\n\
              remote_write:\n  - url: {url}\n    authorization: {{ credentials: {token} }}\n    \
-             queue_config: {{ batch_send_deadline: 1s, max_backoff: 500ms }}\n"
+             queue_config: {{ batch_send_deadline: 1s, max_backoff: 500ms, retry_on_http_429: true }}\n"
         );
         let process = launch(&folder, address, &settings)?;
         Ok(Self { folder, address, process })
@@ -55,24 +81,24 @@ impl Prometheus {
     ///
     /// When it does not start; the end of its log is in the message.
     pub fn holding(metric: &str, samples: &[Samples<'_>]) -> anyhow::Result<Self> {
+        Self::holding_behind(metric, samples, "")
+    }
+
+    /// The same with more lines in its `--web.config.file`, such as `tls_server_config`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::holding`].
+    pub fn holding_behind(metric: &str, samples: &[Samples<'_>], web: &str) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
-        let mut text = format!("# TYPE {metric} gauge\n");
-        for (labels, points) in samples {
-            for (ts, value) in *points {
-                writeln!(text, "{metric}{labels} {value} {ts}")?;
-            }
+        let (mut at, last) = span(samples);
+        // For each of the blocks, of two hours, the whole text is read.
+        while at <= last {
+            blocks(folder.path(), metric, samples, at..at + TEXT)?;
+            at += TEXT;
         }
-        text.push_str("# EOF\n");
-        let file = folder.path().join("samples");
-        std::fs::write(&file, text)?;
-        let mut promtool = Command::new("promtool");
-        promtool
-            .args(["tsdb", "create-blocks-from", "openmetrics"])
-            .arg(&file)
-            .arg(folder.path().join("data"));
-        let output = promtool.output().context("promtool")?;
-        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        std::fs::write(folder.path().join("web.yml"), format!("basic_auth_users: {{ {USER}: '{HASH}' }}\n"))?;
+        let web = format!("basic_auth_users: {{ {USER}: '{HASH}' }}\n{web}");
+        std::fs::write(folder.path().join("web.yml"), web)?;
         let address = port::free();
         let process = launch(&folder, address, "{}\n")?;
         Ok(Self { folder, address, process })
@@ -108,6 +134,30 @@ impl Prometheus {
     }
 }
 
+/// The first and the last time of samples.
+fn span(samples: &[Samples<'_>]) -> (i64, i64) {
+    let times = || samples.iter().flat_map(|(_, points)| points.iter().map(|(ts, _)| *ts));
+    (times().min().unwrap_or(0), times().max().unwrap_or(-1))
+}
+
+/// Makes blocks of the samples of some `times`.
+fn blocks(folder: &Path, metric: &str, samples: &[Samples<'_>], times: Range<i64>) -> anyhow::Result<()> {
+    let mut text = format!("# TYPE {metric} gauge\n");
+    for (labels, points) in samples {
+        for (ts, value) in points.iter().filter(|(ts, _)| times.contains(ts)) {
+            writeln!(text, "{metric}{labels} {value} {ts}")?;
+        }
+    }
+    text.push_str("# EOF\n");
+    let file = folder.join("samples");
+    std::fs::write(&file, text)?;
+    let mut promtool = Command::new("promtool");
+    promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(&file).arg(folder.join("data"));
+    let output = promtool.output().context("promtool")?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
 fn launch(folder: &TempDir, address: SocketAddr, settings: &str) -> anyhow::Result<Process> {
     let file = folder.path().join("prometheus.yml");
     std::fs::write(&file, settings)?;
@@ -115,6 +165,7 @@ fn launch(folder: &TempDir, address: SocketAddr, settings: &str) -> anyhow::Resu
     command
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+        .arg("--storage.tsdb.retention.time=120d")
         .arg(format!("--web.listen-address={address}"));
     let web = folder.path().join("web.yml");
     if web.exists() {

@@ -97,3 +97,26 @@ async fn places_are_bounded_and_freed() {
     }
     assert_eq!(client.health().in_hand, 0);
 }
+
+#[tokio::test]
+async fn a_server_says_how_long_it_wants_to_be_left_alone() {
+    let server = Script::answering(|number, _| {
+        let text = match number {
+            0 => "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
+            1 => "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+            2 => "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1e300\r\nContent-Length: 0\r\n\r\n",
+            _ => "HTTP/1.1 200 OK\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
+        };
+        vec![Step::Say(text.to_owned())]
+    })
+    .await;
+    let client = Client::new(quick(&server)).unwrap();
+    assert_eq!(client.wishes_rest(), None);
+    client.ask(Ask::get("/x")).await.unwrap();
+    let wish = client.wishes_rest().unwrap();
+    assert!((6.0..=7.0).contains(&wish.as_secs_f64()), "{wish:?}");
+    for _ in 1..4 {
+        client.ask(Ask::get("/x")).await.unwrap();
+        assert_eq!(client.wishes_rest(), None);
+    }
+}

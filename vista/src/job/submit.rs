@@ -6,9 +6,13 @@ use crate::error::Error;
 use crate::plan::Range;
 use crate::series::Answer;
 use skyline_core::batch::{BatchBuilder, Listener, Origin, Source};
+use std::time::Duration;
 
 /// Points of a batch.
 const BATCH: usize = 5_000;
+
+/// History waits so long for room in a journal that takes all and sheds; then the run fails, and others have its place.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// Batches of one origin.
 struct Gathering<'a> {
@@ -44,7 +48,10 @@ impl Job {
                         gathering.newest.push((name, point.ts));
                     }
                     if gathering.batch.len() >= BATCH {
+                        gathering.has_room().await?;
                         gathering.flush(cursor).await?;
+                        // A long piece: a kill fetches again what is in hand, not all of it.
+                        self.save(cursor).await;
                     }
                 }
             }
@@ -61,6 +68,19 @@ impl<'a> Gathering<'a> {
 
     fn builder(job: &Job, origin: Origin) -> BatchBuilder {
         BatchBuilder::new(Source { listener: Listener::Vista, origin }, job.clock.now())
+    }
+
+    /// A full batch of history is not to take the place of points that a destination has yet to get, whatever the journal
+    /// does when it is full. Live points, and what a short gap brings, do not wait: they are to be judged.
+    async fn has_room(&self) -> Result<(), Error> {
+        if self.origin != Origin::History {
+            return Ok(());
+        }
+        let room = self.sink.intake.has_room_for_bulk(&self.sink.stop);
+        if tokio::time::timeout(WAIT, room).await.is_ok_and(|has_room| has_room) {
+            return Ok(());
+        }
+        Err(Error::NotLogged { job: self.job.name().to_owned(), points: self.batch.len() as u64 })
     }
 
     async fn flush(&mut self, cursor: &mut Cursor) -> Result<(), Error> {
