@@ -14,7 +14,7 @@ use crate::vote::{self, Scratch, Vote, grubbs};
 use skyline_core::algorithm::{Algorithm, AlgorithmSet};
 use skyline_core::point::Datapoint;
 use skyline_store::block::Sealer;
-use skyline_store::chunk::Chunks;
+use skyline_store::chunk::{Chunks, Kept};
 use skyline_store::edge::{Decoded, Edge};
 use skyline_store::snapshot::Writer;
 use skyline_store::view::WindowView;
@@ -171,9 +171,11 @@ impl Tracked {
     ) -> Self {
         let phase = phase(rank);
         window.stagger(phase);
-        let (counter_until, sums) = match state.split_first_chunk::<8>() {
-            Some((until, sums)) => (f64::from_bits(u64::from_le_bytes(*until)), Sums::decode(sums)),
-            None => (f64::NEG_INFINITY, None),
+        let (kept, sums) = match state.split_first_chunk::<8>() {
+            Some((kept, sums)) => {
+                (Kept::unpack(f64::from_bits(u64::from_le_bytes(*kept))), Sums::decode(sums))
+            }
+            None => (Kept::NOTHING, None),
         };
         let sums = sums.filter(|sums| sums.points() as usize == window.len());
         let dirty = sums.is_none() && !window.is_empty();
@@ -183,9 +185,9 @@ impl Tracked {
             name: name.into(),
             dirty,
             never_counter,
-            is_newest_filled: false,
+            is_newest_filled: kept.is_newest_filled,
             phase: phase as u8,
-            counter_until,
+            counter_until: kept.counter_until,
             oldest: Edge::at_start(&window),
             hour: Edge::at(window.start().wrapping_add(sums.hour_len())),
             oldest_decoded: Decoded::default(),
@@ -201,9 +203,9 @@ impl Tracked {
         tracked
     }
 
-    /// Until when it stays classed as a counter, seconds.
-    pub(crate) const fn counter_until(&self) -> f64 {
-        self.counter_until
+    /// What is kept of it beside its points.
+    pub(crate) const fn kept(&self) -> Kept {
+        Kept { counter_until: self.counter_until, is_newest_filled: self.is_newest_filled }
     }
 
     /// Adds it to a snapshot. `rank`: where it lies among the others. `buffer` is reused.
@@ -215,14 +217,13 @@ impl Tracked {
 
     /// Adds it to what is handed out of its shard. `rank`: where it lies among the others.
     pub(crate) fn hand_out(&mut self, rank: u32, chunks: &mut Chunks) {
-        chunks.series(&self.name, rank, self.counter_until, &mut self.window);
+        chunks.series(&self.name, rank, self.kept(), &mut self.window);
     }
 
-    /// Writes what [`Self::restored`] takes beside the points: until when it stays classed as a counter
-    /// (f64, little-endian, seconds), then the sums ([`Sums::encode`]) unless they have to be made anew
-    /// anyway.
+    /// Writes what [`Self::restored`] takes beside the points: what is kept of it ([`Kept`]: f64, little-endian),
+    /// then the sums ([`Sums::encode`]) unless they have to be made anew anyway.
     fn encode_state(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.counter_until.to_bits().to_le_bytes());
+        out.extend_from_slice(&self.kept().pack().to_bits().to_le_bytes());
         if !self.dirty {
             self.sums.encode(out);
         }

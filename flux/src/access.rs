@@ -84,6 +84,13 @@ impl Key {
         let Some(bucket) = &self.bucket else { return Ok(()) };
         bucket.lock().unwrap_or_else(PoisonError::into_inner).spend(points as f64, now)
     }
+
+    /// Gives back what was taken for points that could not be logged: they will be sent again.
+    pub(crate) fn give_back(&self, points: usize) {
+        if let Some(bucket) = &self.bucket {
+            bucket.lock().unwrap_or_else(PoisonError::into_inner).give_back(points as f64);
+        }
+    }
 }
 
 /// Points that may be sent now. A request of more points than it ever holds passes when it is full, and those after
@@ -100,6 +107,10 @@ impl Bucket {
     fn new(rate: f64, burst: f64) -> Self {
         let most = if burst > 0.0 { burst } else { rate * 10.0 };
         Self { rate, most, level: most, at: 0.0 }
+    }
+
+    fn give_back(&mut self, points: f64) {
+        self.level = (self.level + points).min(self.most);
     }
 
     fn spend(&mut self, points: f64, now: f64) -> Result<(), u64> {
@@ -185,5 +196,12 @@ mod tests {
         assert_eq!(bucket.spend(5.0, 0.0), Err(1));
         assert_eq!(bucket.spend(5.0, 1.0), Ok(()));
         assert_eq!(Bucket::new(3.0, 0.0).most, 30.0);
+        // What could not be logged is given back.
+        let mut bucket = Bucket::new(10.0, 20.0);
+        assert_eq!(bucket.spend(20.0, 100.0), Ok(()));
+        bucket.give_back(20.0);
+        assert_eq!(bucket.spend(20.0, 100.0), Ok(()));
+        bucket.give_back(100.0);
+        assert_eq!((bucket.spend(20.0, 100.0), bucket.spend(1.0, 100.0)), (Ok(()), Err(1)));
     }
 }

@@ -16,6 +16,8 @@ const UNIT: usize = 1 << 10;
 pub(crate) const SHORT_WAIT: Duration = Duration::from_secs(3);
 /// Memory is asked for in such steps, units.
 const STEP: usize = 16;
+/// Least room for a body that is not empty, bytes.
+const SMALLEST: usize = 16 << 10;
 
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,30 @@ impl Share {
         }
         Ok(())
     }
+
+    /// Gives back what is not needed for `bytes`.
+    fn shrink(&mut self, bytes: usize) {
+        let needed = bytes.div_ceil(UNIT).next_multiple_of(STEP);
+        if let Some(held) = &mut self.held {
+            drop(held.split(held.num_permits().saturating_sub(needed)));
+        }
+    }
+
+    /// Makes room in `into` for `more` bytes, beside `others` that the same request holds; it never has to be longer than
+    /// `most`. Old and new place are there at once while one is copied into the other, and both are counted.
+    fn reserve(&mut self, into: &mut Vec<u8>, more: usize, most: usize, others: usize) -> Result<(), NoBody> {
+        let (length, before) = (into.len() + more, into.capacity());
+        if length <= before {
+            return Ok(());
+        }
+        let doubled = before.saturating_mul(2).max(length).max(SMALLEST);
+        // The last step is not a small one.
+        let after = if doubled > most / 4 * 3 { most.max(length) } else { doubled };
+        self.grow(others + before + after)?;
+        into.try_reserve_exact(after - into.len()).map_err(|_| NoBody::Busy)?;
+        self.shrink(others + into.capacity());
+        Ok(())
+    }
 }
 
 /// A body with its share of the memory.
@@ -131,7 +157,8 @@ pub(crate) async fn read(
             if length > most {
                 return Err(NoBody::TooLong);
             }
-            read.share.grow(length)?;
+            let Whole { bytes, share } = &mut read;
+            share.reserve(bytes, data.len(), most, 0)?;
             read.bytes.extend_from_slice(&data);
         }
         Ok(())
@@ -147,9 +174,9 @@ impl Whole {
     /// Unpacks it to `most` bytes. Computes.
     pub(crate) fn unpack(mut self, packing: Packing, most: usize) -> Result<Self, NoBody> {
         let packed = std::mem::take(&mut self.bytes);
-        let before = packed.len();
+        let before = packed.capacity();
         self.bytes = match packing {
-            Packing::Plain if before > most => return Err(NoBody::TooLong),
+            Packing::Plain if packed.len() > most => return Err(NoBody::TooLong),
             Packing::Plain => packed,
             Packing::Gzip => self.inflate(MultiGzDecoder::new(packed.as_slice()), before, most)?,
             // The header means zlib; some send what is inside it.
@@ -173,14 +200,14 @@ impl Whole {
     fn inflate(&mut self, mut from: impl Read, before: usize, most: usize) -> Result<Vec<u8>, NoBody> {
         let mut out = Vec::new();
         loop {
-            let start = out.len();
-            let step = (most + 1 - start).min(64 << 10);
-            self.share.grow(before + start + step)?;
-            let read = (&mut from).take(step as u64).read_to_end(&mut out).map_err(|_| NoBody::Packing)?;
+            // One more than it may have shows that it has too many.
+            self.share.reserve(&mut out, 1, most + 1, before)?;
+            let room = out.capacity().min(most + 1) - out.len();
+            let read = (&mut from).take(room as u64).read_to_end(&mut out).map_err(|_| NoBody::Packing)?;
             if out.len() > most {
                 return Err(NoBody::TooLong);
             }
-            if read < step {
+            if read < room {
                 return Ok(out);
             }
         }
@@ -234,6 +261,11 @@ mod tests {
             let large = vec![b'x'; 2 << 20];
             let bomb = packed(&large).into_iter().find(|(p, _)| *p == packing).unwrap().1;
             assert_eq!(unpack(bomb, packing, 4 << 20), Err(NoBody::Busy), "{packing:?}");
+        }
+        // Twice a body and what it becomes are enough, as the settings are checked for.
+        let text = vec![b'x'; 500 << 10];
+        for (packing, bytes) in packed(&text).into_iter().filter(|(_, bytes)| bytes.len() < 12 << 10) {
+            assert_eq!(unpack(bytes, packing, text.len()), Ok(text.clone()), "{packing:?}");
         }
         assert_eq!(unpack(vec![0xff; 20], Packing::Snappy, 100), Err(NoBody::Packing));
         // A block that claims four gigabytes.

@@ -78,6 +78,9 @@ impl<'a> Given<'a> {
             );
             return refuse("point", text.into(), Reject::Item);
         }
+        if matches!(self.key, Scalar::Number(_) | Scalar::Other) {
+            return refuse("key", "is no text".into(), Reject::Item);
+        }
         let name = match &self.metric {
             Scalar::Text(name) => name.as_bytes(),
             Scalar::None => return refuse("metric", "is missing".into(), Reject::Item),
@@ -340,6 +343,7 @@ mod tests {
                 "16 point",
             ],
         );
+        check(r#"{"metric":"a","value":1,"key":5}"#, "", &["0 key"]);
         check("5", "", &["0 point"]);
         check("null", "", &["0 point"]);
     }

@@ -103,6 +103,11 @@ impl Flux {
         self.settings.max_connections as usize
     }
 
+    /// For the head of a request, and between two requests.
+    pub(crate) fn head(&self) -> Duration {
+        Duration::from_secs_f64(self.settings.head_seconds)
+    }
+
     pub(crate) fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
     }
@@ -265,6 +270,7 @@ impl Flux {
         self.allowed(key, accepted + refused, style)?;
         let wait = Duration::from_secs_f64(self.settings.wait_seconds);
         if tokio::time::timeout(wait, self.context.flow.open()).await.is_err() {
+            key.give_back(accepted + refused);
             return Err(busy(style));
         }
         let (intake, peer) = (self.context.intake.clone(), Peer::Address(ask.peer));
@@ -283,6 +289,7 @@ impl Flux {
             Ok::<_, Full>(())
         });
         if !matches!(logging.await, Ok(Ok(()))) {
+            key.give_back(accepted + refused);
             return Err(busy(style));
         }
         self.counters.skipped(&skipped);

@@ -18,8 +18,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// For the head of a request, and between two requests.
-const HEAD: Duration = Duration::from_secs(30);
 /// Of a connection; then it ends after the request in hand.
 const AGE: Duration = Duration::from_secs(600);
 /// For the request in hand, at the end of a connection's age or of serving.
@@ -83,6 +81,7 @@ impl Bound {
         for socket in self.0 {
             let part = Accept {
                 counters: flux.counters(),
+                head: flux.head(),
                 places: Arc::clone(&places),
                 stop: stop.clone(),
                 tasks: tasks.clone(),
@@ -95,6 +94,7 @@ impl Bound {
 /// The loop of one address.
 struct Accept {
     counters: Arc<Counters>,
+    head: Duration,
     places: Arc<Semaphore>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -114,7 +114,8 @@ impl Accept {
                     refused = false;
                     self.counters.connections.fetch_add(1, Relaxed);
                     let open = Open::new(&self.counters, place);
-                    self.tasks.spawn(connection(stream, peer, router.clone(), self.stop.clone(), open));
+                    let (router, stop) = (router.clone(), self.stop.clone());
+                    self.tasks.spawn(connection(stream, peer, router, self.head, stop, open));
                 }
                 Err(error) => {
                     if !refused {
@@ -151,6 +152,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    head: Duration,
     stop: CancellationToken,
     _open: Open,
 ) {
@@ -160,7 +162,7 @@ async fn connection(
     let router = router.layer(Extension(ConnectInfo(peer)));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(head)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));

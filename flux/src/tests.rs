@@ -144,5 +144,5 @@ async fn paths_and_methods() {
     }
     let openapi = include_str!("openapi.json");
     let paths: serde_json::Value = serde_json::from_str(openapi).unwrap();
-    assert_eq!(paths["paths"].as_object().unwrap().len(), 7);
+    assert_eq!(paths["paths"].as_object().unwrap().len(), 6);
 }

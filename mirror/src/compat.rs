@@ -8,6 +8,7 @@
 //! a *gap*: all keys are compared with the windows, and what they lack is put in.
 
 mod adopt;
+mod fill;
 mod mend;
 mod names;
 pub mod pair;

@@ -8,7 +8,7 @@ use crate::taking::Taking;
 use skyline_core::point::Datapoint;
 use skyline_core::shard::{ShardId, ShardSet};
 use skyline_store::block::Sealer;
-use skyline_store::chunk::Whole;
+use skyline_store::chunk::{Kept, Whole};
 use skyline_store::window::Window;
 use std::time::Duration;
 
@@ -104,5 +104,7 @@ fn whole(name: String, points: &[Datapoint], sealer: &mut Sealer) -> Whole {
     for point in points.iter().filter(|point| point.ts.is_finite() && point.value.is_finite()) {
         window.push(point.ts, point.value, sealer);
     }
-    Whole { name: name.into(), rank: u32::MAX, counter_until: f64::NEG_INFINITY, window }
+    // Nobody has sent it here yet: whether it was silent for long is not told of it.
+    let kept = Kept { is_newest_filled: true, ..Kept::NOTHING };
+    Whole { name: name.into(), rank: u32::MAX, kept, window }
 }

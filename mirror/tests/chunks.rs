@@ -10,7 +10,7 @@ use skyline_mirror::server::Server;
 use skyline_mirror::taking::Taking;
 use skyline_peers::redis::Redis;
 use skyline_store::block::Sealer;
-use skyline_store::chunk::{Chunks, Gathered, HandOut, Header, RESTORED, Whole};
+use skyline_store::chunk::{Chunks, Gathered, HandOut, Header, Kept, RESTORED, Whole};
 use skyline_store::window::{Columns, Window};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -69,7 +69,7 @@ impl Windows {
         self.copies.insert(of.0, copy);
         let mut chunks = Chunks::new(header, copy, is_whole, 0);
         for (name, window) in self.series.iter_mut().filter(|(name, _)| shard(name) == of) {
-            chunks.series(name, 0, 0.0, window);
+            chunks.series(name, 0, Kept::NOTHING, window);
         }
         chunks.finish()
     }
@@ -89,7 +89,7 @@ impl Windows {
         let header = header();
         let mut chunks = Chunks::new(&header, u8::MAX, true, 0);
         for (name, window) in &self.series {
-            chunks.series(name, 0, 0.0, &mut window.clone());
+            chunks.series(name, 0, Kept::NOTHING, &mut window.clone());
         }
         let out = chunks.finish();
         for (_, chunk) in &out.blocks {

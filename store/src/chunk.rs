@@ -10,13 +10,15 @@
 //! Layout (little-endian). Blocks: magic `SKYC`, version u32, entries, CRC-32 of all before. An entry: name length
 //! u16, name, length u16 and bytes of a block ([`crate::block`], without its padding).
 //! Open: magic `SKYO`, version u32, writer u64, time f64, position u64, seconds between two f64, released u8, length u8 and bytes of the node's
-//! name, series u32, entries, CRC-32. An entry: name length u16, name, rank u32, until when it is a counter f64,
+//! name, series u32, entries, CRC-32. An entry: name length u16, name, rank u32, what is kept of it f64 ([`Kept`]),
 //! spelled-out times u8, points u16, first f64, step f64, [times f64 each], values f64 each.
 
+mod kept;
 mod read;
 #[cfg(test)]
 mod tests;
 
+pub use kept::Kept;
 pub use read::{Gathered, NotOne, Whole, read_header};
 
 use crate::bits::PAD;
@@ -124,8 +126,8 @@ impl Chunks {
         Self { count_at, out: HandOut { open, mark, is_whole, ..HandOut::default() }, copy }
     }
 
-    /// Adds a series. `rank`: where its owner has it among the others; `counter_until`: seconds.
-    pub fn series(&mut self, name: &str, rank: u32, counter_until: f64, window: &mut Window) {
+    /// Adds a series. `rank`: where its owner has it among the others; `kept`: what is kept beside its points.
+    pub fn series(&mut self, name: &str, rank: u32, kept: Kept, window: &mut Window) {
         let skip = if window.sealed.is_empty() { usize::from(window.skip) } else { 0 };
         for block in window.sealed.iter_mut().filter(|block| block.copy != self.copy) {
             block.copy = self.copy;
@@ -144,7 +146,7 @@ impl Chunks {
         let open = &mut self.out.open;
         put_text(open, name);
         open.extend_from_slice(&rank.to_le_bytes());
-        open.extend_from_slice(&counter_until.to_bits().to_le_bytes());
+        open.extend_from_slice(&kept.pack().to_bits().to_le_bytes());
         let (values, times, first, step) = window.tail.parts();
         let n = values.len();
         let values = values.get(skip..).unwrap_or_default();

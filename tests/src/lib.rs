@@ -8,6 +8,7 @@
 pub mod authority;
 pub mod copied;
 pub mod day;
+pub mod flux;
 pub mod http;
 pub mod load;
 pub mod metrics;

@@ -5,13 +5,14 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use skyline_peers::graphite_web::GraphiteWeb;
 use skyline_peers::http::{Reply, Request, Server};
+use skyline_peers::process::Process;
 use skyline_tests::node::{Node, Setup, binary};
 use skyline_tests::peer::sink::{Protocol, Sink};
 use skyline_tests::{day, eventually_true, load, now, size};
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -58,25 +59,38 @@ fn counts(report: &Value) -> [u64; 4] {
 fn has_all(node: &Node, history: &History, report: &Value) -> anyhow::Result<()> {
     ensure!(report["phase"] == "done" && number(report, "/metrics") == history.len() as u64, "{report}");
     let (from, until) = (number(report, "/spec/from") as i64, number(report, "/spec/until") as i64);
-    for (name, points) in history {
-        let has = |ts: i64| points.binary_search_by_key(&ts, |(t, _)| *t).is_ok();
-        let mut found = Vec::new();
-        // What was logged last is in the window a moment later.
-        let last = points.last().map_or(0, |(ts, _)| *ts);
-        eventually_true(LIMIT, "the newest point in the window", || {
-            found = node.series(name).unwrap_or_default();
-            found.iter().any(|(ts, _)| *ts as i64 == last)
-        })?;
-        ensure!(found.iter().all(|(ts, _)| has(*ts as i64)), "{name}: points that were never written");
-        // At the edge of the files' retention a minute more or less.
-        let inside: Vec<_> = points
-            .iter()
-            .filter(|(ts, _)| *ts > from + 180 && *ts <= until)
-            .map(|(ts, value)| (*ts as f64, *value))
-            .collect();
-        let found: Vec<_> = found.into_iter().filter(|(ts, _)| *ts as i64 > from + 180).collect();
-        ensure!(found == inside, "{name}: {} points instead of {}", found.len(), inside.len());
-    }
+    let all: Vec<_> = history.iter().collect();
+    // Two at a time: most of it is waiting for answers.
+    std::thread::scope(|scope| {
+        let of = |part: &[(&String, &Vec<(i64, f64)>)]| {
+            part.iter().try_for_each(|(name, points)| has_one(node, name, points, from, until))
+        };
+        let halves = all.split_at(all.len() / 2);
+        let other = scope.spawn(move || of(halves.1));
+        of(halves.0)?;
+        other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A window has the points of a metric behind `from`, up to `until`, and nothing else.
+fn has_one(node: &Node, name: &str, points: &[(i64, f64)], from: i64, until: i64) -> anyhow::Result<()> {
+    let has = |ts: i64| points.binary_search_by_key(&ts, |(t, _)| *t).is_ok();
+    let mut found = Vec::new();
+    // What was logged last is in the window a moment later.
+    let last = points.last().map_or(0, |(ts, _)| *ts);
+    eventually_true(LIMIT, "the newest point in the window", || {
+        found = node.series(name).unwrap_or_default();
+        found.iter().any(|(ts, _)| *ts as i64 == last)
+    })?;
+    ensure!(found.iter().all(|(ts, _)| has(*ts as i64)), "{name}: points that were never written");
+    // At the edge of the files' retention a minute more or less.
+    let inside: Vec<_> = points
+        .iter()
+        .filter(|(ts, _)| *ts > from + 180 && *ts <= until)
+        .map(|(ts, value)| (*ts as f64, *value))
+        .collect();
+    let found: Vec<_> = found.into_iter().filter(|(ts, _)| *ts as i64 > from + 180).collect();
+    ensure!(found == inside, "{name}: {} points instead of {}", found.len(), inside.len());
     Ok(())
 }
 
@@ -245,6 +259,11 @@ fn live_points_win() -> anyhow::Result<()> {
     let sevens: Vec<i64> =
         node.series(name)?.iter().filter(|(_, value)| *value == 7.0).map(|(ts, _)| *ts as i64).collect();
     ensure!(sevens == live, "{sevens:?}");
+    // One that has ended is no hindrance to the next.
+    for _ in 0..5 {
+        let next = self::report(&node, &["--graphite", &format!("http://{}/", server.address)])?;
+        ensure!(next["phase"] == "done" && counts(&next)[1] == 0, "{next}");
+    }
     ensure!(node.status()?.received() == 3 && node.balanced()?.received() == 3, "received");
     day::bad_point(&node, name)?;
     // One that nobody has sent so far.
@@ -338,5 +357,237 @@ fn a_slow_server_and_a_cancelled_job() -> anyhow::Result<()> {
     ensure!(backfill(&node, &["--cancel"])?.status.success(), "not cancelled");
     eventually_true(LIMIT, "its end", || found()["phase"] == "cancelled")?;
     ensure!(!backfill(&node, &["--cancel"])?.status.success(), "cancelled twice");
+    Ok(())
+}
+
+/// A whisper file of one archive with a minute a place.
+fn whisper_file(points: &[(i64, f64)]) -> Vec<u8> {
+    let words = [1, 86_400, 0.5_f32.to_bits(), 1, 28, 60, 1_440_u32];
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+    bytes.resize(28 + 12 * 1_440, 0);
+    let first = points.first().map_or(0, |(ts, _)| *ts);
+    for (ts, value) in points {
+        let at = 28 + 12 * ((ts - first) / 60) as usize;
+        if let Some(place) = bytes.get_mut(at..at + 12) {
+            let point: Vec<u8> = (*ts as u32).to_be_bytes().into_iter().chain(value.to_be_bytes()).collect();
+            place.copy_from_slice(&point);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn a_folder_with_all_that_can_be_wrong() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let put = |path: &str, bytes: &[u8]| -> anyhow::Result<()> {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().context("no parent")?)?;
+        Ok(std::fs::write(path, bytes)?)
+    };
+    let history = history(4);
+    for (i, (name, points)) in history.iter().enumerate() {
+        let path = name.replace('.', "/");
+        put(&format!("{path}.wsp"), &whisper_file(points))?;
+        // More side by side than a server may fail: files say nothing of each other.
+        for n in 0..20 {
+            put(&format!("shop/host{i:05}/broken{n:02}.wsp"), &whisper_file(points)[..700])?;
+        }
+    }
+    let lies = |at: usize, word: u32| {
+        let mut bytes = whisper_file(&[]);
+        bytes[at..at + 4].copy_from_slice(&word.to_be_bytes());
+        bytes
+    };
+    put("bad/counts.wsp", &lies(12, u32::MAX))?;
+    put("bad/size.wsp", &lies(24, u32::MAX))?;
+    put("bad/zero.wsp", &lies(24, 0))?;
+    put("bad/empty.wsp", b"")?;
+    put("bad/packed.wsp.gz", b"\x1f\x8b")?;
+    put("ceres/a/1700000000@60.slice", b"")?;
+    put("odd/a b;c.wsp", &whisper_file(&history["shop.host00000.latency"]))?;
+    put("_tagged/abc/def/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.wsp", b"")?;
+    std::os::unix::fs::symlink("..", folder.path().join("bad/back"))?;
+    std::os::unix::fs::symlink("loop", folder.path().join("bad/loop.wsp"))?;
+    ensure!(Command::new("mkfifo").arg(folder.path().join("bad/pipe.wsp")).status()?.success(), "mkfifo");
+    let sink = Sink::start(Protocol::Lines)?;
+    let node = Setup::window().with("relay.destinations", format!("[{:?}]", sink.destination())).start()?;
+    let path = folder.path().to_str().context("path")?;
+    let output = backfill(&node, &["--whisper", path])?;
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(!output.status.success(), "not all was read: {words}");
+    for part in ["bad/zero.wsp: ", "84 metrics that could not be read", "2 files that are packed or of Ceres"]
+    {
+        ensure!(words.contains(part), "{part}: {words}");
+    }
+    let found = report(&node, &["--status"])?;
+    ensure!(found["phase"] == "done" && number(&found, "/metrics") == 4 + 80 + 4 + 1, "{found}");
+    ensure!(number(&found, "/counts/nameless") == 3 && number(&found, "/counts/others") == 2, "{found}");
+    let page = String::from_utf8_lossy(&node.command("status")?.stdout).into_owned();
+    ensure!(
+        page.contains("back-fill      done: 89 metrics from files in ")
+            && page.contains("; 84 could not be read"),
+        "{page}"
+    );
+    for (name, points) in &history {
+        eventually_true(LIMIT, "a neighbour", || {
+            node.series(name).is_ok_and(|found| found.len() >= points.len() - 5)
+        })?;
+    }
+    nothing_came_in(&node, &sink)?;
+    // Nothing but what is not read.
+    let output = backfill(&node, &["--whisper", &format!("{path}/ceres")])?;
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(!output.status.success() && words.contains("of Ceres, which are not read"), "{words}");
+    Ok(())
+}
+
+#[test]
+fn answers_of_every_kind() -> anyhow::Result<()> {
+    let history = Arc::new(history(6));
+    // Points of five minutes are taken as they are; an answer that is too long is asked for in halves.
+    let lengthy = fake(&history, |names| {
+        let rare = |name: &String| {
+            let points: Vec<_> = (1..200).map(|i| json!([i, now() / 300 * 300 - 300 * (200 - i)])).collect();
+            json!({ "target": name, "datapoints": points })
+        };
+        let rare = || Reply::json(200, &json!(names.iter().map(rare).collect::<Vec<_>>()));
+        Some(if names.len() > 2 { Reply::text(200, &"[ ".repeat(1 << 20)) } else { rare() })
+    })?;
+    let node = Setup::window()
+        .with("graphite.server", format!("[{{ url = {:?}, max_body_bytes = 1048576 }}]", lengthy.url()))
+        .with("backfill.attempts", 2)
+        .with("backfill.retry_seconds", 0.02)
+        .with("backfill.requests_per_second", 500)
+        .start()?;
+    let filled = |answer: fn(&[String]) -> Option<Reply>| -> anyhow::Result<Value> {
+        let server = fake(&history, answer)?;
+        report(&node, &["--graphite", &format!("http://{}", server.address)])
+    };
+    let error = |report: &Value| format!("{}{}", report["error"], report["troubles"]);
+    let found =
+        filled(|_| Some(Reply::Answer(302, vec![("location", "http://127.0.0.1:1/".into())], Vec::new())))?;
+    ensure!(found["phase"] == "failed" && error(&found).contains("it answered 302"), "{found}");
+    let found = filled(|_| Some(Reply::text(400, "no such target")))?;
+    ensure!(number(&found, "/counts/failed") == 6 && error(&found).contains("400"), "{found}");
+    let found = filled(|_| Some(Reply::text(200, "[{\"target\": \"a\", \"datapoints\": [[1")))?;
+    ensure!(number(&found, "/counts/failed") == 6 && counts(&found)[0] == 0, "{found}");
+    let found = filled(|names| {
+        let nulls = |name: &str| json!({ "target": name, "datapoints": [[null, now() - 60], [null, now()]] });
+        Some(Reply::json(200, &json!(names.iter().map(|name| nulls(name)).collect::<Vec<_>>())))
+    })?;
+    ensure!(
+        found["phase"] == "done" && number(&found, "/counts/empty") == 6 && counts(&found)[0] == 0,
+        "{found}"
+    );
+    let found = filled(|names| {
+        let other =
+            |name: &str| json!({ "target": format!("alias of {name}"), "datapoints": [[1, now() - 60]] });
+        Some(Reply::json(200, &json!(names.iter().map(|name| other(name)).collect::<Vec<_>>())))
+    })?;
+    ensure!(number(&found, "/counts/failed") == 6 && number(&found, "/counts/unasked") == 6, "{found}");
+    ensure!(error(&found).contains("not asked for, `alias of shop.host00000.latency`"), "{found}");
+    let found = report(&node, &[])?;
+    ensure!(
+        found["phase"] == "done" && counts(&found)[1] == 6 * 199 && number(&found, "/counts/failures") >= 1,
+        "{found}"
+    );
+    let (name, _) = history.iter().next().context("none")?;
+    eventually_true(LIMIT, "a point in five minutes", || {
+        node.series(name).is_ok_and(|found| found.len() == 199)
+    })?;
+    ensure!(node.status()?.received() == 0 && node.balanced()?.received() == 0, "counted as received");
+    Ok(())
+}
+
+/// The command that begins a back-fill, left to itself.
+fn watching(node: &Node, log: &str, arguments: &[&str]) -> anyhow::Result<Process> {
+    let mut program = Command::new(binary()?);
+    program.arg("backfill").args(arguments).arg("--config").arg(node.config());
+    Process::start(&mut program, &node.folder().join(log))
+}
+
+#[test]
+fn the_command_may_end_before_and_the_node_too() -> anyhow::Result<()> {
+    let history = Arc::new(history(60));
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    let server = fake(&history, move |names| {
+        count.fetch_add(names.len() as u64, Relaxed);
+        None
+    })?;
+    let url = format!("http://{}", server.address);
+    let mut node = Setup::window().with("backfill.metrics_per_request", 2).start()?;
+    let some_more = || {
+        let before = asked.load(Relaxed);
+        eventually_true(LIMIT, "some more metrics", || asked.load(Relaxed) >= before + 6)
+    };
+    let ends = |node: &Node| {
+        eventually_true(LIMIT, "the end", || {
+            report(node, &["--status"]).is_ok_and(|found| found["phase"] == "done")
+        })
+    };
+    for signal in [libc::SIGINT, libc::SIGKILL] {
+        let mut command = watching(&node, "watching.log", &["--graphite", &url, "--rate", "20"])?;
+        some_more()?;
+        command.signal(signal);
+        ensure!(!command.wait(LIMIT)?.success(), "success, though not all was read");
+        some_more()?;
+        ends(&node)?;
+    }
+    let log = std::fs::read_to_string(node.folder().join("watching.log"))?;
+    ensure!(log.contains("the node goes on with it"), "{log}");
+    // It stops in order, and is there again: the command waits for it, and tells the end of the same job.
+    let mut command = watching(&node, "patient.log", &["--graphite", &url, "--rate", "20", "--json"])?;
+    some_more()?;
+    let page = String::from_utf8_lossy(&node.command("status")?.stdout).into_owned();
+    ensure!(
+        page.contains(&format!(" of 60 metrics from {url}, ")) && page.contains(" requests a second"),
+        "{page}"
+    );
+    node.stop(LIMIT)?;
+    node.restart()?;
+    let status = command.wait(LIMIT)?;
+    let told = command.log();
+    let found: Value = serde_json::from_str(&told).with_context(|| told.clone())?;
+    ensure!(status.success() && found["phase"] == "done" && number(&found, "/resumed") == 1, "{told}");
+    ensure!(node.status()?.received() == 0 && node.balanced()?.received() == 0, "counted as received");
+    Ok(())
+}
+
+/// Who was only filled in is not told as silent, after a restart neither; who was sent is.
+#[test]
+fn nobody_has_sent_it_still_after_a_restart() -> anyhow::Result<()> {
+    let told = Arc::new(Mutex::new(String::new()));
+    let all = Arc::clone(&told);
+    let hook = Server::start(move |request: Request| {
+        all.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&request.body));
+        Reply::text(200, "ok")
+    })?;
+    let said = |text: &str| told.lock().unwrap_or_else(PoisonError::into_inner).contains(text);
+    let last = now() - 3;
+    let history: Arc<History> =
+        Arc::new([("filled.only".to_owned(), (0..20).map(|i| (last - 19 + i, 1.0)).collect())].into());
+    let server = fake(&history, |_| None)?;
+    let mut node = Setup::window()
+        .with("alerting.webhook", format!("[{{ name = \"hook\", url = {:?} }}]", hook.url()))
+        .with("alerting.stale.channels", "[\"hook\"]")
+        .with("alerting.stale.after_seconds", 6)
+        .with("alerting.stale.every_seconds", 1)
+        .with("detect.stale_seconds", 60)
+        .start()?;
+    let found = report(&node, &["--graphite", &format!("http://{}", server.address)])?;
+    ensure!(found["phase"] == "done" && counts(&found)[1] >= 18, "{found}");
+    load::bytes(node.plaintext(), format!("sent.only 1 {}\nlively 1 {}\n", now(), now()))?;
+    eventually_true(LIMIT, "the points", || {
+        ["sent.only", "filled.only"]
+            .iter()
+            .all(|name| node.series(name).is_ok_and(|points| !points.is_empty()))
+    })?;
+    node.stop(LIMIT)?;
+    node.restart()?;
+    ensure!(!said("sent.only"), "told before the restart");
+    let lively = || load::bytes(node.plaintext(), format!("lively 1 {}\n", now())).is_ok();
+    eventually_true(LIMIT, "that one is silent", || lively() && said("sent.only"))?;
+    ensure!(!said("filled.only"), "nobody has ever sent it");
     Ok(())
 }

@@ -1,53 +1,20 @@
-//! Points over HTTP: the examples of docs/flux.md as they stand there, `kill -9` under load, what goes beyond bounds,
-//! and a Prometheus that remote-writes over an outage.
+//! Points over HTTP: the examples of docs/flux.md as they stand there, `kill -9` and stops under load, what goes beyond
+//! bounds.
 
 use anyhow::{Context as _, ensure};
 use flate2::{Compression, write::GzEncoder};
-use skyline_peers::prometheus::Prometheus;
-use skyline_tests::node::{Node, Setup};
+use skyline_tests::flux::{KEY, flux, lines, send};
+use skyline_tests::node::Setup;
 use skyline_tests::peer::sink::{Protocol, Sink};
-use skyline_tests::{eventually, eventually_true, now, port, size};
+use skyline_tests::{eventually, eventually_true, now, size};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(30);
-const KEY: &str = "0123456789abcdef0123456789abcdef";
-
-fn flux(setup: Setup, more: &str) -> anyhow::Result<(Node, SocketAddr)> {
-    let address = port::free();
-    let setup = setup
-        .file("flux.key", &format!("{KEY}\n"))
-        .with("flux.listen", format!("[\"{address}\"]"))
-        .with("flux.api_keys", format!("[{{ name = \"test\", key_file = \"flux.key\"{more} }}]"));
-    Ok((setup.start()?, address))
-}
-
-/// Sends a request with the key; the status and the whole answer.
-fn send(to: SocketAddr, path: &str, headers: &str, body: &[u8]) -> anyhow::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(to)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    let length = body.len();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: flux\r\nConnection: close\r\nX-Api-Key: {KEY}\r\n{headers}Content-Length: {length}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes())?;
-    // Who is refused early may be told before all is sent.
-    let sent = stream.write_all(body);
-    let mut text = Vec::new();
-    let read = stream.read_to_end(&mut text);
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let status = text.split(' ').nth(1).and_then(|s| s.parse().ok());
-    status.map(|status| (status, text)).with_context(|| format!("no answer: {sent:?} {read:?}"))
-}
-
-fn lines(to: SocketAddr, text: &str) -> anyhow::Result<(u16, String)> {
-    send(to, "/flux/metric_data_post", "Content-Type: text/plain\r\n", text.as_bytes())
-}
-
 #[test]
 fn the_examples_of_the_page_work() -> anyhow::Result<()> {
     let sink = Sink::start(Protocol::Lines)?;
@@ -97,7 +64,7 @@ fn the_examples_of_the_page_work() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_answered_204_is_delivered_after_kill_nine() -> anyhow::Result<()> {
+fn what_is_answered_204_is_delivered_after_kills_and_stops() -> anyhow::Result<()> {
     let sink = Sink::start(Protocol::Lines)?;
     let (mut node, to) =
         flux(Setup::relay([sink.destination()]).with("relay.sending.retry_min_seconds", 0.05), "")?;
@@ -119,9 +86,13 @@ fn what_is_answered_204_is_delivered_after_kill_nine() -> anyhow::Result<()> {
                 }
             });
         }
-        let killing = (0..size(4, 50)).try_for_each(|_| {
+        let killing = (0..size(4, 50)).try_for_each(|n| {
             std::thread::sleep(Duration::from_millis(rand::random_range(50..500)));
-            node.process.kill()?;
+            if n % 2 == 0 {
+                node.process.kill()?;
+            } else {
+                ensure!(node.stop(LIMIT)?.success(), "{}", node.process.last_words());
+            }
             node.restart()
         });
         std::thread::sleep(Duration::from_millis(200));
@@ -199,33 +170,5 @@ fn bounds_hold() -> anyhow::Result<()> {
     ensure!(
         metrics.refused("old") == 1 && metrics.refused("future") == 1 && metrics.refused("nan_value") == 1
     );
-    Ok(())
-}
-
-#[test]
-fn prometheus_loses_nothing_over_an_outage() -> anyhow::Result<()> {
-    let sink = Sink::start(Protocol::Lines)?;
-    let (mut node, to) = flux(Setup::relay([sink.destination()]), "")?;
-    let prometheus = Prometheus::start(&format!("http://{to}/api/v1/write"), KEY)?;
-    let name = format!("up;instance={};job=own", prometheus.address);
-    eventually_true(LIMIT, "samples arrive", || sink.series(&name).len() >= 2)?;
-    node.process.kill()?;
-    std::thread::sleep(Duration::from_secs(4));
-    node.restart()?;
-    let back = now();
-    eventually_true(LIMIT, "samples of after the outage arrive", || {
-        sink.series(&name).keys().last().is_some_and(|last| *last > back + 2)
-    })?;
-    let times: Vec<i64> = sink.series(&name).keys().copied().collect();
-    let holes = times.windows(2).filter(|w| matches!(w, [a, b] if b - a > 2)).count();
-    ensure!(holes == 0, "there is a hole: {times:?}");
-    let failed = prometheus.figure("prometheus_remote_storage_samples_failed_total")?;
-    let dropped = prometheus.figure("prometheus_remote_storage_samples_dropped_total")?;
-    ensure!(failed == 0.0 && dropped == 0.0, "{failed} failed, {dropped} dropped");
-    // No spiral: once it has caught up nothing is sent twice.
-    let retried = prometheus.figure("prometheus_remote_storage_samples_retried_total")?;
-    std::thread::sleep(Duration::from_secs(2));
-    ensure!(prometheus.figure("prometheus_remote_storage_samples_retried_total")? == retried);
-    node.balanced()?;
     Ok(())
 }

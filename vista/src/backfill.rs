@@ -244,10 +244,7 @@ impl Backfill {
             .get_or_insert_with(CancellationToken::new)
             .clone();
         let inner = Arc::clone(&self.0);
-        async move {
-            run::run(&inner, &cancel).await;
-            *inner.cancel.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
+        async move { run::run(&inner, &cancel).await }
     }
 
     /// The job that runs, or ran last.
@@ -302,6 +299,16 @@ impl Backfill {
             "skyline_backfill_metrics_done",
             "Of them, those that are done",
             of(|r| r.position),
+        ));
+        out.push(Figure::gauge(
+            "skyline_backfill_metrics_failed",
+            "Of them, those that could not be read",
+            of(|r| r.counts.failed),
+        ));
+        out.push(Figure::gauge(
+            "skyline_backfill_seconds",
+            "For so long it has run, without the time between two starts of the node",
+            report.as_ref().map_or(0.0, |report| report.seconds),
         ));
     }
 }

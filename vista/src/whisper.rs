@@ -18,12 +18,15 @@ pub use tree::{Tree, name_of, tree};
 use skyline_core::point::Datapoint;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// Points that are read of a file at most: 12 times as many bytes.
 pub const MOST_POINTS: u64 = 1 << 20;
 /// Archives of a file at most; whisper's own limit is what fits, in practice there are four.
 const MOST_ARCHIVES: u32 = 256;
+/// Times that a file is read which somebody else changes meanwhile.
+const TRIES: u32 = 3;
 const HEAD_BYTES: u64 = 16;
 const ARCHIVE_BYTES: u64 = 12;
 const POINT_BYTES: u64 = 12;
@@ -138,12 +141,32 @@ pub enum Error {
 /// # Errors
 /// It cannot be read, or is no whole whisper file.
 pub fn read(path: &Path, range: Range) -> Result<Vec<Datapoint>, Error> {
-    let mut file = File::open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(Error::Foreign("not a regular file"));
+    let mut tries = 0;
+    loop {
+        // Opening a pipe would wait for its writer.
+        let before = std::fs::metadata(path)?;
+        if !before.is_file() {
+            return Err(Error::Foreign("not a regular file"));
+        }
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let error = match points(&mut file, length, range) {
+            Ok(points) => return Ok(points),
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Error::Damaged("it became shorter while it was read")
+            }
+            Err(error) => error,
+        };
+        // One that is made or replaced just now is whole a moment later.
+        tries += 1;
+        let is_same = |now: &std::fs::Metadata| {
+            let of = |m: &std::fs::Metadata| (m.ino(), m.len(), m.mtime(), m.mtime_nsec());
+            of(now) == of(&before)
+        };
+        if tries >= TRIES || std::fs::metadata(path).as_ref().is_ok_and(is_same) {
+            return Err(error);
+        }
     }
-    points(&mut file, about.len(), range)
 }
 
 /// The points of what is `length` bytes long, in the order of time: of the finest archive that reaches back to the
@@ -214,7 +237,11 @@ pub fn head(file: &mut (impl Read + Seek), length: u64) -> Result<Head, Error> {
         if !archives.last().is_none_or(is_behind) {
             return Err(Error::Foreign("its archives are not in order"));
         }
-        if u64::from(offset) + u64::from(points) * POINT_BYTES > length {
+        let end_of = |a: &Archive| u64::from(a.offset) + u64::from(a.points) * POINT_BYTES;
+        if archives.last().is_some_and(|last| end_of(last) > u64::from(offset)) {
+            return Err(Error::Foreign("its archives lie over each other"));
+        }
+        if end_of(&archive) > length {
             return Err(Error::Damaged("it is cut off: an archive ends behind its end"));
         }
         archives.push(archive);

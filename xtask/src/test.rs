@@ -6,6 +6,7 @@ mod tally;
 use crate::{cargo, fuzz};
 use clap::Args;
 use skyline_peers::mariadb::{self, MariaDb};
+use skyline_peers::schemathesis;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,6 +49,10 @@ pub(crate) struct Options {
 /// Runs everything, also after something has failed; whether all passed.
 pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     packages::install(&packages::ALL)?;
+    if let Err(error) = schemathesis::install(&|text| println!("{text}")) {
+        // Without a network the other tests are worth their time; those that need it fail.
+        println!("{error:#}");
+    }
     let mut tally = Tally::default();
     tests(options, &mut tally)?;
     match &options.filter {

@@ -44,9 +44,10 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
         let advice = "listen on 127.0.0.1 and put a proxy with TLS in front, if anybody can listen between";
         findings.warning("flux.listen", message, advice);
     }
-    if u64::from(flux.max_body_bytes) + u64::from(flux.max_unpacked_bytes) > flux.memory_bytes {
+    // What grows is there twice while it is copied to a larger place.
+    if 2 * (u64::from(flux.max_body_bytes) + u64::from(flux.max_unpacked_bytes)) > flux.memory_bytes {
         let message = "a single request may need more: it would be refused always";
-        let advice = "make it as large as flux.max_body_bytes and flux.max_unpacked_bytes together";
+        let advice = "make it twice as large as flux.max_body_bytes and flux.max_unpacked_bytes together";
         findings.problem("flux.memory_bytes", message, advice);
     }
 }

@@ -25,6 +25,8 @@ pub struct Flux {
     pub max_unpacked_bytes: u32,
     /// Memory for the bodies of all requests in hand, bytes.
     pub memory_bytes: u64,
+    /// The head of a request must have come whole within so long, seconds; so long a connection may rest, too.
+    pub head_seconds: f64,
     /// A body must have come whole within so long, seconds.
     pub body_seconds: f64,
     /// A request waits so long for room in the journal, seconds.
@@ -147,6 +149,7 @@ impl Default for Flux {
             max_body_bytes: 4 << 20,
             max_unpacked_bytes: 16 << 20,
             memory_bytes: 128 << 20,
+            head_seconds: 30.0,
             body_seconds: 10.0,
             wait_seconds: 2.0,
             max_age_seconds: 0,

@@ -114,11 +114,14 @@ impl Shards {
         window.evict(now - self.context.settings.full_duration - self.context.grace);
         let never = self.options.never_counters.iter().any(|entry| name::entry_matches(entry, text));
         let found = self.index.find(hash, |slot| self.at(slot).is_some_and(|series| &*series.name == text));
-        let until = found.and_then(|slot| self.at(slot)).map_or(f64::NEG_INFINITY, Tracked::counter_until);
-        let state = whole.counter_until.max(until).to_bits().to_le_bytes();
         if window.is_empty() {
             return Ok(());
         }
+        let here = found.and_then(|slot| self.at(slot));
+        let kept = here.map_or(whole.kept, |series| {
+            series.kept().with(whole.kept, series.window.last_ts() >= window.last_ts())
+        });
+        let state = kept.pack().to_bits().to_le_bytes();
         let Some(slot) = found else {
             if self.is_skipped(text) {
                 return Err(Reject::Skipped);

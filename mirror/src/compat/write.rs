@@ -5,6 +5,7 @@
 //! chunk. Only a Redis that was stopped, and goes on with a chunk after we have read the mark, can still double the
 //! points of that one chunk; who reads a window drops what is double.
 
+use super::fill::Fills;
 use super::state::{State, add};
 use super::{Compat, Options, Windows};
 use crate::server::{Error, Server};
@@ -67,8 +68,10 @@ struct Chunk {
     end: u64,
     /// Points of the log in it, those that are not written too.
     delivered: u64,
-    /// Points that are written.
+    /// Points that are appended.
     points: usize,
+    /// History that goes into its place before.
+    fills: Fills,
 }
 
 impl<'c, W: Windows> Writer<'c, W> {
@@ -113,14 +116,19 @@ impl<'c, W: Windows> Writer<'c, W> {
             match deliveries {
                 Ok(deliveries) if deliveries.is_empty() => {}
                 Ok(deliveries) => {
-                    let chunk = self.chunk(&deliveries);
-                    drop(deliveries);
-                    let is_written = chunk.end <= self.written_before;
-                    if !is_written && !Box::pin(self.put(&chunk)).await {
-                        return;
+                    let mut delivered = 0;
+                    for run in deliveries.chunk_by(|a, b| is_history(a) == is_history(b)) {
+                        let chunk = self.chunk(run);
+                        let (end, points) = (chunk.end, chunk.delivered);
+                        let is_written = end <= self.written_before;
+                        if !is_written && !Box::pin(self.put(chunk)).await {
+                            return;
+                        }
+                        self.reader.done(end, points);
+                        delivered += points;
                     }
-                    self.reader.done(chunk.end, chunk.delivered);
-                    if chunk.delivered < TAKEN as u64 / 2 && !stop.is_cancelled() {
+                    drop(deliveries);
+                    if delivered < TAKEN as u64 / 2 && !stop.is_cancelled() {
                         sleep(GATHER).await;
                     }
                     looked = Instant::now();
@@ -215,7 +223,7 @@ impl<'c, W: Windows> Writer<'c, W> {
         }
         let now = options.clock.now();
         let (mut points, mut told) = (0, Vec::new());
-        let mut rejected = RejectCounts::default();
+        let (mut rejected, mut fills) = (RejectCounts::default(), Fills::default());
         let mut pair = Vec::with_capacity(24);
         for (batch, seq, sample) in deliveries.iter().flat_map(samples) {
             let is_mine = options.shards.contains(ShardId::of_hash(sample.hash));
@@ -225,13 +233,18 @@ impl<'c, W: Windows> Writer<'c, W> {
             match names.admit(batch, sample, now, options) {
                 Ok((name, is_new)) => {
                     let key = options.key(name);
+                    let point = Datapoint::new(sample.ts, sample.value);
+                    if is_new {
+                        told.push(key.clone());
+                    }
+                    if batch.source.origin == Origin::Backfill {
+                        fills.add(key, point);
+                        continue;
+                    }
                     pair.clear();
-                    super::pair::encode(Datapoint::new(sample.ts, sample.value), &mut pair);
+                    super::pair::encode(point, &mut pair);
                     pipeline.cmd("APPEND").arg(&key).arg(pair.as_slice());
                     points += 1;
-                    if is_new {
-                        told.push(key);
-                    }
                 }
                 Err(reason) => rejected.add(reason, 1),
             }
@@ -242,14 +255,14 @@ impl<'c, W: Windows> Writer<'c, W> {
         if !told.is_empty() {
             pipeline.cmd("SADD").arg(options.set()).arg(told);
         }
-        Chunk { pipeline, end, delivered, points }
+        Chunk { pipeline, end, delivered, points, fills }
     }
 
     /// Tries until Redis has a chunk; false when that was stopped.
-    async fn put(&mut self, chunk: &Chunk) -> bool {
+    async fn put(&mut self, mut chunk: Chunk) -> bool {
         let mut pause = SHORTEST_PAUSE;
         let stop = self.stop.clone();
-        while let Err(error) = Box::pin(self.attempt(chunk)).await {
+        while let Err(error) = Box::pin(self.attempt(&mut chunk)).await {
             if stop.run_until_cancelled(self.failed(&error, pause)).await.is_none() {
                 return false;
             }
@@ -259,7 +272,8 @@ impl<'c, W: Windows> Writer<'c, W> {
         true
     }
 
-    async fn attempt(&mut self, chunk: &Chunk) -> Result<(), Error> {
+    async fn attempt(&mut self, chunk: &mut Chunk) -> Result<(), Error> {
+        Box::pin(self.compat.fill_in(&mut chunk.fills)).await?;
         if let Mark::Was(_) = self.mark {
             let found = self.found().await?;
             self.compare(found, Some(chunk.end));
@@ -308,6 +322,11 @@ impl<'c, W: Windows> Writer<'c, W> {
             tracing::info!("Redis takes points again");
         }
     }
+}
+
+/// Whether its points go into their places. What was received before them is there then: each kind has its chunks.
+fn is_history(delivery: &Delivery) -> bool {
+    delivery.batch.source.origin == Origin::Backfill
 }
 
 /// The samples of a delivery that are ours, with their sequence numbers.

@@ -5,10 +5,12 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use skyline_core::batch::Origin;
 use skyline_core::figure::Figure;
+use skyline_mirror::compat::pair::Pairs;
 use skyline_mirror::compat::{Adoption, Options};
 use skyline_peers::redis::Redis;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Points as senders send them: counters, gauges, tiny and huge values, fractions of seconds, any order.
@@ -102,13 +104,14 @@ async fn only_what_the_window_takes_is_written() {
     ];
     journal.append(batch_of(Origin::Live, &points)).await.unwrap();
     journal.append(batch_of(Origin::Own, &[(good.as_str(), NOW, 7.0)])).await.unwrap();
+    written(&journal).await;
     journal.append(batch_of(Origin::Backfill, &[(good.as_str(), NOW, 8.0)])).await.unwrap();
     let many: Vec<_> = (0..5).map(|n| in_shards(&format!("more{n}."), true)).collect();
     let rows: Vec<_> = many.iter().map(|name| (name.as_str(), NOW, 1.0)).collect();
     journal.append(batch_of(Origin::Live, &rows)).await.unwrap();
     written(&journal).await;
     let found = in_redis(&server(&redis)).await;
-    assert_eq!(found[&good], [(NOW, 1.0), (NOW + 600.0, 4.0), (NOW - 86_999.0, 6.0), (NOW, 8.0)]);
+    assert_eq!(found[&good], [(NOW, 1.0), (NOW + 600.0, 4.0), (NOW - 86_999.0, 6.0)]);
     assert_eq!(found[&kept], [(NOW, 2.0)]);
     assert_eq!(found.len(), 4, "{found:?}");
     let mut figures = Vec::new();
@@ -119,6 +122,53 @@ async fn only_what_the_window_takes_is_written() {
     };
     let reasons = ["infinite", "future", "old", "skipped", "metric_cap"];
     assert_eq!(reasons.map(rejected), [1.0, 1.0, 1.0, 1.0, 3.0]);
+    running.stop().await;
+}
+
+/// Live points of one metric come on, and older history of it, and of the same times, is filled in between: whoever reads
+/// the key meanwhile sees time ascend, and never a value of the history where there is a live one.
+#[tokio::test]
+async fn history_goes_into_its_place_while_live_points_come() {
+    const LIVE: u32 = 300;
+    let redis = Redis::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), 64 << 20);
+    let options = Options { trim_every: Some(Duration::from_millis(150)), ..options() };
+    let running = Running::start(&journal, server(&redis), options, &Arc::default());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let reading = {
+        let (server, is_over) = (server(&redis), Arc::clone(&is_over));
+        tokio::spawn(async move {
+            let mut reads = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let bytes: Vec<u8> =
+                    server.query(redis::cmd("GET").arg("metrics.a")).await.unwrap_or_default();
+                let points: Vec<_> = Pairs::new(&bytes).map(|pair| (pair.ts, pair.value.unwrap())).collect();
+                assert!(points.windows(2).all(|two| two[0].0 <= two[1].0), "time goes back: {points:?}");
+                reads += usize::from(!points.is_empty());
+                tokio::task::yield_now().await;
+            }
+            reads
+        })
+    };
+    let at = |minute: u32| NOW - 60.0 * f64::from(2 * LIVE - minute);
+    for i in 0..LIVE {
+        // What is live is even; its history is negative.
+        journal.append(batch_of(Origin::Live, &[("a", at(LIVE + i), f64::from(i))])).await.unwrap();
+        let minutes = [i, LIVE + i, LIVE + i / 2];
+        let mut rows = minutes.map(|minute| ("a", at(minute), -1.0 - f64::from(minute)));
+        rows.sort_by(|a, b| a.1.total_cmp(&b.1));
+        journal.append(batch_of(Origin::Backfill, &rows)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    written(&journal).await;
+    is_over.store(true, Ordering::Relaxed);
+    assert!(reading.await.unwrap() > 20, "the key was read while it changed");
+    let found = in_redis(&server(&redis)).await.remove("a").unwrap();
+    let filled = (0..LIVE).map(|i| (at(i), -1.0 - f64::from(i)));
+    let expected: Vec<_> = filled.chain((0..LIVE).map(|i| (at(LIVE + i), f64::from(i)))).collect();
+    assert_eq!(found, expected);
+    assert_eq!(running.state.written(), 4 * u64::from(LIVE));
     running.stop().await;
 }
 
@@ -133,11 +183,14 @@ async fn a_key_of_another_type_hurts_no_neighbour() {
         .append(batch_of(Origin::Live, &[("a", NOW, 1.0), ("b", NOW, 2.0), ("c", NOW, 3.0)]))
         .await
         .unwrap();
+    let history = [("a", NOW - 60.0, 1.0), ("b", NOW - 60.0, 2.0), ("c", NOW - 60.0, 3.0)];
+    written(&journal).await;
+    journal.append(batch_of(Origin::Backfill, &history)).await.unwrap();
     written(&journal).await;
     assert_eq!(redis.cli(&["LLEN", "metrics.b"]).unwrap(), "1");
-    assert_eq!(redis.cli(&["STRLEN", "metrics.a"]).unwrap(), "15");
-    assert_eq!(redis.cli(&["STRLEN", "metrics.c"]).unwrap(), "15");
-    assert_eq!(running.state.written(), 2);
+    assert_eq!(redis.cli(&["STRLEN", "metrics.a"]).unwrap(), "30");
+    assert_eq!(redis.cli(&["STRLEN", "metrics.c"]).unwrap(), "30");
+    assert_eq!(running.state.written(), 4);
     running.stop().await;
 }
 

@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const PATH: &str = "/api/v1/backfill";
-/// Between two looks at how far it is.
+/// Between two looks at how far it is; the first come sooner, for a small one.
 const LOOK: Duration = Duration::from_millis(500);
+const FIRST_LOOK: Duration = Duration::from_millis(40);
 /// Looks in a row that may fail: a node that starts again answers after a while.
 const PATIENCE: u32 = 120;
 
@@ -89,12 +90,11 @@ pub(super) async fn act(options: &Options) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let Some(last) = watch(api, &begun).await? else {
-        say!(
-            "the node goes on with it; {0} backfill --status{1} shows how far it is, --cancel ends it",
-            program(),
-            options.config.argument()
-        )?;
-        return Ok(true);
+        // Not all metrics are read yet, so this is no success; and what reads JSON gets none.
+        let (program, config) = (program(), options.config.argument());
+        anyhow::bail!(
+            "the node goes on with it; {program} backfill --status{config} shows how far it is, --cancel ends it"
+        );
     };
     if options.json {
         say!("{}", serde_json::to_string_pretty(&last)?)?;
@@ -155,10 +155,10 @@ async fn watch(api: SocketAddr, begun: &Value) -> anyhow::Result<Option<Value>> 
         "{msg:>40} {bar:30} {human_pos} of {human_len} metrics, {per_sec}, {eta} left",
     )?);
     let began = begun.get("began").cloned();
-    let mut failed = 0;
+    let (mut failed, mut pause) = (0, FIRST_LOOK);
     loop {
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LOOK),
             _ = tokio::signal::ctrl_c() => {
                 bar.finish_and_clear();
                 return Ok(None);
@@ -238,6 +238,8 @@ impl Told<'_> {
             ("empty", "metrics without a point in that time"),
             ("failed", "metrics that could not be read"),
             ("nameless", "files or folders without a name, or that could not be read"),
+            ("others", "files that are packed or of Ceres, which are not read"),
+            ("unasked", "series of answers with names that were not asked for, left out"),
         ] {
             if self.count(key) > 0 {
                 say!("{:>12} {text}", self.count(key))?;

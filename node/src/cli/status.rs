@@ -1,6 +1,7 @@
 //! `skyline status`: what a running node does, in a screenful.
 
 mod alerting;
+pub(super) mod backfill;
 
 use super::http;
 use super::output::say;
@@ -158,6 +159,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
     write_windows(out, status)?;
     write_stores(out, status)?;
     alerting::write(out, status)?;
+    backfill::write(out, status)?;
     writeln!(
         out,
         "ledger         {}",

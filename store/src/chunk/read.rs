@@ -1,6 +1,6 @@
 //! Reading chunks, and putting windows together from them.
 
-use super::{BLOCKS_MAGIC, Header, OPEN_MAGIC, RESTORED, VERSION};
+use super::{BLOCKS_MAGIC, Header, Kept, OPEN_MAGIC, RESTORED, VERSION};
 use crate::bits::PAD;
 use crate::block::{BLOCK_POINTS, Block, MAX_BLOCK_BYTES, Sealer};
 use crate::input::Input;
@@ -19,8 +19,8 @@ pub struct Whole {
     pub name: Box<str>,
     /// Where its owner had it among the others.
     pub rank: u32,
-    /// Until when it is a counter, seconds.
-    pub counter_until: f64,
+    /// What is kept of it beside its points.
+    pub kept: Kept,
     /// Its points. Blocks belong to the copy [`RESTORED`].
     pub window: Window,
 }
@@ -34,7 +34,7 @@ pub struct Gathered {
 #[derive(Debug, Default)]
 struct Parts {
     rank: u32,
-    counter_until: Option<f64>,
+    kept: Option<Kept>,
     blocks: Vec<Block>,
     tail: Option<Tail>,
 }
@@ -125,7 +125,7 @@ impl Gathered {
 
     fn tail(&mut self, input: &mut Input<'_>) -> Option<()> {
         let name = text(input)?;
-        let (rank, counter_until) = (input.u32()?, input.f64()?);
+        let (rank, kept) = (input.u32()?, Kept::unpack(input.f64()?));
         let is_spelled_out = input.u8()? != 0;
         let n = usize::from(input.u16()?);
         let (first, step) = (input.f64()?, input.f64()?);
@@ -137,7 +137,7 @@ impl Gathered {
         let values = numbers(n)?;
         let tail = Tail::from_parts(values.into_iter(), times.into_iter(), BLOCK_POINTS, first, step);
         let parts = self.of(name);
-        (parts.rank, parts.counter_until, parts.tail) = (rank, Some(counter_until), Some(tail));
+        (parts.rank, parts.kept, parts.tail) = (rank, Some(kept), Some(tail));
         Some(())
     }
 
@@ -168,7 +168,7 @@ impl Gathered {
             .map(|(name, parts)| Whole {
                 name,
                 rank: parts.rank,
-                counter_until: parts.counter_until.unwrap_or(f64::NEG_INFINITY),
+                kept: parts.kept.unwrap_or(Kept::NOTHING),
                 window: assemble(parts.blocks, parts.tail.unwrap_or_default(), sealer),
             })
             .collect();

@@ -6,6 +6,8 @@ use crate::window::Columns;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+const KEPT: Kept = Kept { counter_until: 9.5, is_newest_filled: true };
+
 fn header(at: f64) -> Header {
     Header { writer: 7, written_at: at, position: 42, every: 600.0, is_released: false, node: "näme".into() }
 }
@@ -48,7 +50,7 @@ fn blocks_are_handed_out_once_a_copy() {
     }
     let mut hand_out = |copy| {
         let mut chunks = Chunks::new(&header(1.0), copy, false, 0);
-        chunks.series("a.b", 3, 9.5, &mut window);
+        chunks.series("a.b", 3, KEPT, &mut window);
         chunks.finish()
     };
     let first = hand_out(2);
@@ -59,7 +61,7 @@ fn blocks_are_handed_out_once_a_copy() {
     assert_eq!(hand_out(3).block_points, 480);
     let all = back(&[first, second]);
     assert_eq!(all.len(), 1);
-    assert_eq!((&*all[0].name, all[0].rank, all[0].counter_until), ("a.b", 3, 9.5));
+    assert_eq!((&*all[0].name, all[0].rank, all[0].kept), ("a.b", 3, KEPT));
     assert_eq!(points(&all[0].window), points(&window));
 }
 
@@ -70,7 +72,7 @@ fn a_whole_day_takes_a_few_bytes_a_point() {
         window.push(f64::from(i) * 60.0, f64::from((i * 7919) % 1000) / 10.0, &mut sealer);
     }
     let mut chunks = Chunks::new(&header(1.0), 2, false, 0);
-    chunks.series("servers.web01.cpu.user", 0, 0.0, &mut window);
+    chunks.series("servers.web01.cpu.user", 0, Kept::NOTHING, &mut window);
     let out = chunks.finish();
     let bytes: usize = out.blocks.iter().map(|(_, chunk)| chunk.len()).sum::<usize>() + out.open.len();
     assert!(bytes < 1_440 * 4, "{bytes}");
@@ -83,7 +85,7 @@ fn damaged_chunks_are_refused() {
         window.push(f64::from(i) * 60.0, 1.5, &mut sealer);
     }
     let mut chunks = Chunks::new(&header(1.0), 2, false, 0);
-    chunks.series("a", 0, 0.0, &mut window);
+    chunks.series("a", 0, Kept::NOTHING, &mut window);
     let out = chunks.finish();
     let damaged = |bytes: &[u8], at: usize| {
         let mut bytes = bytes.to_vec();
@@ -152,7 +154,7 @@ proptest! {
                 }
                 Act::HandOut => {
                     let mut chunks = Chunks::new(&header(1.0), copy, false, 0);
-                    chunks.series("a", 0, 0.0, &mut window);
+                    chunks.series("a", 0, Kept::NOTHING, &mut window);
                     out.push(chunks.finish());
                 }
                 Act::Lost => {

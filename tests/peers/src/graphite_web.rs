@@ -54,14 +54,29 @@ TIME_ZONE = "UTC"
 LOG_FILE_INFO = LOG_FILE_EXCEPTION = LOG_FILE_CACHE = LOG_FILE_RENDERING = "-"
 "#;
 
+/// A new file of one archive is written at once, as `update_many` would leave it; what is there already is left to that.
 const WRITE: &str = r"
-import json, os, sys, whisper
+import json, os, struct, sys, time, whisper
 for line in sys.stdin:
     path, archives, points = json.loads(line)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    if not os.path.exists(path):
-        whisper.create(path, [(step, days * 86400 // step) for step, days in archives])
-    whisper.update_many(path, points)
+    if os.path.exists(path) or len(archives) > 1:
+        if not os.path.exists(path):
+            whisper.create(path, [(step, days * 86400 // step) for step, days in archives])
+        whisper.update_many(path, points)
+        continue
+    (step, days), now = archives[0], time.time()
+    places = days * 86400 // step
+    whisper.create(path, [(step, places)])
+    rows = {int(t) - int(t) % step: v for t, v in points if now - t <= places * step}
+    if not rows:
+        continue
+    first, ring = min(rows), bytearray(12 * places)
+    for t in sorted(rows):
+        struct.pack_into('!Ld', ring, 12 * ((t - first) // step % places), t, rows[t])
+    with open(path, 'r+b') as file:
+        file.seek(28)
+        file.write(ring)
 ";
 
 /// The interpreter that has Debian's packages.

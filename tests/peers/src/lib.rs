@@ -6,6 +6,7 @@
 pub mod exim;
 pub mod graphite_web;
 pub mod http;
+mod kept;
 pub mod mariadb;
 pub mod memcached;
 pub mod nginx;
@@ -15,6 +16,7 @@ pub mod process;
 pub mod prometheus;
 pub mod python;
 pub mod redis;
+pub mod schemathesis;
 pub mod slack;
 
 use anyhow::{Context as _, bail};

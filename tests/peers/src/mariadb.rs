@@ -5,9 +5,9 @@
 //! folder of cargo. A run of all tests starts one server and names its socket in [`VARIABLE`].
 
 use crate::process::Process;
-use crate::{is_so, port};
+use crate::{is_so, kept, port};
 use anyhow::{Context as _, ensure};
-use std::fs::{self, File};
+use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -243,36 +243,19 @@ fn spawn(folder: &Path, address: SocketAddr, more: &[String]) -> anyhow::Result<
 
 /// A data folder as it is after installation.
 fn template() -> anyhow::Result<PathBuf> {
-    let keep = target()?;
-    let ready = keep.join("mariadb-template");
-    let lock = File::create(keep.join("mariadb-template.lock"))?;
-    lock.lock()?;
-    if ready.is_dir() {
-        return Ok(ready);
-    }
-    let unfinished = keep.join("mariadb-template.new");
-    if unfinished.is_dir() {
-        fs::remove_dir_all(&unfinished)?;
-    }
-    let mut command = Command::new("mariadb-install-db");
-    command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-    command.arg(format!("--datadir={}", unfinished.display())).args(OPTIONS);
-    user(&mut command, &keep)?;
-    let output = command
-        .output()
-        .context("`mariadb-install-db` cannot be started; `cargo xtask test` installs what is missing")?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "mariadb-install-db: {said}{}", String::from_utf8_lossy(&output.stderr));
-    fs::rename(unfinished, &ready)?;
-    Ok(ready)
-}
-
-/// Cargo's target folder, seen from a program in `target/PROFILE/` or `target/PROFILE/deps/`.
-fn target() -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    let mut folders = program.ancestors().skip(1).skip_while(|folder| folder.ends_with("deps"));
-    let target = folders.nth(1).context("a program that is in no folder of cargo's")?;
-    Ok(target.to_owned())
+    kept::once("mariadb-template", |folder| {
+        let mut command = Command::new("mariadb-install-db");
+        command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+        command.arg(format!("--datadir={}", folder.display())).args(OPTIONS);
+        user(&mut command, folder.parent().unwrap_or(folder))?;
+        let output = command
+            .output()
+            .context("`mariadb-install-db` cannot be started; `cargo xtask test` installs what is missing")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "mariadb-install-db: {said}{errors}");
+        Ok(())
+    })
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {

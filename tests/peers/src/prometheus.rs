@@ -1,5 +1,5 @@
-//! Prometheus: one that scrapes itself every second and remote-writes what it scrapes, and one that has samples already
-//! and wants a password.
+//! Prometheus: one that scrapes every second and remote-writes what it scrapes, and one that has samples already and
+//! wants a password.
 
 use crate::process::Process;
 use crate::{listens, port};
@@ -42,13 +42,34 @@ impl Prometheus {
     ///
     /// When it does not start; the end of its log is in the message.
     pub fn start(url: &str, token: &str) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
         let address = port::free();
+        Self::writing(url, token, address, ("own", address), "")
+    }
+
+    /// One that scrapes `target` instead of itself, takes its samples out of order if they are younger than 48 hours, and
+    /// waits when it is told to (429).
+    ///
+    /// # Errors
+    ///
+    /// When it does not start; the end of its log is in the message.
+    pub fn late(url: &str, token: &str, target: SocketAddr) -> anyhow::Result<Self> {
+        let storage = "storage: { tsdb: { out_of_order_time_window: 48h } }\n";
+        Self::writing(url, token, port::free(), ("late", target), storage)
+    }
+
+    fn writing(
+        url: &str,
+        token: &str,
+        address: SocketAddr,
+        (job, target): (&str, SocketAddr),
+        more: &str,
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
         let settings = format!(
-            "global: {{ scrape_interval: 1s }}\n\
-             scrape_configs: [{{ job_name: own, static_configs: [{{ targets: ['{address}'] }}] }}]\n\
+            "global: {{ scrape_interval: 1s }}\n{more}\
+             scrape_configs: [{{ job_name: {job}, static_configs: [{{ targets: ['{target}'] }}] }}]\n\
              remote_write:\n  - url: {url}\n    authorization: {{ credentials: {token} }}\n    \
-             queue_config: {{ batch_send_deadline: 1s, max_backoff: 500ms }}\n"
+             queue_config: {{ batch_send_deadline: 1s, max_backoff: 500ms, retry_on_http_429: true }}\n"
         );
         let process = launch(&folder, address, &settings)?;
         Ok(Self { folder, address, process })

@@ -52,6 +52,8 @@ pub(super) struct Batch {
     pub(super) skipped: Skipped,
     pub(super) requests: u64,
     pub(super) failures: u64,
+    /// Series of names that nobody asked for.
+    pub(super) unasked: u64,
     /// Nothing at all can be had: the job ends, and these metrics are not done.
     pub(super) hopeless: Option<String>,
 }
@@ -160,15 +162,25 @@ fn is_hopeless(error: &Error) -> bool {
 }
 
 impl Batch {
-    /// Takes an answer; names that it does not have are metrics without points.
+    /// Takes an answer; names that it does not have are metrics without points, unless it has others in their place.
     fn take(&mut self, names: &[String], answer: crate::Answer) {
         self.skipped.add(&answer.skipped);
         let mut by_name: HashMap<String, Vec<crate::Point>> =
             answer.series.into_iter().map(|series| (series.name, series.points)).collect();
-        for name in names {
-            let points = by_name.remove(name).unwrap_or_default();
-            let points = points.iter().map(|p| Datapoint::new(p.ts as f64, p.value)).collect();
-            self.metrics.push(Fetched { metric: name.clone(), points: Ok(points) });
+        let mut points: Vec<_> = names.iter().map(|name| by_name.remove(name)).collect();
+        let other = by_name.keys().min().map(|other| {
+            format!("the server answers with a name that was not asked for, `{other}`: it is no plain Graphite, or renames")
+        });
+        self.unasked += by_name.len() as u64;
+        for (name, points) in names.iter().zip(points.drain(..)) {
+            let points = match (points, &other) {
+                (Some(points), _) => {
+                    Ok(points.iter().map(|p| Datapoint::new(p.ts as f64, p.value)).collect())
+                }
+                (None, None) => Ok(Vec::new()),
+                (None, Some(other)) => Err(other.clone()),
+            };
+            self.metrics.push(Fetched { metric: name.clone(), points });
         }
     }
 }
@@ -225,15 +237,22 @@ mod tests {
             points: vec![Point { ts: 60, value: 1.5 }],
             ..Series::default()
         };
-        let answer = Answer { series: vec![series("c"), series("other"), series("a")], ..Answer::default() };
-        let mut batch = Batch::default();
-        batch.take(&["a", "b", "c"].map(str::to_owned), answer);
-        let found: Vec<_> = batch
-            .metrics
-            .iter()
-            .map(|f| (f.metric.as_str(), f.points.as_ref().map_or(9, Vec::len)))
-            .collect();
-        assert_eq!(found, [("a", 1), ("b", 0), ("c", 1)]);
+        #[track_caller]
+        fn check(series: Vec<Series>, unasked: u64, expected: [(&str, usize); 3]) {
+            let mut batch = Batch::default();
+            batch.take(&["a", "b", "c"].map(str::to_owned), Answer { series, ..Answer::default() });
+            let length = |f: &Fetched| f.points.as_ref().map_or(9, Vec::len);
+            let found: Vec<_> = batch.metrics.iter().map(|f| (f.metric.as_str(), length(f))).collect();
+            assert_eq!((batch.unasked, &found[..]), (unasked, &expected[..]));
+        }
+        check(vec![series("c"), series("a")], 0, [("a", 1), ("b", 0), ("c", 1)]);
+        // What has another name may be what was asked for; its neighbours are not.
+        check(vec![series("c"), series("other"), series("a")], 1, [("a", 1), ("b", 9), ("c", 1)]);
+        check(
+            vec![series("c"), series("b"), series("other"), series("a")],
+            1,
+            [("a", 1), ("b", 1), ("c", 1)],
+        );
     }
 
     #[test]

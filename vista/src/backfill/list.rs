@@ -20,6 +20,8 @@ pub(super) struct Listed {
     pub(super) items: Vec<String>,
     /// What has no name, or could not be read.
     pub(super) nameless: u64,
+    /// Files of other stores, which are not read.
+    pub(super) others: u64,
     /// Questions that were asked.
     pub(super) requests: u64,
 }
@@ -39,7 +41,7 @@ pub(super) fn files(folder: &Path, wanted: &Wanted) -> Result<Listed, String> {
             _ => nameless += 1,
         }
     }
-    Ok(Listed { items, nameless, requests: 0 })
+    Ok(Listed { items, nameless, others: tree.others, requests: 0 })
 }
 
 /// The names that a server has: by its index, or level by level where it has none.

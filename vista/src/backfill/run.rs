@@ -49,7 +49,7 @@ pub(super) async fn run(inner: &Arc<Inner>, cancel: &CancellationToken) {
         } => End::Stopped,
     };
     let now = inner.parts.clock.now();
-    let report = inner.change(|report| {
+    let report = inner.report().map(|mut report| {
         report.seconds += report.since.take().map_or(0.0, |since| (now - since).max(0.0));
         match &end {
             End::Done => report.phase = Phase::Done,
@@ -60,17 +60,21 @@ pub(super) async fn run(inner: &Arc<Inner>, cancel: &CancellationToken) {
                 report.error.clone_from(why);
             }
         }
+        report
     });
     if let Some(report) = report {
         inner.save(&report).unwrap_or_else(|why| tracing::error!("{why}"));
         if !report.phase.is_open() {
             inner.file.forget_names();
         }
-        let (metrics, stored, seconds) = (report.position, report.counts.stored, report.seconds);
+        let (metrics, stored, seconds, phase) =
+            (report.position, report.counts.stored, report.seconds, report.phase);
+        // Who sees that it has ended can begin the next: nothing of this one comes behind.
+        inner.end(report);
         match end {
             End::Failed(why) => tracing::warn!(metrics, stored, "the back-fill has failed: {why}"),
             End::Stopped => tracing::info!(metrics, stored, "the back-fill goes on at the next start"),
-            _ => tracing::info!(metrics, stored, seconds, phase = ?report.phase, "the back-fill has ended"),
+            _ => tracing::info!(metrics, stored, seconds, ?phase, "the back-fill has ended"),
         }
     }
 }
@@ -124,7 +128,8 @@ async fn try_drive(inner: &Arc<Inner>, cancel: &CancellationToken) -> Result<End
         if let Some(why) = hopeless {
             return Ok(End::Failed(why));
         }
-        if failed_in_a_row >= MOST_IN_A_ROW {
+        // One file says nothing of the next.
+        if matches!(from, From::Graphite(_)) && failed_in_a_row >= MOST_IN_A_ROW {
             let last = inner.report().and_then(|report| report.troubles.last().map(|t| t.error.clone()));
             let last = last.unwrap_or_default();
             return Ok(End::Failed(format!(
@@ -177,19 +182,31 @@ async fn listing(
         }
     };
     if listed.items.is_empty() && !cancel.is_cancelled() {
-        let what =
-            if select.is_some() { "nothing there matches what is selected" } else { "there are no metrics" };
-        return Err(what.to_owned());
+        return Err(nothing(&listed, select));
     }
     inner.file.save_names(&listed.items).map_err(|(path, error)| format!("{}: {error}", path.display()))?;
     inner.asked(listed.requests, 0);
     let report = inner.change(|report| {
         report.metrics = listed.items.len() as u64;
         report.counts.nameless = listed.nameless;
+        report.counts.others = listed.others;
         report.counts.requests += listed.requests;
         report.phase = Phase::Filling;
     });
     report.map_or(Ok(()), |report| inner.save(&report))
+}
+
+/// Why there is nothing to do.
+fn nothing(listed: &list::Listed, select: Option<&str>) -> String {
+    let what =
+        if select.is_some() { "nothing there matches what is selected" } else { "there are no metrics" };
+    match (listed.others, listed.nameless) {
+        (0, 0) => what.to_owned(),
+        (0, n) => format!("{what}; {n} files or folders have no name, or cannot be read"),
+        (n, _) => format!(
+            "{what}; {n} files are packed (.wsp.gz) or of Ceres, which are not read: unpack them, or fill from the render address of their server"
+        ),
+    }
 }
 
 /// Puts what was fetched into the log, as far as the windows lack it, and then writes down that it is done.
@@ -228,6 +245,7 @@ async fn commit(inner: &Inner, batch: Batch, pace: &Pace, failed_in_a_row: &mut 
         counts.stored += outcome.stored;
         counts.there += outcome.there;
         counts.empty += outcome.empty;
+        counts.unasked += batch.unasked;
         for (why, points) in outcome.refused.iter() {
             *counts.refused.entry(why.label().to_owned()).or_default() += points;
         }
@@ -257,6 +275,13 @@ struct Outcome {
 }
 
 impl Inner {
+    /// No job runs any more.
+    fn end(&self, report: Report) {
+        let mut cancel = self.cancel.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+        *cancel = None;
+    }
+
     fn report(&self) -> Option<Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

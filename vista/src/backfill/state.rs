@@ -110,6 +110,10 @@ pub struct Counts {
     pub failed: u64,
     /// Whisper files whose path says no name, and folders that could not be read.
     pub nameless: u64,
+    /// Files of other stores (packed, Ceres), which are not read.
+    pub others: u64,
+    /// Series of answers that have names nobody asked for.
+    pub unasked: u64,
     /// Questions to the server, or files that were opened.
     pub requests: u64,
     /// Of them, those that failed.
@@ -168,6 +172,8 @@ impl Report {
                 empty: 0,
                 failed: 0,
                 nameless: 0,
+                others: 0,
+                unasked: 0,
                 requests: 0,
                 failures: 0,
             },

@@ -4,6 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
@@ -115,10 +116,66 @@ fn what_is_no_whole_whisper_file() {
     check(&with(20, 0), "an archive is nothing");
     check(&with(24, u32::MAX), "ends behind its end");
     check(&with(32, 60), "not in order");
+    check(&with(28, 40 + 12 * 9), "over each other");
+    check(&with(28, 40), "over each other");
+    check(&with(24, 0), "an archive is nothing");
+    check(&with(28, u32::MAX), "ends behind its end");
     let folder = tempfile::tempdir().unwrap();
     let range = Range { from: 0, until: 1, now: 1 };
     assert!(read(folder.path(), range).unwrap_err().to_string().contains("not a regular file"));
     assert!(matches!(read(&folder.path().join("none"), range), Err(Error::Io(_))));
+    // Nobody writes into it: opening it would not come back.
+    let pipe = folder.path().join("pipe.wsp");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(read(&pipe, range).unwrap_err().to_string().contains("not a regular file"));
+    let own = folder.path().join("own.wsp");
+    symlink("own.wsp", &own).unwrap();
+    assert!(matches!(read(&own, range), Err(Error::Io(_))));
+}
+
+/// Carbon writes into files, and resizing replaces them: what is read is a file as it was at some time, or an error.
+#[test]
+fn files_that_change_while_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, fresh) = (folder.path().join("a.wsp"), folder.path().join("a.new"));
+    let whole = |value| file(1, &[(60, 1_440), (600, 1_440)], &[(0, 6_000, value), (0, 6_060, value)]);
+    std::fs::write(&path, whole(0.0)).unwrap();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let (mut good, mut bad) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..400 {
+                match round % 3 {
+                    // Cut off and written anew, as who copies it does.
+                    0 => std::fs::write(&path, whole(f64::from(round))).unwrap(),
+                    1 => {
+                        std::fs::write(&fresh, whole(f64::from(round))).unwrap();
+                        std::fs::rename(&fresh, &path).unwrap();
+                    }
+                    _ => std::fs::OpenOptions::new()
+                        .append(true)
+                        .open(&path)
+                        .unwrap()
+                        .write_all(b"more")
+                        .unwrap(),
+                }
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+            match read(&path, Range { from: 0, until: 6_060, now: 6_060 }) {
+                Ok(points) => {
+                    // Of a place that is being written nothing, or what stood or will stand there.
+                    assert!(points.len() <= 2 && points.iter().all(|p| p.ts == 6_000.0 || p.ts == 6_060.0));
+                    good += 1;
+                }
+                Err(Error::Damaged(_) | Error::Foreign(_)) => bad += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    assert!(good > 50, "{good} whole, {bad} not");
+    assert_eq!(read(&path, Range { from: 0, until: 6_060, now: 6_060 }).unwrap().len(), 2);
 }
 
 #[test]
@@ -155,6 +212,12 @@ fn files_below_a_folder() {
         "a/.wsp",
         "x/y/z.wsp",
         "_tagged/abc/def/disk_DOT_used;host=a_DOT_b.wsp",
+        "a/packed.wsp.gz",
+        "a/notes.gz",
+        "ceres/cpu/1700000000@60.slice",
+        "ceres/cpu/.ceres-node",
+        "odd/a b.wsp",
+        "odd/ü\n.wsp",
     ] {
         make(path);
     }
@@ -162,10 +225,13 @@ fn files_below_a_folder() {
     symlink("..", root.join("a/back")).unwrap();
     symlink("nowhere", root.join("a/gone.wsp")).unwrap();
     symlink("../top.wsp", root.join("x/link.wsp")).unwrap();
+    symlink("loop", root.join("loop")).unwrap();
+    assert!(Command::new("mkfifo").arg(root.join("a/pipe.wsp")).status().unwrap().success());
+    std::fs::write(root.join(std::ffi::OsStr::from_bytes(b"odd/\xff.wsp")), b"").unwrap();
     let found = tree(root, |name| !name.starts_with("x.y")).unwrap();
     let names: Vec<_> = found.files.iter().map(|path| name_of(path).unwrap()).collect();
-    assert_eq!(names, ["disk.used;host=a.b", "a.b", "a.c.d", "top", "x.link"]);
-    assert_eq!((found.nameless, found.unread, found.is_cut), (1, 2, false));
+    assert_eq!(names, ["disk.used;host=a.b", "a.b", "a.c.d", "odd.a b", "odd.ü\n", "top", "x.link"]);
+    assert_eq!((found.nameless, found.unread, found.others, found.is_cut), (2, 3, 2, false));
     assert!(tree(&root.join("none"), |_| true).is_err());
 }
 

@@ -24,6 +24,8 @@ pub struct Tree {
     pub nameless: u64,
     /// Folders that could not be read, and links that lead nowhere or back.
     pub unread: u64,
+    /// Files of other stores, which are not read: packed ones, and Ceres' slices.
+    pub others: u64,
     /// There is more than is looked at.
     pub is_cut: bool,
 }
@@ -48,6 +50,13 @@ pub fn name_of(below: &Path) -> Option<String> {
         }
         _ => Some(parts.join(".")),
     }
+}
+
+/// Whether it is a series that is stored in another way: whisper's files packed, or a slice of Ceres.
+fn is_of_another_store(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let packed = [".gz", ".bz2", ".xz", ".zst", ".lz4"].iter().find_map(|end| name.strip_suffix(end));
+    packed.is_some_and(|name| name.ends_with(".wsp")) || name.ends_with(".slice")
 }
 
 /// Finds the files below `folder` whose metric `is_wanted`. Links are followed, each folder is entered once.
@@ -83,6 +92,7 @@ pub fn tree(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> io::Result<Tree>
             let is_whisper = path.extension() == Some(OsStr::new("wsp"));
             let kind = entry.file_type();
             if kind.as_ref().is_ok_and(std::fs::FileType::is_file) && !is_whisper {
+                tree.others += u64::from(is_of_another_store(&path));
                 continue;
             }
             // Through links: what they lead to.

@@ -47,8 +47,11 @@ const EXIM: Package = Package { name: "exim4-daemon-light", program: "/usr/sbin/
 /// What remote-writes.
 const PROMETHEUS: Package = Package { name: "prometheus", program: "prometheus" };
 
+/// Installs what Debian has no package of ([`skyline_peers::schemathesis`]).
+const PIP: Package = Package { name: "python3-pip", program: "pip3" };
+
 /// What the tests need.
-pub(crate) const ALL: [Package; 13] = [
+pub(crate) const ALL: [Package; 14] = [
     EXIM,
     CARBON,
     C_RELAY,
@@ -62,6 +65,7 @@ pub(crate) const ALL: [Package; 13] = [
     GRAPHITE_WEB,
     WHISPER,
     PROMETHEUS,
+    PIP,
 ];
 
 /// Debian asks this program before it starts a service.

@@ -37,6 +37,12 @@ pub(super) const KEYS: &[Key] = &[
         "Memory for the bodies of all requests in hand. A request that finds none is refused with 503.",
     ),
     key(
+        "flux.head_seconds",
+        Number(0.1, 3_600.0),
+        "seconds",
+        "The head of a request must have come whole within so long, and a connection may rest so long. Else it is closed.",
+    ),
+    key(
         "flux.body_seconds",
         Number(0.1, 3_600.0),
         "seconds",

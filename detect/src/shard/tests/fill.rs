@@ -1,6 +1,8 @@
 //! History that is filled in beside live points.
 
 use super::*;
+use skyline_store::block::Sealer;
+use skyline_store::chunk::{Chunks, Gathered, Header};
 
 /// The value of `a_day` at a minute of it.
 fn usual(minute: i32) -> f64 {
@@ -101,4 +103,62 @@ fn history_of_before_the_files_is_not_filled_twice() {
     rig.filled(NOON, "a", 0..4, usual);
     assert_eq!(rig.values("a"), [usual(2), usual(3)]);
     assert_eq!(rig.filled_counts(), (2, 0, 0));
+}
+
+/// Files that hold what `rig` has of "a", saved and restored.
+fn restarted(rig: &mut Rig) -> Rig {
+    let (dir, shard) = (tempfile::tempdir().unwrap(), ShardId::of_hash(name_hash(b"a")));
+    rig.shards.save(shard, NOON, rig.next_seq, &mut ShardFile::new(dir.path(), shard, false)).unwrap();
+    let mut again = Rig::new(options());
+    again.next_seq = restore(&mut again, dir.path(), &[shard]).0;
+    again
+}
+
+/// What is handed out of it, taken over by a window with `points` of its own.
+fn taken_over(rig: &mut Rig, points: &[(&str, f64, f64)]) -> Rig {
+    let shard = ShardId::of_hash(name_hash(b"a"));
+    let header = Header {
+        writer: 1,
+        written_at: NOON,
+        position: 1,
+        every: 1.0,
+        is_released: true,
+        node: String::new(),
+    };
+    let mut chunks = Chunks::new(&header, 2, true, 0);
+    rig.shards.hand_out(shard, &mut chunks);
+    let (out, mut gathered) = (chunks.finish(), Gathered::default());
+    out.blocks.iter().for_each(|(_, chunk)| assert_eq!(gathered.add_blocks(chunk), Ok(0)));
+    gathered.add_open(&out.open).unwrap();
+    let mut again = Rig::new(options());
+    if !points.is_empty() {
+        again.live(NOON, points);
+    }
+    for whole in gathered.into_series(&mut Sealer::default()) {
+        again.shards.adopt(whole, NOON).unwrap();
+    }
+    again
+}
+
+#[test]
+fn that_nobody_has_sent_it_outlasts_files_and_redis() {
+    let mut rig = Rig::new(options());
+    rig.filled(NOON, "a", 0..1440, |minute| if minute == 1439 { 5000.0 } else { usual(minute) });
+    for of in [restarted, |rig: &mut Rig| taken_over(rig, &[])] {
+        let mut again = of(&mut rig);
+        assert_eq!(again.values("a"), rig.values("a"));
+        assert_eq!(again.shards.newest_points().count(), 0, "nobody has sent it");
+        // Twice is as once.
+        let mut again = of(&mut again);
+        assert_eq!(again.shards.newest_points().count(), 0);
+        again.live(NOON, &[("a", NOON, 5000.0)]);
+        assert_eq!((again.anomalies.len(), again.shards.counters().judged), (1, 1));
+        let again = of(&mut again);
+        assert_eq!(again.shards.newest_points().next(), Some(("a", NOON)));
+    }
+    // The newest point of both says it.
+    let sent = taken_over(&mut rig, &[("a", NOON, 1.0)]);
+    assert_eq!(sent.shards.newest_points().next(), Some(("a", NOON)));
+    let older = taken_over(&mut rig, &[("a", NOON - 90.0, 1.0)]);
+    assert_eq!(older.shards.newest_points().count(), 0);
 }

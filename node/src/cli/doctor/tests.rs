@@ -132,6 +132,34 @@ async fn verdicts_and_why_there_are_none() {
 }
 
 #[tokio::test]
+async fn a_back_fill_that_left_something_to_do() {
+    let mut settings = Settings::default();
+    settings.http.api = Vec::new();
+    let check = async |backfill: Value, expected: Option<&str>| {
+        let mut report = Report::new(true);
+        let status = json!({ "window": { "warm": true, "metrics": 7 }, "backfill": backfill });
+        super::windows::lines(&Look { status, seconds: 1.0, ..Look::default() }, &settings, &mut report)
+            .await;
+        let said: Vec<_> = report.lines.iter().map(ToString::to_string).collect();
+        match expected {
+            Some(expected) => has(&said, expected),
+            None => assert!(said.iter().all(|line| !line.contains("backfill")), "{said:#?}"),
+        }
+    };
+    check(Value::Null, None).await;
+    check(json!({ "phase": "done", "counts": { "failed": 0 } }), None).await;
+    check(json!({ "phase": "cancelled" }), None).await;
+    check(
+        json!({ "phase": "filling", "position": 3, "metrics": 9 }),
+        Some("ok       backfill: 3 of 9 metrics"),
+    )
+    .await;
+    check(json!({ "phase": "done", "metrics": 9, "counts": { "failed": 2 } }), Some("warning  backfill: "))
+        .await;
+    check(json!({ "phase": "failed", "error": "g: refused" }), Some("warning  backfill: failed")).await;
+}
+
+#[tokio::test]
 async fn what_hangs_is_named_and_the_rest_comes_in_order() {
     let mut report = Report::new(true);
     let part = |name: &'static str, wait: u64| {

@@ -4,7 +4,7 @@ use super::running::{Look, whole};
 use crate::cli::http;
 use crate::cli::report::Report;
 use crate::cli::send::reachable;
-use crate::cli::status::{harmless, rows, text, time};
+use crate::cli::status::{backfill, harmless, rows, text, time};
 use serde_json::Value;
 use skyline_conf::model::Settings;
 
@@ -17,6 +17,7 @@ pub(super) async fn lines(look: &Look, settings: &Settings, report: &mut Report)
     }
     windows(look, report);
     verdicts(look, settings, report);
+    backfill(&look.status, report);
     if let Some(api) = settings.http.api.first().copied().map(reachable) {
         last_anomaly(http::get(api, "/api/v1/anomalies?limit=1").await, report);
     }
@@ -40,6 +41,23 @@ fn windows(look: &Look, report: &mut Report) {
         );
     }
     report.ok("window", message);
+}
+
+/// The back-fill that runs, or whose end leaves something to do.
+fn backfill(status: &Value, report: &mut Report) {
+    let Some(text) = backfill::line(status) else { return };
+    let of = |path: &str| status.pointer(&format!("/backfill/{path}"));
+    let has_failed = of("counts/failed").and_then(Value::as_u64).is_some_and(|failed| failed > 0);
+    match of("phase").and_then(Value::as_str) {
+        Some("failed") => {
+            report.warning("backfill", text, "mend what it names and begin it again: what is filled stays")
+        }
+        Some("done") if has_failed => {
+            report.warning("backfill", text, "`skyline backfill --status` names them")
+        }
+        Some("listing" | "filling") => report.ok("backfill", text),
+        _ => {}
+    }
 }
 
 /// Why points were not judged, those of late first.

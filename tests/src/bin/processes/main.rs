@@ -7,6 +7,7 @@
 
 mod alerts;
 mod filled;
+mod flux;
 mod latency;
 mod load;
 mod machine;
@@ -86,6 +87,10 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     }
     if options.wants("alerts") {
         println!("{}", alerts::run(if options.quick { 20 } else { 200 })?);
+    }
+    if options.wants("flux") {
+        let (seconds, runs) = if options.quick { (2, 1) } else { (15, options.runs) };
+        println!("{}", flux::run(seconds, runs)?);
     }
     if options.million && options.wants("M1") {
         println!("{}", million::run(options.quick, options.minutes)?);

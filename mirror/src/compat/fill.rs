@@ -1,0 +1,161 @@
+//! History that is filled in: into its place in a key, never behind a newer point, never over one that is there.
+//!
+//! The windows do the same. It is done before the transaction that moves the mark; done twice, it changes nothing.
+
+use super::pair::{self, Pair, Pairs};
+use super::state::add;
+use super::stored::{self, Replaced, Replacements, Stored};
+use super::{Compat, Windows};
+use crate::server::Error;
+use skyline_core::point::Datapoint;
+use std::sync::atomic::Ordering;
+
+/// Times that keys are tried which somebody else replaces meanwhile.
+const TRIES: usize = 8;
+
+/// Keys, and what history they are to hold.
+#[derive(Debug, Default)]
+pub(super) struct Fills(Vec<(Vec<u8>, Vec<Datapoint>)>);
+
+impl Fills {
+    /// Adds a point. Those of a key should follow each other.
+    pub(super) fn add(&mut self, key: String, point: Datapoint) {
+        match self.0.last_mut() {
+            Some((last, points)) if last == key.as_bytes() => points.push(point),
+            _ => self.0.push((key.into_bytes(), vec![point])),
+        }
+    }
+}
+
+impl<W: Windows> Compat<W> {
+    /// Puts history into its keys, and takes what is done out of `fills`. What cannot be put in is counted as refused.
+    pub(super) async fn fill_in(&self, fills: &mut Fills) -> Result<(), Error> {
+        let mut tries = 0;
+        while !fills.0.is_empty() {
+            let keys: Vec<_> = fills.0.iter().map(|(key, _)| key.clone()).collect();
+            let found = stored::read(&self.server, &keys).await?;
+            let mut replacements = Replacements::new(self.options.set());
+            let (mut changed, mut refused) = (Vec::new(), 0);
+            for (place, ((key, points), stored)) in fills.0.iter().zip(&found).enumerate() {
+                let old = match stored {
+                    Stored::Bytes(bytes) => bytes.as_slice(),
+                    Stored::Missing => &[],
+                    Stored::Unreadable(why) => {
+                        self.refuses(key, why);
+                        refused += points.len();
+                        continue;
+                    }
+                };
+                match with_history(old, points) {
+                    Some(new) if old.is_empty() => replacements.create(key, &new),
+                    Some(new) => replacements.replace(key, old, &new),
+                    None => continue,
+                }
+                changed.push(place);
+            }
+            let outcomes = replacements.run(&self.server).await?;
+            let raced: Vec<usize> = std::iter::zip(changed, outcomes)
+                .filter_map(|(place, outcome)| (outcome == Replaced::Raced).then_some(place))
+                .collect();
+            // A key that is replaced again and again, or scripts that this user may not run.
+            tries = if raced.len() == found.len() { tries + 1 } else { 0 };
+            let gives_up = tries >= TRIES;
+            let mut place = 0;
+            let mut done = 0;
+            fills.0.retain(|(key, points)| {
+                let is_left = place >= found.len() || (raced.contains(&place) && !gives_up);
+                if gives_up && place < found.len() {
+                    self.refuses(
+                        key,
+                        "it is replaced by somebody else again and again, or EVAL is not allowed",
+                    );
+                    refused += points.len();
+                } else if !is_left {
+                    done += points.len();
+                }
+                place += 1;
+                is_left
+            });
+            add(&self.state.refused, refused);
+            add(&self.state.written, done.saturating_sub(refused));
+        }
+        Ok(())
+    }
+
+    fn refuses(&self, key: &[u8], why: &str) {
+        if self.state.refused.load(Ordering::Relaxed) == 0 {
+            tracing::warn!(key = %String::from_utf8_lossy(key), "Redis does not take the points of a metric: {why}");
+        }
+    }
+}
+
+/// A key's bytes with the points that it has no value for, in the order of time; none: it lacks nothing.
+fn with_history(bytes: &[u8], points: &[Datapoint]) -> Option<Vec<u8>> {
+    let mut points = points.to_vec();
+    // Stable: of equal times the first was filled in.
+    points.sort_by(|a, b| a.ts.total_cmp(&b.ts));
+    points.dedup_by(|later, first| later.ts == first.ts);
+    let mut pairs: Vec<Pair<'_>> = Pairs::new(bytes).collect();
+    pair::last_of_each(&mut pairs, |pair| pair.ts);
+    let mut out = Vec::with_capacity(bytes.len() + points.len() * 15);
+    let (mut held, mut is_changed) = (pairs.iter().peekable(), false);
+    for point in points {
+        while let Some(pair) = held.next_if(|pair| pair.ts < point.ts) {
+            out.extend_from_slice(pair.bytes);
+        }
+        match held.next_if(|pair| pair.ts == point.ts) {
+            Some(pair) if pair.value.is_some() => out.extend_from_slice(pair.bytes),
+            _ => {
+                pair::encode(point, &mut out);
+                is_changed = true;
+            }
+        }
+    }
+    held.for_each(|pair| out.extend_from_slice(pair.bytes));
+    is_changed.then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(of: &[(f64, f64)]) -> Vec<Datapoint> {
+        of.iter().map(|(ts, value)| Datapoint::new(*ts, *value)).collect()
+    }
+
+    fn bytes(of: &[(f64, f64)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        points(of).iter().for_each(|point| pair::encode(*point, &mut bytes));
+        bytes
+    }
+
+    #[track_caller]
+    fn check(held: &[u8], filled: &[(f64, f64)], expected: Option<&[(f64, f64)]>) {
+        assert_eq!(with_history(held, &points(filled)), expected.map(bytes));
+    }
+
+    #[test]
+    fn history_goes_into_its_place() {
+        check(b"", &[(120.0, 2.0), (60.0, 1.0), (60.0, 9.0)], Some(&[(60.0, 1.0), (120.0, 2.0)]));
+        check(
+            &bytes(&[(60.0, 1.0), (180.0, 3.0)]),
+            &[(120.0, 2.0)],
+            Some(&[(60.0, 1.0), (120.0, 2.0), (180.0, 3.0)]),
+        );
+        check(
+            &bytes(&[(180.0, 3.0), (60.0, 1.0)]),
+            &[(240.0, 4.0)],
+            Some(&[(60.0, 1.0), (180.0, 3.0), (240.0, 4.0)]),
+        );
+    }
+
+    #[test]
+    fn nothing_that_is_there_is_replaced() {
+        let held = bytes(&[(60.0, 1.0), (120.0, 2.0)]);
+        check(&held, &[(60.0, 8.0), (120.0, 9.0)], None);
+        check(&held, &[(60.0, 8.0), (90.0, 9.0)], Some(&[(60.0, 1.0), (90.0, 9.0), (120.0, 2.0)]));
+        // The last that was received of a time; a time without a value is none.
+        check(&bytes(&[(60.0, 1.0), (60.0, 2.0)]), &[(90.0, 3.0)], Some(&[(60.0, 2.0), (90.0, 3.0)]));
+        check(b"\x92\x3c\xc0", &[(60.0, 3.0)], Some(&[(60.0, 3.0)]));
+    }
+}

@@ -1,0 +1,105 @@
+//! The line of the back-fill: how far the one is that runs, or what became of the last.
+
+use super::{duration, harmless, many, number, time};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// Nothing where there was none.
+pub(super) fn write(out: &mut String, status: &Value) -> std::fmt::Result {
+    match line(status) {
+        Some(line) => writeln!(out, "back-fill      {line}"),
+        None => Ok(()),
+    }
+}
+
+/// The same without its title.
+pub(in crate::cli) fn line(status: &Value) -> Option<String> {
+    let report = status.get("backfill").filter(|report| report.is_object())?;
+    let at = |path: &str| report.pointer(path);
+    let plain = |path: &str| at(path).and_then(Value::as_f64).unwrap_or(0.0);
+    let source = match (at("/spec/source/whisper/folder"), at("/spec/source/graphite/url")) {
+        (Some(folder), _) => format!("files in {}", harmless(folder.as_str().unwrap_or("?"))),
+        (None, Some(Value::String(url))) => harmless(url),
+        _ => "the Graphite of the settings".to_owned(),
+    };
+    let seconds = plain("/seconds").max(1e-3);
+    let rate = |path: &str| number(Some(&Value::from((plain(path) / seconds * 10.0).round() / 10.0)));
+    let metrics = many(&number(at("/metrics")), "metric", "metrics");
+    let phase = at("/phase").and_then(Value::as_str).unwrap_or("?");
+    let mut line = match phase {
+        "listing" => format!("looks which metrics {source} has"),
+        "filling" => format!("{} of {metrics} from {source}", number(at("/position"))),
+        "done" => format!("done: {metrics} from {source}"),
+        phase => format!("{}: {} of {metrics} from {source}", harmless(phase), number(at("/position"))),
+    };
+    // Writing to a string cannot fail.
+    let _written = if phase == "filling" {
+        let left = (plain("/metrics") - plain("/position")).max(0.0);
+        let per_metric = if plain("/position") > 0.0 { seconds / plain("/position") } else { 0.0 };
+        let left =
+            if per_metric > 0.0 { format!(", {} left", duration(left * per_metric)) } else { String::new() };
+        write!(
+            line,
+            ", {} requests a second, {} points a second{left}",
+            rate("/counts/requests"),
+            rate("/counts/points")
+        )
+    } else if phase == "listing" {
+        Ok(())
+    } else {
+        let points = number(at("/counts/points"));
+        let stored = number(at("/counts/stored"));
+        write!(
+            line,
+            ", {points} points, {stored} stored, in {}, begun {}",
+            duration(seconds),
+            time(at("/began"))
+        )
+    };
+    if plain("/counts/failed") > 0.0 {
+        let _written = write!(line, "; {} could not be read", number(at("/counts/failed")));
+    }
+    if let Some(error) = at("/error").and_then(Value::as_str).filter(|error| !error.is_empty()) {
+        let _written = write!(line, ": {}", harmless(error));
+    }
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check(report: Value, expected: Option<&str>) {
+        assert_eq!(line(&json!({ "backfill": report })).as_deref(), expected);
+    }
+
+    #[test]
+    fn how_far_it_is_and_what_became_of_it() {
+        let graphite = json!({ "source": { "graphite": { "url": "http://g:80" } } });
+        let files = json!({ "source": { "whisper": { "folder": "/var/w\u{1b}" } } });
+        check(Value::Null, None);
+        check(json!({ "phase": "listing", "spec": graphite }), Some("looks which metrics http://g:80 has"));
+        check(
+            json!({ "phase": "filling", "spec": { "source": { "graphite": { "url": null } } }, "metrics": 1500, "position": 500,
+                    "seconds": 10.0, "counts": { "requests": 22, "points": 7_200, "failed": 1 } }),
+            Some(
+                "500 of 1,500 metrics from the Graphite of the settings, 2.20 requests a second, 720 points a second, 20s left; 1 could not be read",
+            ),
+        );
+        check(
+            json!({ "phase": "done", "spec": files, "metrics": 1, "position": 1, "seconds": 61.2, "began": 1_700_000_000,
+                    "counts": { "points": 1440, "stored": 1400, "failed": 0 } }),
+            Some(
+                "done: 1 metric from files in /var/w\u{fffd}, 1,440 points, 1,400 stored, in 1m 1s, begun 2023-11-14T22:13:20Z",
+            ),
+        );
+        check(
+            json!({ "phase": "failed", "spec": graphite, "metrics": 0, "seconds": 1.0, "began": 0, "error": "g: refused" }),
+            Some(
+                "failed: 0 of 0 metrics from http://g:80, 0 points, 0 stored, in 1s, begun 1970-01-01T00:00:00Z: g: refused",
+            ),
+        );
+    }
+}
