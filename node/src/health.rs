@@ -294,6 +294,7 @@ impl Health {
             "syslog_unsent": self.plane.told.unsent.load(Ordering::Relaxed),
             "record": self.record_status(),
             "alerting": self.alerts.status(),
+            "vista": self.fetched.status(),
             "backfill": self.backfill.as_ref().and_then(|backfill| backfill.report()),
             "bad_points": self.bad_points(usize::MAX),
         })

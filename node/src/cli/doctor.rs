@@ -11,6 +11,7 @@ mod peer;
 mod points;
 mod running;
 pub(super) mod stores;
+mod vista;
 mod windows;
 
 use super::check::{self, disk, peers, ports};
@@ -86,6 +87,7 @@ async fn look(
                 windows::lines(&look, &pages, &mut report).await;
                 stores::lines(&look, &mut report);
                 alerting::lines(&look, &mut report);
+                vista::lines(&look, &mut report);
                 report
             }));
         }

@@ -2,6 +2,7 @@
 
 mod alerting;
 pub(super) mod backfill;
+pub(super) mod vista;
 
 use super::http;
 use super::output::say;
@@ -131,6 +132,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
             number(row.get("refused")),
             match at.as_slice() {
                 [] if text(row, "listener") == "own" => "(the node itself)".to_owned(),
+                [] if text(row, "listener") == "vista" => "(its jobs)".to_owned(),
                 [] => "(closed)".to_owned(),
                 at => at.join(", "),
             }
@@ -142,7 +144,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
         let (all, taken, refused) = (of("requests"), of("taken"), of("refused"));
         writeln!(
             out,
-            "  flux           {all} requests: {taken} taken, {refused} refused, {} to be sent again",
+            "  flux requests  {all}: {taken} taken, {refused} refused, {} to be sent again",
             of("put_off")
         )?;
     }
@@ -159,6 +161,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
     write_windows(out, status)?;
     write_stores(out, status)?;
     alerting::write(out, status)?;
+    vista::write(out, status)?;
     backfill::write(out, status)?;
     writeln!(
         out,
@@ -189,7 +192,7 @@ fn write_senders(out: &mut String, rows: &[Value]) -> std::fmt::Result {
             time(row.get("last_seen")),
             text(row, "sender"),
             text(row, "listener"),
-            if row.get("connected").and_then(Value::as_bool) == Some(true) { "" } else { " (gone)" },
+            if row.get("connected").and_then(Value::as_bool) == Some(false) { " (gone)" } else { "" },
         )?;
     }
     Ok(())
