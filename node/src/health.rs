@@ -282,10 +282,7 @@ impl Health {
             "reasons": readiness.reasons,
             "ledger_balanced": self.is_balanced(),
             "listeners": self.listeners_status(),
-            "flux": self.flux.as_ref().map(|(flux, _)| {
-                let [requests, taken, refused, put_off] = flux.requests();
-                json!({ "requests": requests, "taken": taken, "refused": refused, "put_off": put_off })
-            }),
+            "flux": self.flux.as_ref().map(|(flux, _)| flux.status()),
             "journal": self.journal_status(),
             "destinations": self.relay_destinations(),
             "senders": self.relay_senders(SENDERS_SHOWN).0,

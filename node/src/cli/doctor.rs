@@ -6,6 +6,7 @@
 
 mod alerting;
 mod destinations;
+mod flux;
 pub(super) mod graphite;
 mod peer;
 mod points;
@@ -83,6 +84,7 @@ async fn look(
                 let mut report = Report::new(true);
                 let look = running.look().await;
                 points::lines(&look, &wanted, &mut report);
+                flux::lines(&look, &mut report);
                 destinations::lines(&look, &servers, &mut report).await;
                 windows::lines(&look, &pages, &mut report).await;
                 stores::lines(&look, &mut report);

@@ -2,6 +2,7 @@
 
 mod alerting;
 pub(super) mod backfill;
+mod flux;
 pub(super) mod vista;
 
 use super::http;
@@ -139,15 +140,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
         )?;
         writeln!(out, "{}", reasons(row.get("reasons")))?;
     }
-    if let Some(flux) = status.get("flux").filter(|flux| flux.is_object()) {
-        let of = |key: &str| number(flux.get(key));
-        let (all, taken, refused) = (of("requests"), of("taken"), of("refused"));
-        writeln!(
-            out,
-            "  flux requests  {all}: {taken} taken, {refused} refused, {} to be sent again",
-            of("put_off")
-        )?;
-    }
+    flux::write(out, status)?;
     write_senders(out, rows(status, "/senders"))?;
     let journal = |key: &str| status.pointer(&format!("/journal/{key}"));
     writeln!(
