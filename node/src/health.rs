@@ -149,14 +149,10 @@ impl Health {
             reasons.push(format!("the record takes no anomalies, and there is no room to keep them: {why}"));
         }
         if self.intake.waiting() > 0 {
-            reasons.push(
-                "the journal is full: listeners wait; see `skyline status` for who is behind".to_owned(),
-            );
+            reasons.push(format!("the journal is full: listeners wait; {}", self.holds_journal()));
         }
         if self.intake.waiting() == 0 && self.journal.is_full() {
-            reasons.push(
-                "the journal is full: points are refused; see `skyline status` for who is behind".to_owned(),
-            );
+            reasons.push(format!("the journal is full: points are refused; {}", self.holds_journal()));
         }
         if !self.is_balanced() {
             reasons.push("the ledger does not add up: see /-/status".to_owned());
@@ -316,6 +312,19 @@ impl Health {
             })
         };
         self.intake.ledgers().iter().filter_map(row).collect()
+    }
+
+    /// Who keeps the journal from being freed.
+    fn holds_journal(&self) -> String {
+        let ledgers = self.journal.ledgers();
+        let holder = ledgers.iter().max_by_key(|(_, ledger)| ledger.pinned_bytes);
+        match holder.filter(|(_, ledger)| ledger.pinned_bytes > 0) {
+            Some((reader, ledger)) => {
+                let room = ledger.pinned_bytes >> 20;
+                format!("most of it, {room} MiB, is kept for {reader}: see `skyline status`, and the log")
+            }
+            None => "see `skyline status` for who is behind".to_owned(),
+        }
     }
 
     fn journal_status(&self) -> Value {
