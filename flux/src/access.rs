@@ -44,6 +44,26 @@ impl Access {
         self.keys.iter().enumerate().fold(None, |found, (n, key)| if is(key) { Some(n) } else { found })
     }
 
+    /// The same of a header `Authorization`: `Bearer KEY`, `Token KEY` (InfluxDB), or the password of `Basic`.
+    pub(crate) fn find_authorization(&self, header: &str) -> Option<usize> {
+        let (scheme, rest) = header.split_once(' ')?;
+        let rest = rest.trim();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return self.find(rest.as_bytes());
+        }
+        if scheme.eq_ignore_ascii_case("token") {
+            // InfluxDB 1.x writes `Token user:password`; a key may have a colon, a user has none.
+            let password = || self.find(rest.split_once(':')?.1.as_bytes());
+            return self.find(rest.as_bytes()).or_else(password);
+        }
+        if scheme.eq_ignore_ascii_case("basic") {
+            let both = base64::engine::general_purpose::STANDARD.decode(rest).ok()?;
+            let at = both.iter().position(|b| *b == b':')?;
+            return self.find(both.get(at + 1..)?);
+        }
+        None
+    }
+
     pub(crate) fn key(&self, number: usize) -> Option<&Key> {
         self.keys.get(number)
     }
@@ -83,6 +103,11 @@ impl Key {
     pub(crate) fn spend(&self, points: usize, now: f64) -> Result<(), u64> {
         let Some(bucket) = &self.bucket else { return Ok(()) };
         bucket.lock().unwrap_or_else(PoisonError::into_inner).spend(points as f64, now)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> Option<f64> {
+        self.bucket.as_ref().map(|bucket| bucket.lock().unwrap_or_else(PoisonError::into_inner).level)
     }
 
     /// Gives back what was taken for points that could not be logged: they will be sent again.
@@ -126,44 +151,12 @@ impl Bucket {
     }
 }
 
-/// The key in a header `Authorization`: `Bearer KEY`, `Token KEY` (InfluxDB), or the password of `Basic`.
-pub(crate) fn of_authorization(header: &str) -> Option<Vec<u8>> {
-    let (scheme, rest) = header.split_once(' ')?;
-    let rest = rest.trim();
-    if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
-        // InfluxDB 1.x writes `Token user:password`.
-        return Some(rest.rsplit_once(':').map_or(rest, |(_, password)| password).as_bytes().to_vec());
-    }
-    if scheme.eq_ignore_ascii_case("basic") {
-        let both = base64::engine::general_purpose::STANDARD.decode(rest).ok()?;
-        let at = both.iter().position(|b| *b == b':')?;
-        return both.get(at + 1..).map(<[u8]>::to_vec);
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn keys_are_found_in_headers() {
-        let check = |header: &str, expected: Option<&str>| {
-            assert_eq!(of_authorization(header).as_deref(), expected.map(str::as_bytes), "{header}");
-        };
-        check("Bearer abc", Some("abc"));
-        check("bearer  abc ", Some("abc"));
-        check("Token abc", Some("abc"));
-        check("Token user:abc", Some("abc"));
-        check("Basic dTpodW50ZXIy", Some("hunter2"));
-        check("Basic ?", None);
-        check("abc", None);
-        check("Digest abc", None);
-    }
-
-    #[test]
-    fn only_the_whole_key_is_found() {
-        let key = |name: &str, secret: &str| Key {
+    fn key(name: &str, secret: &str) -> Key {
+        Key {
             name: name.into(),
             prefix: Vec::new(),
             secret: Secret::new(secret),
@@ -171,7 +164,34 @@ mod tests {
             refused: AtomicU64::new(0),
             limited: AtomicU64::new(0),
             bucket: None,
+        }
+    }
+
+    #[test]
+    fn keys_are_found_in_headers() {
+        let access =
+            Access { keys: vec![key("plain", "abc"), key("basic", "hunter2"), key("colons", "a:b:c")] };
+        let check = |header: &str, expected: Option<&str>| {
+            let found = access.find_authorization(header).and_then(|n| access.key(n));
+            assert_eq!(found.map(|key| key.name.as_str()), expected, "{header}");
         };
+        check("Bearer abc", Some("plain"));
+        check("bearer  abc ", Some("plain"));
+        check("Bearer a:b:c", Some("colons"));
+        check("Bearer user:abc", None);
+        check("Token abc", Some("plain"));
+        check("Token user:abc", Some("plain"));
+        check("Token a:b:c", Some("colons"));
+        check("Token user:a:b:c", Some("colons"));
+        check("Token user:x:abc", None);
+        check("Basic dTpodW50ZXIy", Some("basic"));
+        check("Basic ?", None);
+        check("abc", None);
+        check("Digest abc", None);
+    }
+
+    #[test]
+    fn only_the_whole_key_is_found() {
         let access = Access { keys: vec![key("a", "0123456789"), key("b", "abcdefghij")] };
         assert_eq!(access.find(b"0123456789"), Some(0));
         assert_eq!(access.find(b"abcdefghij"), Some(1));

@@ -7,6 +7,7 @@
 
 mod access;
 mod answer;
+mod ask;
 mod body;
 pub mod figures;
 pub mod fuzz;
