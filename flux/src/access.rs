@@ -1,11 +1,12 @@
 //! Who may send, and how much.
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use skyline_conf::model::flux::{ApiKey, Flux};
 use skyline_conf::secret::Secret;
 use skyline_core::problem::Problem;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// All keys.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub(crate) struct Key {
     pub(crate) refused: AtomicU64,
     /// Requests that were too many.
     pub(crate) limited: AtomicU64,
-    secret: Secret,
+    secret: ArcSwap<Secret>,
     bucket: Option<Mutex<Bucket>>,
 }
 
@@ -40,8 +41,35 @@ impl Access {
     /// The number of the key that is `given`. Every key is compared, each in a time that says nothing of where they
     /// differ.
     pub(crate) fn find(&self, given: &[u8]) -> Option<usize> {
-        let is = |key: &Key| key.secret.is(given);
+        let is = |key: &Key| key.secret.load().is(given);
         self.keys.iter().enumerate().fold(None, |found, (n, key)| if is(key) { Some(n) } else { found })
+    }
+
+    /// The same of a header `Authorization`: `Bearer KEY`, `Token KEY` (InfluxDB), or the password of `Basic`.
+    pub(crate) fn find_authorization(&self, header: &str) -> Option<usize> {
+        let (scheme, rest) = header.split_once(' ')?;
+        let rest = rest.trim();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return self.find(rest.as_bytes());
+        }
+        if scheme.eq_ignore_ascii_case("token") {
+            // InfluxDB 1.x writes `Token user:password`; a key may have a colon, a user has none.
+            let password = || self.find(rest.split_once(':')?.1.as_bytes());
+            return self.find(rest.as_bytes()).or_else(password);
+        }
+        if scheme.eq_ignore_ascii_case("basic") {
+            let both = base64::engine::general_purpose::STANDARD.decode(rest).ok()?;
+            let at = both.iter().position(|b| *b == b':')?;
+            return self.find(both.get(at + 1..)?);
+        }
+        None
+    }
+
+    /// Other secrets for the same keys, in their order.
+    pub(crate) fn replace(&self, secrets: Vec<Secret>) {
+        for (key, secret) in self.keys.iter().zip(secrets) {
+            key.secret.store(Arc::new(secret));
+        }
     }
 
     pub(crate) fn key(&self, number: usize) -> Option<&Key> {
@@ -68,7 +96,7 @@ impl Key {
         Ok(Self {
             name: settings.name.clone(),
             prefix,
-            secret: settings.secret()?,
+            secret: ArcSwap::from_pointee(settings.secret()?),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             limited: AtomicU64::new(0),
@@ -85,6 +113,11 @@ impl Key {
         bucket.lock().unwrap_or_else(PoisonError::into_inner).spend(points as f64, now)
     }
 
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> Option<f64> {
+        self.bucket.as_ref().map(|bucket| bucket.lock().unwrap_or_else(PoisonError::into_inner).level)
+    }
+
     /// Gives back what was taken for points that could not be logged: they will be sent again.
     pub(crate) fn give_back(&self, points: usize) {
         if let Some(bucket) = &self.bucket {
@@ -92,6 +125,9 @@ impl Key {
         }
     }
 }
+
+/// The longest wait that is answered, seconds: rates may be tiny.
+const LONGEST: u64 = 86_400;
 
 /// Points that may be sent now. A request of more points than it ever holds passes when it is full, and those after
 /// it wait for longer: such a request would be refused for ever otherwise.
@@ -122,40 +158,44 @@ impl Bucket {
             self.level -= points;
             return Ok(());
         }
-        Err((((needed - self.level) / self.rate).ceil() as u64).max(1))
+        Err((((needed - self.level) / self.rate).ceil() as u64).clamp(1, LONGEST))
     }
-}
-
-/// The key in a header `Authorization`: `Bearer KEY`, `Token KEY` (InfluxDB), or the password of `Basic`.
-pub(crate) fn of_authorization(header: &str) -> Option<Vec<u8>> {
-    let (scheme, rest) = header.split_once(' ')?;
-    let rest = rest.trim();
-    if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
-        // InfluxDB 1.x writes `Token user:password`.
-        return Some(rest.rsplit_once(':').map_or(rest, |(_, password)| password).as_bytes().to_vec());
-    }
-    if scheme.eq_ignore_ascii_case("basic") {
-        let both = base64::engine::general_purpose::STANDARD.decode(rest).ok()?;
-        let at = both.iter().position(|b| *b == b':')?;
-        return both.get(at + 1..).map(<[u8]>::to_vec);
-    }
-    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn key(name: &str, secret: &str) -> Key {
+        Key {
+            name: name.into(),
+            prefix: Vec::new(),
+            secret: ArcSwap::from_pointee(Secret::new(secret)),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            limited: AtomicU64::new(0),
+            bucket: None,
+        }
+    }
+
     #[test]
     fn keys_are_found_in_headers() {
+        let access =
+            Access { keys: vec![key("plain", "abc"), key("basic", "hunter2"), key("colons", "a:b:c")] };
         let check = |header: &str, expected: Option<&str>| {
-            assert_eq!(of_authorization(header).as_deref(), expected.map(str::as_bytes), "{header}");
+            let found = access.find_authorization(header).and_then(|n| access.key(n));
+            assert_eq!(found.map(|key| key.name.as_str()), expected, "{header}");
         };
-        check("Bearer abc", Some("abc"));
-        check("bearer  abc ", Some("abc"));
-        check("Token abc", Some("abc"));
-        check("Token user:abc", Some("abc"));
-        check("Basic dTpodW50ZXIy", Some("hunter2"));
+        check("Bearer abc", Some("plain"));
+        check("bearer  abc ", Some("plain"));
+        check("Bearer a:b:c", Some("colons"));
+        check("Bearer user:abc", None);
+        check("Token abc", Some("plain"));
+        check("Token user:abc", Some("plain"));
+        check("Token a:b:c", Some("colons"));
+        check("Token user:a:b:c", Some("colons"));
+        check("Token user:x:abc", None);
+        check("Basic dTpodW50ZXIy", Some("basic"));
         check("Basic ?", None);
         check("abc", None);
         check("Digest abc", None);
@@ -163,15 +203,6 @@ mod tests {
 
     #[test]
     fn only_the_whole_key_is_found() {
-        let key = |name: &str, secret: &str| Key {
-            name: name.into(),
-            prefix: Vec::new(),
-            secret: Secret::new(secret),
-            accepted: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            limited: AtomicU64::new(0),
-            bucket: None,
-        };
         let access = Access { keys: vec![key("a", "0123456789"), key("b", "abcdefghij")] };
         assert_eq!(access.find(b"0123456789"), Some(0));
         assert_eq!(access.find(b"abcdefghij"), Some(1));
@@ -179,6 +210,9 @@ mod tests {
             assert_eq!(access.find(wrong), None);
         }
         assert!(!format!("{access:?}").contains("0123456789"));
+        access.replace(vec![Secret::new("klmnopqrst"), Secret::new("abcdefghij")]);
+        assert_eq!((access.find(b"0123456789"), access.find(b"klmnopqrst")), (None, Some(0)));
+        assert_eq!(access.find(b"abcdefghij"), Some(1));
     }
 
     #[test]
@@ -196,6 +230,8 @@ mod tests {
         assert_eq!(bucket.spend(5.0, 0.0), Err(1));
         assert_eq!(bucket.spend(5.0, 1.0), Ok(()));
         assert_eq!(Bucket::new(3.0, 0.0).most, 30.0);
+        let mut slow = Bucket::new(1e-300, 1.0);
+        assert_eq!((slow.spend(1.0, 0.0), slow.spend(1.0, 0.0)), (Ok(()), Err(LONGEST)));
         // What could not be logged is given back.
         let mut bucket = Bucket::new(10.0, 20.0);
         assert_eq!(bucket.spend(20.0, 100.0), Ok(()));

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http_body_util::BodyExt as _;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -80,7 +80,7 @@ impl Memory {
 
 /// What one request has of it, until it is dropped.
 #[derive(Debug)]
-struct Share {
+pub(crate) struct Share {
     memory: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
 }
@@ -135,6 +135,16 @@ pub(crate) struct Whole {
     share: Share,
 }
 
+impl Whole {
+    /// The end of the body. What its points have become stays in its share, `bytes` at most.
+    pub(crate) fn into_share(self, bytes: usize) -> Share {
+        let mut share = self.share;
+        drop(self.bytes);
+        share.shrink(bytes);
+        share
+    }
+}
+
 /// Reads a whole body.
 pub(crate) async fn read(
     body: Body,
@@ -178,12 +188,12 @@ impl Whole {
         self.bytes = match packing {
             Packing::Plain if packed.len() > most => return Err(NoBody::TooLong),
             Packing::Plain => packed,
-            Packing::Gzip => self.inflate(MultiGzDecoder::new(packed.as_slice()), before, most)?,
+            Packing::Gzip => self.inflate(|| MultiGzDecoder::new(packed.as_slice()), before, most)?,
             // The header means zlib; some send what is inside it.
             Packing::Deflate if packed.first().is_some_and(|b| b & 0x0f == 8) => {
-                self.inflate(ZlibDecoder::new(packed.as_slice()), before, most)?
+                self.inflate(|| ZlibDecoder::new(packed.as_slice()), before, most)?
             }
-            Packing::Deflate => self.inflate(DeflateDecoder::new(packed.as_slice()), before, most)?,
+            Packing::Deflate => self.inflate(|| DeflateDecoder::new(packed.as_slice()), before, most)?,
             Packing::Snappy => {
                 // What it claims is looked at before anything is made for it.
                 let length = snap::raw::decompress_len(&packed).map_err(|_| NoBody::Packing)?;
@@ -197,20 +207,21 @@ impl Whole {
         Ok(self)
     }
 
-    fn inflate(&mut self, mut from: impl Read, before: usize, most: usize) -> Result<Vec<u8>, NoBody> {
+    /// Unpacks twice: the first time counts, so that there is one place of the right size, or none for what is too long.
+    fn inflate<R: Read>(
+        &mut self,
+        unpacked: impl Fn() -> R,
+        before: usize,
+        most: usize,
+    ) -> Result<Vec<u8>, NoBody> {
+        let mut counted = unpacked().take(most as u64 + 1);
+        let length = io::copy(&mut counted, &mut io::sink()).map_err(|_| NoBody::Packing)?;
+        let length = usize::try_from(length).ok().filter(|n| *n <= most).ok_or(NoBody::TooLong)?;
+        self.share.grow(before + length)?;
         let mut out = Vec::new();
-        loop {
-            // One more than it may have shows that it has too many.
-            self.share.reserve(&mut out, 1, most + 1, before)?;
-            let room = out.capacity().min(most + 1) - out.len();
-            let read = (&mut from).take(room as u64).read_to_end(&mut out).map_err(|_| NoBody::Packing)?;
-            if out.len() > most {
-                return Err(NoBody::TooLong);
-            }
-            if read < room {
-                return Ok(out);
-            }
-        }
+        out.try_reserve_exact(length).map_err(|_| NoBody::Busy)?;
+        unpacked().take(length as u64).read_to_end(&mut out).map_err(|_| NoBody::Packing)?;
+        Ok(out)
     }
 }
 
@@ -260,12 +271,15 @@ mod tests {
             // More than all the memory there is.
             let large = vec![b'x'; 2 << 20];
             let bomb = packed(&large).into_iter().find(|(p, _)| *p == packing).unwrap().1;
-            assert_eq!(unpack(bomb, packing, 4 << 20), Err(NoBody::Busy), "{packing:?}");
+            assert_eq!(unpack(bomb.clone(), packing, 4 << 20), Err(NoBody::Busy), "{packing:?}");
+            // What is too long is not even made room for.
+            assert_eq!(unpack(bomb, packing, (2 << 20) - 1), Err(NoBody::TooLong), "{packing:?}");
         }
-        // Twice a body and what it becomes are enough, as the settings are checked for.
-        let text = vec![b'x'; 500 << 10];
+        // A body and what it becomes are enough, as the settings are checked for: 1,000 KiB of 1,024.
+        let text = vec![b'x'; 1_000 << 10];
         for (packing, bytes) in packed(&text).into_iter().filter(|(_, bytes)| bytes.len() < 12 << 10) {
-            assert_eq!(unpack(bytes, packing, text.len()), Ok(text.clone()), "{packing:?}");
+            let unpacked = unpack(bytes, packing, text.len()).unwrap();
+            assert_eq!((unpacked.len(), unpacked.capacity()), (text.len(), text.len()), "{packing:?}");
         }
         assert_eq!(unpack(vec![0xff; 20], Packing::Snappy, 100), Err(NoBody::Packing));
         // A block that claims four gigabytes.

@@ -4,13 +4,16 @@
 //! measurement, an equals sign. A field is a float, an integer (`i`, `u`), true or false (1 or 0 here), or a text in
 //! `"`, which is counted and passed over: Graphite has numbers only. A line that cannot be read costs itself.
 
-use crate::points::{Points, Skip};
+use crate::points::{Points, Skip, example};
 use skyline_conf::naming::{Label, Template};
 use skyline_core::line;
 use skyline_core::reject::Reject;
 
-/// Tags of a line at most.
-const MAX_TAGS: usize = 1_024;
+/// Tags of a line at most, and fields.
+const MOST: usize = 1_024;
+
+/// Measurement and tags of a line at most, or the name of a field, bytes: four times what any name may have.
+const LONGEST: usize = 64 << 10;
 
 /// Unit of timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,26 +65,28 @@ impl Precision {
 pub fn decode(text: &[u8], precision: Precision, template: &Template, points: &mut Points) {
     let mut rest = text;
     let mut names = Names::default();
+    let mut quotes = true;
     while !rest.is_empty() && !points.is_too_much() {
-        let (raw, behind) = split_line(rest);
+        let (raw, behind) = split_line(rest, &mut quotes);
         rest = behind;
         let raw = raw.strip_suffix(b"\r").unwrap_or(raw).trim_ascii();
         if raw.is_empty() || raw.first() == Some(&b'#') {
             continue;
         }
         if let Err(error) = names.line(raw, precision, template, points) {
-            points.refuse("line", error.into(), raw, Reject::Fields);
+            points.refuse("line", error.into(), example(raw), Reject::Fields);
         }
     }
 }
 
-/// The first line and what stands behind it. A line ends outside of a quoted field.
-fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
+/// The first line and what stands behind it. A line ends outside of a quoted field, while `quotes` is set: after a
+/// quote that never ends every `\n` is an end, or each of many such quotes would be looked for to the end of the body.
+fn split_line<'a>(text: &'a [u8], quotes: &mut bool) -> (&'a [u8], &'a [u8]) {
     let (mut quoted, mut at) = (false, 0);
     // Whether a quote may begin: behind the first blank and an equals sign.
     let mut in_fields = false;
     let first = memchr::memchr(b'\n', text).unwrap_or(text.len());
-    if memchr::memchr(b'"', text.get(..first).unwrap_or_default()).is_none() {
+    if !*quotes || memchr::memchr(b'"', text.get(..first).unwrap_or_default()).is_none() {
         return cut(text, first);
     }
     while let Some(byte) = text.get(at) {
@@ -98,6 +103,7 @@ fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
         at += 1;
     }
     // A quote that never ends costs its own line.
+    *quotes = !quoted;
     cut(text, if quoted { first } else { text.len() })
 }
 
@@ -109,8 +115,10 @@ fn cut(text: &[u8], at: usize) -> (&[u8], &[u8]) {
 #[derive(Debug, Default)]
 struct Names {
     name: Vec<u8>,
-    /// Measurement, tags and field without their `\`.
+    /// Measurement and tags without their `\`.
     plain: Vec<u8>,
+    /// The same of a field.
+    field: Vec<u8>,
 }
 
 /// A value of a field.
@@ -141,21 +149,21 @@ impl Names {
             Some(whole(time).ok_or("has a timestamp that is no whole number")?)
         };
         let ts = ts.map(|count| precision.seconds(count));
-        let fields = pairs(fields)?;
+        let fields = pairs(fields, MOST)?;
         let values: Vec<Field> = fields
             .iter()
             .map(|(_, value)| field(value))
             .collect::<Option<_>>()
             .ok_or("has a field whose value is none")?;
+        if series.len() > LONGEST {
+            return Err("has too long a measurement with its tags");
+        }
         let (measurement, tags) = match until(series, b",") {
-            Some((measurement, tags)) => (measurement, pairs(tags)?),
+            Some((measurement, tags)) => (measurement, pairs(tags, MOST)?),
             None => (series, Vec::new()),
         };
         if measurement.is_empty() {
             return Err("has no measurement");
-        }
-        if tags.len() > MAX_TAGS {
-            return Err("has too many tags");
         }
         if std::str::from_utf8(raw).is_err() {
             return Err("is no UTF-8");
@@ -175,7 +183,7 @@ impl Names {
         ts: Option<f64>,
         points: &mut Points,
     ) {
-        let Self { name, plain } = self;
+        let Self { name, plain, field: own } = self;
         plain.clear();
         // Places in `plain`: it may move while it grows.
         let mut place = |text: &[u8]| {
@@ -185,20 +193,36 @@ impl Names {
         };
         let measurement = place(measurement);
         let tags: Vec<_> = tags.iter().map(|(key, value)| (place(key), place(value))).collect();
-        let fields: Vec<_> = fields.iter().map(|(key, _)| place(key)).collect();
         let at = |range: &std::ops::Range<usize>| plain.get(range.clone()).unwrap_or_default();
-        for (field, value) in fields.iter().zip(values) {
+        let mut sorted: Vec<Label<'_>> = tags.iter().map(|(k, v)| (at(k), at(v))).collect();
+        sorted.retain(|(key, _)| !matches!(*key, b"measurement" | b"field"));
+        sorted.push((b"measurement", at(&measurement)));
+        sorted.sort_unstable();
+        // Where the label `field` stands, whatever its value is.
+        let (before, behind) = sorted.split_at(sorted.partition_point(|(key, _)| *key < b"field".as_slice()));
+        let mut has_name = true;
+        for ((key, _), value) in fields.iter().zip(values) {
+            if points.is_too_much() {
+                return;
+            }
             let Field::Number(value) = value else {
                 points.skip(Skip::Text);
                 continue;
             };
-            let mut labels: Vec<Label<'_>> = tags.iter().map(|(k, v)| (at(k), at(v))).collect();
-            labels.retain(|(key, _)| !matches!(*key, b"measurement" | b"field"));
-            labels.push((b"measurement", at(&measurement)));
-            labels.push((b"field", at(field)));
-            labels.sort_unstable();
-            name.clear();
-            if template.write(&labels, name) {
+            // What a name is made of is there for all fields of a line, or for none.
+            if has_name {
+                own.clear();
+                unescape(key, own);
+                let labels: Vec<Label<'_>> = before
+                    .iter()
+                    .copied()
+                    .chain([(b"field".as_slice(), own.as_slice())])
+                    .chain(behind.iter().copied())
+                    .collect();
+                name.clear();
+                has_name = template.write(&labels, name);
+            }
+            if has_name {
                 points.take(name, ts, *value, None);
             } else {
                 let error = "has none of the tags that its name is made of";
@@ -240,8 +264,8 @@ fn split_fields(text: &[u8]) -> Result<Pair<'_>, &'static str> {
     if quoted { Err("has a text without an end") } else { Ok((text, b"")) }
 }
 
-/// `a=1,b="x,y"`.
-fn pairs(mut text: &[u8]) -> Result<Vec<Pair<'_>>, &'static str> {
+/// `a=1,b="x,y"`, so many at `most`.
+fn pairs(mut text: &[u8], most: usize) -> Result<Vec<Pair<'_>>, &'static str> {
     let mut all = Vec::new();
     loop {
         let (key, rest) = until(text, b"=").ok_or("has a tag or field without `=`")?;
@@ -251,6 +275,12 @@ fn pairs(mut text: &[u8]) -> Result<Vec<Pair<'_>>, &'static str> {
         let (value, behind) = if rest.first() == Some(&b'"') { quoted(rest)? } else { bare(rest) };
         if value.is_empty() {
             return Err("has a tag or field without a value");
+        }
+        if key.len() > LONGEST {
+            return Err("has too long a name of a field");
+        }
+        if all.len() == most {
+            return Err("has too many tags or fields");
         }
         all.push((key, value));
         match behind {
@@ -322,9 +352,11 @@ fn unescape(text: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::points::Bounds;
     use crate::points::tests::{bounds, summary};
     use proptest::prelude::*;
     use skyline_conf::model::flux::{Escape, Influx};
+    use std::time::{Duration, Instant};
 
     #[track_caller]
     fn check(text: &str, lines: &str, faults: &[&str]) {
@@ -370,6 +402,51 @@ mod tests {
             ],
         );
         check("m v=1 1", "", &["0 timestamp"]);
+        let name = "x".repeat(LONGEST);
+        check(&format!("m,{name}=1 v=1\nm {name}y=1\nn v=2"), "n.v 2 1700000000\n", &["0 line", "1 line"]);
+    }
+
+    #[test]
+    fn quotes_without_an_end_are_looked_for_once() {
+        let template = Template::of_influx(&Influx::default()).unwrap();
+        let text = "x y=\"\"=\"\n".repeat((1 << 20) / 9) + "m v=1\n";
+        let mut points = Points::new(Bounds { most_bytes: 1 << 30, ..bounds() });
+        let start = Instant::now();
+        decode(text.as_bytes(), Precision::Seconds, &template, &mut points);
+        let taken = points.finish();
+        assert_eq!((taken.accepted, taken.refused()), (1, (1 << 20) / 9));
+        // A look from each line to the end of the body takes some minutes.
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn tags_and_fields_are_bounded() {
+        let line = |tags: usize, fields: usize| {
+            let tags: String = (0..tags).map(|n| format!(",t{n}=x")).collect();
+            let fields: Vec<_> = (0..fields).map(|n| format!("f{n}=1")).collect();
+            format!("m{tags} {}\n", fields.join(","))
+        };
+        let count = |text: &str, template: &str, most_bytes| {
+            let template = Template::new(template, Escape::Underscore, &[]).unwrap();
+            let mut points = Points::new(Bounds { most_bytes, ..bounds() });
+            decode(text.as_bytes(), Precision::Seconds, &template, &mut points);
+            let is_too_much = points.is_too_much();
+            let taken = points.finish();
+            (taken.accepted, taken.refused(), is_too_much)
+        };
+        assert_eq!(count(&line(MOST, MOST), "{field}", 1 << 20), (MOST, 0, false));
+        assert_eq!(
+            count(&(line(MOST + 1, 1) + &line(1, MOST + 1) + "m v=1"), "{field}", 1 << 20),
+            (1, 2, false)
+        );
+        assert_eq!(count(&line(2, 3), "{missing}", 1 << 20), (0, 3, false));
+        // Points that are refused count as much as others: a body of them ends as early.
+        for (template, text) in
+            [("{missing}", line(1, MOST)), ("{field}", line(1, MOST).replace('\n', " 1\n"))]
+        {
+            let (accepted, refused, is_too_much) = count(&text.repeat(10), template, 100_000);
+            assert!(accepted == 0 && refused < 3 * MOST && is_too_much, "{template}: {refused}");
+        }
     }
 
     #[test]

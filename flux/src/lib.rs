@@ -7,6 +7,7 @@
 
 mod access;
 mod answer;
+mod ask;
 mod body;
 pub mod figures;
 pub mod fuzz;
@@ -21,5 +22,5 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-pub use requests::{Context, Flux};
+pub use requests::{Context, Flux, NewKeys};
 pub use serve::{Bound, Error, bind};

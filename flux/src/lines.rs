@@ -1,7 +1,7 @@
 //! Graphite's plaintext lines as a body: `name value timestamp`, one a line. A timestamp of -1 is the time of receipt,
 //! as carbon has it.
 
-use crate::points::Points;
+use crate::points::{Points, example};
 use skyline_core::line::{self, Line};
 use skyline_core::reject::Reject;
 
@@ -27,7 +27,7 @@ pub fn decode(text: &[u8], points: &mut Points) {
                     Reject::NanValue => ("value", "is not a number (NaN)"),
                     _ => ("timestamp", "is not a number"),
                 };
-                points.refuse(field, error.into(), raw, why);
+                points.refuse(field, error.into(), example(raw), why);
             }
         }
     }

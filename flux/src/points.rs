@@ -1,6 +1,7 @@
 //! From decoded points to batches: checks of name, value and age, and what to tell the sender of those refused.
 
 use skyline_core::batch::{Batch, BatchBuilder, Listener, Origin, Source};
+use skyline_core::name::MAX_LINE_BYTES;
 use skyline_core::reject::Reject;
 use skyline_relay::intake::Refusals;
 use std::borrow::Cow;
@@ -13,6 +14,17 @@ const BESIDE: usize = 48;
 
 /// Refused points that an answer names; the others are counted.
 const NAMED: usize = 100;
+
+/// What an operator is shown of a line that cannot be read: nothing of JSON, or of what else may be a key with its name.
+/// Who takes one kind of body for another sends keys where no line has any.
+#[must_use]
+pub(crate) fn example(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii();
+    if matches!(line.first(), Some(b'{' | b'}' | b'[' | b']' | b'"')) {
+        return b"(JSON)";
+    }
+    if line.windows(3).any(|part| part.eq_ignore_ascii_case(b"key")) { b"(may hold a key)" } else { line }
+}
 
 /// What a point must fulfil.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -115,6 +127,9 @@ impl Points {
 
     /// Takes a point; without a time it has that of receipt. `text`: the value as it came, to be passed on so.
     pub fn take(&mut self, name: &[u8], ts: Option<f64>, value: f64, text: Option<&[u8]>) {
+        // A refused one takes as long to look at.
+        let line = self.prefix.len() + name.len() + 32 + text.map_or(0, <[u8]>::len);
+        self.bytes = self.bytes.saturating_add(line + BESIDE);
         match self.check(ts, value) {
             Ok(ts) => self.add(name, ts, value, text),
             Err(why) => self.refuse_as(name, why),
@@ -143,15 +158,18 @@ impl Points {
         if name.is_empty() {
             return self.refuse_as(name, Reject::Name);
         }
-        self.name.clear();
-        self.name.extend_from_slice(&self.prefix);
-        self.name.extend_from_slice(name);
-        let line = self.name.len() + 32 + text.map_or(0, <[u8]>::len);
-        self.bytes = self.bytes.saturating_add(line + BESIDE);
+        let line = self.prefix.len() + name.len() + 32 + text.map_or(0, <[u8]>::len);
+        // Looked at before anything of it is copied.
+        if line > MAX_LINE_BYTES + 32 {
+            return self.refuse_as(name, Reject::LineTooLong);
+        }
         if self.is_too_much() {
             self.seen += 1;
             return;
         }
+        self.name.clear();
+        self.name.extend_from_slice(&self.prefix);
+        self.name.extend_from_slice(name);
         let taken = match text {
             Some(text) => {
                 self.out.point_as(&self.name, ts, value, |line: &mut Vec<u8>| line.extend_from_slice(text))
@@ -174,7 +192,7 @@ impl Points {
     /// Refuses a point that could be read.
     fn refuse_as(&mut self, name: &[u8], why: Reject) {
         let (max_age, max_future) = (self.bounds.max_age, self.bounds.max_future);
-        let (field, error) = match why {
+        self.refuse_with(name, why, || match why {
             Reject::NanValue => ("value", "is not a number (NaN)".into()),
             Reject::Infinite => ("value", "is infinite".into()),
             Reject::Time => ("timestamp", "is not a number".into()),
@@ -185,14 +203,25 @@ impl Points {
             ),
             Reject::LineTooLong => ("metric", "is too long".into()),
             _ => ("metric", "is empty, has blanks or control characters, or is no UTF-8".into()),
-        };
-        self.refuse(field, error, name, why);
+        });
     }
 
     /// Refuses a point, or what should be one. `example`: what an operator is shown of it, never a key.
     pub fn refuse(&mut self, field: &'static str, error: Cow<'static, str>, example: &[u8], why: Reject) {
+        self.bytes = self.bytes.saturating_add(BESIDE);
+        self.refuse_with(example, why, || (field, error));
+    }
+
+    /// `fault` is asked for the first hundred only.
+    fn refuse_with(
+        &mut self,
+        example: &[u8],
+        why: Reject,
+        fault: impl FnOnce() -> (&'static str, Cow<'static, str>),
+    ) {
         self.refusals.add(example, why);
         if self.faults.len() < NAMED {
+            let (field, error) = fault();
             self.faults.push(Fault { index: self.seen, field, error });
         }
         self.seen += 1;
@@ -206,7 +235,7 @@ impl Points {
         self.seen += 1;
     }
 
-    /// Whether the points have become more bytes than they may.
+    /// Whether the points, refused ones too, have become more bytes than they may.
     #[must_use]
     pub const fn is_too_much(&self) -> bool {
         self.bytes > self.bounds.most_bytes
@@ -222,6 +251,7 @@ impl Points {
             refusals: self.refusals,
             faults: self.faults,
             skipped: self.skipped,
+            bytes: self.bytes,
         }
     }
 }
@@ -244,6 +274,8 @@ pub struct Taken {
     pub faults: Vec<Fault>,
     /// What was passed over, by [`Skip`].
     pub skipped: [u64; Skip::ALL.len()],
+    /// What the points take, about.
+    pub bytes: usize,
 }
 
 impl Taken {
@@ -332,5 +364,29 @@ pub(crate) mod tests {
         }
         let taken = points.finish();
         assert_eq!((taken.faults.len(), taken.refused()), (NAMED, 1_000));
+    }
+
+    #[test]
+    fn a_text_is_made_for_those_that_are_named() {
+        let mut points = Points::new(bounds());
+        let mut made = 0;
+        for _ in 0..3 * NAMED {
+            points.refuse_with(b"a", Reject::Old, || {
+                made += 1;
+                ("timestamp", "is old".into())
+            });
+        }
+        assert_eq!((made, points.finish().refused()), (NAMED, 3 * NAMED));
+    }
+
+    #[test]
+    fn no_example_has_a_key() {
+        let check = |line: &[u8], expected: &[u8]| assert_eq!(example(line), expected);
+        check(b" a.b c 1\r", b"a.b c 1");
+        check(b"  {\"metric\": \"a\", \"key\": \"secret\"}", b"(JSON)");
+        check(b"[{\"metric\":\"a\"}]", b"(JSON)");
+        check(b"    \"key\": \"secret\",", b"(JSON)");
+        check(b"metric=a&value=1&key=secret", b"(may hold a key)");
+        check(b"X-Api-Key: secret", b"(may hold a key)");
     }
 }

@@ -22,6 +22,9 @@ const STALE: u64 = 0x7ff0_0000_0000_0002;
 /// Labels of a series at most.
 const MAX_LABELS: usize = 1_024;
 
+/// Names and values of a series' labels at most, bytes: four times what any name may have.
+const MAX_LABEL_BYTES: usize = 64 << 10;
+
 /// The body cannot be decoded; nothing of it is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
@@ -41,12 +44,15 @@ pub fn decode(message: &[u8], template: &Template, points: &mut Points) -> Resul
             messages(series, 1).take(MAX_LABELS + 1).map(|label| (text(label, 1), text(label, 2))).collect();
         labels.sort_unstable();
         name.clear();
-        let has_name = labels.len() <= MAX_LABELS && template.write(&labels, &mut name);
+        let bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let has_name =
+            labels.len() <= MAX_LABELS && bytes <= MAX_LABEL_BYTES && template.write(&labels, &mut name);
         for sample in messages(series, 2) {
             if has_name {
                 take(&name, sample, points);
             } else {
-                let error = "a series has none of the labels that its name is made of, or too many labels";
+                let error =
+                    "a series has none of the labels that its name is made of, or too many or too long ones";
                 points.refuse("labels", error.into(), b"(no name)", Reject::Name);
             }
         }
@@ -222,6 +228,14 @@ pub(crate) mod tests {
         let mut points = Points::new(bounds());
         decode(&bytes, &template(), &mut points).unwrap();
         assert!(points.is_too_much());
+        let long = "x".repeat(MAX_LABEL_BYTES);
+        let bytes = message(&[
+            (&[("__name__", &long)], &[(1.0, 1_700_000_000_000)]),
+            (&[("__name__", "up")], &[(1.0, 1_700_000_000_000)]),
+        ]);
+        let mut points = Points::new(bounds());
+        decode(&bytes, &template(), &mut points).unwrap();
+        assert_eq!(summary(points), ("up 1 1700000000\n".to_owned(), vec!["0 labels".to_owned()]));
     }
 
     proptest! {

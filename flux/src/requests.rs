@@ -1,42 +1,57 @@
 //! Requests: from the head to the answer.
 
-use crate::access::{self, Access, Key};
+use crate::access::{Access, Key};
 use crate::answer::{self, Style};
-use crate::body::{self, Memory, NoBody, Packing, Whole};
+use crate::ask::{Ask, Form};
+use crate::body::{self, Memory, NoBody, Packing, Share, Whole};
 use crate::figures::{Counters, Endpoint, STATUSES};
-use crate::influx::Precision;
 use crate::json::Wrong;
-use crate::points::{Bounds, Points, Taken};
+use crate::points::{Bounds, Fault, Points, Taken};
 use crate::serve::Error;
 use crate::{influx, json, lines, prometheus};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, Request};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use skyline_conf::model::Settings;
+use skyline_conf::model::flux::ApiKey;
 use skyline_conf::naming::Template;
+use skyline_conf::secret::Secret;
 use skyline_core::batch::Listener;
 use skyline_core::figure::Figure;
+use skyline_core::problem::Problem;
 use skyline_relay::flow::Flow;
 use skyline_relay::intake::{Full, Intake, Peer};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::available_parallelism;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Requests that are decoded and logged at the same time: what their points become is beside the memory for bodies.
-const WORKING: usize = 8;
+/// Requests whose points are in hand at the same time, logged or about to be: what these are more than their bodies is
+/// beside the memory for bodies.
+pub(crate) const IN_HAND: usize = 8;
 
 /// All points of a request may become so many times the bytes of the longest unpacked body.
 const GROWTH: usize = 4;
+
+/// Longest body of JSON that nobody's key came beside, bytes: until it is decoded it is that of a stranger. It is not packed.
+const UNKNOWN: usize = 64 << 10;
 
 /// Longer bodies are decoded where computing holds up nobody, bytes.
 const SMALL: usize = 16 << 10;
 
 /// Seconds until a request is to be tried again, that the journal or the memory had no room for.
 const AGAIN: u64 = 2;
+
+/// Requests without a right key are told of so often, seconds.
+const TOLD_EVERY: u64 = 60;
+
+/// Keys that were read again, in the order of the settings.
+#[derive(Debug)]
+pub struct NewKeys(Vec<Secret>);
 
 /// What requests work with.
 #[derive(Debug, Clone)]
@@ -55,19 +70,24 @@ pub struct Flux {
     prometheus: Template,
     influx: Template,
     memory: Memory,
-    working: Semaphore,
+    pub(crate) hands: Arc<Semaphore>,
+    /// Of those in hand, so many unpack and decode at the same time: more need memory, and are no sooner done.
+    turns: Arc<Semaphore>,
     counters: Arc<Counters>,
     settings: skyline_conf::model::flux::Flux,
     bounds: Bounds,
+    /// When a request without a right key was told of last, seconds.
+    told: AtomicU64,
 }
 
-/// What a body is.
-enum Form {
-    Json,
-    Lines,
-    RemoteWrite,
-    Influx(Precision),
+/// What a request holds until its points are logged, whether its client waits for that or has gone.
+struct Held {
+    _hand: OwnedSemaphorePermit,
+    _share: Option<Share>,
 }
+
+/// The number of a key, what came under it, and what that has of the memory for bodies.
+type Decoded = (usize, Taken, Share);
 
 type Answer = Result<Response, Response>;
 
@@ -92,10 +112,12 @@ impl Flux {
             prometheus: Template::of_prometheus(&flux.prometheus).map_err(Error::Template)?,
             influx: Template::of_influx(&flux.influx).map_err(Error::Template)?,
             memory: Memory::new(flux.memory_bytes),
-            working: Semaphore::new(WORKING),
+            hands: Arc::new(Semaphore::new(IN_HAND)),
+            turns: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from).min(IN_HAND))),
             counters: Arc::default(),
             settings: flux.clone(),
             bounds,
+            told: AtomicU64::new(0),
         }))
     }
 
@@ -103,9 +125,38 @@ impl Flux {
         self.settings.max_connections as usize
     }
 
+    /// The keys of the settings as they are now in files and variables: those of before stay in force. May block.
+    ///
+    /// # Errors
+    /// One that is not there or cannot be one.
+    pub fn read_keys(&self) -> Result<NewKeys, Problem> {
+        self.settings.api_keys.iter().map(ApiKey::secret).collect::<Result<_, _>>().map(NewKeys)
+    }
+
+    /// From now on requests need these.
+    pub fn replace_keys(&self, keys: NewKeys) {
+        self.access.replace(keys.0);
+    }
+
+    /// Says now and then that somebody has no right key: Prometheus drops what is answered so, and tells nobody.
+    fn stranger(&self, peer: SocketAddr) {
+        let now = self.context.intake.clock().now() as u64;
+        let last = self.told.load(Relaxed);
+        let is_due = now.abs_diff(last) >= TOLD_EVERY;
+        if is_due && self.told.compare_exchange(last, now, Relaxed, Relaxed).is_ok() {
+            let requests = self.counters.sum(&[401]);
+            tracing::warn!(%peer, requests, "a request over HTTP has no key, or a wrong one; its points are not taken");
+        }
+    }
+
     /// For the head of a request, and between two requests.
     pub(crate) fn head(&self) -> Duration {
         Duration::from_secs_f64(self.settings.head_seconds)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn left(&self, key: usize) -> Option<f64> {
+        self.access.key(key)?.left()
     }
 
     pub(crate) fn counters(&self) -> Arc<Counters> {
@@ -158,6 +209,9 @@ impl Flux {
         answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         self.counters.answered(endpoint, answer.status().as_u16());
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.stranger(peer);
+        }
         answer
     }
 
@@ -166,12 +220,7 @@ impl Flux {
         let Ok(Query(query)) = Query::<Vec<(String, String)>>::try_from_uri(&ask.uri) else {
             return Err(answer::problem(style, StatusCode::BAD_REQUEST, "the query cannot be read"));
         };
-        let key = match ask.key(&query) {
-            Some(given) => Some(self.access.find(&given).ok_or_else(|| answer::unauthorized(style))?),
-            // A body of JSON may bring it.
-            None if ask.endpoint == Endpoint::Post && !ask.is_lines() => None,
-            None => return Err(answer::unauthorized(style)),
-        };
+        let key = ask.key(&query, &self.access)?;
         if let Some(key) = key.and_then(|key| self.access.key(key)) {
             self.allowed(key, 0, style)?;
         }
@@ -182,34 +231,53 @@ impl Flux {
             points.prefix(self.access.prefix(key.unwrap_or_default()));
             json::of_query(&query, &mut points);
             sender.read(ask.uri.query().map_or(0, str::len), now);
-            return self.submit(key.unwrap_or_default(), points.finish(), &ask).await;
+            let held = Held { _hand: self.hand(style).await?, _share: None };
+            return self.submit(key.unwrap_or_default(), points.finish(), held, &ask).await;
         }
         let form = ask.form(&query)?;
         let mut packing = Packing::of(&ask.headers).map_err(|why| no_body(style, why))?;
         if matches!(form, Form::RemoteWrite) && packing == Packing::Plain {
             packing = Packing::Snappy;
         }
-        let (most, time) =
-            (self.settings.max_body_bytes as usize, Duration::from_secs_f64(self.settings.body_seconds));
+        if key.is_none() && packing != Packing::Plain {
+            return Err(answer::unauthorized(style));
+        }
+        let most = self.settings.max_body_bytes as usize;
+        let most = if key.is_some() { most } else { most.min(UNKNOWN) };
+        let time = Duration::from_secs_f64(self.settings.body_seconds);
         let whole = body::read(body, &ask.headers, most, time, &self.memory).await;
-        let whole = whole.map_err(|why| no_body(style, why))?;
+        let whole = whole.map_err(|why| match why {
+            NoBody::TooLong if key.is_none() => answer::unauthorized(style),
+            why => no_body(style, why),
+        })?;
         self.counters.body_bytes.fetch_add(whole.bytes.len() as u64, Relaxed);
         sender.read(whole.bytes.len(), now);
-        let wait = Duration::from_secs_f64(self.settings.wait_seconds) + body::SHORT_WAIT;
-        let turn = tokio::time::timeout(wait, self.working.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(busy(style)) };
-        let decoded = if whole.bytes.len() <= SMALL && packing == Packing::Plain {
-            self.decode(whole, packing, &form, key, now, style)
+        let hand = self.hand(style).await?;
+        let (decoded, hand) = if whole.bytes.len() <= SMALL && packing == Packing::Plain {
+            (self.decode(whole, packing, &form, key, now, style), hand)
         } else {
+            let broke = || answer::problem(style, StatusCode::INTERNAL_SERVER_ERROR, "it broke");
+            let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| broke())?;
             let flux = Arc::clone(self);
-            let decode = move || flux.decode(whole, packing, &form, key, now, style).map_err(Box::new);
-            match tokio::task::spawn_blocking(decode).await {
-                Ok(decoded) => decoded.map_err(|answer| *answer),
-                Err(_) => Err(answer::problem(style, StatusCode::INTERNAL_SERVER_ERROR, "it broke")),
-            }
+            // A client that goes away ends this function, but not what computes: that keeps its places.
+            let decode = move || {
+                let decoded = flux.decode(whole, packing, &form, key, now, style);
+                drop(turn);
+                (decoded, hand)
+            };
+            tokio::task::spawn_blocking(decode).await.map_err(|_| broke())?
         };
-        let (key, taken) = decoded?;
-        self.submit(key, taken, &ask).await
+        let (key, taken, share) = decoded?;
+        self.submit(key, taken, Held { _hand: hand, _share: Some(share) }, &ask).await
+    }
+
+    /// A place among those whose points are in hand.
+    async fn hand(&self, style: Style) -> Result<OwnedSemaphorePermit, Response> {
+        let wait = Duration::from_secs_f64(self.settings.wait_seconds) + body::SHORT_WAIT;
+        match tokio::time::timeout(wait, Arc::clone(&self.hands).acquire_owned()).await {
+            Ok(Ok(hand)) => Ok(hand),
+            _ => Err(busy(style)),
+        }
     }
 
     fn none_yet(&self, now: f64) -> Points {
@@ -226,7 +294,7 @@ impl Flux {
         key: Option<usize>,
         now: f64,
         style: Style,
-    ) -> Result<(usize, Taken), Response> {
+    ) -> Result<Decoded, Response> {
         let bad = |text: &str| answer::problem(style, StatusCode::BAD_REQUEST, text);
         let whole = whole.unpack(packing, self.settings.max_unpacked_bytes as usize);
         let whole = whole.map_err(|why| no_body(style, why))?;
@@ -250,7 +318,9 @@ impl Flux {
             let text = "the points become too much: send fewer at once";
             return Err(answer::problem(style, StatusCode::PAYLOAD_TOO_LARGE, text));
         }
-        Ok((owner, points.finish()))
+        let taken = points.finish();
+        let share = whole.into_share(taken.bytes);
+        Ok((owner, taken, share))
     }
 
     /// Whether a key may send so many points now.
@@ -263,42 +333,53 @@ impl Flux {
     }
 
     /// Logs what was decoded, and answers.
-    async fn submit(&self, key: usize, taken: Taken, ask: &Ask) -> Answer {
+    async fn submit(self: &Arc<Self>, key: usize, taken: Taken, held: Held, ask: &Ask) -> Answer {
         let style = ask.style;
-        let Some(key) = self.access.key(key) else { return Err(answer::unauthorized(style)) };
+        let Some(owner) = self.access.key(key) else { return Err(answer::unauthorized(style)) };
         let (accepted, refused) = (taken.accepted, taken.refused());
-        self.allowed(key, accepted + refused, style)?;
-        let wait = Duration::from_secs_f64(self.settings.wait_seconds);
-        if tokio::time::timeout(wait, self.context.flow.open()).await.is_err() {
-            key.give_back(accepted + refused);
-            return Err(busy(style));
-        }
-        let (intake, peer) = (self.context.intake.clone(), Peer::Address(ask.peer));
-        let Taken { batches, refusals, faults, skipped, .. } = taken;
+        self.allowed(owner, accepted + refused, style)?;
+        let (flux, peer) = (Arc::clone(self), Peer::Address(ask.peer));
         // A client that goes away must not end it half-way: its points would be in no account.
         let logging = tokio::spawn(async move {
-            let sender = intake.sender(Listener::Flux, peer);
-            for batch in batches {
-                let points = batch.len();
-                intake.submit_within(batch, &sender, wait).await?;
-                sender.took(points);
-            }
-            // Only now: a request that is sent again would count twice.
-            sender.refused(refusals.counts().total());
-            intake.refuse(Listener::Flux, peer, &refusals);
-            Ok::<_, Full>(())
+            let logged = flux.log(key, taken, peer).await;
+            drop(held);
+            logged
         });
-        if !matches!(logging.await, Ok(Ok(()))) {
-            key.give_back(accepted + refused);
-            return Err(busy(style));
+        match logging.await {
+            Ok(Ok(faults)) if refused > 0 => Ok(answer::partly(style, accepted, refused, &faults)),
+            Ok(Ok(_)) => Ok(answer::accepted(style, ask.wants_json(), accepted)),
+            _ => Err(busy(style)),
         }
-        self.counters.skipped(&skipped);
-        key.accepted.fetch_add(accepted as u64, Relaxed);
-        key.refused.fetch_add(refused as u64, Relaxed);
-        if refused > 0 {
-            return Ok(answer::partly(style, accepted, refused, &faults));
+    }
+
+    /// Logs what came under a key, and counts it. What was refused, for its sender.
+    async fn log(&self, key: usize, taken: Taken, peer: Peer) -> Result<Vec<Fault>, Full> {
+        let key = self.access.key(key).ok_or(Full)?;
+        let (intake, wait) = (&self.context.intake, Duration::from_secs_f64(self.settings.wait_seconds));
+        let all = taken.accepted + taken.refused();
+        if tokio::time::timeout(wait, self.context.flow.open()).await.is_err() {
+            key.give_back(all);
+            return Err(Full);
         }
-        Ok(answer::accepted(style, ask.wants_json(), accepted))
+        let sender = intake.sender(Listener::Flux, peer);
+        let mut logged = 0;
+        for batch in taken.batches {
+            let points = batch.len();
+            if let Err(full) = intake.submit_within(batch, &sender, wait).await {
+                key.give_back(all - logged);
+                return Err(full);
+            }
+            logged += points;
+            sender.took(points);
+            key.accepted.fetch_add(points as u64, Relaxed);
+        }
+        // Only now: a request that is sent again would count twice.
+        let refused = taken.refusals.counts().total();
+        sender.refused(refused);
+        key.refused.fetch_add(refused, Relaxed);
+        intake.refuse(Listener::Flux, peer, &taken.refusals);
+        self.counters.skipped(&taken.skipped);
+        Ok(taken.faults)
     }
 
     /// What it does, for `/-/status`: requests, those that took points, and those that were refused or put off, also by the
@@ -339,77 +420,6 @@ impl Flux {
 const GONE: &str = "the node fetches only what its settings name: [[vista.fetch]]";
 const NOTHING: &str = "there is nothing at this path: /flux/metric_data, /flux/metric_data_post, /api/v1/write, /write, \
                        /api/v2/write, /flux/openapi.json";
-
-/// What a request says beside its body.
-struct Ask {
-    endpoint: Endpoint,
-    style: Style,
-    peer: SocketAddr,
-    headers: HeaderMap,
-    uri: Uri,
-}
-
-impl Ask {
-    fn header(&self, name: impl header::AsHeaderName) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    /// The key that came in a header or the query.
-    fn key(&self, query: &[(String, String)]) -> Option<Vec<u8>> {
-        if let Some(value) = self.headers.get("x-api-key") {
-            return Some(value.as_bytes().to_vec());
-        }
-        if self.headers.contains_key(header::AUTHORIZATION) {
-            // One that cannot be read is a wrong one.
-            return Some(access::of_authorization(self.header(header::AUTHORIZATION)).unwrap_or_default());
-        }
-        let name = if self.endpoint == Endpoint::Influx { "p" } else { "key" };
-        query.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone().into_bytes())
-    }
-
-    fn kind(&self) -> String {
-        let kind = self.header(header::CONTENT_TYPE);
-        kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    }
-
-    fn is_lines(&self) -> bool {
-        self.kind() == "text/plain"
-    }
-
-    fn wants_json(&self) -> bool {
-        self.header(header::ACCEPT).split(',').any(|kind| {
-            kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
-        })
-    }
-
-    #[expect(clippy::result_large_err, reason = "an answer")]
-    fn form(&self, query: &[(String, String)]) -> Result<Form, Response> {
-        let unknown = |text: &str| answer::problem(self.style, StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
-        match (self.endpoint, self.kind().as_str()) {
-            (Endpoint::Post, "" | "application/json" | "text/json") => Ok(Form::Json),
-            (Endpoint::Post, "text/plain") => Ok(Form::Lines),
-            (Endpoint::Post, _) => {
-                Err(unknown("Content-Type is to be application/json, or text/plain for lines"))
-            }
-            (Endpoint::RemoteWrite, "application/x-protobuf" | "")
-                if !self.header(header::CONTENT_TYPE).contains("write.v2") =>
-            {
-                Ok(Form::RemoteWrite)
-            }
-            (Endpoint::RemoteWrite, _) => {
-                Err(unknown("Content-Type is to be application/x-protobuf of remote-write 1.0"))
-            }
-            _ => {
-                let given =
-                    query.iter().find(|(n, _)| n == "precision").map_or("", |(_, value)| value.as_str());
-                Precision::of(given).map(Form::Influx).ok_or_else(|| {
-                    let text = "precision is to be ns, us, ms, s, m or h";
-                    answer::problem(self.style, StatusCode::BAD_REQUEST, text)
-                })
-            }
-        }
-    }
-}
 
 fn busy(style: Style) -> Response {
     let text = "the points cannot be logged now: send all of them again";

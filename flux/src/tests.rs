@@ -1,17 +1,20 @@
 //! Requests over real connections, into a real journal.
 
+use crate::requests::IN_HAND;
 use crate::{Bound, Context, Flux, bind};
 use skyline_conf::model::Settings;
 use skyline_conf::model::flux::ApiKey;
 use skyline_conf::model::listen::WhenFull;
 use skyline_conf::routing::Routing;
 use skyline_core::clock::Clock;
-use skyline_journal::Journal;
+use skyline_journal::{Journal, Reader, Scope};
 use skyline_relay::flow::Flow;
 use skyline_relay::intake::{Intake, Options};
 use skyline_relay::route::Router;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -19,10 +22,15 @@ use tokio_util::task::TaskTracker;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
+/// Longest wait for what is to come.
+const LIMIT: Duration = Duration::from_secs(20);
+
 struct Served {
     to: SocketAddr,
+    flux: Arc<Flux>,
     intake: Intake,
     flow: Flow,
+    _reader: Reader,
     _folder: tempfile::TempDir,
 }
 
@@ -45,6 +53,8 @@ async fn serve(change: impl FnOnce(&mut Settings)) -> Served {
         min_free_percent: 0.0,
     };
     let (journal, _) = Journal::open(options).unwrap();
+    // Somebody who reads nothing: the journal can be full.
+    let reader = journal.reader("slow", Scope::Everything).unwrap();
     let router = Router::new(Routing::default(), Vec::new(), &journal);
     let options = Options {
         state_dir: folder.path().to_owned(),
@@ -59,7 +69,7 @@ async fn serve(change: impl FnOnce(&mut Settings)) -> Served {
     let bound: Bound = bind(&settings.flux.listen).await.unwrap();
     let to = bound.addresses()[0];
     bound.spawn(&flux, &TaskTracker::new(), &CancellationToken::new());
-    Served { to, intake, flow, _folder: folder }
+    Served { to, flux, intake, flow, _reader: reader, _folder: folder }
 }
 
 async fn ask(to: SocketAddr, request: String) -> String {
@@ -124,6 +134,118 @@ async fn a_request_needs_no_more_memory_than_there_is() {
     let headers = format!("X-Api-Key: {KEY}\r\n");
     is(&post(served.to, &headers, &" ".repeat(200 << 10)).await, 503);
     is(&post(served.to, &headers, r#"{"metric":"a","value":1}"#).await, 204);
+}
+
+/// Looks until it holds.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let looking = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(LIMIT, looking).await.is_ok(), "{what}");
+}
+
+#[tokio::test]
+async fn who_goes_away_keeps_the_places_of_its_points() {
+    let served = serve(|settings| {
+        settings.flux.wait_seconds = 60.0;
+        settings.flux.api_keys[0].points_per_second = 0.001;
+        settings.flux.api_keys[0].burst_points = 100;
+    })
+    .await;
+    let pause = served.flow.paused();
+    let body = "a 1 -1\nb 2 -1\nbad\n".to_owned() + &"\n".repeat(100 << 10);
+    let head = format!(
+        "POST /metric_data_post HTTP/1.1\r\nHost: x\r\nX-Api-Key: {KEY}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    for n in 1..=3 {
+        let mut stream = TcpStream::connect(served.to).await.unwrap();
+        stream.write_all((head.clone() + &body).as_bytes()).await.unwrap();
+        // Who goes away before it was decoded has sent nothing.
+        until("points are about to be logged", || served.flux.left(0).unwrap() < f64::from(101 - 3 * n))
+            .await;
+    }
+    // Each was closed at once.
+    until("no connection is left", || served.flux.counters().open.load(Relaxed) == 0).await;
+    assert_eq!(served.flux.hands.available_permits(), IN_HAND - 3);
+    assert_eq!(served.intake.ledgers().iter().map(|l| l.logged).sum::<u64>(), 0);
+    drop(pause);
+    until("all hands are free", || served.flux.hands.available_permits() == IN_HAND).await;
+    assert_eq!(served.intake.ledgers().iter().map(|l| l.logged).sum::<u64>(), 6);
+    let mut figures = Vec::new();
+    served.flux.figures(&mut figures);
+    let of = |name| figures.iter().find(|f| f.name == name).map(|f| f.value);
+    assert_eq!(of("skyline_flux_key_points_total"), Some(6.0));
+    assert_eq!(of("skyline_flux_key_refused_points_total"), Some(3.0));
+}
+
+#[tokio::test]
+async fn only_what_is_not_logged_is_given_back() {
+    let served = serve(|settings| {
+        settings.flux.wait_seconds = 0.05;
+        settings.flux.api_keys[0].points_per_second = 0.001;
+        settings.flux.api_keys[0].burst_points = 100_000;
+    })
+    .await;
+    let headers = format!("X-Api-Key: {KEY}\r\nContent-Type: text/plain\r\n");
+    // Several batches each, until the journal has room for some of them only.
+    let body = format!("{} 1 -1\n", "x".repeat(4_000)).repeat(900);
+    let logged = || served.intake.ledgers().iter().map(|l| l.logged).sum::<u64>();
+    let mut taken = 0;
+    let answer = loop {
+        let answer = post(served.to, &headers, &body).await;
+        if !answer.starts_with("HTTP/1.1 204 ") {
+            break answer;
+        }
+        taken += 900;
+        assert!(taken < 100_000, "the journal is never full");
+    };
+    is(&answer, 503);
+    let logged = logged();
+    assert!(logged > taken, "{logged} {taken}");
+    let mut figures = Vec::new();
+    served.flux.figures(&mut figures);
+    let counted = figures.iter().find(|f| f.name == "skyline_flux_key_points_total").unwrap().value;
+    assert_eq!(counted, logged as f64);
+    let left = served.flux.left(0).unwrap();
+    assert!((left - (100_000.0 - logged as f64)).abs() < 1.0, "{left} {logged}");
+}
+
+#[tokio::test]
+async fn a_stranger_sends_no_large_body() {
+    let served = serve(|_| {}).await;
+    let point = format!(r#"{{"metric":"a","value":1,"key":"{KEY}"}}"#);
+    let padded = |length: usize| format!("{point}{}", " ".repeat(length - point.len()));
+    is(&post(served.to, "", &padded(64 << 10)).await, 204);
+    is(&post(served.to, "", &padded((64 << 10) + 1)).await, 401);
+    is(&post(served.to, "Content-Encoding: gzip\r\n", &point).await, 401);
+    is(&post(served.to, &format!("X-Api-Key: {KEY}\r\n"), &padded(200 << 10)).await, 204);
+    is(&post(served.to, &format!("X-Api-Key: {KEY}\r\nContent-Encoding: gzip\r\n"), &point).await, 400);
+}
+
+#[tokio::test]
+async fn no_key_is_an_example() {
+    let served = serve(|_| {}).await;
+    let bodies = [
+        format!("{{\"metric\":\"a\",\"value\":1,\"key\":\"{KEY}\"}}"),
+        format!("{{\n  \"metric\": \"a\",\n  \"key\": \"{KEY}\"\n}}"),
+        format!("metric=a&value=1&key={KEY}"),
+        "a 1 x".to_owned(),
+    ];
+    for (path, kind) in [("metric_data_post", "Content-Type: text/plain\r\n"), ("write", "")] {
+        for body in &bodies {
+            let length = body.len();
+            let request = format!(
+                "POST /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Api-Key: {KEY}\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+            );
+            is(&ask(served.to, request).await, 400);
+        }
+    }
+    let shown = served.intake.recent_refusals();
+    assert!(shown.iter().all(|refusal| !refusal.text.contains(KEY)), "{shown:?}");
+    assert!(shown.iter().any(|refusal| refusal.text == "a 1 x"), "{shown:?}");
 }
 
 #[tokio::test]

@@ -44,10 +44,10 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
         let advice = "listen on 127.0.0.1 and put a proxy with TLS in front, if anybody can listen between";
         findings.warning("flux.listen", message, advice);
     }
-    // What grows is there twice while it is copied to a larger place.
-    if 2 * (u64::from(flux.max_body_bytes) + u64::from(flux.max_unpacked_bytes)) > flux.memory_bytes {
+    // What is read grows: it is there twice while it is copied to a larger place. What it is unpacked to has one place.
+    if 2 * u64::from(flux.max_body_bytes) + u64::from(flux.max_unpacked_bytes) > flux.memory_bytes {
         let message = "a single request may need more: it would be refused always";
-        let advice = "make it twice as large as flux.max_body_bytes and flux.max_unpacked_bytes together";
+        let advice = "make it twice flux.max_body_bytes and flux.max_unpacked_bytes together, or larger";
         findings.problem("flux.memory_bytes", message, advice);
     }
 }
