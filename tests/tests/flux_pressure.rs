@@ -10,7 +10,8 @@ use skyline_tests::peer::sink::{Protocol, Sink, destination};
 use skyline_tests::{eventually, eventually_true, now, port};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// Points of a request.
@@ -87,29 +88,20 @@ fn a_destination_that_blocks_puts_off() -> anyhow::Result<()> {
 #[test]
 fn who_is_told_when_to_come_again_is_served_then() -> anyhow::Result<()> {
     let sink = Sink::start(Protocol::Lines)?;
-    let more = ", points_per_second = 1000, burst_points = 1000";
+    // Each of these fills the bucket's whole burst: the second comes too soon, unless two and a half seconds are between.
+    let more = ", points_per_second = 200, burst_points = 500";
     let (node, to) = flux(Setup::relay([sink.destination()]), more)?;
     let base = now() - 20_000;
-    let (mut limited, start) = (0, Instant::now());
-    for n in 0..8 {
-        while let (status, text) = lines(to, &request(base, n))?
-            && status != 204
-        {
-            ensure!(status == 429 && limited < 20, "{text}");
-            limited += 1;
-            let seconds = again_after(&text).filter(|s| *s <= 2);
-            std::thread::sleep(Duration::from_secs(seconds.unwrap_or(99)));
-        }
-    }
-    // 4,000 points of which 1,000 come at once.
-    ensure!(
-        limited >= 2 && start.elapsed() > Duration::from_millis(2_500),
-        "{limited} {:?}",
-        start.elapsed()
-    );
-    sink.has(8 * POINTS as u64, LIMIT)?;
+    ensure!(lines(to, &request(base, 0))?.0 == 204);
+    let (status, text) = lines(to, &request(base, 1))?;
+    let seconds = again_after(&text).filter(|seconds| *seconds <= 3);
+    ensure!(status == 429 && seconds.is_some(), "{text}");
+    std::thread::sleep(Duration::from_secs(seconds.unwrap_or_default()));
+    let (status, text) = lines(to, &request(base, 1))?;
+    ensure!(status == 204, "{text}");
+    sink.has(2 * POINTS as u64, LIMIT)?;
     let metrics = node.balanced()?;
-    ensure!(metrics.sum("skyline_flux_key_limited_total", &[("key", "test")]) == f64::from(limited));
+    ensure!(metrics.sum("skyline_flux_key_limited_total", &[("key", "test")]) == 1.0);
     Ok(())
 }
 
@@ -132,12 +124,12 @@ fn slow_clients_keep_no_place() -> anyhow::Result<()> {
     let chunked = format!("{head}Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na 1\r\n");
     // Nothing, a head that never ends (twice), and bodies that never end.
     let texts = ["", "POST /metric", head.as_str(), body.as_str(), body.as_str(), chunked.as_str()];
-    let start = Instant::now();
+    let is_served = AtomicBool::new(false);
     let mut slow = texts.map(|text| begun(to, text));
     let good = std::thread::scope(|scope| {
-        // They go on, a byte at a time.
+        // They go on, a byte at a time, until another is served: while they have the places it is not.
         scope.spawn(|| {
-            while start.elapsed() < Duration::from_millis(2_500) {
+            while !is_served.load(SeqCst) {
                 for stream in slow.iter_mut().skip(1).flatten() {
                     // It may be closed already.
                     drop(stream.write_all(b"x"));
@@ -145,9 +137,11 @@ fn slow_clients_keep_no_place() -> anyhow::Result<()> {
                 std::thread::sleep(Duration::from_millis(50));
             }
         });
-        lines(to, &format!("a 1 {}\n", now()))
+        let good = lines(to, &format!("a 1 {}\n", now()));
+        is_served.store(true, SeqCst);
+        good
     })?;
-    ensure!(good.0 == 204 && start.elapsed() < Duration::from_secs(10), "{good:?} {:?}", start.elapsed());
+    ensure!(good.0 == 204, "{good:?}");
     for (n, stream) in slow.into_iter().enumerate() {
         // Heads are cut off without a word, and so is who had sent more than was read.
         if let Ok((status, text)) = answer(&mut stream?) {
@@ -184,21 +178,18 @@ fn snappy(copies: usize) -> Vec<u8> {
     out
 }
 
-#[test]
-#[ignore = "fails: the process grows by 340 MiB with flux.memory_bytes at 48 MiB; where is not known yet"]
-fn bombs_need_no_memory() -> anyhow::Result<()> {
+/// Eight senders of each body, until each has an answer that is no 503; MiB that the node has grown by meanwhile. `tried`:
+/// what is answered in the end.
+fn grown(bodies: &[(&str, Vec<u8>)], tried: u16) -> anyhow::Result<u64> {
     let (node, to) = flux(Setup::window().with("flux.memory_bytes", 48 << 20), "")?;
     ensure!(lines(to, &format!("a 1 {}\n", now()))?.0 == 204);
     let before = node.process.memory("VmHWM");
-    let mut bombs = Vec::from(packed(&vec![b'x'; 32 << 20])?);
-    bombs.push(("snappy", snappy(500_000)));
-    bombs.push(("snappy", vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0]));
     std::thread::scope(|scope| {
-        let senders = bombs.iter().flat_map(|bomb| [bomb; 8]).map(|(packing, bomb)| {
+        let senders = bodies.iter().flat_map(|body| [body; 8]).map(|(packing, body)| {
             scope.spawn(move || {
                 let headers = format!("Content-Type: text/plain\r\nContent-Encoding: {packing}\r\n");
                 // 503: the others have all the memory at that moment.
-                eventually(LIMIT, "413", || match send(to, "/metric_data_post", &headers, bomb) {
+                eventually(LIMIT, "an answer", || match send(to, "/metric_data_post", &headers, body) {
                     Ok((503, text)) if again_after(&text).is_some() => None,
                     other => Some(other),
                 })?
@@ -206,15 +197,35 @@ fn bombs_need_no_memory() -> anyhow::Result<()> {
         });
         for sender in senders.collect::<Vec<_>>() {
             let (status, text) = sender.join().map_err(|_| anyhow::anyhow!("a sender failed"))??;
-            ensure!(status == 413, "{text}");
+            ensure!(status == tried, "{text}");
         }
         Ok(())
     })?;
     let grown = node.process.memory("VmHWM").saturating_sub(before) >> 20;
-    // Eight requests at a time, and what the allocator has not given back yet.
-    ensure!(grown < 300, "{grown} MiB");
+    println!("{grown} MiB");
     ensure!(lines(to, &format!("a 1 {}\n", now()))?.0 == 204);
     node.balanced()?;
+    Ok(grown)
+}
+
+#[test]
+fn bombs_need_no_memory() -> anyhow::Result<()> {
+    let mut bombs = Vec::from(packed(&vec![b'x'; 32 << 20])?);
+    bombs.push(("snappy", snappy(500_000)));
+    bombs.push(("snappy", vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0]));
+    let grown = grown(&bombs, 413)?;
+    ensure!(grown < 100, "{grown} MiB");
+    Ok(())
+}
+
+#[test]
+fn long_bodies_share_their_memory() -> anyhow::Result<()> {
+    // As long as they may be, and nothing but blanks.
+    let text = vec![b' '; 16 << 20];
+    let mut bodies = Vec::from(packed(&text)?);
+    bodies.push(("snappy", snap::raw::Encoder::new().compress_vec(&text)?));
+    let grown = grown(&bodies, 204)?;
+    ensure!(grown < 120, "{grown} MiB");
     Ok(())
 }
 

@@ -31,12 +31,13 @@ fn nothing_is_lost_over_an_outage() -> anyhow::Result<()> {
     let name = format!("up;instance={};job=own", prometheus.address);
     eventually_true(LIMIT, "samples arrive", || sink.series(&name).len() >= 2)?;
     node.process.kill()?;
-    std::thread::sleep(Duration::from_secs(4));
+    let scraped = || prometheus.figure("prometheus_target_interval_length_seconds_count");
+    let enough = scraped()? + 4.0;
+    eventually_true(LIMIT, "it scrapes meanwhile", || scraped().is_ok_and(|n| n >= enough))?;
     node.restart()?;
+    let newer_than = |time: i64| sink.series(&name).keys().last().is_some_and(|last| *last > time);
     let back = now();
-    eventually_true(LIMIT, "samples of after the outage arrive", || {
-        sink.series(&name).keys().last().is_some_and(|last| *last > back + 2)
-    })?;
+    eventually_true(LIMIT, "samples of after the outage arrive", || newer_than(back + 2))?;
     let times: Vec<i64> = sink.series(&name).keys().copied().collect();
     let holes = times.windows(2).filter(|w| matches!(w, [a, b] if b - a > 2)).count();
     ensure!(holes == 0, "there is a hole: {times:?}");
@@ -45,7 +46,8 @@ fn nothing_is_lost_over_an_outage() -> anyhow::Result<()> {
     ensure!(failed == 0.0 && dropped == 0.0, "{failed} failed, {dropped} dropped");
     // No spiral: once it has caught up nothing is sent twice.
     let retried = prometheus.figure("prometheus_remote_storage_samples_retried_total")?;
-    std::thread::sleep(Duration::from_secs(2));
+    let caught_up = now();
+    eventually_true(LIMIT, "more samples arrive", || newer_than(caught_up + 2))?;
     ensure!(prometheus.figure("prometheus_remote_storage_samples_retried_total")? == retried);
     node.balanced()?;
     Ok(())

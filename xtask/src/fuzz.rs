@@ -4,7 +4,7 @@ use crate::cargo;
 use clap::Args;
 
 /// The targets: one file each in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 25] = [
+pub(crate) const TARGETS: [&str; 26] = [
     "vista_answers",
     "attime",
     "render_target",
@@ -25,6 +25,7 @@ pub(crate) const TARGETS: [&str; 25] = [
     "alert_rule",
     "alert_link",
     "flux_json",
+    "flux_plain",
     "flux_influx",
     "flux_remote_write",
     "alerts_log",

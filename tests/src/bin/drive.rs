@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 type Target = fn(&[u8]);
 
 /// What is driven: a name, which is also the name of its folder of seeds.
-const TARGETS: [(&str, Target); 25] = [
+const TARGETS: [(&str, Target); 26] = [
     ("vista_answers", skyline_vista::fuzz::answers),
     ("attime", skyline_render_proxy::fuzz::attime),
     ("render_target", skyline_render_proxy::fuzz::target),
@@ -37,6 +37,7 @@ const TARGETS: [(&str, Target); 25] = [
     ("alert_rule", skyline_conf::fuzz::alert_rule),
     ("alert_link", skyline_alerting::link::fuzz),
     ("flux_json", skyline_flux::fuzz::json),
+    ("flux_plain", skyline_flux::fuzz::plain),
     ("flux_influx", skyline_flux::fuzz::influx),
     ("flux_remote_write", skyline_flux::fuzz::remote_write),
     ("alerts_log", skyline_alerting::fuzz::alerts_log),
