@@ -66,6 +66,7 @@ async fn what_is_shown_is_less_where_the_answer_is_too_long() {
     })
     .unwrap();
     let fetch = Fetch { name: "a".into(), url: server.url(), target: "t".into(), ..Fetch::default() };
+    let fetch = Fetch { store_as: "a".into(), ..fetch };
     let job = |bytes| job_of(Fetch { max_body_bytes: bytes, ..fetch.clone() }, Path::new("/nowhere"));
     for (bytes, expected) in [(100_000, Some(600)), (2_000, Some(150)), (50, None)] {
         let asked = job(bytes).newest().await;
