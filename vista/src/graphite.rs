@@ -12,6 +12,9 @@ pub const RENDER: &str = "/render";
 /// Most entries of an answer to `find`.
 pub const MAX_FOUND: usize = 1_000_000;
 
+/// Longest body that is read without leaving the runtime, bytes.
+const AT_ONCE: usize = 64 << 10;
+
 /// One entry of an answer to `find`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -59,8 +62,10 @@ pub async fn render(
     limits: Limits,
 ) -> Result<Answer, Error> {
     let whole = client.ask(Ask::get(render_question(path, target, from, until))).await?;
-    let body = checked(client, &whole)?;
-    parse_render(body, limits).map_err(|reason| Error::Answer { server: server(client), reason })
+    checked(client, &whole)?;
+    parsed(whole, move |body| parse_render(body, limits))
+        .await
+        .map_err(|reason| Error::Answer { server: server(client), reason })
 }
 
 /// Asks which names match a pattern. `render_path` is where its `render` is; `find` lies beside it.
@@ -74,8 +79,10 @@ pub async fn find(client: &Client, render_path: &str, pattern: &str) -> Result<V
     quote(&mut question, pattern);
     question.push_str("&format=treejson");
     let whole = client.ask(Ask::get(question)).await?;
-    let body = checked(client, &whole)?;
-    parse_find(body, MAX_FOUND).map_err(|reason| Error::Answer { server: server(client), reason })
+    checked(client, &whole)?;
+    parsed(whole, |body| parse_find(body, MAX_FOUND))
+        .await
+        .map_err(|reason| Error::Answer { server: server(client), reason })
 }
 
 /// The body of an answer whose status is a good one.
@@ -88,6 +95,19 @@ pub(crate) fn checked<'a>(client: &Client, whole: &'a Whole) -> Result<&'a [u8],
     // A page is no sentence.
     let said = if said.trim_start().starts_with('<') { "" } else { said.as_ref() };
     Err(Error::Status { server: server(client), status: whole.status.as_u16(), words: words(said) })
+}
+
+/// What `parse` makes of the body of an answer. Reading a long one takes a while, and listeners and destinations share the
+/// runtime: that is done beside it.
+pub(crate) async fn parsed<T: Send + 'static>(
+    whole: Whole,
+    parse: impl FnOnce(&[u8]) -> Result<T, Wrong> + Send + 'static,
+) -> Result<T, Wrong> {
+    if whole.body.len() <= AT_ONCE {
+        return parse(&whole.body);
+    }
+    let parsed = tokio::task::spawn_blocking(move || parse(&whole.body)).await;
+    parsed.unwrap_or_else(|_| Err("reading it ended early".into()))
 }
 
 /// Name and address of a client's server.

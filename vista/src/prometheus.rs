@@ -1,7 +1,7 @@
 //! Prometheus: `query_range` (prometheus:docs/querying/api.md), and its answers.
 
 use crate::error::{Error, words};
-use crate::graphite::{Order, labels, points, question, quote, server};
+use crate::graphite::{Order, labels, parsed, points, question, quote, server};
 use crate::json::{Reader, Scalar, Wrong};
 use crate::series::{Answer, Limits, Series};
 use skyline_upstream::{Ask, Client};
@@ -36,13 +36,14 @@ pub async fn range(
     limits: Limits,
 ) -> Result<Answer, Error> {
     let whole = client.ask(Ask::get(range_question(path, expression, times, step))).await?;
-    let parsed = parse(&whole.body, limits);
-    if whole.status.is_success() {
+    let status = whole.status;
+    let parsed = parsed(whole, move |body| parse(body, limits)).await;
+    if status.is_success() {
         return parsed.map_err(|reason| Error::Answer { server: server(client), reason });
     }
     // What it says of a bad expression comes with status 400 or 422.
     let said = parsed.err().and_then(|reason| reason.strip_prefix(SAYS).map(words)).unwrap_or_default();
-    Err(Error::Status { server: server(client), status: whole.status.as_u16(), words: said })
+    Err(Error::Status { server: server(client), status: status.as_u16(), words: said })
 }
 
 const SAYS: &str = "it says: ";
