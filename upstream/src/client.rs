@@ -138,6 +138,12 @@ impl Client {
         &self.base
     }
 
+    /// Name and address, as errors show it.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shared.shown
+    }
+
     /// Whether a question asked now would be sent: it does not rest, and a place is free.
     #[must_use]
     pub fn is_willing(&self) -> bool {

@@ -1,9 +1,9 @@
 //! Graphite: `render` and `find` (graphite-web:webapp/graphite/render/views.py, metrics/views.py), asked by a client of
 //! the settings, and its answers, taken as far as they make sense.
 
-use crate::error::{Error, words};
+use crate::error::{Error, Unusable, words};
 use crate::json::{Reader, Scalar, Wrong};
-use crate::series::{Answer, Came, Gather, Limits, Series, Skipped, TOO_MANY};
+use crate::series::{Answer, Came, Gather, Limits, Series, Skipped};
 use skyline_upstream::{Ask, Client, Whole};
 
 /// Where `render` is, if the settings do not say it.
@@ -110,9 +110,9 @@ pub(crate) async fn parsed<T: Send + 'static>(
     parsed.unwrap_or_else(|_| Err("reading it ended early".into()))
 }
 
-/// Name and address of a client's server.
+/// Name and address of a client's server, for an error.
 pub(crate) fn server(client: &Client) -> String {
-    format!("{} ({})", client.options().name, client.address())
+    client.shown().to_owned()
 }
 
 /// Adds `text` as a value of a query.
@@ -130,8 +130,8 @@ pub(crate) fn quote(out: &mut String, text: &str) {
 /// are left out and counted; each time is taken once.
 ///
 /// # Errors
-/// It is not that, or more than `limits` allow; in words for a person.
-pub fn parse_render(text: &[u8], limits: Limits) -> Result<Answer, String> {
+/// It is not that, or more than `limits` allow.
+pub fn parse_render(text: &[u8], limits: Limits) -> Result<Answer, Unusable> {
     let mut reader = Reader::new(text);
     let mut answer = Answer::default();
     let mut left = limits.points;
@@ -139,7 +139,7 @@ pub fn parse_render(text: &[u8], limits: Limits) -> Result<Answer, String> {
     let mut first = true;
     while reader.more(&mut first, b']')? {
         if answer.series.len() == limits.series {
-            return Err(format!("it has more than {} series", limits.series));
+            return Err(format!("it has more than {} series", limits.series).into());
         }
         let series = series(&mut reader, &mut left, &mut answer.skipped)?;
         answer.series.push(series);
@@ -208,7 +208,7 @@ pub(crate) fn points(
     let mut first = true;
     reader.take(b'[')?;
     while reader.more(&mut first, b']')? {
-        *left = left.checked_sub(1).ok_or(TOO_MANY)?;
+        *left = left.checked_sub(1).ok_or(Unusable::TooMany)?;
         if reader.peek() != Some(b'[') {
             reader.skip()?;
             skipped.not_a_number += 1;
@@ -252,8 +252,8 @@ fn came(scalar: &Scalar, order: Order, place: usize) -> Came {
 /// `{"metrics": [{"path": name, "is_leaf": "1"}, …]}` (`completer`). The name ends without a dot. Entries without a name are left out.
 ///
 /// # Errors
-/// It is neither, or has more than `most` entries; in words for a person.
-pub fn parse_find(text: &[u8], most: usize) -> Result<Vec<Found>, String> {
+/// It is neither, or has more than `most` entries.
+pub fn parse_find(text: &[u8], most: usize) -> Result<Vec<Found>, Unusable> {
     let mut reader = Reader::new(text);
     let mut found = Vec::new();
     if reader.peek() == Some(b'{') {
@@ -297,7 +297,7 @@ fn entries(reader: &mut Reader<'_>, most: usize, found: &mut Vec<Found>) -> Resu
         }
         if !entry.path.is_empty() {
             if found.len() == most {
-                return Err(format!("it has more than {most} entries"));
+                return Err(format!("it has more than {most} entries").into());
             }
             found.push(entry);
         }

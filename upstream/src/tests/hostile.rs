@@ -223,7 +223,9 @@ fn what_is_long_is_unpacked_beside_the_runtime() {
         // All of it is one thread, but for what is done beside it.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .on_thread_start(move || drop(started.fetch_add(1, SeqCst)))
+            .on_thread_start(move || {
+                started.fetch_add(1, SeqCst);
+            })
             .build()
             .unwrap();
         let length = runtime.block_on(async {
