@@ -135,7 +135,7 @@ fn is_too_much(error: &Error) -> bool {
     match error {
         Error::Upstream(error) => matches!(error, skyline_upstream::Error::TooLarge { .. }),
         Error::Status { status, .. } => matches!(status, 400 | 413 | 414),
-        Error::Answer { reason, .. } => reason.contains("more points"),
+        Error::Answer { reason, .. } => *reason == crate::error::Unusable::TooMany,
         Error::Several { .. } | Error::SameName { .. } | Error::NotLogged { .. } => false,
     }
 }
@@ -156,7 +156,7 @@ fn is_hopeless(error: &Error) -> bool {
         }
         Error::Status { status, .. } => matches!(status, 301..=308 | 401..=405 | 407),
         // A page where JSON should be.
-        Error::Answer { reason, .. } => reason.contains("HTML"),
+        Error::Answer { reason, .. } => *reason == crate::error::Unusable::Page,
         Error::Several { .. } | Error::SameName { .. } | Error::NotLogged { .. } => false,
     }
 }
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn what_is_asked_again_in_halves_and_what_is_not() {
         let status = |status| Error::Status { server: "g".into(), status, words: String::new() };
-        let answer = |reason: &str| Error::Answer { server: "g".into(), reason: reason.into() };
+        let answer = |reason| Error::Answer { server: "g".into(), reason };
         let html = parse_render(b"<html>", Limits::default()).unwrap_err();
         let lengthy = parse_render(
             br#"[{"target": "a", "datapoints": [[1,1],[1,2]]}]"#,
@@ -270,9 +270,9 @@ mod tests {
             (status(500), false, false),
             (status(401), false, true),
             (status(302), false, true),
-            (answer(&html), false, true),
-            (answer(&lengthy), true, false),
-            (answer("it ends at byte 7"), false, false),
+            (answer(html), false, true),
+            (answer(lengthy), true, false),
+            (answer("it ends at byte 7".into()), false, false),
         ] {
             assert_eq!((is_too_much(&error), is_hopeless(&error)), (too_much, hopeless), "{error}");
         }
