@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// More points than the journal below holds: 1440 a metric.
-const METRICS: u64 = 400;
+const METRICS: u64 = 150;
 const LIVE: u32 = 2_000;
 /// How long all that has waited may take, in the end.
 const LONG: Duration = Duration::from_secs(90);
@@ -68,11 +68,16 @@ fn nothing_is_pushed_out_for_history() -> anyhow::Result<()> {
 
     let sink = Sink::start_at(away, Protocol::Lines)?;
     sink.has(u64::from(LIVE), LONG)?;
+    // Points go on to come, as they do: what a destination was sent last is held until more is sent to it.
+    let mut sent = u64::from(LIVE);
     let done = eventually(LONG, "the end", || {
+        load::bytes(node.plaintext(), load::lines(&format!("more{sent}"), LIVE, 1, now())).ok()?;
+        sent += u64::from(LIVE);
         report(&node, &["--status"]).ok().filter(|found| found["phase"] == "done")
     })?;
+    sink.has(sent, LONG)?;
     has_all(&node, &history, &done)?;
     ensure!(node.metrics()?.sum("skyline_journal_shed_points_total", &[]) == 0.0, "points were pushed out");
-    ensure!(sink.names() == ["live"] && sink.distinct() == u64::from(LIVE), "{:?}", sink.names());
+    ensure!(sink.names().iter().all(|name| !name.starts_with("shop.")), "history was forwarded");
     Ok(())
 }
