@@ -7,6 +7,7 @@
 //! or line.
 
 use crate::model::flux::{Escape, Influx, Prometheus};
+use skyline_core::name::is_blank;
 use skyline_core::problem::Problem;
 
 /// A label: its name and its value.
@@ -145,6 +146,7 @@ impl Template {
 
     /// All tags, in the order of their names.
     fn sorted(&self, tags: &[Tag], labels: &[Label<'_>], out: &mut Vec<u8>) {
+        // Names, and values as they are written.
         let mut all: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         for tag in tags {
             match tag {
@@ -154,16 +156,27 @@ impl Template {
                         all.push((name.clone(), value));
                     }
                 }
-                Tag::Others => all.extend(self.others(labels).map(|(n, v)| (n.to_vec(), v.to_vec()))),
+                Tag::Others => all.extend(self.others(labels).map(|(name, value)| {
+                    let mut written = Vec::new();
+                    self.escaped(value, Place::TagValue, &mut written);
+                    (name.to_vec(), written)
+                })),
             }
         }
         all.sort();
         for (name, value) in &all {
-            self.tag(name, value, out);
+            self.tag_name(name, out);
+            out.extend_from_slice(value);
         }
     }
 
     fn tag(&self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        self.tag_name(name, out);
+        self.escaped(value, Place::TagValue, out);
+    }
+
+    /// A tag up to its value.
+    fn tag_name(&self, name: &[u8], out: &mut Vec<u8>) {
         out.push(b';');
         if name == b"name" {
             // Graphite's tag `name` is the path.
@@ -171,7 +184,6 @@ impl Template {
         }
         self.escaped(name, Place::TagName, out);
         out.push(b'=');
-        self.escaped(value, Place::TagValue, out);
     }
 
     /// Labels with a value that the template does not name.
@@ -198,36 +210,42 @@ impl Template {
     }
 
     fn escaped(&self, text: &[u8], place: Place, out: &mut Vec<u8>) {
-        for (i, byte) in text.iter().enumerate() {
-            let is_good = place.allows(*byte)
-                && (*byte != b'%' || self.escape == Escape::Underscore)
-                // Graphite takes no value that begins so.
-                && (*byte != b'~' || i > 0);
-            match self.escape {
-                _ if is_good => out.push(*byte),
-                Escape::Underscore => out.push(b'_'),
-                Escape::Percent => {
-                    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-                    let digit = |n: u8| DIGITS.get(usize::from(n & 15)).copied().unwrap_or(b'0');
-                    out.extend([b'%', digit(byte >> 4), digit(*byte)]);
+        let start = out.len();
+        for chunk in text.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                let mut bytes = [0; 4];
+                let bytes = c.encode_utf8(&mut bytes).as_bytes();
+                let is_good = place.allows(c)
+                    && (c != '%' || self.escape == Escape::Underscore)
+                    // Graphite takes no value that begins so.
+                    && (c != '~' || out.len() > start);
+                match self.escape {
+                    _ if is_good => out.extend_from_slice(bytes),
+                    Escape::Underscore => out.push(b'_'),
+                    Escape::Percent => {
+                        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+                        let digit = |n: u8| DIGITS.get(usize::from(n & 15)).copied().unwrap_or(b'0');
+                        out.extend(bytes.iter().flat_map(|byte| [b'%', digit(byte >> 4), digit(*byte)]));
+                    }
                 }
             }
+            // What is no text makes no name: it is refused as a whole.
+            out.extend_from_slice(chunk.invalid());
         }
     }
 }
 
 impl Place {
-    /// Whether a byte may stand there as it is. Bytes of other letters than ASCII's may.
-    const fn allows(self, byte: u8) -> bool {
-        let is_visible = byte > b' ' && byte != 0x7f;
+    /// Whether a character may stand there as it is. Other letters than ASCII's may.
+    fn allows(self, c: char) -> bool {
         match self {
             Self::Element => {
-                byte.is_ascii_alphanumeric()
-                    || byte >= 0x80
-                    || matches!(byte, b'_' | b'-' | b':' | b'+' | b'@' | b'#' | b'%' | b'~')
+                c.is_ascii_alphanumeric()
+                    || (!c.is_ascii() && !is_blank(c))
+                    || matches!(c, '_' | '-' | ':' | '+' | '@' | '#' | '%' | '~')
             }
-            Self::TagName => is_visible && !matches!(byte, b';' | b'!' | b'^' | b'='),
-            Self::TagValue => is_visible && byte != b';',
+            Self::TagName => !is_blank(c) && !matches!(c, ';' | '!' | '^' | '='),
+            Self::TagValue => !is_blank(c) && c != ';',
         }
     }
 }
@@ -235,7 +253,7 @@ impl Place {
 /// Whether `text` can be the beginning of a name: elements with dots between them.
 #[must_use]
 pub fn is_prefix(text: &str) -> bool {
-    text.split('.').all(|element| !element.is_empty() && element.bytes().all(|b| Place::Element.allows(b)))
+    text.split('.').all(|element| !element.is_empty() && element.chars().all(|c| Place::Element.allows(c)))
 }
 
 fn wrong(what: &str) -> Problem {
@@ -255,7 +273,7 @@ fn tag(text: &str) -> Result<Tag, Problem> {
         return Ok(Tag::Others);
     }
     if let Some((name, value)) = text.split_once('=') {
-        let is_name = !name.is_empty() && name != "name" && name.bytes().all(|b| Place::TagName.allows(b));
+        let is_name = !name.is_empty() && name != "name" && name.chars().all(|c| Place::TagName.allows(c));
         if !is_name || value.is_empty() || name.contains(['{', '}']) {
             return Err(wrong(&format!("`{}` is no tag", text.escape_debug())));
         }
@@ -272,7 +290,7 @@ fn pieces(text: &str, place: Place) -> Result<Vec<Piece>, Problem> {
     let mut rest = text;
     loop {
         let (before, behind) = rest.split_once('{').map_or((rest, None), |(b, r)| (b, Some(r)));
-        if before.contains('}') || !before.bytes().all(|b| place.allows(b)) {
+        if before.contains('}') || !before.chars().all(|c| place.allows(c)) {
             return Err(wrong(&format!("`{}` has characters that it cannot have", text.escape_debug())));
         }
         if !before.is_empty() {
@@ -346,6 +364,9 @@ mod tests {
             &labels,
             "m.a.x%2Ey.b.%2E%2E%2Fé.c.1%0A2%203%25.d.%7E",
         );
+        let blanks = [("a", "x\u{85}y\u{2028}z")];
+        check_with("m.{a}", Escape::Underscore, &[], &blanks, "m.x_y_z");
+        check_with("m;{a}", Escape::Percent, &[], &blanks, "m;a=x%C2%85y%E2%80%A8z");
         check_with("m;{*}", Escape::Underscore, &[], &labels, "m;a=x.y;b=../é;c=1_2_3%;d=_;label_name=n");
     }
 
@@ -374,7 +395,7 @@ mod tests {
         for text in ["shop", "shop.eu-1"] {
             assert!(is_prefix(text), "{text}");
         }
-        for text in ["", "a.", ".a", "a b", "a;b", "a..b"] {
+        for text in ["", "a.", ".a", "a b", "a;b", "a..b", "a\u{a0}b"] {
             assert!(!is_prefix(text), "{text}");
         }
     }

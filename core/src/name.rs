@@ -25,8 +25,9 @@ pub fn for_window(name: &[u8]) -> Result<&str, Reject> {
 }
 
 /// Whether a binary protocol (pickle, msgpack, HTTP) may bring in `name`: it must survive as the
-/// first field of a line. UTF-8, not empty, at most [`MAX_NAME_BYTES`], no blank, no control byte
-/// (a newline would inject a line downstream).
+/// first field of a line. UTF-8, not empty, at most [`MAX_NAME_BYTES`], no blank, no control character
+/// (a newline would inject a line downstream, and carbon splits a line at every blank of Unicode, or writes what
+/// stands behind one elsewhere).
 ///
 /// # Errors
 /// [`Reject::Name`] otherwise.
@@ -35,7 +36,20 @@ pub fn for_line(name: &[u8]) -> Result<(), Reject> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.iter().any(bad) {
         return Err(Reject::Name);
     }
-    if name.is_ascii() || std::str::from_utf8(name).is_ok() { Ok(()) } else { Err(Reject::Name) }
+    if name.is_ascii() {
+        return Ok(());
+    }
+    match std::str::from_utf8(name) {
+        Ok(text) if !text.chars().any(is_blank) => Ok(()),
+        _ => Err(Reject::Name),
+    }
+}
+
+/// Whether a character separates the fields of a line, or none can see it move the cursor: blanks of Unicode and control
+/// characters.
+#[must_use]
+pub fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
 }
 
 /// The reference's matching rule of skip and keep lists: `entry` matches `name` when it is a
@@ -79,8 +93,12 @@ mod tests {
     #[test]
     fn names_that_would_inject_a_line() {
         assert!(for_line(b"a.b").is_ok());
+        assert!(for_line("größe.用量".as_bytes()).is_ok());
         for bad in [&b""[..], b"a b", b"a\nb 1 2", b"a\xff"] {
             assert_eq!(for_line(bad), Err(Reject::Name));
+        }
+        for blank in ['\u{85}', '\u{a0}', '\u{2028}', '\u{3000}'] {
+            assert_eq!(for_line(format!("a{blank}b").as_bytes()), Err(Reject::Name), "{blank:?}");
         }
     }
 }

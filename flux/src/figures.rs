@@ -42,7 +42,7 @@ impl Endpoint {
 }
 
 /// Status codes that are told apart.
-const STATUSES: [u16; 13] = [200, 204, 400, 401, 404, 405, 408, 410, 413, 415, 429, 500, 503];
+pub(crate) const STATUSES: [u16; 13] = [200, 204, 400, 401, 404, 405, 408, 410, 413, 415, 429, 500, 503];
 
 /// Counters of all requests.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use crate::access::{self, Access, Key};
 use crate::answer::{self, Style};
 use crate::body::{self, Memory, NoBody, Packing, Whole};
-use crate::figures::{Counters, Endpoint};
+use crate::figures::{Counters, Endpoint, STATUSES};
 use crate::influx::Precision;
 use crate::json::Wrong;
 use crate::points::{Bounds, Points, Taken};
@@ -301,11 +301,24 @@ impl Flux {
         Ok(answer::accepted(style, ask.wants_json(), accepted))
     }
 
-    /// Requests, those that took points, and those that were refused or put off.
+    /// What it does, for `/-/status`: requests, those that took points, and those that were refused or put off, also by the
+    /// status code of the answer.
     #[must_use]
-    pub fn requests(&self) -> [u64; 4] {
+    pub fn status(&self) -> serde_json::Value {
         let sum = |statuses: &[u16]| self.counters.sum(statuses);
-        [sum(&[]), sum(&[200, 204]), sum(&[400, 401, 404, 405, 408, 410, 413, 415]), sum(&[429, 500, 503])]
+        let by_status: serde_json::Map<_, _> = STATUSES
+            .into_iter()
+            .filter(|status| *status >= 400)
+            .map(|status| (status.to_string(), sum(&[status]).into()))
+            .filter(|(_, n)| *n != 0)
+            .collect();
+        serde_json::json!({
+            "requests": sum(&[]),
+            "taken": sum(&[200, 204]),
+            "refused": sum(&[400, 401, 404, 405, 408, 410, 413, 415]),
+            "put_off": sum(&[429, 500, 503]),
+            "by_status": by_status,
+        })
     }
 
     /// What it reports.

@@ -149,14 +149,10 @@ impl Health {
             reasons.push(format!("the record takes no anomalies, and there is no room to keep them: {why}"));
         }
         if self.intake.waiting() > 0 {
-            reasons.push(
-                "the journal is full: listeners wait; see `skyline status` for who is behind".to_owned(),
-            );
+            reasons.push(format!("the journal is full: listeners wait; {}", self.holds_journal()));
         }
         if self.intake.waiting() == 0 && self.journal.is_full() {
-            reasons.push(
-                "the journal is full: points are refused; see `skyline status` for who is behind".to_owned(),
-            );
+            reasons.push(format!("the journal is full: points are refused; {}", self.holds_journal()));
         }
         if !self.is_balanced() {
             reasons.push("the ledger does not add up: see /-/status".to_owned());
@@ -282,10 +278,7 @@ impl Health {
             "reasons": readiness.reasons,
             "ledger_balanced": self.is_balanced(),
             "listeners": self.listeners_status(),
-            "flux": self.flux.as_ref().map(|(flux, _)| {
-                let [requests, taken, refused, put_off] = flux.requests();
-                json!({ "requests": requests, "taken": taken, "refused": refused, "put_off": put_off })
-            }),
+            "flux": self.flux.as_ref().map(|(flux, _)| flux.status()),
             "journal": self.journal_status(),
             "destinations": self.relay_destinations(),
             "senders": self.relay_senders(SENDERS_SHOWN).0,
@@ -294,6 +287,7 @@ impl Health {
             "syslog_unsent": self.plane.told.unsent.load(Ordering::Relaxed),
             "record": self.record_status(),
             "alerting": self.alerts.status(),
+            "vista": self.fetched.status(),
             "backfill": self.backfill.as_ref().and_then(|backfill| backfill.report()),
             "bad_points": self.bad_points(usize::MAX),
         })
@@ -318,6 +312,19 @@ impl Health {
             })
         };
         self.intake.ledgers().iter().filter_map(row).collect()
+    }
+
+    /// Who keeps the journal from being freed.
+    fn holds_journal(&self) -> String {
+        let ledgers = self.journal.ledgers();
+        let holder = ledgers.iter().max_by_key(|(_, ledger)| ledger.pinned_bytes);
+        match holder.filter(|(_, ledger)| ledger.pinned_bytes > 0) {
+            Some((reader, ledger)) => {
+                let room = ledger.pinned_bytes >> 20;
+                format!("most of it, {room} MiB, is kept for {reader}: see `skyline status`, and the log")
+            }
+            None => "see `skyline status` for who is behind".to_owned(),
+        }
     }
 
     fn journal_status(&self) -> Value {

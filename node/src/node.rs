@@ -344,9 +344,14 @@ impl Node {
     }
 
     fn tell_started(&self) {
-        for (what, addresses) in
-            [("api", &self.http.api), ("status", &self.http.status), ("render_proxy", &self.http.graphs)]
-        {
+        let none = Vec::new();
+        let flux = self.health.flux.as_ref().map_or(&none, |(_, addresses)| addresses);
+        for (what, addresses) in [
+            ("api", &self.http.api),
+            ("status", &self.http.status),
+            ("render_proxy", &self.http.graphs),
+            ("flux", flux),
+        ] {
             for address in addresses {
                 tracing::info!(listener = what, %address, "listening");
             }

@@ -33,7 +33,10 @@ pub(crate) fn next(
     if here.secure && !address.secure {
         return Err(format!("it leads from TLS to {address}, which has none"));
     }
-    if address.host != base.host && !others.iter().any(|o| o.eq_ignore_ascii_case(&address.host)) {
+    // On the server's host other ports are other servers, which it might have us ask in its place.
+    let upgrade = address.host == base.host && !base.secure && address.secure;
+    let is_base = upgrade || address.host == base.host && address.port == base.port;
+    if !is_base && !others.iter().any(|o| o.eq_ignore_ascii_case(&address.host)) {
         return Err(format!("it leads to {address}, which the settings do not name"));
     }
     let keeps = matches!(status.as_u16(), 307 | 308);
@@ -44,7 +47,6 @@ pub(crate) fn next(
             "it answers a {method} with {status}; name {address} and its new path in the settings"
         ));
     }
-    let upgrade = address.host == base.host && !base.secure && address.secure;
     let credentials = address.is_same_origin(base) || upgrade;
     Ok(Next { get: !reads && !keeps, credentials, address })
 }
@@ -111,7 +113,7 @@ mod tests {
         let here = follow(Method::GET, 302, "/x").unwrap();
         assert!(here.credentials && !here.get);
         assert!(!follow(Method::GET, 302, "https://b/x").unwrap().credentials);
-        assert!(!follow(Method::GET, 302, "https://a:444/x").unwrap().credentials);
+        assert!(follow(Method::GET, 302, "https://a:444/x").unwrap_err().contains("do not name"));
         assert!(follow(Method::GET, 302, "http://a/x").unwrap_err().contains("TLS"));
         assert!(follow(Method::GET, 302, "https://c/x").unwrap_err().contains("do not name"));
         assert!(follow(Method::GET, 302, "https://169.254.169.254/x").is_err());

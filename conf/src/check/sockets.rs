@@ -157,7 +157,8 @@ fn none_at_all(settings: &Settings, findings: &mut Findings) {
         &listen.msgpack_udp,
     ];
     let others = listen.plaintext_unix.is_empty() && listen.stream.is_empty();
-    if ip.iter().all(|list| list.is_empty()) && others {
+    let brings = settings.flux.is_on() || (settings.vista.enabled && !settings.vista.fetch.is_empty());
+    if ip.iter().all(|list| list.is_empty()) && others && !brings {
         let advice = "give one of its lists an address, for example plaintext_tcp = [\"0.0.0.0:2003\"]";
         findings.warning("listen", "every listener is off: no point can come in", advice);
     }

@@ -4,6 +4,7 @@ mod channels;
 pub(super) mod disk;
 pub(super) mod peers;
 pub(super) mod ports;
+mod vista;
 
 use super::doctor::{graphite, stores};
 use super::output::{counted, program, say};
@@ -56,7 +57,7 @@ fn all(config: &super::Config, report: &mut Report) -> anyhow::Result<bool> {
         let servers = stores::probes(settings)
             .into_iter()
             .filter(|part| part.name() != "record" || settings.record.is_remote());
-        let servers = servers.chain(graphite::probes(settings));
+        let servers = servers.chain(graphite::probes(settings)).chain(vista::probes(settings, report));
         report.side_by_side(servers.map(Part::softened).collect(), STORES_LIMIT).await;
         running
     });

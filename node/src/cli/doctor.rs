@@ -6,11 +6,13 @@
 
 mod alerting;
 mod destinations;
+mod flux;
 pub(super) mod graphite;
 mod peer;
 mod points;
 mod running;
 pub(super) mod stores;
+mod vista;
 mod windows;
 
 use super::check::{self, disk, peers, ports};
@@ -82,10 +84,12 @@ async fn look(
                 let mut report = Report::new(true);
                 let look = running.look().await;
                 points::lines(&look, &wanted, &mut report);
+                flux::lines(&look, &mut report);
                 destinations::lines(&look, &servers, &mut report).await;
                 windows::lines(&look, &pages, &mut report).await;
                 stores::lines(&look, &mut report);
                 alerting::lines(&look, &mut report);
+                vista::lines(&look, &mut report);
                 report
             }));
         }

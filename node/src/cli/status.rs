@@ -2,6 +2,8 @@
 
 mod alerting;
 pub(super) mod backfill;
+mod flux;
+pub(super) mod vista;
 
 use super::http;
 use super::output::say;
@@ -131,21 +133,14 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
             number(row.get("refused")),
             match at.as_slice() {
                 [] if text(row, "listener") == "own" => "(the node itself)".to_owned(),
+                [] if text(row, "listener") == "vista" => "(its jobs)".to_owned(),
                 [] => "(closed)".to_owned(),
                 at => at.join(", "),
             }
         )?;
         writeln!(out, "{}", reasons(row.get("reasons")))?;
     }
-    if let Some(flux) = status.get("flux").filter(|flux| flux.is_object()) {
-        let of = |key: &str| number(flux.get(key));
-        let (all, taken, refused) = (of("requests"), of("taken"), of("refused"));
-        writeln!(
-            out,
-            "  flux           {all} requests: {taken} taken, {refused} refused, {} to be sent again",
-            of("put_off")
-        )?;
-    }
+    flux::write(out, status)?;
     write_senders(out, rows(status, "/senders"))?;
     let journal = |key: &str| status.pointer(&format!("/journal/{key}"));
     writeln!(
@@ -159,6 +154,7 @@ fn write(out: &mut String, status: &Value) -> std::fmt::Result {
     write_windows(out, status)?;
     write_stores(out, status)?;
     alerting::write(out, status)?;
+    vista::write(out, status)?;
     backfill::write(out, status)?;
     writeln!(
         out,
@@ -189,7 +185,7 @@ fn write_senders(out: &mut String, rows: &[Value]) -> std::fmt::Result {
             time(row.get("last_seen")),
             text(row, "sender"),
             text(row, "listener"),
-            if row.get("connected").and_then(Value::as_bool) == Some(true) { "" } else { " (gone)" },
+            if row.get("connected").and_then(Value::as_bool) == Some(false) { " (gone)" } else { "" },
         )?;
     }
     Ok(())

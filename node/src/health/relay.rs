@@ -2,6 +2,7 @@
 
 use super::Health;
 use serde_json::{Value, json};
+use skyline_core::batch::Listener;
 use skyline_core::figure::Figure;
 
 impl Health {
@@ -36,9 +37,11 @@ impl Health {
     pub(crate) fn relay_senders(&self, limit: usize) -> (Vec<Value>, usize) {
         let all = self.intake.senders();
         let row = |s: &skyline_relay::intake::SenderStatus| {
+            // Of HTTP only requests are known, which come and go.
+            let connected = (s.listener != Some(Listener::Flux)).then_some(s.connected);
             json!({
                 "sender": s.sender, "listener": s.listener.map(|listener| listener.label()), "points": s.points,
-                "bad_points": s.refused, "bytes": s.bytes, "last_seen": s.last_seen, "connected": s.connected,
+                "bad_points": s.refused, "bytes": s.bytes, "last_seen": s.last_seen, "connected": connected,
             })
         };
         (all.iter().take(limit).map(row).collect(), all.len())

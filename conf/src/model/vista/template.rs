@@ -10,6 +10,7 @@
 //! Whatever is put in is made fit for a name: all but letters, digits, `-`, `_`, `%`, `#`, `+`, `@` and `:` becomes `_`, dots too,
 //! which would make further parts; `{target}` keeps its dots.
 
+use skyline_core::name::{MAX_WINDOW_NAME_BYTES, is_blank};
 use std::collections::BTreeMap;
 
 /// A template.
@@ -61,8 +62,11 @@ impl Template {
             .iter()
             .filter_map(|p| if let Piece::Text(t) = p { Some(t.as_str()) } else { None })
             .collect();
-        if text.is_empty() || texts.bytes().any(|b| b <= b' ' || b == 0x7f || b == b'}') {
+        if text.is_empty() || texts.contains(|c| c == '}' || is_blank(c)) {
             return Err("it is empty, or has blanks, control characters or a } without a {".into());
+        }
+        if texts.len() > MAX_WINDOW_NAME_BYTES {
+            return Err(format!("names of more than {MAX_WINDOW_NAME_BYTES} bytes cannot be stored"));
         }
         Ok(template)
     }

@@ -1,0 +1,67 @@
+//! Jobs that fetch points: whether each can be asked as the settings say, and what its server answers.
+
+use crate::cli::report::{Part, Report};
+use skyline_conf::model::Settings;
+use skyline_conf::model::vista::Fetch;
+use skyline_core::clock::Clock;
+use skyline_vista::Jobs;
+use skyline_vista::plan::Range;
+use std::time::Instant;
+
+const KEY: &str = "vista.fetch";
+/// The last seconds of each are asked for, at least.
+const LAST: i64 = 600;
+
+/// Jobs that a node would refuse to start with; the others are to be asked, beside everything else.
+pub(super) fn probes(settings: &Settings, report: &mut Report) -> Vec<Part> {
+    let jobs = &settings.vista.fetch;
+    if !jobs.is_empty() && !settings.vista.enabled {
+        report.ok("vista", "off: nothing is fetched; vista.enabled = true starts its jobs");
+        return Vec::new();
+    }
+    let folder = settings.node.state_dir.join("vista");
+    if !jobs.is_empty() && folder.exists() && !folder.is_dir() {
+        let advice = "cursors of jobs are kept there: move the file away";
+        report.problem(KEY, format!("{} is no folder", folder.display()), advice);
+    }
+    let mut parts = Vec::new();
+    for fetch in jobs {
+        let mut alone = settings.clone();
+        alone.vista.fetch = vec![fetch.clone()];
+        match Jobs::new(&alone, &Clock::system()) {
+            Ok(jobs) => parts.push(Part::new(KEY, ask(jobs, fetch.clone()))),
+            Err(problem) => report.problem(KEY, problem.what, problem.advice),
+        }
+    }
+    parts
+}
+
+async fn ask(jobs: Jobs, fetch: Fetch) -> Report {
+    let mut report = Report::new(true);
+    let Some(job) = jobs.get(&fetch.name) else { return report };
+    let until = job.wants().end(Clock::system().now() as i64);
+    let range = Range { from: until - LAST.max(3 * i64::from(fetch.every_seconds)), until };
+    let start = Instant::now();
+    let answer = Box::pin(job.ask(range)).await;
+    let ms = start.elapsed().as_millis();
+    // Points are taken and judged without it.
+    match answer.and_then(|answer| job.names(&answer).map(|named| (answer.series.len(), named))) {
+        Ok((0, _)) => report.warning(
+            KEY,
+            format!("{}: its server knows no such series now", fetch.name),
+            "look at target, and at what the server has",
+        ),
+        Ok((series, named)) => match named.why {
+            Some(why) => {
+                report.warning(
+                    KEY,
+                    format!("{}: not every series gets a name: {why}", fetch.name),
+                    "look at store_as",
+                );
+            }
+            None => report.ok(KEY, format!("{} answers with {series} series, in {ms} ms", fetch.name)),
+        },
+        Err(error) => report.warning(KEY, format!("{}: {error}", fetch.name), ""),
+    }
+    report
+}
