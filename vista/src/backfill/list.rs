@@ -160,7 +160,7 @@ async fn index(server: &Graphite) -> Result<Vec<String>, Error> {
     let body = whole.body;
     reading(body.len(), move || parse_index(&body))
         .await
-        .map_err(|reason| Error::Answer { server: graphite::server(&server.client), reason })
+        .map_err(|reason| Error::Answer { server: graphite::server(&server.client), reason: reason.into() })
 }
 
 /// The list of an index. What is wrong is told without its words, which may be long.
@@ -208,7 +208,7 @@ mod tests {
             (status(404), false),
             (status(504), false),
             (status(302), false),
-            (Error::Answer { server: "g".into(), reason: String::new() }, false),
+            (Error::Answer { server: "g".into(), reason: String::new().into() }, false),
             (Upstream::TooLarge { server: "g".into(), limit: 1 }.into(), false),
         ] {
             assert_eq!(may_have_index(&error), again, "{error}");
