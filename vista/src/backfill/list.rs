@@ -160,7 +160,7 @@ async fn index(server: &Graphite) -> Result<Vec<String>, Error> {
     let body = whole.body;
     reading(body.len(), move || parse_index(&body))
         .await
-        .map_err(|reason| Error::Answer { server: graphite::server(&server.client), reason })
+        .map_err(|reason| Error::Answer { server: graphite::server(&server.client), reason: reason.into() })
 }
 
 /// The list of an index. What is wrong is told without its words, which may be long.
