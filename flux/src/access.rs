@@ -1,11 +1,12 @@
 //! Who may send, and how much.
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use skyline_conf::model::flux::{ApiKey, Flux};
 use skyline_conf::secret::Secret;
 use skyline_core::problem::Problem;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// All keys.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub(crate) struct Key {
     pub(crate) refused: AtomicU64,
     /// Requests that were too many.
     pub(crate) limited: AtomicU64,
-    secret: Secret,
+    secret: ArcSwap<Secret>,
     bucket: Option<Mutex<Bucket>>,
 }
 
@@ -40,7 +41,7 @@ impl Access {
     /// The number of the key that is `given`. Every key is compared, each in a time that says nothing of where they
     /// differ.
     pub(crate) fn find(&self, given: &[u8]) -> Option<usize> {
-        let is = |key: &Key| key.secret.is(given);
+        let is = |key: &Key| key.secret.load().is(given);
         self.keys.iter().enumerate().fold(None, |found, (n, key)| if is(key) { Some(n) } else { found })
     }
 
@@ -62,6 +63,13 @@ impl Access {
             return self.find(both.get(at + 1..)?);
         }
         None
+    }
+
+    /// Other secrets for the same keys, in their order.
+    pub(crate) fn replace(&self, secrets: Vec<Secret>) {
+        for (key, secret) in self.keys.iter().zip(secrets) {
+            key.secret.store(Arc::new(secret));
+        }
     }
 
     pub(crate) fn key(&self, number: usize) -> Option<&Key> {
@@ -88,7 +96,7 @@ impl Key {
         Ok(Self {
             name: settings.name.clone(),
             prefix,
-            secret: settings.secret()?,
+            secret: ArcSwap::from_pointee(settings.secret()?),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             limited: AtomicU64::new(0),
@@ -117,6 +125,9 @@ impl Key {
         }
     }
 }
+
+/// The longest wait that is answered, seconds: rates may be tiny.
+const LONGEST: u64 = 86_400;
 
 /// Points that may be sent now. A request of more points than it ever holds passes when it is full, and those after
 /// it wait for longer: such a request would be refused for ever otherwise.
@@ -147,7 +158,7 @@ impl Bucket {
             self.level -= points;
             return Ok(());
         }
-        Err((((needed - self.level) / self.rate).ceil() as u64).max(1))
+        Err((((needed - self.level) / self.rate).ceil() as u64).clamp(1, LONGEST))
     }
 }
 
@@ -159,7 +170,7 @@ mod tests {
         Key {
             name: name.into(),
             prefix: Vec::new(),
-            secret: Secret::new(secret),
+            secret: ArcSwap::from_pointee(Secret::new(secret)),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             limited: AtomicU64::new(0),
@@ -199,6 +210,9 @@ mod tests {
             assert_eq!(access.find(wrong), None);
         }
         assert!(!format!("{access:?}").contains("0123456789"));
+        access.replace(vec![Secret::new("klmnopqrst"), Secret::new("abcdefghij")]);
+        assert_eq!((access.find(b"0123456789"), access.find(b"klmnopqrst")), (None, Some(0)));
+        assert_eq!(access.find(b"abcdefghij"), Some(1));
     }
 
     #[test]
@@ -216,6 +230,8 @@ mod tests {
         assert_eq!(bucket.spend(5.0, 0.0), Err(1));
         assert_eq!(bucket.spend(5.0, 1.0), Ok(()));
         assert_eq!(Bucket::new(3.0, 0.0).most, 30.0);
+        let mut slow = Bucket::new(1e-300, 1.0);
+        assert_eq!((slow.spend(1.0, 0.0), slow.spend(1.0, 0.0)), (Ok(()), Err(LONGEST)));
         // What could not be logged is given back.
         let mut bucket = Bucket::new(10.0, 20.0);
         assert_eq!(bucket.spend(20.0, 100.0), Ok(()));

@@ -22,5 +22,5 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-pub use requests::{Context, Flux};
+pub use requests::{Context, Flux, NewKeys};
 pub use serve::{Bound, Error, bind};

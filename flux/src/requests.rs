@@ -15,14 +15,17 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use skyline_conf::model::Settings;
+use skyline_conf::model::flux::ApiKey;
 use skyline_conf::naming::Template;
+use skyline_conf::secret::Secret;
 use skyline_core::batch::Listener;
 use skyline_core::figure::Figure;
+use skyline_core::problem::Problem;
 use skyline_relay::flow::Flow;
 use skyline_relay::intake::{Full, Intake, Peer};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -42,6 +45,13 @@ const SMALL: usize = 16 << 10;
 
 /// Seconds until a request is to be tried again, that the journal or the memory had no room for.
 const AGAIN: u64 = 2;
+
+/// Requests without a right key are told of so often, seconds.
+const TOLD_EVERY: u64 = 60;
+
+/// Keys that were read again, in the order of the settings.
+#[derive(Debug)]
+pub struct NewKeys(Vec<Secret>);
 
 /// What requests work with.
 #[derive(Debug, Clone)]
@@ -66,6 +76,8 @@ pub struct Flux {
     counters: Arc<Counters>,
     settings: skyline_conf::model::flux::Flux,
     bounds: Bounds,
+    /// When a request without a right key was told of last, seconds.
+    told: AtomicU64,
 }
 
 /// What a request holds until its points are logged, whether its client waits for that or has gone.
@@ -105,11 +117,36 @@ impl Flux {
             counters: Arc::default(),
             settings: flux.clone(),
             bounds,
+            told: AtomicU64::new(0),
         }))
     }
 
     pub(crate) fn max_connections(&self) -> usize {
         self.settings.max_connections as usize
+    }
+
+    /// The keys of the settings as they are now in files and variables: those of before stay in force. May block.
+    ///
+    /// # Errors
+    /// One that is not there or cannot be one.
+    pub fn read_keys(&self) -> Result<NewKeys, Problem> {
+        self.settings.api_keys.iter().map(ApiKey::secret).collect::<Result<_, _>>().map(NewKeys)
+    }
+
+    /// From now on requests need these.
+    pub fn replace_keys(&self, keys: NewKeys) {
+        self.access.replace(keys.0);
+    }
+
+    /// Says now and then that somebody has no right key: Prometheus drops what is answered so, and tells nobody.
+    fn stranger(&self, peer: SocketAddr) {
+        let now = self.context.intake.clock().now() as u64;
+        let last = self.told.load(Relaxed);
+        let is_due = now.abs_diff(last) >= TOLD_EVERY;
+        if is_due && self.told.compare_exchange(last, now, Relaxed, Relaxed).is_ok() {
+            let requests = self.counters.sum(&[401]);
+            tracing::warn!(%peer, requests, "a request over HTTP has no key, or a wrong one; its points are not taken");
+        }
     }
 
     /// For the head of a request, and between two requests.
@@ -172,6 +209,9 @@ impl Flux {
         answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         self.counters.answered(endpoint, answer.status().as_u16());
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.stranger(peer);
+        }
         answer
     }
 

@@ -8,6 +8,7 @@ use skyline_conf::model::relay::Sending;
 use skyline_conf::relaying::Relaying;
 use skyline_conf::routing::{Destination, Routing, Then};
 use skyline_core::batch::Batch;
+use skyline_flux::NewKeys;
 use skyline_journal::Journal;
 use skyline_relay::aggregate::Submit;
 use skyline_relay::dest::{Destinations, reader_of};
@@ -54,6 +55,7 @@ impl Swap for Parts {
     async fn swap(&mut self, new: &Relaying, settings: &Settings) -> anyhow::Result<()> {
         // What can fail comes first; then nothing has changed but listeners, which are put back.
         let fetched = self.prepare_fetched(settings).await?;
+        let keys = self.read_keys().await?;
         self.listening.replace(&new.listen)?;
         // Whoever wants one of their addresses next, be it the next reload, finds it free.
         self.listening.closed().await;
@@ -81,6 +83,9 @@ impl Swap for Parts {
         self.health.named.store(Arc::new(Named::of(new)));
         self.health.listening.store(Arc::new(self.listening.addresses()));
         self.in_force = new.clone();
+        if let (Some((flux, _)), Some(keys)) = (&self.health.flux, keys) {
+            flux.replace_keys(keys);
+        }
         if let Err(error) = self.health.fetched.replace(fetched).await {
             tracing::error!(%error, "jobs that fetch points cannot be started: the folder of their cursors cannot be made");
         }
@@ -93,6 +98,14 @@ impl Parts {
     async fn prepare_fetched(&self, settings: &Settings) -> anyhow::Result<Prepared> {
         let (jobs, settings) = (self.health.fetched.clone(), settings.clone());
         Ok(tokio::task::spawn_blocking(move || jobs.prepare(&settings)).await??)
+    }
+
+    /// The keys of those who send over HTTP, from files and variables.
+    async fn read_keys(&self) -> anyhow::Result<Option<NewKeys>> {
+        let Some((flux, _)) = &self.health.flux else { return Ok(None) };
+        let flux = Arc::clone(flux);
+        let read = tokio::task::spawn_blocking(move || flux.read_keys()).await?;
+        read.map(Some).map_err(|problem| anyhow::anyhow!("flux.api_keys: {problem}"))
     }
 
     /// Puts `all` in the place of the destinations. Writes files, so it is done where that may block.

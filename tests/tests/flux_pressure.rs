@@ -202,7 +202,6 @@ fn grown(bodies: &[(&str, Vec<u8>)], tried: u16) -> anyhow::Result<u64> {
         Ok(())
     })?;
     let grown = node.process.memory("VmHWM").saturating_sub(before) >> 20;
-    println!("{grown} MiB");
     ensure!(lines(to, &format!("a 1 {}\n", now()))?.0 == 204);
     node.balanced()?;
     Ok(grown)

@@ -2,12 +2,15 @@
 
 use crate::body::Body;
 use crate::error::Error;
-use bytes::{Bytes, BytesMut};
-use flate2::read::MultiGzDecoder;
+use bytes::{Buf as _, Bytes, BytesMut};
+use flate2::bufread::MultiGzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use std::io::Read as _;
+
+/// What unpacks to more bytes is unpacked beside the runtime, whose other tasks would stand still.
+const AT_ONCE: usize = 64 << 10;
 
 /// The head of an answer; its body is still to come.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl Opened {
         let packed =
             headers.get(CONTENT_ENCODING).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"gzip"));
         if unpack && packed && !body.is_empty() {
-            body = unpacked(&body, limit, server)?;
+            body = unpacked(body, limit, server).await?;
             headers.remove(CONTENT_ENCODING);
             headers.remove(CONTENT_LENGTH);
         }
@@ -72,12 +75,24 @@ impl Opened {
     }
 }
 
-fn unpacked(body: &[u8], limit: usize, server: String) -> Result<Bytes, Error> {
+async fn unpacked(body: Bytes, limit: usize, server: String) -> Result<Bytes, Error> {
+    let mut packed = MultiGzDecoder::new(body.reader()).take(u64::MAX);
+    let mut read = move |out: &mut Vec<u8>, most: usize| {
+        packed.set_limit(u64::try_from(most).unwrap_or(u64::MAX));
+        packed.read_to_end(out).map_err(|error| format!("gzip: {error}"))
+    };
     let mut out = Vec::new();
-    let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    match MultiGzDecoder::new(body).take(bound).read_to_end(&mut out) {
-        Ok(_) if out.len() > limit => Err(Error::TooLarge { server, limit }),
-        Ok(_) => Ok(Bytes::from(out)),
-        Err(error) => Err(Error::Broken { server, reason: format!("gzip: {error}") }),
+    let whole = match read(&mut out, AT_ONCE.min(limit).saturating_add(1)) {
+        Ok(_) if out.len() > AT_ONCE && limit > AT_ONCE => {
+            let rest = move || read(&mut out, limit - AT_ONCE).map(|_| out);
+            let unpacked = tokio::task::spawn_blocking(rest).await;
+            unpacked.unwrap_or_else(|_| Err("unpacking ended early".to_owned()))
+        }
+        read => read.map(|_| out),
+    };
+    match whole {
+        Ok(out) if out.len() > limit => Err(Error::TooLarge { server, limit }),
+        Ok(out) => Ok(Bytes::from(out)),
+        Err(reason) => Err(Error::Broken { server, reason }),
     }
 }

@@ -25,6 +25,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use skyline_core::clock::Clock;
 use skyline_core::problem::Problem;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     breaker: Arc<Breaker>,
     /// Until when the server wants to be left alone.
     wish: Mutex<Option<Instant>>,
+    /// Whether it was said that nobody knows who answers, or need not be.
+    trust_told: AtomicBool,
 }
 
 impl Shared {
@@ -86,7 +89,6 @@ impl Client {
                 "write it as https://HOST:PORT/PATH",
             )
         })?;
-        let secure = base.secure || options.redirects > 0;
         let config = tls::config(&options.tls, base.secure)
             .map_err(|problem| Problem::new(format!("{name}: {}", problem.what), problem.advice))?;
         let mut tcp = HttpConnector::new();
@@ -101,9 +103,6 @@ impl Client {
             .pool_max_idle_per_host(options.concurrent.min(32))
             .http1_max_buf_size(MAX_HEAD)
             .build(connector);
-        if options.tls.insecure && secure {
-            tracing::warn!(server = %base, name, "certificates of this server are not checked: anybody may answer in its place");
-        }
         let origin = base.to_string();
         // A server without a name of its own is called by its address, which need not be there twice.
         let is_address = origin.split_once("://").is_some_and(|(_, authority)| authority == name);
@@ -112,7 +111,15 @@ impl Client {
         Ok(Self {
             headers: headers(&options)?,
             places: Arc::new(Semaphore::new(options.concurrent.max(1))),
-            shared: Arc::new(Shared { shown, figures: Figures::default(), breaker, wish: Mutex::default() }),
+            shared: Arc::new(Shared {
+                shown,
+                figures: Figures::default(),
+                breaker,
+                wish: Mutex::default(),
+                trust_told: AtomicBool::new(
+                    !options.tls.insecure || (!base.secure && options.redirects == 0),
+                ),
+            }),
             options: Arc::new(options),
             base,
             pool,
@@ -129,6 +136,12 @@ impl Client {
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.base
+    }
+
+    /// Name and address, as errors show it.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shared.shown
     }
 
     /// Whether a question asked now would be sent: it does not rest, and a place is free.
@@ -191,6 +204,13 @@ impl Client {
             return Err(error);
         };
         self.shared.figures.asked();
+        // At the first question: many a client is made only to see whether the settings are of use.
+        if !self.shared.trust_told.swap(true, Relaxed) {
+            tracing::warn!(
+                server = self.shared.shown,
+                "certificates of this server are not checked: anybody may answer in its place"
+            );
+        }
         let bytes = ask.max_body.unwrap_or(self.options.max_body);
         let bounds = Bounds { bytes, idle: self.options.idle, total, end: end.into() };
         match Box::pin(self.follow(ask, &bounds)).await {

@@ -5,6 +5,7 @@ mod nginx;
 mod redirects;
 mod rest;
 mod script;
+mod told;
 
 use crate::{Ask, Client, Error, Options};
 use script::Script;

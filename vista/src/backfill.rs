@@ -7,6 +7,8 @@
 //!
 //! The account of a job, in points: `points = stored + there + refused(reason)`.
 
+mod aside;
+mod commit;
 mod fetch;
 mod list;
 mod pace;
@@ -159,9 +161,24 @@ struct Inner {
     file: File,
     /// The job that runs, or ran last.
     report: Mutex<Option<Report>>,
-    /// Cancels the job that runs.
-    cancel: Mutex<Option<CancellationToken>>,
+    /// Ends the job that runs.
+    halt: Mutex<Option<Halt>>,
     totals: Totals,
+}
+
+/// How a job ends before its time.
+#[derive(Debug, Clone)]
+struct Halt {
+    /// Somebody cancels it.
+    cancel: CancellationToken,
+    /// That, or the node stops.
+    any: CancellationToken,
+}
+
+impl Halt {
+    fn new(stop: &CancellationToken) -> Self {
+        Self { cancel: CancellationToken::new(), any: stop.child_token() }
+    }
 }
 
 /// All jobs since the start.
@@ -184,7 +201,7 @@ impl Backfill {
             parts,
             file,
             report: Mutex::new(report),
-            cancel: Mutex::new(None),
+            halt: Mutex::new(None),
             totals: Totals::default(),
         }))
     }
@@ -205,8 +222,8 @@ impl Backfill {
     /// Another runs, it asks for what there is not, or nothing can be written.
     pub fn begin(&self, spec: Spec) -> Result<impl Future<Output = ()> + Send + use<>, NotBegun> {
         let inner = &*self.0;
-        let mut cancel = inner.cancel.lock().unwrap_or_else(PoisonError::into_inner);
-        if cancel.is_some() {
+        let mut halt = inner.halt.lock().unwrap_or_else(PoisonError::into_inner);
+        if halt.is_some() {
             return Err(NotBegun::Running);
         }
         let now = inner.parts.clock.now();
@@ -230,21 +247,20 @@ impl Backfill {
         let report = Report::new(spec, now);
         inner.file.save(&report).map_err(|(path, source)| NotBegun::State { path, source })?;
         *inner.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
-        *cancel = Some(CancellationToken::new());
-        drop(cancel);
+        *halt = Some(Halt::new(&inner.parts.stop));
+        drop(halt);
         Ok(self.job())
     }
 
     fn job(&self) -> impl Future<Output = ()> + Send + use<> {
-        let cancel = self
-            .0
-            .cancel
+        let inner = Arc::clone(&self.0);
+        let halt = inner
+            .halt
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_with(CancellationToken::new)
+            .get_or_insert_with(|| Halt::new(&inner.parts.stop))
             .clone();
-        let inner = Arc::clone(&self.0);
-        async move { run::run(&inner, &cancel).await }
+        async move { run::run(&inner, &halt).await }
     }
 
     /// The job that runs, or ran last.
@@ -254,11 +270,12 @@ impl Backfill {
         report.map(|report| report.at(self.0.parts.clock.now()))
     }
 
-    /// Ends the job that runs, after the metrics in hand; whether there was one.
+    /// Ends the job that runs; whether there was one. What waits for a server, a window or room in the log waits no longer.
     pub fn cancel(&self) -> bool {
-        let cancel = self.0.cancel.lock().unwrap_or_else(PoisonError::into_inner);
-        cancel.as_ref().is_some_and(|cancel| {
-            cancel.cancel();
+        let halt = self.0.halt.lock().unwrap_or_else(PoisonError::into_inner);
+        halt.as_ref().is_some_and(|halt| {
+            halt.cancel.cancel();
+            halt.any.cancel();
             true
         })
     }

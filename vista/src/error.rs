@@ -1,6 +1,5 @@
 //! Why a fetch brought nothing.
 
-use crate::series::TOO_MANY;
 use skyline_upstream::{Error as Upstream, Options};
 
 /// Longest part of a server's own words that is shown, characters.
@@ -28,7 +27,7 @@ pub enum Error {
         /// Name and address.
         server: String,
         /// Why.
-        reason: String,
+        reason: Unusable,
     },
     /// More series than names.
     #[error(
@@ -64,6 +63,35 @@ pub enum Error {
     },
 }
 
+/// Why an answer cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It has more points than [`crate::Limits`] allow.
+    #[error("it has more points than are taken at once: ask for fewer series")]
+    TooMany,
+    /// It is a page.
+    #[error("it is HTML, no JSON: something between answers, such as a page for logging in")]
+    Page,
+    /// It says what is wrong.
+    #[error("it says: {0}")]
+    Says(String),
+    /// Anything else, in words for a person.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for Unusable {
+    fn from(words: String) -> Self {
+        Self::Other(words)
+    }
+}
+
+impl From<&str> for Unusable {
+    fn from(words: &str) -> Self {
+        Self::Other(words.to_owned())
+    }
+}
+
 impl Error {
     /// Name of the kind, as figures have it.
     #[must_use]
@@ -85,7 +113,7 @@ impl Error {
     pub fn is_too_much(&self) -> bool {
         match self {
             Self::Upstream(error) => matches!(error, Upstream::TooLarge { .. }),
-            Self::Answer { reason, .. } => reason == TOO_MANY,
+            Self::Answer { reason, .. } => *reason == Unusable::TooMany,
             Self::Status { status, words, .. } => {
                 // What a Prometheus says whose --query.max-samples is reached.
                 *status == 413 || (*status == 422 && words.contains("too many samples"))
@@ -106,8 +134,8 @@ impl Error {
             Self::Status { words: said, .. } if options.has_secret_of(said) => {
                 ": (its words hold a credential)".clone_into(said);
             }
-            Self::Answer { reason: said, .. } if options.has_secret_of(said) => {
-                "its words hold a credential".clone_into(said);
+            Self::Answer { reason, .. } if options.has_secret_of(&reason.to_string()) => {
+                *reason = "its words hold a credential".into();
             }
             _ => {}
         }
@@ -165,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_a_shorter_question_helps_against() {
-        let answer = |reason: &str| Error::Answer { server: "a".into(), reason: reason.into() };
+        let answer = |reason| Error::Answer { server: "a".into(), reason };
         let long = Upstream::TooLarge { server: "a".into(), limit: 1 };
         let late = Upstream::Timeout { server: "a".into(), what: "answer", limit: std::time::Duration::ZERO };
         for (error, too_much, is_late) in [
@@ -173,8 +201,10 @@ mod tests {
             (status(422, ": query processing would load too many samples into memory"), true, false),
             (status(422, ": parse error"), false, false),
             (status(504, ""), false, true),
-            (answer(TOO_MANY), true, false),
-            (answer("it is HTML"), false, false),
+            (answer(Unusable::TooMany), true, false),
+            (answer(Unusable::Page), false, false),
+            // Words that a server may say are no reason.
+            (answer(Unusable::Says(Unusable::TooMany.to_string())), false, false),
             (long.into(), true, false),
             (late.into(), false, true),
         ] {
@@ -193,8 +223,10 @@ mod tests {
                 (!hidden, hidden),
                 "{text}"
             );
-            let answer = Error::Answer { server: "a".into(), reason: said.into() };
-            assert_eq!(!answer.without_secrets(&options).to_string().contains(said), hidden);
+            for reason in [Unusable::Says(said.into()), said.into()] {
+                let answer = Error::Answer { server: "a".into(), reason };
+                assert_eq!(!answer.without_secrets(&options).to_string().contains(said), hidden);
+            }
         };
         check(": no", false);
         check(": user u with hunter2 is nobody", true);

@@ -1,9 +1,9 @@
 //! Graphite: `render` and `find` (graphite-web:webapp/graphite/render/views.py, metrics/views.py), asked by a client of
 //! the settings, and its answers, taken as far as they make sense.
 
-use crate::error::{Error, words};
+use crate::error::{Error, Unusable, words};
 use crate::json::{Reader, Scalar, Wrong};
-use crate::series::{Answer, Came, Gather, Limits, Series, Skipped, TOO_MANY};
+use crate::series::{Answer, Came, Gather, Limits, Series, Skipped};
 use skyline_upstream::{Ask, Client, Whole};
 
 /// Where `render` is, if the settings do not say it.
@@ -11,6 +11,9 @@ pub const RENDER: &str = "/render";
 
 /// Most entries of an answer to `find`.
 pub const MAX_FOUND: usize = 1_000_000;
+
+/// Longest body that is read without leaving the runtime, bytes.
+const AT_ONCE: usize = 64 << 10;
 
 /// One entry of an answer to `find`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +62,10 @@ pub async fn render(
     limits: Limits,
 ) -> Result<Answer, Error> {
     let whole = client.ask(Ask::get(render_question(path, target, from, until))).await?;
-    let body = checked(client, &whole)?;
-    parse_render(body, limits).map_err(|reason| Error::Answer { server: server(client), reason })
+    checked(client, &whole)?;
+    parsed(whole, move |body| parse_render(body, limits))
+        .await
+        .map_err(|reason| Error::Answer { server: server(client), reason })
 }
 
 /// Asks which names match a pattern. `render_path` is where its `render` is; `find` lies beside it.
@@ -74,8 +79,10 @@ pub async fn find(client: &Client, render_path: &str, pattern: &str) -> Result<V
     quote(&mut question, pattern);
     question.push_str("&format=treejson");
     let whole = client.ask(Ask::get(question)).await?;
-    let body = checked(client, &whole)?;
-    parse_find(body, MAX_FOUND).map_err(|reason| Error::Answer { server: server(client), reason })
+    checked(client, &whole)?;
+    parsed(whole, |body| parse_find(body, MAX_FOUND))
+        .await
+        .map_err(|reason| Error::Answer { server: server(client), reason })
 }
 
 /// The body of an answer whose status is a good one.
@@ -90,9 +97,22 @@ pub(crate) fn checked<'a>(client: &Client, whole: &'a Whole) -> Result<&'a [u8],
     Err(Error::Status { server: server(client), status: whole.status.as_u16(), words: words(said) })
 }
 
-/// Name and address of a client's server.
+/// What `parse` makes of the body of an answer. Reading a long one takes a while, and listeners and destinations share the
+/// runtime: that is done beside it.
+pub(crate) async fn parsed<T: Send + 'static>(
+    whole: Whole,
+    parse: impl FnOnce(&[u8]) -> Result<T, Wrong> + Send + 'static,
+) -> Result<T, Wrong> {
+    if whole.body.len() <= AT_ONCE {
+        return parse(&whole.body);
+    }
+    let parsed = tokio::task::spawn_blocking(move || parse(&whole.body)).await;
+    parsed.unwrap_or_else(|_| Err("reading it ended early".into()))
+}
+
+/// Name and address of a client's server, for an error.
 pub(crate) fn server(client: &Client) -> String {
-    format!("{} ({})", client.options().name, client.address())
+    client.shown().to_owned()
 }
 
 /// Adds `text` as a value of a query.
@@ -110,8 +130,8 @@ pub(crate) fn quote(out: &mut String, text: &str) {
 /// are left out and counted; each time is taken once.
 ///
 /// # Errors
-/// It is not that, or more than `limits` allow; in words for a person.
-pub fn parse_render(text: &[u8], limits: Limits) -> Result<Answer, String> {
+/// It is not that, or more than `limits` allow.
+pub fn parse_render(text: &[u8], limits: Limits) -> Result<Answer, Unusable> {
     let mut reader = Reader::new(text);
     let mut answer = Answer::default();
     let mut left = limits.points;
@@ -119,7 +139,7 @@ pub fn parse_render(text: &[u8], limits: Limits) -> Result<Answer, String> {
     let mut first = true;
     while reader.more(&mut first, b']')? {
         if answer.series.len() == limits.series {
-            return Err(format!("it has more than {} series", limits.series));
+            return Err(format!("it has more than {} series", limits.series).into());
         }
         let series = series(&mut reader, &mut left, &mut answer.skipped)?;
         answer.series.push(series);
@@ -188,7 +208,7 @@ pub(crate) fn points(
     let mut first = true;
     reader.take(b'[')?;
     while reader.more(&mut first, b']')? {
-        *left = left.checked_sub(1).ok_or(TOO_MANY)?;
+        *left = left.checked_sub(1).ok_or(Unusable::TooMany)?;
         if reader.peek() != Some(b'[') {
             reader.skip()?;
             skipped.not_a_number += 1;
@@ -232,8 +252,8 @@ fn came(scalar: &Scalar, order: Order, place: usize) -> Came {
 /// `{"metrics": [{"path": name, "is_leaf": "1"}, …]}` (`completer`). The name ends without a dot. Entries without a name are left out.
 ///
 /// # Errors
-/// It is neither, or has more than `most` entries; in words for a person.
-pub fn parse_find(text: &[u8], most: usize) -> Result<Vec<Found>, String> {
+/// It is neither, or has more than `most` entries.
+pub fn parse_find(text: &[u8], most: usize) -> Result<Vec<Found>, Unusable> {
     let mut reader = Reader::new(text);
     let mut found = Vec::new();
     if reader.peek() == Some(b'{') {
@@ -277,7 +297,7 @@ fn entries(reader: &mut Reader<'_>, most: usize, found: &mut Vec<Found>) -> Resu
         }
         if !entry.path.is_empty() {
             if found.len() == most {
-                return Err(format!("it has more than {most} entries"));
+                return Err(format!("it has more than {most} entries").into());
             }
             found.push(entry);
         }

@@ -247,4 +247,4 @@ fn trust(fetch: &Fetch) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

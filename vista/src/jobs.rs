@@ -52,6 +52,20 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+/// Ends jobs, all at the same time: one that has points in hand waits a moment for room in the journal.
+async fn ended(leaving: Vec<Running>) -> Vec<Arc<Job>> {
+    for running in &leaving {
+        running.stop.cancel();
+    }
+    let mut jobs = Vec::with_capacity(leaving.len());
+    for Running { job, task, .. } in leaving {
+        // One that panicked has ended too.
+        drop(task.await);
+        jobs.push(job);
+    }
+    jobs
+}
+
 /// Jobs that can take the place of those in force.
 #[derive(Debug)]
 pub struct Prepared(Set);
@@ -120,10 +134,7 @@ impl Jobs {
                 leaving
             }
         };
-        for Running { job, stop, task } in leaving {
-            stop.cancel();
-            // One that panicked has ended too.
-            drop(task.await);
+        for job in ended(leaving).await {
             match set.jobs.iter().find(|new| new.name() == job.name()) {
                 Some(new) => new.follows(&job),
                 None => tracing::info!(
@@ -220,3 +231,6 @@ impl Jobs {
         if set.enabled() { set.jobs.iter().filter_map(words).collect() } else { Vec::new() }
     }
 }
+
+#[cfg(test)]
+mod tests;

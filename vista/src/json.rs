@@ -1,6 +1,8 @@
 //! A reader of JSON that copies nothing it is not asked for, and takes what servers write that JSON does not have:
 //! `NaN`, `Infinity`, numbers beyond the range of a double.
 
+use crate::error::Unusable;
+
 /// Deepest nesting of what is stepped over.
 const MAX_DEPTH: u32 = 64;
 
@@ -21,7 +23,7 @@ pub(crate) enum Scalar {
 }
 
 /// What is wrong, and where.
-pub(crate) type Wrong = String;
+pub(crate) type Wrong = Unusable;
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(text: &'a [u8]) -> Self {
@@ -40,11 +42,9 @@ impl<'a> Reader<'a> {
 
     fn wrong(&self, expected: &str) -> Wrong {
         match self.text.get(self.at) {
-            None => format!("it ends at byte {} where {expected} should be", self.at),
-            Some(b'<') if self.at < 16 => {
-                "it is HTML, no JSON: something between answers, such as a page for logging in".to_owned()
-            }
-            Some(_) => format!("at byte {} there is no {expected}", self.at),
+            None => format!("it ends at byte {} where {expected} should be", self.at).into(),
+            Some(b'<') if self.at < 16 => Unusable::Page,
+            Some(_) => format!("at byte {} there is no {expected}", self.at).into(),
         }
     }
 
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
                 Some(b'[' | b'{') => {
                     depth += 1;
                     if depth > MAX_DEPTH {
-                        return Err(format!("it is nested deeper than {MAX_DEPTH}"));
+                        return Err(format!("it is nested deeper than {MAX_DEPTH}").into());
                     }
                     self.at += 1;
                 }

@@ -9,6 +9,9 @@ pub const LONGEST_GAP: i64 = 7 * 86_400;
 /// The first fetch of a job without history reaches so far back, seconds.
 const FIRST: i64 = 300;
 
+/// What shows whether a job works reaches so far back at least, seconds.
+const SHOWN: i64 = 600;
+
 /// Times behind `from` up to `until`, seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
@@ -103,6 +106,19 @@ impl Wants<'_> {
         }
     }
 
+    /// The newest part of what is asked, short and never more than one question: what shows a person whether a job works.
+    #[must_use]
+    pub fn newest(&self, now: i64) -> Range {
+        let end = self.end(now);
+        let usual = SHOWN.max(self.every.saturating_mul(3));
+        let span = match self.cut {
+            Cut::Archives(_) => usual,
+            // Three points at least, and no more than the server gives.
+            Cut::Step(step) => usual.max(step.saturating_mul(3)).min(step.max(1).saturating_mul(MAX_POINTS)),
+        };
+        Range { from: end.saturating_sub(span).max(0), until: end }
+    }
+
     /// The oldest time of points that are live at `now`, when something is fetched; what is older is history.
     #[must_use]
     pub fn live_from(&self, now: i64, live: i64) -> i64 {
@@ -174,6 +190,24 @@ mod tests {
     fn the_current_minute_is_left_out_if_it_is_to_be() {
         let wants = Wants { skip_current_minute: false, ..graphite(&[]) };
         check(&wants, Some(NOW - 60), &[(180, 0)]);
+    }
+
+    #[test]
+    fn what_is_shown_of_a_job_is_one_question() {
+        let check = |every, step, expected: i64, points: i64| {
+            let cut = if step == 0 { Cut::Archives(&[90 * DAY]) } else { Cut::Step(step) };
+            let newest = Wants { cut, every, ..graphite(&[90 * DAY]) }.newest(NOW);
+            assert_eq!((newest.seconds(), NOW - newest.until), (expected, 51), "{every} {step}");
+            if let Some((start, end)) = newest.grid(step.max(1)).filter(|_| step > 0) {
+                assert_eq!((end - start) / step + 1, points, "{every} {step}");
+            }
+        };
+        check(60, 0, 600, 0);
+        check(DAY, 0, 3 * DAY, 0);
+        check(60, 60, 600, 10);
+        // Fewer points than that are no answer, more than so many are refused.
+        check(60, 3_600, 3 * 3_600, 3);
+        check(DAY, 1, MAX_POINTS, MAX_POINTS);
     }
 
     #[test]

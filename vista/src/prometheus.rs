@@ -1,7 +1,7 @@
 //! Prometheus: `query_range` (prometheus:docs/querying/api.md), and its answers.
 
-use crate::error::{Error, words};
-use crate::graphite::{Order, labels, points, question, quote, server};
+use crate::error::{Error, Unusable, words};
+use crate::graphite::{Order, labels, parsed, points, question, quote, server};
 use crate::json::{Reader, Scalar, Wrong};
 use crate::series::{Answer, Limits, Series};
 use skyline_upstream::{Ask, Client};
@@ -36,23 +36,25 @@ pub async fn range(
     limits: Limits,
 ) -> Result<Answer, Error> {
     let whole = client.ask(Ask::get(range_question(path, expression, times, step))).await?;
-    let parsed = parse(&whole.body, limits);
-    if whole.status.is_success() {
+    let status = whole.status;
+    let parsed = parsed(whole, move |body| parse(body, limits)).await;
+    if status.is_success() {
         return parsed.map_err(|reason| Error::Answer { server: server(client), reason });
     }
     // What it says of a bad expression comes with status 400 or 422.
-    let said = parsed.err().and_then(|reason| reason.strip_prefix(SAYS).map(words)).unwrap_or_default();
-    Err(Error::Status { server: server(client), status: whole.status.as_u16(), words: said })
+    let said = match parsed {
+        Err(Unusable::Says(said)) => words(&said),
+        _ => String::new(),
+    };
+    Err(Error::Status { server: server(client), status: status.as_u16(), words: said })
 }
-
-const SAYS: &str = "it says: ";
 
 /// An answer: `{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {label: text}, "values":
 /// [[time, "value"], …]}, …]}}`. Points that are none are left out and counted; each time is taken once.
 ///
 /// # Errors
-/// It is not that, or more than `limits` allow; in words for a person.
-pub fn parse(text: &[u8], limits: Limits) -> Result<Answer, String> {
+/// It is not that, or more than `limits` allow.
+pub fn parse(text: &[u8], limits: Limits) -> Result<Answer, Unusable> {
     let mut reader = Reader::new(text);
     let mut answer = Answer::default();
     let (mut first, mut status, mut said, mut has_result) = (true, String::new(), String::new(), false);
@@ -69,7 +71,7 @@ pub fn parse(text: &[u8], limits: Limits) -> Result<Answer, String> {
     match status.as_str() {
         "success" if has_result => Ok(answer),
         "success" => Err("it has no result".into()),
-        "error" => Err(format!("{SAYS}{}", words(&said).trim_start_matches([':', ' ']))),
+        "error" => Err(Unusable::Says(words(&said).trim_start_matches([':', ' ']).to_owned())),
         _ => Err("it has no status, as answers of Prometheus have".into()),
     }
 }
@@ -93,7 +95,8 @@ fn data(reader: &mut Reader<'_>, limits: Limits, answer: &mut Answer) -> Result<
                     return Err(format!(
                         "its result is a {}, no matrix: is the uri that of query_range?",
                         words(&kind).trim_start_matches(": ")
-                    ));
+                    )
+                    .into());
                 }
             }
             "result" if reader.peek() == Some(b'[') => {
@@ -101,7 +104,7 @@ fn data(reader: &mut Reader<'_>, limits: Limits, answer: &mut Answer) -> Result<
                 reader.take(b'[')?;
                 while reader.more(&mut of_list, b']')? {
                     if answer.series.len() == limits.series {
-                        return Err(format!("it has more than {} series", limits.series));
+                        return Err(format!("it has more than {} series", limits.series).into());
                     }
                     let series = series(reader, &mut left, answer)?;
                     answer.series.push(series);
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_refused() {
         let refused = |text: &str, words: &str| {
-            let error = parse(text.as_bytes(), Limits { series: 1, points: 2 }).unwrap_err();
+            let error = parse(text.as_bytes(), Limits { series: 1, points: 2 }).unwrap_err().to_string();
             assert!(error.contains(words), "{text}: {error}");
         };
         refused("", "ends at byte 0");

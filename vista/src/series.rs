@@ -76,9 +76,6 @@ impl Skipped {
     }
 }
 
-/// What is said of an answer with more points than [`Limits::points`].
-pub(crate) const TOO_MANY: &str = "it has more points than are taken at once: ask for fewer series";
-
 /// How much of an answer is taken. Beyond that the answer is refused: half of it would look like the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -8,6 +8,7 @@ use super::stored::{self, Replaced, Replacements, Stored};
 use super::{Compat, Windows};
 use crate::server::Error;
 use skyline_core::point::Datapoint;
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 /// Times that keys are tried which somebody else replaces meanwhile.
@@ -28,69 +29,78 @@ impl Fills {
 }
 
 impl<W: Windows> Compat<W> {
-    /// Puts history into its keys, and takes what is done out of `fills`. What cannot be put in is counted as refused.
+    /// Puts history into its keys, and takes what is done out of `fills`. What cannot be put in is counted as refused; what is there
+    /// already, as nothing.
     pub(super) async fn fill_in(&self, fills: &mut Fills) -> Result<(), Error> {
         let mut tries = 0;
         while !fills.0.is_empty() {
             let keys: Vec<_> = fills.0.iter().map(|(key, _)| key.clone()).collect();
             let found = stored::read(&self.server, &keys).await?;
             let mut replacements = Replacements::new(self.options.set());
-            let (mut changed, mut refused) = (Vec::new(), 0);
+            let (mut changed, mut refused) = (Vec::new(), Refused::default());
             for (place, ((key, points), stored)) in fills.0.iter().zip(&found).enumerate() {
                 let old = match stored {
                     Stored::Bytes(bytes) => bytes.as_slice(),
                     Stored::Missing => &[],
                     Stored::Unreadable(why) => {
-                        self.refuses(key, why);
-                        refused += points.len();
+                        refused.add(self, key, points.len(), why);
                         continue;
                     }
                 };
-                match with_history(old, points) {
-                    Some(new) if old.is_empty() => replacements.create(key, &new),
-                    Some(new) => replacements.replace(key, old, &new),
-                    None => continue,
+                let Some((new, added)) = with_history(old, points) else { continue };
+                if old.is_empty() {
+                    replacements.create(key, &new);
+                } else {
+                    replacements.replace(key, old, &new);
                 }
-                changed.push(place);
+                changed.push((place, added));
             }
             let outcomes = replacements.run(&self.server).await?;
-            let raced: Vec<usize> = std::iter::zip(changed, outcomes)
-                .filter_map(|(place, outcome)| (outcome == Replaced::Raced).then_some(place))
-                .collect();
+            let (mut raced, mut written) = (HashMap::new(), 0);
+            for ((place, added), outcome) in std::iter::zip(changed, outcomes) {
+                if outcome == Replaced::Raced {
+                    raced.insert(place, added);
+                } else {
+                    written += added;
+                }
+            }
             // A key that is replaced again and again, or scripts that this user may not run.
             tries = if raced.len() == found.len() { tries + 1 } else { 0 };
             let gives_up = tries >= TRIES;
             let mut place = 0;
-            let mut done = 0;
-            fills.0.retain(|(key, points)| {
-                let is_left = place >= found.len() || (raced.contains(&place) && !gives_up);
-                if gives_up && place < found.len() {
-                    self.refuses(
-                        key,
-                        "it is replaced by somebody else again and again, or EVAL is not allowed",
-                    );
-                    refused += points.len();
-                } else if !is_left {
-                    done += points.len();
+            fills.0.retain(|(key, _)| {
+                let lacks = raced.get(&place).copied();
+                let is_left = place >= found.len() || (lacks.is_some() && !gives_up);
+                if let Some(points) = lacks.filter(|_| gives_up) {
+                    let why = "it is replaced by somebody else again and again, or EVAL is not allowed";
+                    refused.add(self, key, points, why);
                 }
                 place += 1;
                 is_left
             });
-            add(&self.state.refused, refused);
-            add(&self.state.written, done.saturating_sub(refused));
+            add(&self.state.refused, refused.0);
+            add(&self.state.written, written);
         }
         Ok(())
     }
+}
 
-    fn refuses(&self, key: &[u8], why: &str) {
-        if self.state.refused.load(Ordering::Relaxed) == 0 {
+/// Points that cannot be put in.
+#[derive(Default)]
+struct Refused(usize);
+
+impl Refused {
+    /// Counts them; the log says so of the first since the start.
+    fn add<W>(&mut self, compat: &Compat<W>, key: &[u8], points: usize, why: &str) {
+        if self.0 == 0 && compat.state.refused.load(Ordering::Relaxed) == 0 {
             tracing::warn!(key = %String::from_utf8_lossy(key), "Redis does not take the points of a metric: {why}");
         }
+        self.0 += points;
     }
 }
 
-/// A key's bytes with the points that it has no value for, in the order of time; none: it lacks nothing.
-fn with_history(bytes: &[u8], points: &[Datapoint]) -> Option<Vec<u8>> {
+/// A key's bytes with the points that it has no value for, in the order of time, and how many these are; none: it lacks nothing.
+fn with_history(bytes: &[u8], points: &[Datapoint]) -> Option<(Vec<u8>, usize)> {
     let mut points = points.to_vec();
     // Stable: of equal times the first was filled in.
     points.sort_by(|a, b| a.ts.total_cmp(&b.ts));
@@ -98,7 +108,7 @@ fn with_history(bytes: &[u8], points: &[Datapoint]) -> Option<Vec<u8>> {
     let mut pairs: Vec<Pair<'_>> = Pairs::new(bytes).collect();
     pair::last_of_each(&mut pairs, |pair| pair.ts);
     let mut out = Vec::with_capacity(bytes.len() + points.len() * 15);
-    let (mut held, mut is_changed) = (pairs.iter().peekable(), false);
+    let (mut held, mut added) = (pairs.iter().peekable(), 0);
     for point in points {
         while let Some(pair) = held.next_if(|pair| pair.ts < point.ts) {
             out.extend_from_slice(pair.bytes);
@@ -107,12 +117,12 @@ fn with_history(bytes: &[u8], points: &[Datapoint]) -> Option<Vec<u8>> {
             Some(pair) if pair.value.is_some() => out.extend_from_slice(pair.bytes),
             _ => {
                 pair::encode(point, &mut out);
-                is_changed = true;
+                added += 1;
             }
         }
     }
     held.for_each(|pair| out.extend_from_slice(pair.bytes));
-    is_changed.then_some(out)
+    (added > 0).then_some((out, added))
 }
 
 #[cfg(test)]
@@ -131,7 +141,10 @@ mod tests {
 
     #[track_caller]
     fn check(held: &[u8], filled: &[(f64, f64)], expected: Option<&[(f64, f64)]>) {
-        assert_eq!(with_history(held, &points(filled)), expected.map(bytes));
+        let found = with_history(held, &points(filled));
+        assert_eq!(found.as_ref().map(|(bytes, _)| bytes), expected.map(bytes).as_ref());
+        let added = found.map_or(0, |(_, added)| added);
+        assert!(added <= filled.len() && (added > 0) == expected.is_some(), "{added}");
     }
 
     #[test]

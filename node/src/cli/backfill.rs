@@ -128,19 +128,24 @@ fn wish(options: &Options) -> anyhow::Result<Value> {
 
 /// The report of an answer.
 fn report(answer: Answer) -> anyhow::Result<Value> {
+    Ok(good(answer)?.get("backfill").cloned().unwrap_or_default())
+}
+
+/// The body of an answer, if the node did as it was asked.
+fn good(answer: Answer) -> anyhow::Result<Value> {
     let body = answer.json()?;
     let why = body.get("error").and_then(Value::as_str).unwrap_or("the node gave no reason");
     anyhow::ensure!(answer.status == 200, "{why}");
-    Ok(body.get("backfill").cloned().unwrap_or_default())
+    Ok(body)
 }
 
 async fn cancel(api: SocketAddr, json: bool) -> anyhow::Result<bool> {
-    let body = http::change(Method::DELETE, api, PATH, &json!({})).await?.json()?;
+    let body = good(http::change(Method::DELETE, api, PATH, &json!({})).await?)?;
     let was_there = body.get("cancelled").and_then(Value::as_bool) == Some(true);
     if json {
         say!("{body}")?;
     } else if was_there {
-        say!("cancelled: it ends after the metrics in hand; what is filled stays")?;
+        say!("cancelled: it ends now; what is filled stays")?;
     } else {
         say!("no back-fill runs")?;
     }
@@ -214,7 +219,8 @@ impl Told<'_> {
     }
 
     fn is_good(&self) -> bool {
-        self.phase() == "done" && self.count("failed") == 0
+        // Below a folder that could not be read there are metrics that nobody knows of.
+        self.phase() == "done" && self.count("failed") == 0 && self.count("unread") == 0
     }
 
     fn print(&self) -> anyhow::Result<()> {
@@ -237,7 +243,8 @@ impl Told<'_> {
         for (key, text) in [
             ("empty", "metrics without a point in that time"),
             ("failed", "metrics that could not be read"),
-            ("nameless", "files or folders without a name, or that could not be read"),
+            ("unread", "folders that could not be read"),
+            ("nameless", "files without a name, and links that lead nowhere or back"),
             ("others", "files that are packed or of Ceres, which are not read"),
             ("unasked", "series of answers with names that were not asked for, left out"),
         ] {

@@ -20,7 +20,7 @@ const POINTS: usize = 3;
 /// What can be done about jobs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Fetch what a job would fetch now; print the names and the first points, store nothing
+    /// Fetch the newest points of a job; print the names and the first points, store nothing
     Test {
         /// Name of the job in the settings
         job: String,
@@ -50,21 +50,14 @@ pub(crate) async fn act(action: &Action) -> anyhow::Result<bool> {
 
 async fn test(name: &str, config: &Config) -> anyhow::Result<bool> {
     let settings = config.load()?.settings;
-    let clock = Clock::system();
-    let jobs = Jobs::new(&settings, &clock)?;
+    let jobs = Jobs::new(&settings, &Clock::system())?;
     let job = jobs.get(name).with_context(|| {
         format!("the settings have no job `{name}`; there are: {}", jobs.names().join(", "))
     })?;
-    let end = job.wants().end(clock.now() as i64);
-    let range = Range { from: end - 600.max(3 * i64::from(settings_every(&settings, name))), until: end };
-    let answer = job.ask(range).await?;
+    let (range, answer) = job.newest().await?;
     show(&job, &answer, range)?;
     say!("nothing was stored; next: {} vista status{}", program(), config.argument())?;
     Ok(!answer.series.is_empty())
-}
-
-fn settings_every(settings: &skyline_conf::model::Settings, name: &str) -> u32 {
-    settings.vista.fetch.iter().find(|fetch| fetch.name == name).map_or(60, |fetch| fetch.every_seconds)
 }
 
 fn show(job: &Job, answer: &skyline_vista::Answer, range: Range) -> anyhow::Result<()> {

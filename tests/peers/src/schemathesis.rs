@@ -5,11 +5,12 @@
 
 use crate::kept;
 use anyhow::{Context as _, bail, ensure};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-/// What pip installs; the name of the environment has the version in it.
+/// What pip installs.
 const REQUIREMENTS: &str = include_str!("schemathesis/requirements.txt");
 /// How often pip is started; each time it asks several times by itself.
 const ATTEMPTS: u32 = 3;
@@ -31,16 +32,22 @@ pub struct Run<'a> {
     pub seed: u32,
 }
 
+/// Name of the environment with what a file of requirements says: another if any version in it changes, or the compiler's
+/// way of hashing, after which it is made again.
+fn environment(requirements: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(requirements.as_bytes());
+    format!("schemathesis-{:016x}", hasher.finish())
+}
+
 /// Its environment, made if it is not there; `say` is told of what takes long.
 ///
 /// # Errors
 ///
 /// When there is no Python or pip, or pip cannot reach its registry.
 pub fn install(say: &dyn Fn(&str)) -> anyhow::Result<PathBuf> {
-    let version = REQUIREMENTS.lines().find_map(|line| line.strip_prefix("schemathesis=="));
-    let version = version.context("schemathesis/requirements.txt names no version of schemathesis")?;
-    kept::once(&format!("schemathesis-{version}"), |folder| {
-        say(&format!("installing schemathesis {version} by pip into a folder of its own: some 20 seconds"));
+    kept::once(&environment(REQUIREMENTS), |folder| {
+        say("installing schemathesis by pip into a folder of its own: some 20 seconds");
         let file = tempfile::Builder::new().prefix("requirements-").suffix(".txt").tempfile()?;
         std::fs::write(file.path(), REQUIREMENTS)?;
         run(Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(folder))?;
@@ -108,4 +115,23 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 
 fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_list_of_versions_has_an_environment_of_its_own() {
+        let own = environment(REQUIREMENTS);
+        assert_eq!(environment(REQUIREMENTS), own);
+        for (at, line) in REQUIREMENTS.lines().enumerate() {
+            let (name, _) = line.split_once("==").unwrap();
+            let others = REQUIREMENTS
+                .lines()
+                .enumerate()
+                .map(|(i, other)| if i == at { format!("{name}==0.0.1\n") } else { format!("{other}\n") });
+            assert_ne!(environment(&others.collect::<String>()), own, "{name}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use skyline_tests::peer::sink::Sink;
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a step of a scenario may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -60,6 +60,12 @@ pub(crate) fn job_is(
     let found =
         eventually(LIMIT, &format!("{name}: {what}"), || job(node, name).ok().filter(|job| look(job)));
     found.map_err(|error| error.context(format!("{:?}", job(node, name))))
+}
+
+/// Most runs of a job that fails each time, `every_seconds` being 1, from some time ago until now: after 1, 2, 4 s and so
+/// on, a fifth sooner at most. It holds on a machine that is slow too.
+pub(crate) fn most_failures(since: Instant) -> i64 {
+    1 + (since.elapsed().as_secs_f64() / 0.8 + 1.0).log2() as i64
 }
 
 /// What a sink has of a series, without how often each came.

@@ -1,7 +1,7 @@
 //! Both kinds of servers behind TLS, an own authority, passwords, tokens and certificates of clients; and what is said when
 //! one of these is wrong.
 
-use crate::rig::{LIMIT, at, job, job_is, number, said, vista};
+use crate::rig::{LIMIT, at, job, job_is, most_failures, number, said, vista};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use skyline_peers::graphite_web::GraphiteWeb;
@@ -14,7 +14,7 @@ use skyline_tests::{eventually_true, now, port};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::Instant;
 use tempfile::TempDir;
 
 const TOKEN: &str = "a-token-of-a-test";
@@ -246,8 +246,8 @@ fn what_is_wrong_is_said_and_nobody_is_pressed() -> anyhow::Result<()> {
     let (ca, wrongs) = (guarded.trusted(), wrongs(&guarded));
     let mut jobs: Vec<_> = wrongs.iter().map(|(name, settings, ..)| (*name, settings.clone())).collect();
     jobs.push(("good", format!("{}, {ca}", guarded.basic())));
+    let start = Instant::now();
     let node = setup(&sink, &jobs).start()?;
-    let begun = now();
     for (name, _, kind, words) in &wrongs {
         let failing =
             job_is(&node, name, "it has failed twice", |job| number(job, "/failures_in_a_row") >= 2)?;
@@ -277,15 +277,18 @@ fn what_is_wrong_is_said_and_nobody_is_pressed() -> anyhow::Result<()> {
     ensure!(at(&sink, "got.good").len() > 100, "the good job has brought nothing");
     ensure!(sink.names() == ["got.good"], "{:?}", sink.names());
 
-    std::thread::sleep(Duration::from_secs(10_u64.saturating_sub((now() - begun).unsigned_abs())));
-    let passed = now() - begun;
-    // After 1, 2, 4, 8 s, a fifth sooner or later; `vista test` asked once as well.
-    let most = 3 + (passed.max(1) as f64 / 0.8).log2().ceil() as usize;
-    let asked = guarded.seen("basic", 401);
-    println!("{asked} questions with a wrong password in {passed} s");
-    ensure!((3..=most).contains(&asked), "{asked} questions in {passed} s, more than {most}");
-    let asked = guarded.seen("token", 401);
-    ensure!((6..=2 * most).contains(&asked), "{asked} questions in {passed} s");
+    for name in ["password", "token", "nobody"] {
+        job_is(&node, name, "it fails on", |job| number(job, "/failures_in_a_row") >= 4)?;
+    }
+    let asked = ["basic", "token"].map(|path| guarded.seen(path, 401) as i64);
+    // `vista test` asked once as well.
+    let (most, passed) = (1 + most_failures(start), start.elapsed().as_secs());
+    println!("{asked:?} questions with a wrong password and tokens in {passed} s");
+    ensure!((5..=most).contains(&asked[0]), "{asked:?} questions in {passed} s, more than {most}");
+    ensure!(
+        (10..=2 * most).contains(&asked[1]),
+        "{asked:?} questions in {passed} s, more than {most} of each"
+    );
     let job = job(&node, "password").context("the job")?;
     let all = node.process.log() + &said(&vista(&node, &["status", "--json"])?) + &job.to_string();
     ensure!(![PASSWORD, TOKEN, "another-password"].iter().any(|secret| all.contains(secret)), "shown: {all}");

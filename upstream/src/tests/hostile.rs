@@ -166,11 +166,11 @@ async fn a_kept_connection_that_the_server_closed_is_no_failure() {
     }
 }
 
-#[tokio::test]
-async fn gzip() {
+/// Address of a server that says so many zeros, packed.
+async fn packing(zeros: usize) -> String {
     use std::io::Write as _;
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    packed.write_all(&vec![b'0'; 9_000]).unwrap();
+    packed.write_all(&vec![b'0'; zeros]).unwrap();
     let packed = packed.finish().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -185,14 +185,56 @@ async fn gzip() {
             stream.write_all(&packed).await.unwrap();
         }
     });
-    let mut options = Options::new("graphite", url);
-    options.gzip = true;
-    let answer = ask(options.clone()).await.unwrap();
-    assert_eq!(answer.body.len(), 9_000);
-    assert!(!answer.headers.contains_key("content-encoding"));
-    // A bomb is cut off at the bound.
-    options.max_body = 8_000;
-    assert_eq!(ask(options).await.unwrap_err().kind(), Failure::TooLarge);
+    url
+}
+
+#[tokio::test]
+async fn gzip() {
+    let check = async |zeros: usize, bound: usize| {
+        let mut options = Options::new("graphite", packing(zeros).await);
+        options.gzip = true;
+        options.max_body = bound;
+        match ask(options).await {
+            Ok(answer) => {
+                assert!(answer.body.iter().all(|byte| *byte == b'0') && answer.body.len() == zeros);
+                assert!(!answer.headers.contains_key("content-encoding"));
+                true
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), Failure::TooLarge);
+                false
+            }
+        }
+    };
+    for zeros in [9_000, 64 << 10, (64 << 10) + 1, 3 << 20] {
+        assert!(check(zeros, 4 << 20).await && check(zeros, zeros).await, "{zeros}");
+        // A bomb is cut off at the bound.
+        assert!(!check(zeros, zeros - 1).await && !check(zeros, 8_000).await, "{zeros}");
+    }
+}
+
+#[test]
+fn what_is_long_is_unpacked_beside_the_runtime() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    for (zeros, beside) in [(64 << 10, 0), ((64 << 10) + 1, 1)] {
+        let threads = Arc::new(AtomicU32::new(0));
+        let started = Arc::clone(&threads);
+        // All of it is one thread, but for what is done beside it.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_start(move || {
+                started.fetch_add(1, SeqCst);
+            })
+            .build()
+            .unwrap();
+        let length = runtime.block_on(async {
+            let mut options = Options::new("graphite", packing(zeros).await);
+            options.gzip = true;
+            ask(options).await.unwrap().body.len()
+        });
+        assert_eq!((length, threads.load(SeqCst)), (zeros, beside));
+    }
 }
 
 #[tokio::test]

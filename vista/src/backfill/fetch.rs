@@ -1,8 +1,9 @@
 //! The points of some metrics, from where they are.
 
+use super::aside::{aside, reading};
 use super::pace::Pace;
 use super::{Server, Spec};
-use crate::graphite::{checked, parse_render, quote};
+use crate::graphite::{checked, parse_render, quote, server};
 use crate::whisper;
 use crate::{Error, Limits, Skipped};
 use skyline_core::point::Datapoint;
@@ -36,6 +37,14 @@ pub(super) enum From {
     Whisper(Arc<PathBuf>),
 }
 
+/// Questions, or files that were opened.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) requests: u64,
+    /// Of them, those that failed.
+    pub(super) failures: u64,
+}
+
 /// One metric.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fetched {
@@ -50,8 +59,7 @@ pub(super) struct Batch {
     pub(super) metrics: Vec<Fetched>,
     /// Points of the answers that are none.
     pub(super) skipped: Skipped,
-    pub(super) requests: u64,
-    pub(super) failures: u64,
+    pub(super) asked: Asked,
     /// Series of names that nobody asked for.
     pub(super) unasked: u64,
     /// Nothing at all can be had: the job ends, and these metrics are not done.
@@ -76,13 +84,45 @@ impl Graphite {
             spec.from.floor(),
             spec.until.floor()
         ));
-        self.pace.wait(1.0).await;
         let ask = Ask::post(self.render.clone(), FORM, form);
         let whole = self.client.ask(ask).await?;
-        let body = checked(&self.client, &whole)?;
+        checked(&self.client, &whole)?;
         let limits = Limits { series: names.len() * 2, points: MOST_POINTS };
-        parse_render(body, limits)
-            .map_err(|reason| Error::Answer { server: crate::graphite::server(&self.client), reason })
+        let body = whole.body;
+        let answer = reading(body.len(), move || parse_render(&body, limits)).await;
+        answer.map_err(|reason| Error::Answer { server: server(&self.client), reason })
+    }
+
+    /// Asks, and again after a pause, as often as the settings say, while it `helps`.
+    ///
+    /// # Errors
+    /// The last failure. None holds what the server was asked with, as some say that back.
+    pub(super) async fn insist<T, F>(
+        &self,
+        asked: &mut Asked,
+        ask: impl Fn() -> F + Send,
+        helps: impl Fn(&Error) -> bool + Send,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        let (mut pause, mut attempt) = (self.pause, 1);
+        loop {
+            self.pace.wait(1.0).await;
+            asked.requests += 1;
+            let error = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error.without_secrets(self.client.options()),
+            };
+            asked.failures += 1;
+            if attempt >= self.attempts || !helps(&error) {
+                return Err(error);
+            }
+            tracing::debug!(%error, attempt, "a question of the back-fill failed");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.pause * 64);
+            attempt += 1;
+        }
     }
 
     /// Asks, again and again where that may help; half of the names at a time where a whole question fails.
@@ -93,23 +133,11 @@ impl Graphite {
         batch: &'a mut Batch,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
-            let mut pause = self.pause;
-            let mut attempt = 1;
-            let error = loop {
-                batch.requests += 1;
-                let error = match self.ask(names, spec).await {
-                    Ok(answer) => return batch.take(names, answer),
-                    Err(error) => error,
-                };
-                batch.failures += 1;
-                // Asking for less helps at once.
-                if attempt >= self.attempts || (names.len() > 1 && is_too_much(&error)) {
-                    break error;
-                }
-                tracing::debug!(%error, attempt, "a question of the back-fill failed");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(self.pause * 64);
-                attempt += 1;
+            // Asking for less helps at once.
+            let helps = |error: &Error| names.len() <= 1 || !is_too_much(error);
+            let error = match self.insist(&mut batch.asked, || self.ask(names, spec), helps).await {
+                Ok(answer) => return batch.take(names, answer),
+                Err(error) => error,
             };
             match names.len() {
                 // The server is away, or is none: less of the same does not help.
@@ -135,13 +163,13 @@ fn is_too_much(error: &Error) -> bool {
     match error {
         Error::Upstream(error) => matches!(error, skyline_upstream::Error::TooLarge { .. }),
         Error::Status { status, .. } => matches!(status, 400 | 413 | 414),
-        Error::Answer { reason, .. } => reason.contains("more points"),
+        Error::Answer { reason, .. } => *reason == crate::error::Unusable::TooMany,
         Error::Several { .. } | Error::SameName { .. } | Error::NotLogged { .. } => false,
     }
 }
 
 /// Whether no question will be answered.
-fn is_hopeless(error: &Error) -> bool {
+pub(super) fn is_hopeless(error: &Error) -> bool {
     match error {
         Error::Upstream(error) => {
             use skyline_upstream::Error as E;
@@ -156,7 +184,7 @@ fn is_hopeless(error: &Error) -> bool {
         }
         Error::Status { status, .. } => matches!(status, 301..=308 | 401..=405 | 407),
         // A page where JSON should be.
-        Error::Answer { reason, .. } => reason.contains("HTML"),
+        Error::Answer { reason, .. } => *reason == crate::error::Unusable::Page,
         Error::Several { .. } | Error::SameName { .. } | Error::NotLogged { .. } => false,
     }
 }
@@ -192,11 +220,7 @@ impl From {
         match self {
             Self::Graphite(server) => server.fetch(&items, &spec, &mut batch).await,
             Self::Whisper(folder) => {
-                let read = tokio::task::spawn_blocking(move || files(&folder, items, &spec, now)).await;
-                match read {
-                    Ok(read) => batch = read,
-                    Err(error) => batch.hopeless = Some(format!("reading files ended early: {error}")),
-                }
+                batch = aside(move || files(&folder, items, &spec, now)).await;
             }
         }
         batch
@@ -207,9 +231,9 @@ fn files(folder: &Path, items: Vec<String>, spec: &Spec, now: f64) -> Batch {
     let mut batch = Batch::default();
     let range = whisper::Range { from: spec.from as i64, until: spec.until as i64, now: now as i64 };
     for item in items {
-        batch.requests += 1;
+        batch.asked.requests += 1;
         let points = whisper::read(&folder.join(&item), range).map_err(|error| error.to_string());
-        batch.failures += u64::from(points.is_err());
+        batch.asked.failures += u64::from(points.is_err());
         let metric = match (&points, whisper::name_of(Path::new(&item))) {
             (Ok(_), Some(name)) => name,
             _ => item,
@@ -258,7 +282,7 @@ mod tests {
     #[test]
     fn what_is_asked_again_in_halves_and_what_is_not() {
         let status = |status| Error::Status { server: "g".into(), status, words: String::new() };
-        let answer = |reason: &str| Error::Answer { server: "g".into(), reason: reason.into() };
+        let answer = |reason| Error::Answer { server: "g".into(), reason };
         let html = parse_render(b"<html>", Limits::default()).unwrap_err();
         let lengthy = parse_render(
             br#"[{"target": "a", "datapoints": [[1,1],[1,2]]}]"#,
@@ -270,9 +294,9 @@ mod tests {
             (status(500), false, false),
             (status(401), false, true),
             (status(302), false, true),
-            (answer(&html), false, true),
-            (answer(&lengthy), true, false),
-            (answer("it ends at byte 7"), false, false),
+            (answer(html), false, true),
+            (answer(lengthy), true, false),
+            (answer("it ends at byte 7".into()), false, false),
         ] {
             assert_eq!((is_too_much(&error), is_hopeless(&error)), (too_much, hopeless), "{error}");
         }

@@ -9,6 +9,7 @@ use skyline_core::file;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Failures that are told one by one.
 pub(super) const TOLD: usize = 20;
@@ -108,8 +109,10 @@ pub struct Counts {
     pub empty: u64,
     /// Metrics that could not be read.
     pub failed: u64,
-    /// Whisper files whose path says no name, and folders that could not be read.
+    /// Whisper files whose path says no name, and links that lead nowhere or back.
     pub nameless: u64,
+    /// Folders that could not be read.
+    pub unread: u64,
     /// Files of other stores (packed, Ceres), which are not read.
     pub others: u64,
     /// Series of answers that have names nobody asked for.
@@ -172,6 +175,7 @@ impl Report {
                 empty: 0,
                 failed: 0,
                 nameless: 0,
+                unread: 0,
                 others: 0,
                 unasked: 0,
                 requests: 0,
@@ -210,13 +214,20 @@ pub(super) struct File {
     report: PathBuf,
     names: PathBuf,
     sync: bool,
+    /// One writes at a time.
+    writing: Mutex<()>,
 }
 
 type Failed = (PathBuf, io::Error);
 
 impl File {
     pub(super) fn new(state_dir: &Path, sync: bool) -> Self {
-        Self { report: state_dir.join("backfill.json"), names: state_dir.join("backfill.names"), sync }
+        Self {
+            report: state_dir.join("backfill.json"),
+            names: state_dir.join("backfill.names"),
+            sync,
+            writing: Mutex::default(),
+        }
     }
 
     /// The job of the last run; none: there was none, or its file is damaged, which the log says.
@@ -239,12 +250,14 @@ impl File {
     pub(super) fn save(&self, report: &Report) -> Result<(), Failed> {
         let failed = |source| (self.report.clone(), source);
         let text = serde_json::to_vec(report).map_err(|error| failed(error.into()))?;
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         file::update(&self.report, &text, self.sync).map_err(failed)
     }
 
     pub(super) fn save_names(&self, names: &[String]) -> Result<(), Failed> {
         let mut text = names.join("\n");
         text.push('\n');
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         file::replace(&self.names, text.as_bytes(), self.sync).map_err(|source| (self.names.clone(), source))
     }
 

@@ -43,7 +43,7 @@ fn points_that_are_none_cost_no_neighbour() {
 #[test]
 fn what_is_no_answer_is_refused() {
     let refused = |text: &str, words: &str| {
-        let error = parse_render(text.as_bytes(), Limits { series: 2, points: 3 }).unwrap_err();
+        let error = parse_render(text.as_bytes(), Limits { series: 2, points: 3 }).unwrap_err().to_string();
         assert!(error.contains(words), "{text}: {error}");
     };
     refused("", "ends at byte 0");
@@ -91,6 +91,57 @@ fn names_found() {
         r#"{"metrics": [{"path": "a.", "name": "a", "is_leaf": "0"}, {"path": "b", "is_leaf": "1"}]}"#,
         &[("a", false), ("b", true)],
     );
-    assert!(parse_find(br#"[{"id":"a"},{"id":"b"},{"id":"c"}]"#, 2).unwrap_err().contains("more than 2"));
-    assert!(parse_find(b"<html>", 2).unwrap_err().contains("HTML"));
+    assert!(
+        parse_find(br#"[{"id":"a"},{"id":"b"},{"id":"c"}]"#, 2)
+            .unwrap_err()
+            .to_string()
+            .contains("more than 2")
+    );
+    assert_eq!(parse_find(b"<html>", 2), Err(Unusable::Page));
+}
+
+#[test]
+fn long_answers_are_read_beside_the_runtime() {
+    use skyline_peers::http::{Reply, Server};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    let check = |kind: &'static str, blanks: usize, beside: u32| {
+        let threads = Arc::new(AtomicU32::new(0));
+        let started = Arc::clone(&threads);
+        // All of it is one thread, but for what is done beside it.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_start(move || {
+                started.fetch_add(1, SeqCst);
+            })
+            .build()
+            .unwrap();
+        let text = match kind {
+            "prometheus" => {
+                r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[60,"1"]]}]}}"#
+            }
+            "render" => r#"[{"target":"t","datapoints":[[1,60]]}]"#,
+            _ => r#"[{"id":"t","leaf":1}]"#,
+        };
+        let server =
+            Server::start(move |_| Reply::text(200, &format!("{text}{}", " ".repeat(blanks)))).unwrap();
+        let client = Client::new(skyline_upstream::Options::new("a", server.url())).unwrap();
+        let limits = Limits::default();
+        let found = runtime.block_on(async {
+            match kind {
+                "prometheus" => {
+                    let path = crate::prometheus::QUERY_RANGE;
+                    let asked = crate::prometheus::range(&client, path, "x", (60, 60), 60, limits).await;
+                    asked.unwrap().series.len()
+                }
+                "render" => render(&client, RENDER, "t", (0, 60), limits).await.unwrap().series.len(),
+                _ => find(&client, RENDER, "*").await.unwrap().len(),
+            }
+        });
+        assert_eq!((found, threads.load(SeqCst)), (1, beside), "{kind}, {blanks}");
+    };
+    for kind in ["render", "find", "prometheus"] {
+        check(kind, 0, 0);
+        check(kind, AT_ONCE, 1);
+    }
 }

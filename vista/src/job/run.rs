@@ -66,6 +66,23 @@ impl Job {
         Ok(())
     }
 
+    /// Asks for the newest of what it fetches, for less of that where the answer is too long; what was asked for, and the
+    /// answer. Stores nothing.
+    ///
+    /// # Errors
+    /// There is no answer, or one that is of no use.
+    pub async fn newest(&self) -> Result<(Range, Answer), Error> {
+        let mut range = self.wants().newest(self.clock.now() as i64);
+        loop {
+            match self.ask(range).await {
+                Err(error) if error.is_too_much() && self.shorten(range) => {
+                    range.from = range.until - range.seconds() / 2;
+                }
+                asked => return asked.map(|answer| (range, answer)),
+            }
+        }
+    }
+
     /// Puts an answer into the journal, and moves the cursor behind it.
     async fn take(
         &self,

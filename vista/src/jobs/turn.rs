@@ -1,6 +1,7 @@
 //! When a job runs: at a moment of its own within its interval, and after failures later and later.
 
 use crate::cursor::Cursor;
+use crate::error::Error;
 use crate::job::{Job, Sink};
 use skyline_core::clock::Clock;
 use skyline_core::shard::name_hash;
@@ -46,9 +47,13 @@ pub(super) async fn run(job: Arc<Job>, clock: Clock, sink: Sink) {
 async fn once(job: &Job, clock: &Clock, cursor: &mut Cursor, sink: &Sink) -> bool {
     job.counts(|counts| counts.running = true);
     let outcome = Box::pin(job.run(cursor, sink)).await;
+    job.counts(|counts| counts.running = false);
+    if sink.stop.is_cancelled() && matches!(outcome, Ok(()) | Err(Error::NotLogged { .. })) {
+        // The stop has ended it: it neither came to its end nor failed. What was not taken is fetched again.
+        return true;
+    }
     let now = clock.now();
     let before = job.counts(|counts| {
-        counts.running = false;
         let before = counts.failures_in_a_row;
         match &outcome {
             Ok(()) => counts.succeeded(now),
@@ -89,40 +94,4 @@ fn after_failures(failures: u32, every: f64, luck: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn waits_grow_and_end_growing() {
-        let check = |failures, every, expected: f64| {
-            let got = after_failures(failures, every, 0.5);
-            assert!((got - expected).abs() < 1e-9, "{failures} {every}: {got}");
-        };
-        check(1, 60.0, 5.0);
-        check(2, 60.0, 10.0);
-        check(100, 60.0, 300.0);
-        check(1, 1.0, 1.0);
-        check(100, 86_400.0, 3_600.0);
-        assert!(after_failures(3, 60.0, 0.0) < after_failures(3, 60.0, 1.0));
-    }
-
-    #[test]
-    fn jobs_lie_apart() {
-        let phases: Vec<f64> = (0..100).map(|i| phase(&format!("job-{i}"), 60.0)).collect();
-        assert!(phases.iter().all(|p| (0.0..60.0).contains(p)));
-        let early = phases.iter().filter(|p| **p < 30.0).count();
-        assert!((25..75).contains(&early), "{early}");
-    }
-
-    proptest! {
-        #[test]
-        fn a_job_runs_once_an_interval(now in 1e9..2e9, every in 1.0..86_400.0, share in 0.0..1.0) {
-            let phase = every * share;
-            let wait = until_next(now, every, phase);
-            prop_assert!(wait >= every * 0.1 && wait <= every * 1.1 + 1e-3);
-            let off = (now + wait - phase).rem_euclid(every);
-            prop_assert!(off < 1e-3 || every - off < 1e-3);
-        }
-    }
-}
+mod tests;

@@ -231,7 +231,12 @@ fn files_below_a_folder() {
     let found = tree(root, |name| !name.starts_with("x.y")).unwrap();
     let names: Vec<_> = found.files.iter().map(|path| name_of(path).unwrap()).collect();
     assert_eq!(names, ["disk.used;host=a.b", "a.b", "a.c.d", "odd.a b", "odd.ü\n", "top", "x.link"]);
-    assert_eq!((found.nameless, found.unread, found.others, found.is_cut), (2, 3, 2, false));
+    assert_eq!((found.nameless, found.links, found.unread, found.others), (2, 3, 0, 2));
+    assert!(!found.is_cut);
+    // Deeper than anybody stores metrics.
+    make(&format!("{}m.wsp", "d/".repeat(70)));
+    let found = tree(root, |_| true).unwrap();
+    assert_eq!((found.links, found.unread, found.files.len()), (3, 1, 8));
     assert!(tree(&root.join("none"), |_| true).is_err());
 }
 

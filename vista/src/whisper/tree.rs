@@ -10,6 +10,8 @@ use std::path::{Component, Path, PathBuf};
 const MOST: usize = 4_000_000;
 /// Folders inside each other, at most.
 const DEPTH: usize = 64;
+/// What Linux says of a link that leads to itself (`ELOOP`).
+const LOOP: i32 = 40;
 /// Folder of tagged series, whose files have their names as one piece.
 const TAGGED: &str = "_tagged";
 /// What stands there for a dot.
@@ -22,8 +24,10 @@ pub struct Tree {
     pub files: Vec<PathBuf>,
     /// Whisper files whose path says no name: not UTF-8, or tagged series of which only the hash is known.
     pub nameless: u64,
-    /// Folders that could not be read, and links that lead nowhere or back.
+    /// Folders that could not be read, for want of a permission or too deep inside each other.
     pub unread: u64,
+    /// Links that lead nowhere or back, and what was gone before it was looked at.
+    pub links: u64,
     /// Files of other stores, which are not read: packed ones, and Ceres' slices.
     pub others: u64,
     /// There is more than is looked at.
@@ -57,6 +61,11 @@ fn is_of_another_store(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let packed = [".gz", ".bz2", ".xz", ".zst", ".lz4"].iter().find_map(|end| name.strip_suffix(end));
     packed.is_some_and(|name| name.ends_with(".wsp")) || name.ends_with(".slice")
+}
+
+/// Whether a file is not there, or a link leads to itself.
+fn leads_nowhere(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(LOOP)
 }
 
 /// Finds the files below `folder` whose metric `is_wanted`. Links are followed, each folder is entered once.
@@ -96,12 +105,21 @@ pub fn tree(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> io::Result<Tree>
                 continue;
             }
             // Through links: what they lead to.
-            let Ok(about) = std::fs::metadata(entry.path()) else {
-                tree.unread += 1;
-                continue;
+            let about = match std::fs::metadata(entry.path()) {
+                Ok(about) => about,
+                Err(error) if leads_nowhere(&error) => {
+                    tree.links += 1;
+                    continue;
+                }
+                Err(_) => {
+                    tree.unread += 1;
+                    continue;
+                }
             };
             if about.is_dir() {
-                if depth + 1 >= DEPTH || !entered.insert((about.dev(), about.ino())) {
+                if !entered.insert((about.dev(), about.ino())) {
+                    tree.links += 1;
+                } else if depth + 1 >= DEPTH {
                     tree.unread += 1;
                 } else {
                     open.push((path, depth + 1));

@@ -156,6 +156,11 @@ async fn a_back_fill_that_left_something_to_do() {
     .await;
     check(json!({ "phase": "done", "metrics": 9, "counts": { "failed": 2 } }), Some("warning  backfill: "))
         .await;
+    check(
+        json!({ "phase": "done", "metrics": 9, "counts": { "failed": 0, "unread": 2 } }),
+        Some("folders that could not be read: 2"),
+    )
+    .await;
     check(json!({ "phase": "failed", "error": "g: refused" }), Some("warning  backfill: failed")).await;
 }
 

@@ -47,13 +47,17 @@ fn windows(look: &Look, report: &mut Report) {
 fn backfill(status: &Value, report: &mut Report) {
     let Some(text) = backfill::line(status) else { return };
     let of = |path: &str| status.pointer(&format!("/backfill/{path}"));
-    let has_failed = of("counts/failed").and_then(Value::as_u64).is_some_and(|failed| failed > 0);
+    let count = |what: &str| of(&format!("counts/{what}")).and_then(Value::as_u64).unwrap_or(0);
     match of("phase").and_then(Value::as_str) {
         Some("failed") => {
             report.warning("backfill", text, "mend what it names and begin it again: what is filled stays")
         }
-        Some("done") if has_failed => {
+        Some("done") if count("failed") > 0 => {
             report.warning("backfill", text, "`skyline backfill --status` names them")
+        }
+        Some("done") if count("unread") > 0 => {
+            let text = format!("{text}; folders that could not be read: {}", count("unread"));
+            report.warning("backfill", text, "let the node's user read all folders, and begin it again")
         }
         Some("listing" | "filling") => report.ok("backfill", text),
         _ => {}
