@@ -69,3 +69,21 @@ fn one(key: &ApiKey, findings: &mut Findings) {
         findings.problem(KEYS, message, "write it as in `shop` or `shop.eu`, without a dot at its ends");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_enough_memory() {
+        let check = |memory_bytes: u64, is_enough: bool| {
+            let mut settings = Settings::default();
+            settings.flux.api_keys = vec![ApiKey::default()];
+            settings.flux.memory_bytes = memory_bytes;
+            let found = crate::check::check(&settings);
+            assert_eq!(found.iter().all(|f| f.key != "flux.memory_bytes"), is_enough, "{memory_bytes}");
+        };
+        check(24 << 20, true);
+        check((24 << 20) - 1, false);
+    }
+}
