@@ -242,7 +242,7 @@ impl Store {
         Ok(Some((incident, members, told)))
     }
 
-    /// Removes incidents that ended before `older_than` (seconds), and messages that are sent or dead and older; [`GONE`] later
+    /// Removes incidents that ended before `older_than` (seconds), and messages that are sent or dead and older; 30 days later
     /// also those that are open or wait: their node is gone, one that lives would have ended them. Returns how many of both.
     ///
     /// # Errors

@@ -20,7 +20,10 @@ fn waits(node: &Node, times: usize) -> anyhow::Result<Value> {
         node.process.log().matches("the back-fill waits: the journal is full").count() >= times
     })?;
     let found = report(node, &["--status"])?;
-    ensure!(found["phase"] == "filling" && number(&found, "/position") < METRICS, "{found}");
+    ensure!(
+        found.get("phase").is_some_and(|phase| phase == "filling") && number(&found, "/position") < METRICS,
+        "{found}"
+    );
     ensure!(node.metrics()?.sum("skyline_journal_shed_points_total", &[]) == 0.0, "points were pushed out");
     Ok(found)
 }

@@ -5,12 +5,9 @@ use skyline_conf::model::Settings;
 use skyline_conf::model::vista::Fetch;
 use skyline_core::clock::Clock;
 use skyline_vista::Jobs;
-use skyline_vista::plan::Range;
 use std::time::Instant;
 
 const KEY: &str = "vista.fetch";
-/// The last seconds of each are asked for, at least.
-const LAST: i64 = 600;
 
 /// Jobs that a node would refuse to start with; the others are to be asked, beside everything else.
 pub(super) fn probes(settings: &Settings, report: &mut Report) -> Vec<Part> {
@@ -39,10 +36,8 @@ pub(super) fn probes(settings: &Settings, report: &mut Report) -> Vec<Part> {
 async fn ask(jobs: Jobs, fetch: Fetch) -> Report {
     let mut report = Report::new(true);
     let Some(job) = jobs.get(&fetch.name) else { return report };
-    let until = job.wants().end(Clock::system().now() as i64);
-    let range = Range { from: until - LAST.max(3 * i64::from(fetch.every_seconds)), until };
     let start = Instant::now();
-    let answer = Box::pin(job.ask(range)).await;
+    let answer = Box::pin(job.newest()).await.map(|(_, answer)| answer);
     let ms = start.elapsed().as_millis();
     // Points are taken and judged without it.
     match answer.and_then(|answer| job.names(&answer).map(|named| (answer.series.len(), named))) {
