@@ -21,6 +21,8 @@ use std::thread::JoinHandle;
 use tokio::sync::Notify;
 
 /// Longest name of a reader, bytes.
+/// What was read so long ago is not likely to be read again, seconds: whoever was sent it has taken it from its buffers.
+const SETTLED: f64 = 60.0;
 const MAX_READER_NAME: usize = 1024;
 
 /// Locks; what a panicked thread left behind is used as it is.
@@ -250,11 +252,20 @@ impl Journal {
         self.shared().full.load(Ordering::Acquire)
     }
 
-    /// Whether the next segment takes the place of one that somebody has yet to read (or waits for it).
+    /// Whether the next segment takes the place of one that somebody has yet to read (or waits for it), or would read again
+    /// after a crash and that is younger than [`SETTLED`].
     #[must_use]
     pub fn is_nearly_spent(&self) -> bool {
+        let now = self.shared().clock.now();
         let log = lock(&self.shared().log);
-        log.closed() > 0 && log.bytes().saturating_add(self.shared().options.segment_bytes) > log.budget
+        if log.bytes().saturating_add(self.shared().options.segment_bytes) <= log.budget {
+            return false;
+        }
+        let Some(oldest) = log.segments.front().filter(|_| log.closed() > 0) else { return false };
+        // Who has read it all may hold it for ever, where nothing new comes for it that would move its hold on.
+        let is_unread =
+            log.living().any(|(_, a)| a.waiting() > 0 && a.cursor.min(a.position) < oldest.end_seq);
+        is_unread || now - oldest.summary.last_received < SETTLED
     }
 
     /// Sequence number after the newest logged point.

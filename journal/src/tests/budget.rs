@@ -119,6 +119,29 @@ fn dropping_what_a_reader_holds_is_counted() {
 }
 
 #[test]
+fn what_is_only_held_for_long_takes_no_room_from_what_is_in_no_hurry() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(options(dir.path()));
+    let mut reader = journal.reader("one", Scope::Everything).unwrap();
+    reader.hold(0);
+    // Batches are of 1,000: a segment that is a minute old at 2,000 and young at 1,010.
+    let clock = journal.shared().clock.clone();
+    clock.set(1_010.0);
+    assert!(!journal.is_nearly_spent());
+    fill(&journal, 60, &to(RouteSet(0)));
+    assert!(journal.is_nearly_spent());
+    clock.set(2_000.0);
+    assert!(journal.is_nearly_spent(), "nobody has read it");
+    let taken = take_all(&mut reader).len() as u64;
+    finish(&mut reader, taken);
+    reader.hold(0);
+    assert!(!journal.is_nearly_spent(), "it is only held");
+    clock.set(1_010.0);
+    assert!(journal.is_nearly_spent(), "it was read a moment ago");
+    assert_eq!((journal.start(), account(&reader).3), (0, 0), "nothing was dropped by asking");
+}
+
+#[test]
 fn a_hold_of_an_earlier_run_ends_with_the_first_done() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(options(dir.path()));
