@@ -3,6 +3,7 @@
 use super::http::{self, Answer};
 use super::output::{counted, program, say};
 use anyhow::Context as _;
+use clap::builder::NonEmptyStringValueParser;
 use hyper::Method;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
@@ -23,13 +24,13 @@ const PATIENCE: u32 = 120;
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// From when: -24h, 10:00_yesterday, or seconds since the epoch, in UTC; not before the window
-    #[arg(long, value_name = "TIME", default_value = "-24h", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", default_value = "-24h", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     from: String,
     /// Until when
-    #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     until: String,
     /// Only metrics of this pattern, such as `servers.web*.cpu.**` (default: all)
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", value_parser = NonEmptyStringValueParser::new())]
     select: Option<String>,
     /// Address of a Graphite server (default: the first [[graphite.server]] of the node's settings, with its credentials)
     #[arg(long, value_name = "URL", conflicts_with = "whisper")]
@@ -38,7 +39,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FOLDER")]
     whisper: Option<PathBuf>,
     /// Questions to the server a second (default: backfill.requests_per_second of the node's settings)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = a_rate)]
     rate: Option<f64>,
     /// Show the back-fill that runs, or ran last
     #[arg(long, conflicts_with_all = ["cancel", "select", "graphite", "whisper", "rate"])]
@@ -56,7 +57,14 @@ pub(super) struct Options {
     config: super::Config,
 }
 
+/// A number of questions a second.
+fn a_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "a number above 0 is wanted, such as 5".to_owned())
+}
+
 /// Does it; `true` if all metrics are done.
+#[expect(clippy::print_stderr, reason = "standard output may be JSON")]
 pub(super) async fn act(options: &Options) -> anyhow::Result<bool> {
     let settings = options.config.load()?.settings;
     let api = *settings.http.api.first().context("http.api is empty: the node cannot be asked")?;
@@ -92,9 +100,10 @@ pub(super) async fn act(options: &Options) -> anyhow::Result<bool> {
     let Some(last) = watch(api, &begun).await? else {
         // Not all metrics are read yet, so this is no success; and what reads JSON gets none.
         let (program, config) = (program(), options.config.argument());
-        anyhow::bail!(
+        eprintln!(
             "the node goes on with it; {program} backfill --status{config} shows how far it is, --cancel ends it"
         );
+        return Ok(false);
     };
     if options.json {
         say!("{}", serde_json::to_string_pretty(&last)?)?;
@@ -297,7 +306,15 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together() {
-        for arguments in ["--graphite http://a --whisper b", "--status --cancel", "--status --rate 1"] {
+        for arguments in [
+            "--graphite http://a --whisper b",
+            "--status --cancel",
+            "--status --rate 1",
+            "--rate nan",
+            "--rate 0",
+            "--select=",
+            "--from=",
+        ] {
             assert!(parsed(arguments).is_err(), "{arguments}");
         }
     }
