@@ -1,13 +1,13 @@
 //! What can go wrong before the first point: no index, questions that fail, folders that cannot be read, a server that says back
 //! what it was asked with, and a node that does not fill at all.
 
-use crate::rig::{Form, History, backfill, has_all, history, number, report};
+use crate::rig::{Form, History, LIMIT, backfill, fake, has_all, history, number, report};
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use skyline_peers::http::{Reply, Request, Server};
 use skyline_tests::node::Setup;
 use skyline_tests::peer::sink::{Protocol, destination};
-use skyline_tests::port;
+use skyline_tests::{eventually, eventually_true, port};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -157,5 +157,24 @@ fn a_node_that_fills_nothing_says_so() -> anyhow::Result<()> {
             "{arguments:?}: {told}"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn a_list_that_is_damaged_is_told() -> anyhow::Result<()> {
+    let server = fake(&Arc::new(history(60)), |_| None)?;
+    let mut node = Setup::window().with("backfill.metrics_per_request", 1).start()?;
+    let url = format!("http://{}", server.address);
+    ensure!(backfill(&node, &["--graphite", &url, "--rate", "5", "--detach"])?.status.success(), "not begun");
+    eventually_true(LIMIT, "some metrics", || {
+        report(&node, &["--status"]).is_ok_and(|found| number(&found, "/position") > 0)
+    })?;
+    node.stop(LIMIT)?;
+    std::fs::write(node.folder().join("state/backfill.names"), "")?;
+    node.restart()?;
+    let failed = eventually(LIMIT, "its end", || {
+        report(&node, &["--status"]).ok().filter(|found| found["phase"] == "failed")
+    })?;
+    ensure!(failed.to_string().contains("is damaged: 60 metrics were listed, and it has 0"), "{failed}");
     Ok(())
 }

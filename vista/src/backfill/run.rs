@@ -101,7 +101,15 @@ async fn drive(inner: &Arc<Inner>, halt: &Halt) -> Result<(), End> {
     let names = aside(move || file.file.names()).await.map_err(|(path, error)| {
         format!("the list of the back-fill, {}, cannot be read: {error}; begin it again", path.display())
     })?;
-    let mut next = inner.report().map_or(0, |report| report.position as usize);
+    let (listed, mut next) =
+        inner.report().map_or((0, 0), |report| (report.metrics, report.position as usize));
+    if names.len() as u64 != listed {
+        let why = format!(
+            "the list of the back-fill is damaged: {listed} metrics were listed, and it has {}; begin it again",
+            names.len()
+        );
+        return Err(End::Failed(why));
+    }
     let pace = Pace::new(parts.options.points_per_second);
     let mut ahead: VecDeque<AbortOnDropHandle<Batch>> = VecDeque::new();
     let mut failed_in_a_row = 0;
