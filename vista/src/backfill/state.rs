@@ -270,7 +270,7 @@ impl File {
     /// The list is of no use any more.
     pub(super) fn forget_names(&self) {
         if let Err(error) = file::remove(&self.names)
-            && error.kind() != std::io::ErrorKind::NotFound
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %self.names.display(), %error, "a list that is of no use any more stays");
         }
