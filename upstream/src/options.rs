@@ -93,11 +93,16 @@ impl Options {
         }
     }
 
-    /// Whether a text holds the password, the token or a header's value, as such or as it is sent. Secrets of up to three
-    /// characters would be found everywhere and are not looked for.
+    /// Whether a text holds the password, the token or a header's value, as such or as it is sent, or ends with the beginning of
+    /// one: it may have been cut. Secrets and beginnings of up to three characters would be found everywhere and are not looked
+    /// for.
     #[must_use]
     pub fn has_secret_of(&self, text: &str) -> bool {
-        let holds = |secret: &str| secret.len() > 3 && text.contains(secret);
+        let is_cut = |secret: &str| {
+            let beginnings = (4..secret.len()).filter_map(|end| secret.get(..end));
+            beginnings.into_iter().any(|beginning| text.trim_end().ends_with(beginning))
+        };
+        let holds = |secret: &str| secret.len() > 3 && (text.contains(secret) || is_cut(secret));
         let authorized = match &self.authorization {
             Authorization::None => false,
             Authorization::Basic(user, password) => holds(password.reveal()) || holds(&basic(user, password)),

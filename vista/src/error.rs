@@ -231,5 +231,7 @@ mod tests {
         check(": no", false);
         check(": user u with hunter2 is nobody", true);
         check(": Basic dTpodW50ZXIy is nobody", true);
+        check(": user u with hunte", true);
+        check(": user u with hun", false);
     }
 }
