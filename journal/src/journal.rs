@@ -253,7 +253,7 @@ impl Journal {
     }
 
     /// Whether the next segment takes the place of one that somebody has yet to read (or waits for it), or would read again
-    /// after a crash and that is younger than [`SETTLED`].
+    /// after a crash and that is younger than a minute.
     #[must_use]
     pub fn is_nearly_spent(&self) -> bool {
         let now = self.shared().clock.now();

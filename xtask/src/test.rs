@@ -40,7 +40,7 @@ pub(crate) struct Options {
     #[arg(long)]
     long: bool,
     /// Seconds for the drive of each decoder and reader of files, one for each processor at a time; 0: none
-    #[arg(long, value_name = "N", default_value_t = 10, env = "SKYLINE_FUZZ_SECONDS")]
+    #[arg(long, value_name = "N", default_value_t = 5, env = "SKYLINE_FUZZ_SECONDS")]
     fuzz_seconds: u64,
     /// Only tests whose name contains this; then neither cases nor drives are run
     filter: Option<String>,
