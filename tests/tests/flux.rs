@@ -69,19 +69,23 @@ fn what_is_answered_204_is_delivered_after_kills_and_stops() -> anyhow::Result<(
     let (mut node, to) =
         flux(Setup::relay([sink.destination()]).with("relay.sending.retry_min_seconds", 0.05), "")?;
     let (stop, next, good) = (AtomicBool::new(false), AtomicI64::new(0), Mutex::new(Vec::new()));
-    let base = now() - 50_000;
+    let base = now() - 80_000;
     let answered = || good.lock().expect("no panic").len();
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
+                let mut from = next.fetch_add(20, SeqCst);
                 while !stop.load(SeqCst) {
-                    let from = next.fetch_add(20, SeqCst);
                     let point =
                         |n| format!("{{\"metric\":\"flux.kill\",\"value\":{n},\"timestamp\":{}}}", base + n);
                     let body: Vec<String> = (from..from + 20).map(point).collect();
                     let kind = "Content-Type: application/json\r\n";
                     match send(to, "/metric_data_post", kind, format!("[{}]", body.join(",")).as_bytes()) {
-                        Ok((204, _)) => good.lock().expect("no panic").push(from),
+                        Ok((204, _)) => {
+                            good.lock().expect("no panic").push(from);
+                            from = next.fetch_add(20, SeqCst);
+                        }
+                        // The same again, as whoever sends is to do: numbers are times, and do not run into the future.
                         _ => std::thread::sleep(Duration::from_millis(5)),
                     }
                 }
