@@ -46,6 +46,9 @@ pub struct Finding {
     pub severity: Severity,
     /// The dotted key, or the section.
     pub key: &'static str,
+    /// Which table of that list it is about, counted from 0; none: the key is no list, or it is about all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<usize>,
     /// What is wrong.
     pub message: String,
     /// What to do.
@@ -90,6 +93,8 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
 #[derive(Debug, Default)]
 struct Findings {
     all: Vec<Finding>,
+    /// The table of a list that is looked at.
+    item: Option<usize>,
     /// Keys that are out of their range: nothing more is said of them.
     out_of_range: Vec<&'static str>,
 }
@@ -105,8 +110,17 @@ impl Findings {
 
     fn add(&mut self, severity: Severity, key: &'static str, message: String, advice: String) {
         if !self.out_of_range.contains(&key) {
-            self.all.push(Finding { severity, key, message, advice });
+            self.all.push(Finding { severity, key, item: self.item, message, advice });
         }
+    }
+
+    /// What is found of each table of a list is about that table.
+    fn each<'l, T>(&mut self, list: &'l [T], mut look: impl FnMut(&'l T, &mut Self)) {
+        for (number, item) in list.iter().enumerate() {
+            self.item = Some(number);
+            look(item, self);
+        }
+        self.item = None;
     }
 }
 

@@ -39,13 +39,25 @@ pub struct Given {
     pub key: &'static str,
     /// Where.
     pub place: Place,
+    /// Of a list of tables in a file: where each begins.
+    pub items: Vec<Place>,
 }
 
 impl Loaded {
     /// Where a key was set; none: it has its default.
     #[must_use]
     pub fn place_of(&self, key: &str) -> Option<&Place> {
-        self.given.iter().find(|given| given.key == key).map(|given| &given.place)
+        self.given(key).map(|given| &given.place)
+    }
+
+    /// Where a table of a list begins, counted from 0; none: it is not known.
+    #[must_use]
+    pub fn place_of_item(&self, key: &str, item: usize) -> Option<&Place> {
+        self.given(key)?.items.get(item)
+    }
+
+    fn given(&self, key: &str) -> Option<&Given> {
+        self.given.iter().find(|given| given.key == key)
     }
 }
 
@@ -61,9 +73,14 @@ struct Gathered {
 impl Gathered {
     /// Sets a value; the last one counts.
     fn set(&mut self, key: &'static str, value: Value, place: Place) {
+        self.set_list(key, value, place, Vec::new());
+    }
+
+    /// The same of a list of tables, each with its place.
+    fn set_list(&mut self, key: &'static str, value: Value, place: Place, items: Vec<Place>) {
         insert(&mut self.values, key, value);
         self.given.retain(|given| given.key != key);
-        self.given.push(Given { key, place });
+        self.given.push(Given { key, place, items });
     }
 }
 

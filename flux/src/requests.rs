@@ -235,7 +235,7 @@ impl Flux {
             return self.submit(key.unwrap_or_default(), points.finish(), held, &ask).await;
         }
         let form = ask.form(&query)?;
-        let mut packing = Packing::of(&ask.headers).map_err(|why| no_body(style, why))?;
+        let mut packing = Packing::of(&ask.headers).map_err(|why| no_body(style, why, 0))?;
         if matches!(form, Form::RemoteWrite) && packing == Packing::Plain {
             packing = Packing::Snappy;
         }
@@ -248,7 +248,7 @@ impl Flux {
         let whole = body::read(body, &ask.headers, most, time, &self.memory).await;
         let whole = whole.map_err(|why| match why {
             NoBody::TooLong if key.is_none() => answer::unauthorized(style),
-            why => no_body(style, why),
+            why => no_body(style, why, most),
         })?;
         self.counters.body_bytes.fetch_add(whole.bytes.len() as u64, Relaxed);
         sender.read(whole.bytes.len(), now);
@@ -296,8 +296,8 @@ impl Flux {
         style: Style,
     ) -> Result<Decoded, Response> {
         let bad = |text: &str| answer::problem(style, StatusCode::BAD_REQUEST, text);
-        let whole = whole.unpack(packing, self.settings.max_unpacked_bytes as usize);
-        let whole = whole.map_err(|why| no_body(style, why))?;
+        let most = self.settings.max_unpacked_bytes as usize;
+        let whole = whole.unpack(packing, most).map_err(|why| no_body(style, why, most))?;
         let mut points = self.none_yet(now);
         let mut owner = key.unwrap_or_default();
         points.prefix(self.access.prefix(owner));
@@ -315,8 +315,8 @@ impl Flux {
             Form::Influx(precision) => influx::decode(&whole.bytes, *precision, &self.influx, &mut points),
         }
         if points.is_too_much() {
-            let text = "the points become too much: send fewer at once";
-            return Err(answer::problem(style, StatusCode::PAYLOAD_TOO_LARGE, text));
+            let text = format!("the points become more than {} bytes: send fewer at once", self.bounds.most_bytes);
+            return Err(answer::problem(style, StatusCode::PAYLOAD_TOO_LARGE, &text));
         }
         let taken = points.finish();
         let share = whole.into_share(taken.bytes);
@@ -426,9 +426,11 @@ fn busy(style: Style) -> Response {
     answer::later(style, StatusCode::SERVICE_UNAVAILABLE, text, AGAIN)
 }
 
-fn no_body(style: Style, why: NoBody) -> Response {
+/// `most`: so many bytes it may have, as it came or once unpacked.
+fn no_body(style: Style, why: NoBody, most: usize) -> Response {
+    let too_long = format!("the body is longer than {most} bytes: send fewer points at once");
     let (status, text) = match why {
-        NoBody::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too long: send fewer points at once"),
+        NoBody::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, too_long.as_str()),
         NoBody::Late => (StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
         NoBody::Cut => (StatusCode::BAD_REQUEST, "the body is cut off"),
         NoBody::Busy => return busy(style),

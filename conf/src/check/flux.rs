@@ -14,20 +14,20 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let flux = &settings.flux;
     let mut names = HashSet::new();
     let mut secrets: Vec<(&str, crate::secret::Secret)> = Vec::new();
-    for key in &flux.api_keys {
+    findings.each(&flux.api_keys, |key, findings| {
         let name = key.name.escape_debug();
         if key.name.is_empty() || !names.insert(&key.name) {
             let message = format!("there is no name, or `{name}` is there twice");
             findings.problem(KEYS, message, "give each key a name of its own");
         }
         one(key, findings);
-        let Ok(secret) = key.secret() else { continue };
+        let Ok(secret) = key.secret() else { return };
         if let Some((other, _)) = secrets.iter().find(|(_, s)| *s == secret) {
             let message = format!("`{name}` is the same key as `{}`", other.escape_debug());
             findings.problem(KEYS, message, "make another with: openssl rand -hex 32");
         }
         secrets.push((&key.name, secret));
-    }
+    });
     for (key, template) in [
         ("flux.prometheus.template", Template::of_prometheus(&flux.prometheus)),
         ("flux.influx.template", Template::of_influx(&flux.influx)),

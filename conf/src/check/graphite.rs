@@ -10,13 +10,13 @@ const SERVER: &str = "graphite.server";
 
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let mut labels = HashSet::new();
-    for server in &settings.graphite.server {
+    findings.each(&settings.graphite.server, |server, findings| {
         one(server, findings);
         if !labels.insert(server.label()) {
             let message = format!("two servers are called {}", server.label().escape_debug());
             findings.problem(SERVER, message, "give each a name of its own");
         }
-    }
+    });
     proxy(settings, findings);
 }
 

@@ -1,6 +1,7 @@
 //! Destinations: how they are written, that they differ, that none is this node itself.
 
-use super::{Findings, own_listener};
+use super::Findings;
+use super::sockets::listener_of;
 use crate::model::Settings;
 use crate::model::relay::{DestinationEntry, Method};
 use crate::nearest;
@@ -97,20 +98,7 @@ fn one(
 
 /// A destination that is one of our own listeners.
 fn itself(settings: &Settings, key: &'static str, text: &str, written: &Server, findings: &mut Findings) {
-    let ip = match written.host.to_ascii_lowercase().as_str() {
-        "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
-        host => host.parse::<IpAddr>().ok(),
-    };
-    let Some(ip) = ip else { return };
-    // Loopback is this host for certain, and a connection to "any" goes there. Of another address only
-    // its being listed by name shows that it is ours.
-    let here = ip.is_loopback() || ip.is_unspecified();
-    let listed = |list: &[SocketAddr]| list.iter().any(|own| own.ip() == ip && own.port() == written.port);
-    let listen = &settings.listen;
-    let by_name = listed(&listen.plaintext_tcp) || listed(&listen.pickle_tcp) || listed(&listen.protobuf_tcp);
-    if (here || by_name)
-        && let Some(own) = own_listener(settings, SocketAddr::new(ip, written.port))
-    {
+    if let Some(own) = listener_of(settings, &written.host, written.port) {
         let message = format!("`{text}` is this node's own {own}: every point would come back for ever");
         findings.problem(key, message, "name the port of the carbon behind this node");
     }

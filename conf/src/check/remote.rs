@@ -4,6 +4,7 @@ use super::Findings;
 use super::stores::{authorities, credentials};
 use crate::model::remote::Remote;
 use crate::placeholder;
+use std::net::IpAddr;
 
 /// What is wrong with a server of the section `key`, which the findings call `label`.
 pub(super) fn check(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findings) {
@@ -95,7 +96,7 @@ fn who(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findi
         }
     }
     let host = remote.host();
-    let is_here = host == "localhost" || host.starts_with("127.");
+    let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     if remote.url.starts_with("http://") && (remote.has_token() || !user.is_empty()) && !is_here {
         let message = format!("the password of {label} is sent without encryption");
         findings.warning(key, message, "write https:// if it speaks TLS");

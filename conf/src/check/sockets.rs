@@ -4,7 +4,7 @@ use super::Findings;
 use crate::keys::grouped;
 use crate::model::Settings;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 /// One address with its key.
@@ -75,6 +75,20 @@ const CARBON_LINE: u32 = skyline_core::name::MAX_LINE_BYTES as u32;
 pub fn own_listener(settings: &Settings, address: SocketAddr) -> Option<&'static str> {
     let to = Listening { key: "", address, both_families: false };
     streams(settings).into_iter().find(|ours| ours.clashes(&to)).map(|ours| ours.key)
+}
+
+/// The key of our own TCP listener that `host` and `port` lead to, as far as that is certain without asking anybody.
+pub(super) fn listener_of(settings: &Settings, host: &str, port: u16) -> Option<&'static str> {
+    let ip = match host.to_ascii_lowercase().as_str() {
+        "localhost" => IpAddr::from([127, 0, 0, 1]),
+        host => host.parse().ok()?,
+    };
+    let address = SocketAddr::new(ip, port);
+    // Loopback is this host for certain, and a connection to "any" goes there. Of another address only its being listed
+    // by name shows that it is ours.
+    let is_here = ip.is_loopback() || ip.is_unspecified();
+    let is_ours = is_here || streams(settings).iter().any(|own| own.address == address);
+    if is_ours { own_listener(settings, address) } else { None }
 }
 
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {

@@ -1,5 +1,6 @@
 //! The jobs that fetch points.
 
+use super::sockets::listener_of;
 use super::{Findings, remote};
 use crate::model::Settings;
 use crate::model::vista::template::Template;
@@ -13,13 +14,19 @@ const MOST: usize = 1_000;
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let vista = &settings.vista;
     let mut names = HashSet::new();
-    for fetch in &vista.fetch {
+    let mut stored = HashSet::new();
+    findings.each(&vista.fetch, |fetch, findings| {
         one(fetch, findings);
         if !names.insert(fetch.name.to_lowercase()) {
             let message = format!("two jobs are called {}", fetch.name.escape_debug());
             findings.problem(FETCH, message, "give each a name of its own");
         }
-    }
+        if !stored.insert(&fetch.store_as) {
+            let message = format!("two jobs store as {}", fetch.store_as.escape_debug());
+            findings.warning(FETCH, message, "give each a name of its own, or they write over each other");
+        }
+        itself(settings, fetch, findings);
+    });
     whole(vista, findings);
 }
 
@@ -31,12 +38,14 @@ fn whole(vista: &Vista, findings: &mut Findings) {
     if vista.enabled && vista.fetch.is_empty() {
         findings.warning("vista.enabled", "there is no job", "write a [[vista.fetch]]");
     }
-    let mut stored = HashSet::new();
-    for fetch in &vista.fetch {
-        if !stored.insert(&fetch.store_as) {
-            let message = format!("two jobs store as {}", fetch.store_as.escape_debug());
-            findings.warning(FETCH, message, "give each a name of its own, or they write over each other");
-        }
+}
+
+/// A job whose server is this node.
+fn itself(settings: &Settings, fetch: &Fetch, findings: &mut Findings) {
+    let (host, port) = fetch.remote().host_and_port();
+    if let Some(own) = listener_of(settings, host, port) {
+        let message = format!("{}: its server is this node's own {own}", fetch.name.escape_debug());
+        findings.warning(FETCH, message, "name the server that has the metrics: this node has its own already");
     }
 }
 
@@ -152,6 +161,7 @@ mod tests {
         check(|f| f.history = ["1h", "2h"].map(Into::into).to_vec(), &["not shorter"]);
         check(|f| f.user = "u".into(), &["has no password"]);
         check(|f| f.insecure = true, &["not checked"]);
+        check(|f| f.url = "http://localhost:1501".into(), &["own http.status"]);
         check(
             |f| {
                 let value = "YOURown32charSkylineAPIkeySecret".to_owned();
@@ -166,6 +176,7 @@ mod tests {
         let twice = Vista { fetch: vec![good(), good()], ..Vista::default() };
         let mut findings = Findings::default();
         super::check(&Settings { vista: twice, ..Settings::default() }, &mut findings);
-        assert_eq!(findings.all.len(), 2, "{:?}", findings.all);
+        let items: Vec<_> = findings.all.iter().map(|finding| finding.item).collect();
+        assert_eq!(items, [Some(1); 2], "{:?}", findings.all);
     }
 }

@@ -87,17 +87,19 @@ impl Document<'_> {
         }
     }
 
-    /// Tells each table of a list in which line it stands, for messages about it.
-    fn add_lines(&self, value: &Spanned<DeValue<'_>>, good: &mut Value) {
-        let (DeValue::Array(items), Value::Array(tables)) = (value.get_ref(), good) else { return };
+    /// Where each table of a list begins.
+    fn items(&self, value: &Spanned<DeValue<'_>>) -> Vec<Place> {
+        let DeValue::Array(items) = value.get_ref() else { return Vec::new() };
         // There may be thousands: lines are not counted anew for each.
         let ends: Vec<usize> = self.text.match_indices('\n').map(|(at, _)| at).collect();
-        for (item, table) in items.iter().zip(tables) {
-            if let Value::Table(table) = table {
-                let line = ends.partition_point(|end| *end < item.span().start) + 1;
-                table.insert("line".to_owned(), Value::Integer(i64::try_from(line).unwrap_or(i64::MAX)));
-            }
-        }
+        let place = |item: &Spanned<DeValue<'_>>| {
+            let start = item.span().start;
+            let line = ends.partition_point(|end| *end < start);
+            let begin = line.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |end| end + 1);
+            let column = self.text.get(begin..start).map_or(0, |before| before.chars().count()) + 1;
+            Place::File { path: self.path.to_owned(), line: line + 1, column }
+        };
+        items.iter().map(place).collect()
     }
 
     fn unknown(&self, path: String, span: &Range<usize>, value: &Spanned<DeValue<'_>>) -> Problem {
@@ -127,10 +129,12 @@ impl Document<'_> {
     ) {
         match key.kind.judge(key, &plain(value.get_ref())) {
             Ok(mut good) => {
+                let items =
+                    if matches!(key.kind, Kind::List(_)) { self.items(value) } else { Vec::new() };
                 if matches!(key.path, "relay.cluster" | "relay.rule" | "alerting.rule") {
-                    self.add_lines(value, &mut good);
+                    add_lines(&items, &mut good);
                 }
-                gathered.set(key.path, good, self.place(&name));
+                gathered.set_list(key.path, good, self.place(&name), items);
             }
             Err(faults) => {
                 for fault in faults {
@@ -140,6 +144,16 @@ impl Document<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Tells each table of a list in which line it stands, for messages about it.
+fn add_lines(items: &[Place], good: &mut Value) {
+    let Value::Array(tables) = good else { return };
+    for (item, table) in items.iter().zip(tables) {
+        if let (Value::Table(table), Place::File { line, .. }) = (table, item) {
+            table.insert("line".to_owned(), Value::Integer(i64::try_from(*line).unwrap_or(i64::MAX)));
         }
     }
 }

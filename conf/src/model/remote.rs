@@ -24,16 +24,50 @@ pub struct Remote<'a> {
 }
 
 impl Remote<'_> {
-    /// Its host, without a port.
+    /// Its host, without a port and without the brackets of an IPv6 address.
     #[must_use]
     pub fn host(&self) -> &str {
-        let authority = self.url.split_once("://").map_or("", |(_, rest)| rest);
-        authority.split(['/', ':']).next().unwrap_or_default()
+        self.host_and_port().0
+    }
+
+    /// Its host and port; that of the scheme if the address has none, 0 if it is none.
+    #[must_use]
+    pub fn host_and_port(&self) -> (&str, u16) {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", ""));
+        let authority = rest.split('/').next().unwrap_or_default();
+        let usual = if scheme == "https" { 443 } else { 80 };
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port),
+            _ => (authority, ""),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        (host, if port.is_empty() { usual } else { port.parse().unwrap_or_default() })
     }
 
     /// Whether a token is named.
     #[must_use]
     pub fn has_token(&self) -> bool {
         !self.token.file.as_os_str().is_empty() || !self.token.variable.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::vista::Fetch;
+
+    #[test]
+    fn hosts_and_ports() {
+        for (url, host, port) in [
+            ("http://a.test:9090/x:1", "a.test", 9_090),
+            ("http://a.test", "a.test", 80),
+            ("https://[::1]/", "::1", 443),
+            ("https://[::1]:8443", "::1", 8_443),
+            ("http://a:b", "a", 0),
+            ("a", "", 80),
+        ] {
+            let fetch = Fetch { url: url.into(), ..Fetch::default() };
+            assert_eq!(fetch.remote().host_and_port(), (host, port), "{url}");
+        }
     }
 }

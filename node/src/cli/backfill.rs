@@ -5,7 +5,7 @@ use super::output::{counted, program, say};
 use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 use hyper::Method;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use skyline_core::clock::Clock;
 use skyline_render_proxy::attime;
@@ -166,7 +166,7 @@ async fn watch(api: SocketAddr, begun: &Value) -> anyhow::Result<Option<Value>> 
     // Draws nothing where standard error is no terminal.
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template(
-        "{msg:>40} {bar:30} {human_pos} of {human_len} metrics, {per_sec}, {eta} left",
+        "{bar:30} {human_pos} of {human_len} metrics, {msg}",
     )?);
     let began = begun.get("began").cloned();
     let (mut failed, mut pause) = (0, FIRST_LOOK);
@@ -198,8 +198,7 @@ async fn watch(api: SocketAddr, begun: &Value) -> anyhow::Result<Option<Value>> 
         }
         bar.set_length(told.number("metrics"));
         bar.set_position(told.number("position"));
-        let points = told.count("points");
-        bar.set_message(format!("{points} points, {:.0} a second", points as f64 / told.seconds()));
+        bar.set_message(told.progress());
     }
 }
 
@@ -221,6 +220,17 @@ impl Told<'_> {
 
     fn seconds(&self) -> f64 {
         self.0.get("seconds").and_then(Value::as_f64).unwrap_or(0.0).max(1e-3)
+    }
+
+    /// How fast it is, and for how long it still takes at that rate.
+    fn progress(&self) -> String {
+        let (points, done, all) = (self.count("points"), self.number("position"), self.number("metrics"));
+        let rate = format!("{} points, {:.0} a second", HumanCount(points), points as f64 / self.seconds());
+        if done == 0 {
+            return rate;
+        }
+        let left = self.seconds() / done as f64 * all.saturating_sub(done) as f64;
+        format!("{rate}, about {} left", HumanDuration(Duration::from_secs_f64(left.min(1e9).ceil())))
     }
 
     fn is_open(&self) -> bool {
@@ -302,6 +312,17 @@ mod tests {
         assert!(wish["whisper"].as_str().unwrap().starts_with('/') && wish.get("graphite").is_none());
         let error = super::wish(&parsed("--from soonish").unwrap()).unwrap_err().to_string();
         assert!(error.contains("--from soonish"), "{error}");
+    }
+
+    #[test]
+    fn how_far_it_is() {
+        let told = |position: u64| {
+            let report = json!({"metrics": 1_000, "position": position, "seconds": 20.0, "counts": {"points": 150_000}});
+            Told(&report).progress()
+        };
+        assert_eq!(told(0), "150,000 points, 7500 a second");
+        assert_eq!(told(100), "150,000 points, 7500 a second, about 3 minutes left");
+        assert_eq!(told(1_000), "150,000 points, 7500 a second, about 0 seconds left");
     }
 
     #[test]

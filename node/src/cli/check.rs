@@ -6,6 +6,8 @@ pub(super) mod peers;
 pub(super) mod ports;
 mod vista;
 
+pub(super) use vista::alone;
+
 use super::doctor::{graphite, stores};
 use super::output::{counted, program, say};
 use super::report::{Level, Line, Part, Report};
@@ -152,7 +154,8 @@ pub(super) fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) 
             Severity::Warning => Level::Warning,
             Severity::Problem => Level::Problem,
         };
-        let place = loaded.place_of(finding.key).map(ToString::to_string);
+        let item = finding.item.and_then(|item| loaded.place_of_item(finding.key, item));
+        let place = item.or_else(|| loaded.place_of(finding.key)).map(ToString::to_string);
         report.push(Line {
             level,
             key: finding.key.to_owned(),

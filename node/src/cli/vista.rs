@@ -1,5 +1,6 @@
 //! `skyline vista`: a job tried without storing anything, and what the jobs of a running node do.
 
+use super::check::alone;
 use super::output::{program, say};
 use super::send::reachable;
 use super::status::{harmless, text};
@@ -8,9 +9,8 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::Value;
-use skyline_core::clock::Clock;
+use skyline_vista::Job;
 use skyline_vista::plan::Range;
-use skyline_vista::{Job, Jobs};
 use std::net::SocketAddr;
 
 /// Series and points of each that `test` shows.
@@ -50,14 +50,29 @@ pub(crate) async fn act(action: &Action) -> anyhow::Result<bool> {
 
 async fn test(name: &str, config: &Config) -> anyhow::Result<bool> {
     let settings = config.load()?.settings;
-    let jobs = Jobs::new(&settings, &Clock::system())?;
-    let job = jobs.get(name).with_context(|| {
-        format!("the settings have no job `{name}`; there are: {}", jobs.names().join(", "))
+    let jobs = &settings.vista.fetch;
+    let fetch = jobs.iter().find(|fetch| fetch.name == name).with_context(|| {
+        let names: Vec<&str> = jobs.iter().map(|fetch| fetch.name.as_str()).collect();
+        match names.is_empty() {
+            true => "the settings have no job: write a [[vista.fetch]]".to_owned(),
+            false => format!("the settings have no job `{name}`; there are: {}", names.join(", ")),
+        }
     })?;
+    let job = alone(&settings, fetch)?.get(name).context("the job is gone")?;
     let (range, answer) = job.newest().await?;
     show(&job, &answer, range)?;
-    say!("nothing was stored; next: {} vista status{}", program(), config.argument())?;
-    Ok(!answer.series.is_empty())
+    if answer.series.is_empty() {
+        say!("its server knows no such series in that time: look at target, and at what the server has")?;
+        return Ok(false);
+    }
+    let (program, config) = (program(), config.argument());
+    let next = if settings.vista.enabled {
+        format!("{program} vista status{config}")
+    } else {
+        format!("vista.enabled = true, then {program} run{config}")
+    };
+    say!("nothing was stored; next: {next}")?;
+    Ok(true)
 }
 
 fn show(job: &Job, answer: &skyline_vista::Answer, range: Range) -> anyhow::Result<()> {

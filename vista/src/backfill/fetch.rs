@@ -158,11 +158,11 @@ impl Graphite {
     }
 }
 
-/// Whether less may be answered.
+/// Whether less may be answered. A Graphite answers 500 to a whole question in which it fails at one metric.
 fn is_too_much(error: &Error) -> bool {
     match error {
         Error::Upstream(error) => matches!(error, skyline_upstream::Error::TooLarge { .. }),
-        Error::Status { status, .. } => matches!(status, 400 | 413 | 414),
+        Error::Status { status, .. } => matches!(status, 400 | 413 | 414 | 500),
         Error::Answer { reason, .. } => *reason == crate::error::Unusable::TooMany,
         Error::Several { .. } | Error::SameName { .. } | Error::NotLogged { .. } => false,
     }
@@ -291,7 +291,8 @@ mod tests {
         .unwrap_err();
         for (error, too_much, hopeless) in [
             (status(413), true, false),
-            (status(500), false, false),
+            (status(500), true, false),
+            (status(503), false, false),
             (status(401), false, true),
             (status(302), false, true),
             (answer(html), false, true),

@@ -4,6 +4,7 @@ use crate::cli::report::{Part, Report};
 use skyline_conf::model::Settings;
 use skyline_conf::model::vista::Fetch;
 use skyline_core::clock::Clock;
+use skyline_core::problem::Problem;
 use skyline_vista::Jobs;
 use std::time::Instant;
 
@@ -23,14 +24,19 @@ pub(super) fn probes(settings: &Settings, report: &mut Report) -> Vec<Part> {
     }
     let mut parts = Vec::new();
     for fetch in jobs {
-        let mut alone = settings.clone();
-        alone.vista.fetch = vec![fetch.clone()];
-        match Jobs::new(&alone, &Clock::system()) {
+        match alone(settings, fetch) {
             Ok(jobs) => parts.push(Part::new(KEY, ask(jobs, fetch.clone()))),
             Err(problem) => report.problem(KEY, problem.what, problem.advice),
         }
     }
     parts
+}
+
+/// A job without the others, one of which may be wrong.
+pub(in crate::cli) fn alone(settings: &Settings, fetch: &Fetch) -> Result<Jobs, Problem> {
+    let mut settings = settings.clone();
+    settings.vista.fetch = vec![fetch.clone()];
+    Jobs::new(&settings, &Clock::system())
 }
 
 async fn ask(jobs: Jobs, fetch: Fetch) -> Report {
