@@ -315,7 +315,8 @@ impl Flux {
             Form::Influx(precision) => influx::decode(&whole.bytes, *precision, &self.influx, &mut points),
         }
         if points.is_too_much() {
-            let text = format!("the points become more than {} bytes: send fewer at once", self.bounds.most_bytes);
+            let text =
+                format!("the points become more than {} bytes: send fewer at once", self.bounds.most_bytes);
             return Err(answer::problem(style, StatusCode::PAYLOAD_TOO_LARGE, &text));
         }
         let taken = points.finish();

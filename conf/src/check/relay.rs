@@ -7,7 +7,6 @@ use crate::model::relay::{DestinationEntry, Method};
 use crate::nearest;
 use crate::routing::{Protocol, Server, address};
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
 
 const DESTINATIONS: &str = "relay.destinations";
 const FORM: &str = "write host:port[:instance][:protocol] with protocol plaintext, pickle or protobuf";

@@ -42,10 +42,15 @@ fn whole(vista: &Vista, findings: &mut Findings) {
 
 /// A job whose server is this node.
 fn itself(settings: &Settings, fetch: &Fetch, findings: &mut Findings) {
-    let (host, port) = fetch.remote().host_and_port();
+    let remote = fetch.remote();
+    let (host, port) = remote.host_and_port();
     if let Some(own) = listener_of(settings, host, port) {
         let message = format!("{}: its server is this node's own {own}", fetch.name.escape_debug());
-        findings.warning(FETCH, message, "name the server that has the metrics: this node has its own already");
+        findings.warning(
+            FETCH,
+            message,
+            "name the server that has the metrics: this node has its own already",
+        );
     }
 }
 

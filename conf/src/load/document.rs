@@ -129,8 +129,7 @@ impl Document<'_> {
     ) {
         match key.kind.judge(key, &plain(value.get_ref())) {
             Ok(mut good) => {
-                let items =
-                    if matches!(key.kind, Kind::List(_)) { self.items(value) } else { Vec::new() };
+                let items = if matches!(key.kind, Kind::List(_)) { self.items(value) } else { Vec::new() };
                 if matches!(key.path, "relay.cluster" | "relay.rule" | "alerting.rule") {
                     add_lines(&items, &mut good);
                 }

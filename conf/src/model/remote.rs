@@ -53,7 +53,6 @@ impl Remote<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::model::vista::Fetch;
 
     #[test]

@@ -165,9 +165,7 @@ async fn cancel(api: SocketAddr, json: bool) -> anyhow::Result<bool> {
 async fn watch(api: SocketAddr, begun: &Value) -> anyhow::Result<Option<Value>> {
     // Draws nothing where standard error is no terminal.
     let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template(
-        "{bar:30} {human_pos} of {human_len} metrics, {msg}",
-    )?);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} metrics, {msg}")?);
     let began = begun.get("began").cloned();
     let (mut failed, mut pause) = (0, FIRST_LOOK);
     loop {
