@@ -1,6 +1,7 @@
 //! Windows of a running node that are filled from a real graphite-web, from the same whisper files, and from servers
 //! that are slow, broken, or no Graphite at all; killed in between and gone on with.
 
+mod beside;
 mod full;
 mod listing;
 mod redis;
