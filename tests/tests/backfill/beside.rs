@@ -64,7 +64,7 @@ fn what_passes_is_not_held_up() -> anyhow::Result<()> {
         ensure!(sent.sent == rate * seconds, "{} sent", sent.sent);
         Ok((found, probes.join().map_err(|_| anyhow::anyhow!("the probes broke"))??))
     })?;
-    say("beside what passes", &found);
+    say("beside what passes", &node, &found);
     println!(
         "{rate} points a second meanwhile: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms, {} of {} lost",
         probes.p50_us / 1e3,

@@ -22,14 +22,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 #[expect(clippy::print_stdout, reason = "the figures of the run")]
-fn say(what: &str, report: &Value) {
+fn say(what: &str, node: &Node, report: &Value) {
     let seconds = report["seconds"].as_f64().unwrap_or(0.0).max(1e-3);
     let (requests, points) = (number(report, "/counts/requests"), number(report, "/counts/points"));
     println!(
-        "{what}: {} metrics, {points} points in {seconds:.1} s: {requests} requests, {:.2} a second, {:.0} points a second",
+        "{what}: {} metrics, {points} points in {seconds:.1} s: {requests} requests, {:.2} a second, {:.0} points a second, {} MiB at most",
         number(report, "/metrics"),
         requests as f64 / seconds,
-        points as f64 / seconds
+        points as f64 / seconds,
+        node.process.memory("VmHWM") >> 20
     );
 }
 
@@ -47,7 +48,7 @@ fn from_graphite_and_from_its_files() -> anyhow::Result<()> {
         .with("graphite.server", format!("[{{ url = {:?} }}]", graphite.url()))
         .start()?;
     let report = report(&node, &["--from", "-24h", "--rate", "8"])?;
-    say("from graphite-web", &report);
+    say("from graphite-web", &node, &report);
     has_all(&node, &history, &report)?;
     nothing_came_in(&node, &sink)?;
     let seconds = report["seconds"].as_f64().context("no time")?;
@@ -69,7 +70,7 @@ fn from_graphite_and_from_its_files() -> anyhow::Result<()> {
     let files = graphite.whisper();
     std::fs::write(files.join("shop/foreign.wsp"), "<html>")?;
     let report = self::report(&node, &["--whisper", files.to_str().context("path")?])?;
-    say("from files", &report);
+    say("from files", &node, &report);
     ensure!(
         number(&report, "/counts/failed") == 1 && number(&report, "/position") == history.len() as u64 + 1,
         "{report}"
