@@ -46,7 +46,7 @@ pub struct Finding {
     pub severity: Severity,
     /// The dotted key, or the section.
     pub key: &'static str,
-    /// Which table of that list it is about, counted from 0; none: the key is no list, or it is about all.
+    /// Which item of that list it is about, counted from 0; none: the key is no list, or it is about all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<usize>,
     /// What is wrong.
@@ -93,8 +93,8 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
 #[derive(Debug, Default)]
 struct Findings {
     all: Vec<Finding>,
-    /// The table of a list that is looked at.
-    item: Option<usize>,
+    /// The list whose table is looked at, and which one that is.
+    item: Option<(&'static str, usize)>,
     /// Keys that are out of their range: nothing more is said of them.
     out_of_range: Vec<&'static str>,
 }
@@ -110,15 +110,21 @@ impl Findings {
 
     fn add(&mut self, severity: Severity, key: &'static str, message: String, advice: String) {
         if !self.out_of_range.contains(&key) {
-            self.all.push(Finding { severity, key, item: self.item, message, advice });
+            let item = self.item.filter(|(list, _)| *list == key).map(|(_, number)| number);
+            self.all.push(Finding { severity, key, item, message, advice });
         }
     }
 
-    /// What is found of each table of a list is about that table.
-    fn each<'l, T>(&mut self, list: &'l [T], mut look: impl FnMut(&'l T, &mut Self)) {
+    /// Looks at each item of the list `key`: what is found of that key meanwhile is about that item.
+    fn each<'l, T>(
+        &mut self,
+        key: &'static str,
+        list: &'l [T],
+        mut look: impl FnMut(usize, &'l T, &mut Self),
+    ) {
         for (number, item) in list.iter().enumerate() {
-            self.item = Some(number);
-            look(item, self);
+            self.item = Some((key, number));
+            look(number, item, self);
         }
         self.item = None;
     }

@@ -14,6 +14,7 @@ mod error;
 pub use error::{Error, Place, Problem};
 
 use crate::bounded;
+use crate::check::Finding;
 use crate::model::Settings;
 use std::path::Path;
 use toml::{Table, Value};
@@ -39,7 +40,7 @@ pub struct Given {
     pub key: &'static str,
     /// Where.
     pub place: Place,
-    /// Of a list of tables in a file: where each begins.
+    /// Of a list of tables, or of tables and texts, in a file: where each begins.
     pub items: Vec<Place>,
 }
 
@@ -50,10 +51,21 @@ impl Loaded {
         self.given(key).map(|given| &given.place)
     }
 
-    /// Where a table of a list begins, counted from 0; none: it is not known.
+    /// Where that is which a finding is about: the item of a list where that is known, else the key; none: it has its
+    /// default.
     #[must_use]
-    pub fn place_of_item(&self, key: &str, item: usize) -> Option<&Place> {
-        self.given(key)?.items.get(item)
+    pub fn place_of_finding(&self, finding: &Finding) -> Option<&Place> {
+        let item = finding.item.and_then(|item| self.given(finding.key)?.items.get(item));
+        item.or_else(|| self.place_of(finding.key))
+    }
+
+    /// A finding with its place, for who reads it alone.
+    #[must_use]
+    pub fn told(&self, finding: &Finding) -> String {
+        match self.place_of_finding(finding) {
+            Some(place) => format!("{finding} ({place})"),
+            None => finding.to_string(),
+        }
     }
 
     fn given(&self, key: &str) -> Option<&Given> {

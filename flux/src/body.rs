@@ -19,11 +19,20 @@ const STEP: usize = 16;
 /// Least room for a body that is not empty, bytes.
 const SMALLEST: usize = 16 << 10;
 
+/// What a body is longer than.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooLong {
+    /// Bytes that it may have.
+    pub(crate) most: usize,
+    /// Whether that is once it is unpacked.
+    pub(crate) unpacked: bool,
+}
+
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoBody {
     /// It is longer than it may be.
-    TooLong,
+    TooLong(TooLong),
     /// It did not come in time.
     Late,
     /// The client broke off.
@@ -153,9 +162,10 @@ pub(crate) async fn read(
     time: Duration,
     memory: &Memory,
 ) -> Result<Whole, NoBody> {
+    let too_long = || NoBody::TooLong(TooLong { most, unpacked: false });
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > most as u64) {
-        return Err(NoBody::TooLong);
+        return Err(too_long());
     }
     let mut body = body;
     let mut read = Whole { bytes: Vec::new(), share: memory.share() };
@@ -165,7 +175,7 @@ pub(crate) async fn read(
             let Ok(data) = frame.into_data() else { continue };
             let length = read.bytes.len() + data.len();
             if length > most {
-                return Err(NoBody::TooLong);
+                return Err(too_long());
             }
             let Whole { bytes, share } = &mut read;
             share.reserve(bytes, data.len(), most, 0)?;
@@ -185,8 +195,9 @@ impl Whole {
     pub(crate) fn unpack(mut self, packing: Packing, most: usize) -> Result<Self, NoBody> {
         let packed = std::mem::take(&mut self.bytes);
         let before = packed.capacity();
+        let too_long = || NoBody::TooLong(TooLong { most, unpacked: packing != Packing::Plain });
         self.bytes = match packing {
-            Packing::Plain if packed.len() > most => return Err(NoBody::TooLong),
+            Packing::Plain if packed.len() > most => return Err(too_long()),
             Packing::Plain => packed,
             Packing::Gzip => self.inflate(|| MultiGzDecoder::new(packed.as_slice()), before, most)?,
             // The header means zlib; some send what is inside it.
@@ -198,7 +209,7 @@ impl Whole {
                 // What it claims is looked at before anything is made for it.
                 let length = snap::raw::decompress_len(&packed).map_err(|_| NoBody::Packing)?;
                 if length > most {
-                    return Err(NoBody::TooLong);
+                    return Err(too_long());
                 }
                 self.share.grow(before + length)?;
                 snap::raw::Decoder::new().decompress_vec(&packed).map_err(|_| NoBody::Packing)?
@@ -216,7 +227,8 @@ impl Whole {
     ) -> Result<Vec<u8>, NoBody> {
         let mut counted = unpacked().take(most as u64 + 1);
         let length = io::copy(&mut counted, &mut io::sink()).map_err(|_| NoBody::Packing)?;
-        let length = usize::try_from(length).ok().filter(|n| *n <= most).ok_or(NoBody::TooLong)?;
+        let length = usize::try_from(length).ok().filter(|n| *n <= most);
+        let length = length.ok_or(NoBody::TooLong(TooLong { most, unpacked: true }))?;
         self.share.grow(before + length)?;
         let mut out = Vec::new();
         out.try_reserve_exact(length).map_err(|_| NoBody::Busy)?;
@@ -244,6 +256,10 @@ mod tests {
         bytes
     }
 
+    fn too_long<T>(most: usize) -> Result<T, NoBody> {
+        Err(NoBody::TooLong(TooLong { most, unpacked: true }))
+    }
+
     fn packed(text: &[u8]) -> [(Packing, Vec<u8>); 4] {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(text).unwrap();
@@ -265,7 +281,11 @@ mod tests {
         let text = b"shop.orders 1 1700000000\n".repeat(4_000);
         for (packing, bytes) in packed(&text) {
             assert_eq!(unpack(bytes.clone(), packing, text.len()), Ok(text.clone()), "{packing:?}");
-            assert_eq!(unpack(bytes.clone(), packing, text.len() - 1), Err(NoBody::TooLong), "{packing:?}");
+            assert_eq!(
+                unpack(bytes.clone(), packing, text.len() - 1),
+                too_long(text.len() - 1),
+                "{packing:?}"
+            );
             let cut = bytes.get(..bytes.len() / 2).unwrap().to_vec();
             assert_eq!(unpack(cut, packing, text.len()), Err(NoBody::Packing), "{packing:?}");
             // More than all the memory there is.
@@ -273,7 +293,7 @@ mod tests {
             let bomb = packed(&large).into_iter().find(|(p, _)| *p == packing).unwrap().1;
             assert_eq!(unpack(bomb.clone(), packing, 4 << 20), Err(NoBody::Busy), "{packing:?}");
             // What is too long is not even made room for.
-            assert_eq!(unpack(bomb, packing, (2 << 20) - 1), Err(NoBody::TooLong), "{packing:?}");
+            assert_eq!(unpack(bomb, packing, (2 << 20) - 1), too_long((2 << 20) - 1), "{packing:?}");
         }
         // A body and what it becomes are enough, as the settings are checked for: 1,000 KiB of 1,024.
         let text = vec![b'x'; 1_000 << 10];
@@ -283,6 +303,6 @@ mod tests {
         }
         assert_eq!(unpack(vec![0xff; 20], Packing::Snappy, 100), Err(NoBody::Packing));
         // A block that claims four gigabytes.
-        assert_eq!(unpack(vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0], Packing::Snappy, 100), Err(NoBody::TooLong));
+        assert_eq!(unpack(vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0], Packing::Snappy, 100), too_long(100));
     }
 }

@@ -3,7 +3,7 @@
 use crate::access::{Access, Key};
 use crate::answer::{self, Style};
 use crate::ask::{Ask, Form};
-use crate::body::{self, Memory, NoBody, Packing, Share, Whole};
+use crate::body::{self, Memory, NoBody, Packing, Share, TooLong, Whole};
 use crate::figures::{Counters, Endpoint, STATUSES};
 use crate::json::Wrong;
 use crate::points::{Bounds, Fault, Points, Taken};
@@ -235,7 +235,7 @@ impl Flux {
             return self.submit(key.unwrap_or_default(), points.finish(), held, &ask).await;
         }
         let form = ask.form(&query)?;
-        let mut packing = Packing::of(&ask.headers).map_err(|why| no_body(style, why, 0))?;
+        let mut packing = Packing::of(&ask.headers).map_err(|why| no_body(style, why))?;
         if matches!(form, Form::RemoteWrite) && packing == Packing::Plain {
             packing = Packing::Snappy;
         }
@@ -247,8 +247,8 @@ impl Flux {
         let time = Duration::from_secs_f64(self.settings.body_seconds);
         let whole = body::read(body, &ask.headers, most, time, &self.memory).await;
         let whole = whole.map_err(|why| match why {
-            NoBody::TooLong if key.is_none() => answer::unauthorized(style),
-            why => no_body(style, why, most),
+            NoBody::TooLong(_) if key.is_none() => answer::unauthorized(style),
+            why => no_body(style, why),
         })?;
         self.counters.body_bytes.fetch_add(whole.bytes.len() as u64, Relaxed);
         sender.read(whole.bytes.len(), now);
@@ -296,8 +296,8 @@ impl Flux {
         style: Style,
     ) -> Result<Decoded, Response> {
         let bad = |text: &str| answer::problem(style, StatusCode::BAD_REQUEST, text);
-        let most = self.settings.max_unpacked_bytes as usize;
-        let whole = whole.unpack(packing, most).map_err(|why| no_body(style, why, most))?;
+        let whole = whole.unpack(packing, self.settings.max_unpacked_bytes as usize);
+        let whole = whole.map_err(|why| no_body(style, why))?;
         let mut points = self.none_yet(now);
         let mut owner = key.unwrap_or_default();
         points.prefix(self.access.prefix(owner));
@@ -427,11 +427,14 @@ fn busy(style: Style) -> Response {
     answer::later(style, StatusCode::SERVICE_UNAVAILABLE, text, AGAIN)
 }
 
-/// `most`: so many bytes it may have, as it came or once unpacked.
-fn no_body(style: Style, why: NoBody, most: usize) -> Response {
-    let too_long = format!("the body is longer than {most} bytes: send fewer points at once");
+fn no_body(style: Style, why: NoBody) -> Response {
+    let too_long;
     let (status, text) = match why {
-        NoBody::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, too_long.as_str()),
+        NoBody::TooLong(TooLong { most, unpacked }) => {
+            let when = if unpacked { ", once unpacked," } else { "" };
+            too_long = format!("the body{when} is longer than {most} bytes: send fewer points at once");
+            (StatusCode::PAYLOAD_TOO_LARGE, too_long.as_str())
+        }
         NoBody::Late => (StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
         NoBody::Cut => (StatusCode::BAD_REQUEST, "the body is cut off"),
         NoBody::Busy => return busy(style),
@@ -442,7 +445,7 @@ fn no_body(style: Style, why: NoBody, most: usize) -> Response {
         ),
     };
     let mut answer = answer::problem(style, status, text);
-    if matches!(why, NoBody::TooLong | NoBody::Late) {
+    if matches!(why, NoBody::TooLong(_) | NoBody::Late) {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     answer

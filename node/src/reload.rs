@@ -7,7 +7,6 @@
 use crate::cli::{Config, sentence};
 use arc_swap::ArcSwap;
 use serde_json::json;
-use skyline_conf::check::Finding;
 use skyline_conf::model::Settings;
 use skyline_conf::model::listen::Listen;
 use skyline_conf::model::relay::Relay;
@@ -196,7 +195,7 @@ fn taken_over(in_force: &mut Settings, new: Settings) -> (Vec<&'static str>, Vec
 pub(crate) fn read(config: &Config) -> anyhow::Result<(Settings, Relaying)> {
     let loaded = config.load()?;
     let findings = check::check(&loaded.settings);
-    let problems: Vec<String> = findings.iter().filter(|f| f.is_problem()).map(Finding::to_string).collect();
+    let problems: Vec<String> = findings.iter().filter(|f| f.is_problem()).map(|f| loaded.told(f)).collect();
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     let relaying = relaying(&loaded.settings)?;
     Ok((loaded.settings, relaying))

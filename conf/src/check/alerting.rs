@@ -21,14 +21,14 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     secrets(alerting, findings);
     stale(settings, &channels, findings);
     let mut names = HashSet::new();
-    for (i, rule) in alerting.rules.iter().enumerate() {
-        let name = rule.called(i + 1);
-        if !names.insert(name.clone()) {
-            let at = at(&name, rule);
+    findings.each(RULE, &alerting.rules, |number, rule, findings| {
+        let name = rule.called(number + 1);
+        let at = format!("`{}`", name.escape_debug());
+        if !names.insert(name) {
             findings.problem(RULE, format!("{at}: another has that name"), "give each a name of its own");
         }
-        one(rule, &at(&name, rule), alerting, &channels, findings);
-    }
+        one(rule, &at, alerting, &channels, findings);
+    });
     if alerting.rules.is_empty() && alerting.enabled {
         defaults(&channels, findings);
     }
@@ -36,12 +36,6 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
         let message = "there are rules and no channel: nobody is told";
         findings.warning(RULE, message, "configure [alerting.email], [alerting.slack] or another channel");
     }
-}
-
-/// A rule for messages.
-fn at(name: &str, rule: &Rule) -> String {
-    let line = rule.line.map_or_else(String::new, |line| format!(" (line {line})"));
-    format!("`{}`{line}", name.escape_debug())
 }
 
 fn top(alerting: &Alerting, findings: &mut Findings) {

@@ -1,11 +1,13 @@
 //! Channels of alerting: what one of them cannot work with, or should not.
 
 use super::Findings;
+use super::sockets::is_loopback;
 use super::stores::credentials;
 use crate::model::Settings;
 use crate::model::alerting::email::{Email, Tls};
 use crate::model::alerting::slack::Slack;
 use crate::model::alerting::webhook::Webhook;
+use crate::model::remote::host_and_port;
 use crate::secret::{self, Credentials};
 use std::path::Path;
 
@@ -28,9 +30,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
         let keys = ["alerting.pagerduty.routing_key_file", "alerting.pagerduty.routing_key_env"];
         credentials(key, keys, findings);
     }
-    for hook in &alerting.webhooks {
-        webhook(hook, findings);
-    }
+    findings.each("alerting.webhook", &alerting.webhooks, |_, hook, findings| webhook(hook, findings));
 }
 
 fn email(email: &Email, findings: &mut Findings) {
@@ -61,7 +61,7 @@ fn email(email: &Email, findings: &mut Findings) {
         let message = "there is a password and nobody to log in";
         findings.warning("alerting.email.user", message, "name the user");
     }
-    if !email.user.is_empty() && email.tls == Tls::None && !is_own(&email.host) {
+    if !email.user.is_empty() && email.tls == Tls::None && !is_loopback(&email.host) {
         let message = format!("the password goes to {} without encryption", email.host);
         findings.warning("alerting.email.tls", message, "set it to starttls or tls");
     }
@@ -129,11 +129,6 @@ fn webhook(hook: &Webhook, findings: &mut Findings) {
     exists(key, &hook.ca_file, findings);
 }
 
-/// Whether a host is this machine.
-fn is_own(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 /// A secret goes there: not in the clear, but to this machine.
 fn encrypted(key: &'static str, url: &str, findings: &mut Findings) {
     let place = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
@@ -144,13 +139,11 @@ fn encrypted(key: &'static str, url: &str, findings: &mut Findings) {
     if url.starts_with("https://") {
         return;
     }
-    let Some(rest) = url.strip_prefix("http://") else {
+    if !url.starts_with("http://") {
         let message = format!("`{}` is no address", secret::shown(url).escape_debug());
         return findings.problem(key, message, "write https://HOST/PATH");
-    };
-    let place = rest.split('/').next().unwrap_or_default();
-    let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
-    if !is_own(host.trim_matches(['[', ']'])) {
+    }
+    if !is_loopback(host_and_port(url).0) {
         findings.problem(key, "a secret would go there without encryption", "write https:// in front");
     }
 }

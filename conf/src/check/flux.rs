@@ -14,7 +14,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let flux = &settings.flux;
     let mut names = HashSet::new();
     let mut secrets: Vec<(&str, crate::secret::Secret)> = Vec::new();
-    findings.each(&flux.api_keys, |key, findings| {
+    findings.each(KEYS, &flux.api_keys, |_, key, findings| {
         let name = key.name.escape_debug();
         if key.name.is_empty() || !names.insert(&key.name) {
             let message = format!("there is no name, or `{name}` is there twice");

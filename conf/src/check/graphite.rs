@@ -1,5 +1,6 @@
 //! The Graphite servers, and who may ask the proxy in front of them.
 
+use super::sockets::listener_of;
 use super::stores::credentials;
 use super::{Findings, remote};
 use crate::model::Settings;
@@ -10,14 +11,25 @@ const SERVER: &str = "graphite.server";
 
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let mut labels = HashSet::new();
-    findings.each(&settings.graphite.server, |server, findings| {
+    findings.each(SERVER, &settings.graphite.server, |_, server, findings| {
         one(server, findings);
         if !labels.insert(server.label()) {
             let message = format!("two servers are called {}", server.label().escape_debug());
             findings.problem(SERVER, message, "give each a name of its own");
         }
+        itself(settings, server, findings);
     });
     proxy(settings, findings);
+}
+
+/// A server that is this node, which asks its servers in turn.
+fn itself(settings: &Settings, server: &Server, findings: &mut Findings) {
+    let remote = server.remote();
+    let own = remote.port().and_then(|port| listener_of(settings, remote.host(), port));
+    if let Some(own) = own {
+        let message = format!("{} is this node's own {own}", server.label().escape_debug());
+        findings.problem(SERVER, message, "name the Graphite that has the metrics");
+    }
 }
 
 fn one(server: &Server, findings: &mut Findings) {

@@ -28,8 +28,8 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     }
     let mut good = Vec::new();
     let mut seen = HashSet::new();
-    for entry in &relay.destinations {
-        let Some((text, has_protocol)) = address_of(entry) else { continue };
+    findings.each(DESTINATIONS, &relay.destinations, |_, entry, findings| {
+        let Some((text, has_protocol)) = address_of(entry) else { return };
         let read = if has_protocol { address::without_protocol(text) } else { address::read(text) };
         match read {
             Ok(written) => {
@@ -47,7 +47,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
             }
             Err(what) => findings.problem(DESTINATIONS, format!("`{text}`: {what}"), FORM),
         }
-    }
+    });
     // How a destination is written that has been defined elsewhere is told there; what cannot be read here is the
     // name of one, or told when the section is compiled.
     let of_clusters = || relay.cluster.iter().flat_map(|cluster| &cluster.destinations);
@@ -98,7 +98,12 @@ fn one(
 /// A destination that is one of our own listeners.
 fn itself(settings: &Settings, key: &'static str, text: &str, written: &Server, findings: &mut Findings) {
     if let Some(own) = listener_of(settings, &written.host, written.port) {
-        let message = format!("`{text}` is this node's own {own}: every point would come back for ever");
+        let what = if own.starts_with("listen.") {
+            "every point would come back for ever"
+        } else {
+            "it takes no lines"
+        };
+        let message = format!("`{text}` is this node's own {own}: {what}");
         findings.problem(key, message, "name the port of the carbon behind this node");
     }
 }

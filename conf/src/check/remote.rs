@@ -1,14 +1,14 @@
 //! Servers of others that are asked over HTTP, whatever section names them.
 
 use super::Findings;
+use super::sockets::is_loopback;
 use super::stores::{authorities, credentials};
 use crate::model::remote::Remote;
 use crate::placeholder;
-use std::net::IpAddr;
 
 /// What is wrong with a server of the section `key`, which the findings call `label`.
 pub(super) fn check(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findings) {
-    if let Some(wrong) = address(remote.url) {
+    if let Some(wrong) = address(remote) {
         let shown = crate::secret::shown(remote.url);
         let message = format!("{label}: the url `{}` {wrong}", shown.escape_debug());
         findings.problem(key, message, "write http://HOST:PORT/PREFIX");
@@ -37,20 +37,16 @@ pub(super) fn is_placeholder(host: &str) -> bool {
 }
 
 /// What is wrong with the address of a server.
-pub(super) fn address(url: &str) -> Option<&'static str> {
+fn address(remote: &Remote<'_>) -> Option<&'static str> {
+    let url = remote.url;
     let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
         return Some("begins with neither http:// nor https://");
     };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
     if rest.contains('@') {
         Some("holds a user or password, which have keys of their own")
-    } else if host.is_empty() {
+    } else if remote.host().is_empty() {
         Some("has no host")
-    } else if port.is_some_and(|port| !port.is_empty() && !port.parse::<u16>().is_ok_and(|p| p > 0)) {
+    } else if remote.port().is_none() {
         Some("has a port that is none")
     } else if rest.contains(['?', '#', ' ']) || url.chars().any(char::is_control) {
         Some("has a query, a fragment or blanks")
@@ -95,9 +91,8 @@ fn who(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findi
             example(key, label, secret.reveal(), findings);
         }
     }
-    let host = remote.host();
-    let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    if remote.url.starts_with("http://") && (remote.has_token() || !user.is_empty()) && !is_here {
+    let is_secret = remote.has_token() || !user.is_empty();
+    if remote.url.starts_with("http://") && is_secret && !is_loopback(remote.host()) {
         let message = format!("the password of {label} is sent without encryption");
         findings.warning(key, message, "write https:// if it speaks TLS");
     }

@@ -45,7 +45,7 @@ fn streams(settings: &Settings) -> Vec<Listening> {
         listening("listen.pickle_tcp", &settings.listen.pickle_tcp),
         listening("listen.protobuf_tcp", &settings.listen.protobuf_tcp),
         listening("listen.stream", &addresses_of_streams(settings)),
-        listening("render_proxy.addresses", &settings.render_proxy.addresses),
+        listening(PROXY, &settings.render_proxy.addresses),
         listening("flux.listen", if settings.flux.is_on() { &settings.flux.listen } else { &[] }),
         listening("http.api", &settings.http.api),
         listening("http.status", &settings.http.status),
@@ -77,18 +77,29 @@ pub fn own_listener(settings: &Settings, address: SocketAddr) -> Option<&'static
     streams(settings).into_iter().find(|ours| ours.clashes(&to)).map(|ours| ours.key)
 }
 
+/// The key of the listener that answers as a Graphite.
+pub(super) const PROXY: &str = "render_proxy.addresses";
+
+/// The address that a host is without asking anybody.
+fn ip_of(host: &str) -> Option<IpAddr> {
+    match host.to_ascii_lowercase().as_str() {
+        "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+        host => host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
+    }
+}
+
+/// Whether what goes to a host stays on this machine for certain.
+pub(super) fn is_loopback(host: &str) -> bool {
+    ip_of(host).is_some_and(|ip| ip.is_loopback())
+}
+
 /// The key of our own TCP listener that `host` and `port` lead to, as far as that is certain without asking anybody.
 pub(super) fn listener_of(settings: &Settings, host: &str, port: u16) -> Option<&'static str> {
-    let ip = match host.to_ascii_lowercase().as_str() {
-        "localhost" => IpAddr::from([127, 0, 0, 1]),
-        host => host.parse().ok()?,
-    };
-    let address = SocketAddr::new(ip, port);
-    // Loopback is this host for certain, and a connection to "any" goes there. Of another address only its being listed
-    // by name shows that it is ours.
-    let is_here = ip.is_loopback() || ip.is_unspecified();
-    let is_ours = is_here || streams(settings).iter().any(|own| own.address == address);
-    if is_ours { own_listener(settings, address) } else { None }
+    let ip = ip_of(host)?;
+    // A connection to "any" goes to loopback. Of another address only its being listed by name shows that it is ours.
+    let is_listed = |own: &Listening| own.address.ip() == ip && own.address.port() == port;
+    let is_ours = ip.is_loopback() || ip.is_unspecified() || streams(settings).iter().any(is_listed);
+    if is_ours { own_listener(settings, SocketAddr::new(ip, port)) } else { None }
 }
 
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {

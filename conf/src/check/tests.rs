@@ -325,6 +325,51 @@ fn own_listeners() {
 }
 
 #[test]
+fn hosts_that_are_this_node() {
+    let listen = |s: &mut Settings| {
+        s.listen.plaintext_tcp = at("0.0.0.0:2003 10.9.9.9:2013");
+        s.render_proxy.addresses = at("127.0.0.1:8080");
+    };
+    let check = |host: &str, port: u16, expected| {
+        let mut settings = good();
+        listen(&mut settings);
+        assert_eq!(sockets::listener_of(&settings, host, port), expected, "{host}:{port}");
+    };
+    check("LocalHost", 2003, Some("listen.plaintext_tcp"));
+    check("::ffff:127.0.0.1", 8080, Some("render_proxy.addresses"));
+    check("0.0.0.0", 2003, Some("listen.plaintext_tcp"));
+    check("10.9.9.9", 2013, Some("listen.plaintext_tcp"));
+    // It may be another machine's.
+    check("10.9.9.9", 2003, None);
+    check("carbon.internal", 2003, None);
+    check("127.0.0.1", 0, None);
+    let proxy = |s: &mut Settings| {
+        listen(s);
+        s.graphite.server = vec![crate::model::graphite::Server {
+            url: "http://localhost:8080".into(),
+            ..Default::default()
+        }];
+    };
+    problem(proxy, "graphite.server", "this node's own render_proxy.addresses");
+    problem(|s| to(s, &["localhost:1501"]), "relay.destinations", "own http.status: it takes no lines");
+}
+
+#[test]
+fn findings_are_about_the_item_that_is_looked_at() {
+    let found = findings(|s| to(s, &["10.0.0.1:2004:pickle", "a b", "c d"]));
+    let items: Vec<_> = found.iter().map(|finding| finding.item).collect();
+    assert_eq!(items, [Some(1), Some(2)], "{found:?}");
+    let mut all = Findings::default();
+    all.each("alerting.rule", &[0, 0], |_, _, all| {
+        all.warning("alerting.rule", "a", "");
+        all.warning("alerting.zone", "b", "");
+    });
+    all.warning("alerting.rule", "c", "");
+    let items: Vec<_> = all.all.iter().map(|finding| finding.item).collect();
+    assert_eq!(items, [Some(0), None, Some(1), None, None]);
+}
+
+#[test]
 fn redis_servers() {
     fn on(s: &mut Settings, servers: &[&str], kind: Kind) {
         (s.redis.servers, s.redis.kind) = (servers.iter().map(ToString::to_string).collect(), kind);

@@ -1,6 +1,6 @@
 //! The jobs that fetch points.
 
-use super::sockets::listener_of;
+use super::sockets::{PROXY, listener_of};
 use super::{Findings, remote};
 use crate::model::Settings;
 use crate::model::vista::template::Template;
@@ -15,7 +15,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let vista = &settings.vista;
     let mut names = HashSet::new();
     let mut stored = HashSet::new();
-    findings.each(&vista.fetch, |fetch, findings| {
+    findings.each(FETCH, &vista.fetch, |_, fetch, findings| {
         one(fetch, findings);
         if !names.insert(fetch.name.to_lowercase()) {
             let message = format!("two jobs are called {}", fetch.name.escape_debug());
@@ -43,15 +43,14 @@ fn whole(vista: &Vista, findings: &mut Findings) {
 /// A job whose server is this node.
 fn itself(settings: &Settings, fetch: &Fetch, findings: &mut Findings) {
     let remote = fetch.remote();
-    let (host, port) = remote.host_and_port();
-    if let Some(own) = listener_of(settings, host, port) {
-        let message = format!("{}: its server is this node's own {own}", fetch.name.escape_debug());
-        findings.warning(
-            FETCH,
-            message,
-            "name the server that has the metrics: this node has its own already",
-        );
-    }
+    let Some(own) = remote.port().and_then(|port| listener_of(settings, remote.host(), port)) else { return };
+    let message = format!("{}: its server is this node's own {own}", fetch.name.escape_debug());
+    let advice = if own == PROXY {
+        "name the Graphite behind it; what this node takes in has no need to be fetched"
+    } else {
+        "no such question is answered there: name the server that has the metrics"
+    };
+    findings.warning(FETCH, message, advice);
 }
 
 fn one(fetch: &Fetch, findings: &mut Findings) {
@@ -158,6 +157,7 @@ mod tests {
         check(|f| f.url = "ftp://h".into(), &["load: the url `ftp://h` begins"]);
         check(|f| f.url = "http://prometheus.example.net:9090".into(), &["a name from an example"]);
         check(|f| f.url = "http://u:secret@h".into(), &["(hidden)"]);
+        check(|f| f.url = "http://u:secret@h.example.com:8080".into(), &["(hidden)", "`h.example.com` is"]);
         check(|f| f.target = " ".into(), &["the target is empty"]);
         check(|f| f.store_as = "a b".into(), &["store_as `a b`"]);
         check(|f| f.uri = "render".into(), &["is no path"]);
@@ -167,6 +167,8 @@ mod tests {
         check(|f| f.user = "u".into(), &["has no password"]);
         check(|f| f.insecure = true, &["not checked"]);
         check(|f| f.url = "http://localhost:1501".into(), &["own http.status"]);
+        check(|f| f.url = "http://[::ffff:127.0.0.1]:1501/x".into(), &["no such question is answered there"]);
+        check(|f| f.url = "http://127.0.0.1:1".into(), &[]);
         check(
             |f| {
                 let value = "YOURown32charSkylineAPIkeySecret".to_owned();

@@ -12,6 +12,8 @@ use toml::{Spanned, Table, Value};
 struct Document<'d> {
     text: &'d str,
     path: &'d Path,
+    /// Where its lines end, so that nobody counts them for each place.
+    ends: Vec<usize>,
     /// Lines that are not TOML: what was made of them is not looked at.
     broken: Vec<usize>,
 }
@@ -19,7 +21,7 @@ struct Document<'d> {
 /// Reads a file's text.
 pub(super) fn read(text: &str, path: &Path, gathered: &mut Gathered) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut document = Document { text, path, broken: Vec::new() };
+    let mut document = Document { text, path, ends: ends(text), broken: Vec::new() };
     for error in errors {
         let place = document.place(&error.span().unwrap_or_default());
         if let Place::File { line, .. } = place {
@@ -42,21 +44,27 @@ pub(super) fn read(text: &str, path: &Path, gathered: &mut Gathered) {
 /// A file that is not UTF-8 from byte `valid` on.
 pub(super) fn not_utf8(bytes: &[u8], valid: usize, path: &Path) -> Problem {
     let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
-    let place = place_in(&before, before.len(), path);
+    let place = place_in(&before, &ends(&before), before.len(), path);
     let message = "a byte that is not UTF-8; save the file in UTF-8".to_owned();
     Problem { fault: "not text", key: String::new(), place, message }
 }
 
-fn place_in(text: &str, at: usize, path: &Path) -> Place {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-    Place::File { path: path.to_owned(), line, column }
+/// Bytes at which lines end.
+fn ends(text: &str) -> Vec<usize> {
+    text.match_indices('\n').map(|(at, _)| at).collect()
+}
+
+/// The place of the byte `at` of a text whose lines end at `ends`.
+fn place_in(text: &str, ends: &[usize], at: usize, path: &Path) -> Place {
+    let before = ends.partition_point(|end| *end < at);
+    let begin = before.checked_sub(1).and_then(|line| ends.get(line)).map_or(0, |end| end + 1);
+    let column = text.get(begin..at).map_or(0, |before| before.chars().count()) + 1;
+    Place::File { path: path.to_owned(), line: before + 1, column }
 }
 
 impl Document<'_> {
     fn place(&self, span: &Range<usize>) -> Place {
-        place_in(self.text, span.start, self.path)
+        place_in(self.text, &self.ends, span.start, self.path)
     }
 
     fn is_broken(&self, span: &Range<usize>) -> bool {
@@ -87,19 +95,10 @@ impl Document<'_> {
         }
     }
 
-    /// Where each table of a list begins.
+    /// Where each item of a list begins.
     fn items(&self, value: &Spanned<DeValue<'_>>) -> Vec<Place> {
         let DeValue::Array(items) = value.get_ref() else { return Vec::new() };
-        // There may be thousands: lines are not counted anew for each.
-        let ends: Vec<usize> = self.text.match_indices('\n').map(|(at, _)| at).collect();
-        let place = |item: &Spanned<DeValue<'_>>| {
-            let start = item.span().start;
-            let line = ends.partition_point(|end| *end < start);
-            let begin = line.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |end| end + 1);
-            let column = self.text.get(begin..start).map_or(0, |before| before.chars().count()) + 1;
-            Place::File { path: self.path.to_owned(), line: line + 1, column }
-        };
-        items.iter().map(place).collect()
+        items.iter().map(|item| self.place(&item.span())).collect()
     }
 
     fn unknown(&self, path: String, span: &Range<usize>, value: &Spanned<DeValue<'_>>) -> Problem {

@@ -311,3 +311,32 @@ proptest! {
         prop_assert_eq!(read(&toml::to_string(&settings).unwrap(), &[]).unwrap().settings, settings);
     }
 }
+
+#[test]
+fn a_finding_stands_at_its_item() {
+    #[track_caller]
+    fn check(text: &str, env: &[(&str, &str)], key: &'static str, item: Option<usize>, expected: &str) {
+        let loaded = read(text, env).unwrap();
+        let (message, advice) = (String::new(), String::new());
+        let finding = Finding { severity: crate::check::Severity::Problem, key, item, message, advice };
+        let place = loaded.place_of_finding(&finding).map_or_else(|| "none".to_owned(), ToString::to_string);
+        assert!(place.starts_with(expected), "{place}, not {expected}");
+        assert_eq!(loaded.told(&finding).contains(&place), expected != "none", "{}", loaded.told(&finding));
+    }
+    let job = |name: &str| {
+        format!("[[vista.fetch]]\nname = '{name}'\nurl = 'http://a'\ntarget = 'x'\nstore_as = 'x'\n")
+    };
+    let jobs = job("a") + &job("b");
+    check(&jobs, &[], "vista.fetch", Some(0), "at line 1, column");
+    check(&jobs, &[], "vista.fetch", Some(1), "at line 6, column");
+    check(&jobs.replace('\n', "\r\n"), &[], "vista.fetch", Some(1), "at line 6, column");
+    check(&jobs, &[], "vista.fetch", Some(2), "at line 1, column");
+    check(&jobs, &[], "vista.fetch", None, "at line 1, column");
+    check(&jobs, &[], "vista.enabled", None, "none");
+    let inline = "# é\nrelay.destinations = ['é:1', 'b:2',\n 'c:3']";
+    check(inline, &[], "relay.destinations", Some(0), "at line 2, column 23 of");
+    check(inline, &[], "relay.destinations", Some(1), "at line 2, column 30 of");
+    check(inline, &[], "relay.destinations", Some(2), "at line 3, column 2 of");
+    let env = [("SKYLINE__RELAY__DESTINATIONS", "a:1,b:2")];
+    check(inline, &env, "relay.destinations", Some(1), "in the variable SKYLINE__RELAY__DESTINATIONS");
+}

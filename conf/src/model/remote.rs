@@ -27,21 +27,17 @@ impl Remote<'_> {
     /// Its host, without a port and without the brackets of an IPv6 address.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.host_and_port().0
+        host_and_port(self.url).0
     }
 
-    /// Its host and port; that of the scheme if the address has none, 0 if it is none.
+    /// Its port: that of the scheme if the address names none; none: what it names is no port.
     #[must_use]
-    pub fn host_and_port(&self) -> (&str, u16) {
-        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", ""));
-        let authority = rest.split('/').next().unwrap_or_default();
-        let usual = if scheme == "https" { 443 } else { 80 };
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port),
-            _ => (authority, ""),
-        };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        (host, if port.is_empty() { usual } else { port.parse().unwrap_or_default() })
+    pub fn port(&self) -> Option<u16> {
+        match host_and_port(self.url).1 {
+            "" if self.url.starts_with("https:") => Some(443),
+            "" => Some(80),
+            port => port.parse().ok().filter(|port| *port > 0),
+        }
     }
 
     /// Whether a token is named.
@@ -51,6 +47,18 @@ impl Remote<'_> {
     }
 }
 
+/// Host, without brackets, and port of an address, as it is written; empty: there is none. A user and password before
+/// them, which have no place in an address, are not part of either.
+pub(crate) fn host_and_port(url: &str) -> (&str, &str) {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, behind)| behind);
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    (host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host), port)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::model::vista::Fetch;
@@ -58,15 +66,19 @@ mod tests {
     #[test]
     fn hosts_and_ports() {
         for (url, host, port) in [
-            ("http://a.test:9090/x:1", "a.test", 9_090),
-            ("http://a.test", "a.test", 80),
-            ("https://[::1]/", "::1", 443),
-            ("https://[::1]:8443", "::1", 8_443),
-            ("http://a:b", "a", 0),
-            ("a", "", 80),
+            ("http://a.test:9090/x:1", "a.test", Some(9_090)),
+            ("http://a.test", "a.test", Some(80)),
+            ("https://[::1]/", "::1", Some(443)),
+            ("https://[::1]:8443", "::1", Some(8_443)),
+            ("http://u:secret@h.test:8080", "h.test", Some(8_080)),
+            ("http://a:b", "a", None),
+            ("http://a:0", "a", None),
+            ("http://a:70000", "a", None),
+            ("a", "", Some(80)),
         ] {
             let fetch = Fetch { url: url.into(), ..Fetch::default() };
-            assert_eq!(fetch.remote().host_and_port(), (host, port), "{url}");
+            let remote = fetch.remote();
+            assert_eq!((remote.host(), remote.port()), (host, port), "{url}");
         }
     }
 }

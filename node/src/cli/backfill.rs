@@ -2,10 +2,11 @@
 
 use super::http::{self, Answer};
 use super::output::{counted, program, say};
+use super::status::backfill::rates;
 use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 use hyper::Method;
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use skyline_core::clock::Clock;
 use skyline_render_proxy::attime;
@@ -196,7 +197,10 @@ async fn watch(api: SocketAddr, begun: &Value) -> anyhow::Result<Option<Value>> 
         }
         bar.set_length(told.number("metrics"));
         bar.set_position(told.number("position"));
-        bar.set_message(told.progress());
+        bar.set_message(match told.phase() {
+            "listing" => "looking which metrics there are".to_owned(),
+            _ => rates(&now),
+        });
     }
 }
 
@@ -218,17 +222,6 @@ impl Told<'_> {
 
     fn seconds(&self) -> f64 {
         self.0.get("seconds").and_then(Value::as_f64).unwrap_or(0.0).max(1e-3)
-    }
-
-    /// How fast it is, and for how long it still takes at that rate.
-    fn progress(&self) -> String {
-        let (points, done, all) = (self.count("points"), self.number("position"), self.number("metrics"));
-        let rate = format!("{} points, {:.0} a second", HumanCount(points), points as f64 / self.seconds());
-        if done == 0 {
-            return rate;
-        }
-        let left = self.seconds() / done as f64 * all.saturating_sub(done) as f64;
-        format!("{rate}, about {} left", HumanDuration(Duration::from_secs_f64(left.min(1e9).ceil())))
     }
 
     fn is_open(&self) -> bool {
@@ -310,17 +303,6 @@ mod tests {
         assert!(wish["whisper"].as_str().unwrap().starts_with('/') && wish.get("graphite").is_none());
         let error = super::wish(&parsed("--from soonish").unwrap()).unwrap_err().to_string();
         assert!(error.contains("--from soonish"), "{error}");
-    }
-
-    #[test]
-    fn how_far_it_is() {
-        let told = |position: u64| {
-            let report = json!({"metrics": 1_000, "position": position, "seconds": 20.0, "counts": {"points": 150_000}});
-            Told(&report).progress()
-        };
-        assert_eq!(told(0), "150,000 points, 7500 a second");
-        assert_eq!(told(100), "150,000 points, 7500 a second, about 3 minutes left");
-        assert_eq!(told(1_000), "150,000 points, 7500 a second, about 0 seconds left");
     }
 
     #[test]

@@ -154,8 +154,7 @@ pub(super) fn read(config: Option<&Path>, loaded: &Loaded, report: &mut Report) 
             Severity::Warning => Level::Warning,
             Severity::Problem => Level::Problem,
         };
-        let item = finding.item.and_then(|item| loaded.place_of_item(finding.key, item));
-        let place = item.or_else(|| loaded.place_of(finding.key)).map(ToString::to_string);
+        let place = loaded.place_of_finding(&finding).map(ToString::to_string);
         report.push(Line {
             level,
             key: finding.key.to_owned(),

@@ -33,7 +33,7 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
     let problems: Vec<_> = findings.iter().filter(|f| f.is_problem()).collect();
     if !problems.is_empty() {
         for problem in problems {
-            eprintln!("skyline: {problem}");
+            eprintln!("skyline: {}", loaded.told(problem));
         }
         eprintln!("skyline: nothing was started; `skyline check` shows all findings");
         return Ok(ExitCode::from(EXIT_SETTINGS));
@@ -44,7 +44,8 @@ pub(super) fn run(config: &super::Config) -> anyhow::Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     for finding in findings {
-        tracing::warn!(key = finding.key, "{}; {}", finding.message, finding.advice);
+        let place = loaded.place_of_finding(&finding).map(ToString::to_string);
+        tracing::warn!(key = finding.key, place, "{}; {}", finding.message, finding.advice);
     }
     for note in &relaying.notes {
         tracing::warn!("{note}");

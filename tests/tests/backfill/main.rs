@@ -165,6 +165,8 @@ fn servers_in_trouble() -> anyhow::Result<()> {
     let history = Arc::new(history(20));
     let failures = Arc::new(AtomicU64::new(0));
     let left = Arc::clone(&failures);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let bad = Arc::clone(&asked);
     let server = fake(&history, move |names| {
         if left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)).is_ok() {
             return Some(Reply::text(503, "later"));
@@ -173,6 +175,9 @@ fn servers_in_trouble() -> anyhow::Result<()> {
         let is_bad = names.iter().any(|name| name.contains("host00013"));
         if names.len() > 5 {
             return Some(Reply::text(413, "less"));
+        }
+        if is_bad {
+            bad.lock().unwrap_or_else(PoisonError::into_inner).push(names.len());
         }
         is_bad.then(|| Reply::text(500, "<html>a page about an exception"))
     })?;
@@ -188,6 +193,14 @@ fn servers_in_trouble() -> anyhow::Result<()> {
     ensure!(found["troubles"][0]["metric"] == "shop.host00013.latency", "{found}");
     ensure!(found["troubles"][0]["error"].as_str().is_some_and(|e| e.contains("500")), "{found}");
     ensure!(number(&found, "/counts/failures") >= 5 && number(&found, "/position") == 20, "{found}");
+    // Halved at once, and asked again only when it was alone.
+    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    ensure!(asked.ends_with(&[1, 1, 1]) && asked.iter().filter(|names| **names > 1).count() < 4, "{asked:?}");
+    // One that fails at everything is left soon.
+    let broken = fake(&history, |_| Some(Reply::text(500, "<html>a page about an exception")))?;
+    let found = report(&node, &["--graphite", &format!("http://{}", broken.address)])?;
+    ensure!(number(&found, "/counts/failed") == 20, "{found}");
+    ensure!(number(&found, "/counts/requests") < 20 * 2 + 5, "{found}");
     // Not a Graphite, and nobody at all.
     let login = Server::start(|_| Reply::text(200, "<!DOCTYPE html><html>log in"))?;
     let found = report(&node, &["--graphite", &format!("http://{}", login.address)])?;

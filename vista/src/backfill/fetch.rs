@@ -62,6 +62,8 @@ pub(super) struct Batch {
     pub(super) asked: Asked,
     /// Series of names that nobody asked for.
     pub(super) unasked: u64,
+    /// Metrics one after the other that were asked for alone in vain.
+    alone_in_vain: u64,
     /// Nothing at all can be had: the job ends, and these metrics are not done.
     pub(super) hopeless: Option<String>,
 }
@@ -133,8 +135,10 @@ impl Graphite {
         batch: &'a mut Batch,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
-            // Asking for less helps at once.
-            let helps = |error: &Error| names.len() <= 1 || !is_too_much(error);
+            // Asking for less helps at once. Where the metric before failed alone as well, the server answers nothing of
+            // this kind, and as many pauses for each metric would show nobody so before hours are over.
+            let may_be_left_out = names.len() > 1 || batch.alone_in_vain > 0;
+            let helps = |error: &Error| !(may_be_left_out && is_too_much(error));
             let error = match self.insist(&mut batch.asked, || self.ask(names, spec), helps).await {
                 Ok(answer) => return batch.take(names, answer),
                 Err(error) => error,
@@ -143,9 +147,12 @@ impl Graphite {
                 // The server is away, or is none: less of the same does not help.
                 _ if is_hopeless(&error) => batch.hopeless = Some(error.to_string()),
                 0 => {}
-                1 => batch.metrics.extend(
-                    names.iter().map(|name| Fetched { metric: name.clone(), points: Err(error.to_string()) }),
-                ),
+                1 => {
+                    batch.alone_in_vain += 1;
+                    let failed =
+                        |name: &String| Fetched { metric: name.clone(), points: Err(error.to_string()) };
+                    batch.metrics.extend(names.iter().map(failed));
+                }
                 n => {
                     let (first, second) = names.split_at(n / 2);
                     self.fetch(first, spec, batch).await;
@@ -158,7 +165,8 @@ impl Graphite {
     }
 }
 
-/// Whether less may be answered. A Graphite answers 500 to a whole question in which it fails at one metric.
+/// Whether less may be answered. graphite-web 1.1.8 (render/views.py lets what a metric's reader raises through) answers 500
+/// to a whole question if it fails at one of its metrics: halving finds which, and waiting before helps nothing.
 fn is_too_much(error: &Error) -> bool {
     match error {
         Error::Upstream(error) => matches!(error, skyline_upstream::Error::TooLarge { .. }),
@@ -192,6 +200,7 @@ pub(super) fn is_hopeless(error: &Error) -> bool {
 impl Batch {
     /// Takes an answer; names that it does not have are metrics without points, unless it has others in their place.
     fn take(&mut self, names: &[String], answer: crate::Answer) {
+        self.alone_in_vain = 0;
         self.skipped.add(&answer.skipped);
         let mut by_name: HashMap<String, Vec<crate::Point>> =
             answer.series.into_iter().map(|series| (series.name, series.points)).collect();

@@ -46,11 +46,7 @@ impl Halt {
 
 /// Runs the job whose report is open.
 pub(super) async fn run(inner: &Arc<Inner>, halt: &Halt) {
-    let now = inner.parts.clock.now();
-    inner.change(|report| {
-        report.since = Some(now);
-        report.resumed += u32::from(report.position > 0);
-    });
+    inner.change(|report| report.resumed += u32::from(report.position > 0));
     let end = drive(inner, halt).await.err().unwrap_or(End::Done);
     let now = inner.parts.clock.now();
     let report = inner.report().map(|mut report| {
@@ -91,6 +87,9 @@ async fn drive(inner: &Arc<Inner>, halt: &Halt) -> Result<(), End> {
     while !parts.windows.is_warm() {
         halt.unless(tokio::time::sleep(SOON)).await?;
     }
+    // That wait is not its own: from here on its time counts.
+    let now = parts.clock.now();
+    inner.change(|report| report.since = Some(now));
     let Some(report) = inner.report() else { return Ok(()) };
     let spec = Arc::new(report.spec.clone());
     let from = source(inner, &report)?;

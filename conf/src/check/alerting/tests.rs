@@ -57,7 +57,7 @@ fn what_is_fine() {
 
 #[test]
 fn rules_that_are_wrong() {
-    rule("match = ''", "`rule 1` (line 8): match: the pattern `` is empty");
+    rule("match = ''", "`rule 1`: match: the pattern `` is empty");
     rule("match = []", "match is empty");
     rule("match = '(a'\nmatch_kind = 'regex'", "is no expression: unclosed group");
     rule("match = 'a'\nmatch_not = 'x.'", "match_not: the pattern `x.` is a glob");

@@ -33,7 +33,7 @@ pub(super) const KEYS: &[Key] = &[
         "backfill.attempts",
         Whole(1, 100),
         "attempts",
-        "Attempts of a question that fails. Then its metrics are asked for in halves, and one that fails alone is left out and told; where the server cannot be reached, the job ends.",
+        "Attempts of a question that fails. Then its metrics are asked for in halves (at once where the server answers 500, 413, 414 or 400), and one that fails alone is left out and told; where the server cannot be reached, the job ends.",
     ),
     key(
         "backfill.retry_seconds",

@@ -23,7 +23,6 @@ pub(in crate::cli) fn line(status: &Value) -> Option<String> {
         _ => "the Graphite of the settings".to_owned(),
     };
     let seconds = plain("/seconds").max(1e-3);
-    let rate = |path: &str| number(Some(&Value::from((plain(path) / seconds * 10.0).round() / 10.0)));
     let metrics = many(&number(at("/metrics")), "metric", "metrics");
     let phase = at("/phase").and_then(Value::as_str).unwrap_or("?");
     let mut line = match phase {
@@ -34,16 +33,7 @@ pub(in crate::cli) fn line(status: &Value) -> Option<String> {
     };
     // Writing to a string cannot fail.
     let _written = if phase == "filling" {
-        let left = (plain("/metrics") - plain("/position")).max(0.0);
-        let per_metric = if plain("/position") > 0.0 { seconds / plain("/position") } else { 0.0 };
-        let left =
-            if per_metric > 0.0 { format!(", {} left", duration(left * per_metric)) } else { String::new() };
-        write!(
-            line,
-            ", {} requests a second, {} points a second{left}",
-            rate("/counts/requests"),
-            rate("/counts/points")
-        )
+        write!(line, ", {}", rates(report))
     } else if phase == "listing" {
         Ok(())
     } else {
@@ -63,6 +53,24 @@ pub(in crate::cli) fn line(status: &Value) -> Option<String> {
         let _written = write!(line, ": {}", harmless(error));
     }
     Some(line)
+}
+
+/// How fast a back-fill is, and for how long it still takes at that rate.
+pub(in crate::cli) fn rates(report: &Value) -> String {
+    let plain = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or(0.0);
+    let seconds = plain("/seconds").max(1e-3);
+    let rate = |path: &str| number(Some(&Value::from((plain(path) / seconds * 10.0).round() / 10.0)));
+    let (done, all) = (plain("/position"), plain("/metrics"));
+    let left = if done > 0.0 {
+        format!(", {} left", duration((all - done).max(0.0) * seconds / done))
+    } else {
+        String::new()
+    };
+    format!(
+        "{} requests a second, {} points a second{left}",
+        rate("/counts/requests"),
+        rate("/counts/points")
+    )
 }
 
 #[cfg(test)]
