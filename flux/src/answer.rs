@@ -72,7 +72,7 @@ pub(crate) fn later(style: Style, status: StatusCode, text: &str, seconds: u64) 
 
 /// 401: what was wrong is not said.
 pub(crate) fn unauthorized(style: Style) -> Response {
-    let text = "a key is needed; in a header, if the body is packed or longer than 64 KiB";
+    let text = "there is no key, or not the right one; it comes in a header if the body is packed or longer than 64 KiB";
     let mut answer = problem(style, StatusCode::UNAUTHORIZED, text);
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     answer

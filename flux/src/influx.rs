@@ -154,7 +154,7 @@ impl Names {
             .iter()
             .map(|(_, value)| field(value))
             .collect::<Option<_>>()
-            .ok_or("has a field whose value is none")?;
+            .ok_or("has a field whose value is no number, text in quotes, or true or false")?;
         if series.len() > LONGEST {
             return Err("has too long a measurement with its tags");
         }

@@ -41,8 +41,8 @@ struct Given<'a> {
     value: Scalar<'a>,
     timestamp: Scalar<'a>,
     key: Scalar<'a>,
-    /// The first field that is none of these, or is there twice.
-    odd: Option<Cow<'a, str>>,
+    /// The first field that is none of these, or is there twice, and what is wrong with it.
+    odd: Option<(Cow<'a, str>, &'static str)>,
 }
 
 impl<'a> Given<'a> {
@@ -53,12 +53,12 @@ impl<'a> Given<'a> {
             "timestamp" => &mut self.timestamp,
             "key" => &mut self.key,
             _ => {
-                self.odd.get_or_insert(name);
+                self.odd.get_or_insert((name, "is unknown: there are metric, value, timestamp and key"));
                 return;
             }
         };
         if *place != Scalar::None {
-            self.odd.get_or_insert(name);
+            self.odd.get_or_insert((name, "is there twice"));
         }
         *place = value;
     }
@@ -70,12 +70,9 @@ impl<'a> Given<'a> {
             _ => b"(no name)",
         };
         let mut refuse = |field, error: Cow<'static, str>, why| points.refuse(field, error, example, why);
-        if let Some(odd) = &self.odd {
+        if let Some((odd, wrong)) = &self.odd {
             let odd: String = odd.chars().take(50).collect();
-            let text = format!(
-                "`{}` is there twice, or none of metric, value, timestamp and key",
-                odd.escape_debug()
-            );
+            let text = format!("has a field `{}` that {wrong}", odd.escape_debug());
             return refuse("point", text.into(), Reject::Item);
         }
         if matches!(self.key, Scalar::Number(_) | Scalar::Other) {

@@ -196,7 +196,10 @@ impl Points {
             Reject::NanValue => ("value", "is not a number (NaN)".into()),
             Reject::Infinite => ("value", "is infinite".into()),
             Reject::Time => ("timestamp", "is not a number".into()),
-            Reject::Old => ("timestamp", format!("is more than {max_age} seconds ago").into()),
+            Reject::Old => (
+                "timestamp",
+                format!("is more than {max_age} seconds ago; see the precision that it is written in").into(),
+            ),
             Reject::Future => (
                 "timestamp",
                 format!("is more than {max_future} seconds ahead; it counts seconds since 1970").into(),

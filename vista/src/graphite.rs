@@ -26,12 +26,16 @@ pub struct Found {
 
 /// Path and query of a render question for the times behind `from` up to `until`, seconds (Graphite leaves out `from`
 /// itself). `path` begins with a slash and may have a query of its own, in which times, target and format do not count.
+///
+/// `now` is from where graphite-web (since 0.9.13: webapp/graphite/render/views.py, `parseOptions`) counts how old `from` is,
+/// which decides from which archive the points come. Its own clock would find the beginning of a whole archive too old by
+/// the time that the question took. Others pass over it.
 #[must_use]
-pub fn render_question(path: &str, target: &str, from: i64, until: i64) -> String {
-    let mut out = question(path, &["target", "from", "until", "format", "maxDataPoints", "jsonp"]);
+pub fn render_question(path: &str, target: &str, (from, until): (i64, i64), now: i64) -> String {
+    let mut out = question(path, &["target", "from", "until", "now", "format", "maxDataPoints", "jsonp"]);
     out.push_str("target=");
     quote(&mut out, target);
-    out.push_str(&format!("&from={from}&until={until}&format=json"));
+    out.push_str(&format!("&from={from}&until={until}&now={now}&format=json"));
     out
 }
 
@@ -50,18 +54,12 @@ pub(crate) fn question(path: &str, ours: &[&str]) -> String {
     out
 }
 
-/// Asks for a target.
+/// Asks a [`render_question`].
 ///
 /// # Errors
 /// There is no answer, or one that is of no use.
-pub async fn render(
-    client: &Client,
-    path: &str,
-    target: &str,
-    (from, until): (i64, i64),
-    limits: Limits,
-) -> Result<Answer, Error> {
-    let whole = client.ask(Ask::get(render_question(path, target, from, until))).await?;
+pub async fn render(client: &Client, question: String, limits: Limits) -> Result<Answer, Error> {
+    let whole = client.ask(Ask::get(question)).await?;
     checked(client, &whole)?;
     parsed(whole, move |body| parse_render(body, limits))
         .await

@@ -158,26 +158,26 @@ impl Job {
     /// # Errors
     /// There is no answer, or one that is of no use.
     pub async fn ask(&self, range: Range) -> Result<Answer, Error> {
-        Ok(self.ask_in_place(range).await?.0)
+        Ok(self.ask_in_place(range, self.clock.now() as i64).await?.0)
     }
 
     /// The same, with the place that the question had: whoever keeps it while the points are taken in has no more answers
-    /// in memory than questions may be asked at the same time.
-    pub(crate) async fn ask_in_place(&self, range: Range) -> Result<(Answer, Place), Error> {
+    /// in memory than questions may be asked at the same time. `now`: when what is asked was decided.
+    pub(crate) async fn ask_in_place(&self, range: Range, now: i64) -> Result<(Answer, Place), Error> {
         let place = self.gates.enter(&self.client.address().origin()).await;
         self.counts(|counts| counts.questions += 1);
-        let answer = self.question(range).await;
+        let answer = self.question(range, now).await;
         Ok((answer.map_err(|error| error.without_secrets(self.client.options()))?, place))
     }
 
-    async fn question(&self, range: Range) -> Result<Answer, Error> {
+    async fn question(&self, range: Range, now: i64) -> Result<Answer, Error> {
         let limits = Limits { series: self.fetch.max_series as usize, ..Limits::default() };
         let path = |usual| if self.fetch.uri.is_empty() { usual } else { self.fetch.uri.as_str() };
         let (client, target) = (&self.client, &self.fetch.target);
         match self.fetch.kind {
             Kind::Graphite => {
-                graphite::render(client, path(graphite::RENDER), target, (range.from, range.until), limits)
-                    .await
+                let (path, times) = (path(graphite::RENDER), (range.from, range.until));
+                graphite::render(client, graphite::render_question(path, target, times, now), limits).await
             }
             Kind::Prometheus => {
                 let step = i64::from(self.fetch.step_seconds);

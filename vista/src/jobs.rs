@@ -221,9 +221,7 @@ impl Jobs {
     pub fn trouble(&self) -> Vec<String> {
         let words = |job: &Arc<Job>| {
             job.counts(|counts| match &counts.last_error {
-                Some((_, error)) if counts.failures_in_a_row > 2 => {
-                    Some(format!("vista job {} fails: {error}", job.name()))
-                }
+                Some((_, error)) if counts.failures_in_a_row > 2 => Some(error.to_string()),
                 _ => None,
             })
         };

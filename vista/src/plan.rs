@@ -12,6 +12,10 @@ const FIRST: i64 = 300;
 /// What shows whether a job works reaches so far back at least, seconds.
 const SHOWN: i64 = 600;
 
+/// A Graphite chooses the archive when it answers, by its own clock: so much younger than an archive reaches back, seconds, is
+/// what is asked of it. The same points are in the next coarser one.
+const SLACK: i64 = 60;
+
 /// Times behind `from` up to `until`, seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
@@ -93,7 +97,10 @@ impl Wants<'_> {
         let from = match asked {
             Some(asked) if asked >= end => return Vec::new(),
             Some(asked) => asked.saturating_sub(self.late).max(now.saturating_sub(reach.max(LONGEST_GAP))),
-            None if reach > 0 => now.saturating_sub(reach),
+            None if reach > 0 => match self.cut {
+                Cut::Archives(_) => edge(now, reach),
+                Cut::Step(_) => now.saturating_sub(reach),
+            },
             None => end.saturating_sub(self.every.max(FIRST)),
         };
         let whole = Range { from: from.max(0), until: end };
@@ -126,8 +133,13 @@ impl Wants<'_> {
     }
 }
 
+/// Where points of an archive that reaches `age` seconds back begin for certain.
+fn edge(now: i64, age: i64) -> i64 {
+    now.saturating_sub(age).saturating_add(SLACK.min(age / 2))
+}
+
 fn at_archives(whole: Range, now: i64, archives: &[i64]) -> Vec<Range> {
-    let mut cuts: Vec<i64> = archives.iter().map(|age| now.saturating_sub(*age)).collect();
+    let mut cuts: Vec<i64> = archives.iter().map(|age| edge(now, *age)).collect();
     cuts.retain(|cut| whole.from < *cut && *cut < whole.until);
     cuts.push(whole.until);
     cuts.sort_unstable();
@@ -172,9 +184,15 @@ mod tests {
     fn history_goes_from_coarse_to_fine() {
         // The current minute began 50 seconds ago.
         let history = [90 * DAY, 7 * DAY, DAY];
-        check(&graphite(&history), None, &[(90 * DAY, 7 * DAY), (7 * DAY, DAY), (DAY, 51)]);
-        check(&graphite(&history), Some(NOW - 2 * DAY), &[(2 * DAY + 120, DAY), (DAY, 51)]);
-        check(&graphite(&history), Some(NOW - 200 * DAY), &[(90 * DAY, 7 * DAY), (7 * DAY, DAY), (DAY, 51)]);
+        let (weeks, day) = (7 * DAY - 60, DAY - 60);
+        check(&graphite(&history), None, &[(90 * DAY - 60, weeks), (weeks, day), (day, 51)]);
+        check(&graphite(&history), Some(NOW - 2 * DAY), &[(2 * DAY + 120, day), (day, 51)]);
+        check(
+            &graphite(&history),
+            Some(NOW - 200 * DAY),
+            &[(90 * DAY, 90 * DAY - 60), (90 * DAY - 60, weeks), (weeks, day), (day, 51)],
+        );
+        check(&Wants { cut: Cut::Step(DAY), ..graphite(&[90 * DAY]) }, None, &[(90 * DAY, 51)]);
         check(&graphite(&[]), None, &[(351, 51)]);
     }
 

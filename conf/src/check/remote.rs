@@ -85,7 +85,20 @@ fn who(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findi
         let message = format!("{label}: the user {} has no password", user.escape_debug());
         findings.problem(key, message, "name it in password_file");
     }
+    let has_password =
+        !remote.credentials.file.as_os_str().is_empty() || !remote.credentials.variable.is_empty();
+    if user.is_empty() && has_password {
+        findings.problem(
+            key,
+            format!("{label} has a password and no user"),
+            "name the user too, or take the password away",
+        );
+    }
     for place in [remote.credentials, remote.token] {
+        if let Err(missing) = place.password() {
+            findings.problem(key, format!("{label}: {}", missing.what), missing.advice);
+            continue;
+        }
         credentials(place, [key, key], findings);
         if let Ok(Some(secret)) = place.password() {
             example(key, label, secret.reveal(), findings);

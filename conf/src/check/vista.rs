@@ -1,7 +1,7 @@
 //! The jobs that fetch points.
 
 use super::sockets::{PROXY, listener_of};
-use super::{Findings, remote};
+use super::{Findings, Severity, remote};
 use crate::model::Settings;
 use crate::model::vista::template::Template;
 use crate::model::vista::{Fetch, Vista, span};
@@ -13,6 +13,7 @@ const MOST: usize = 1_000;
 
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let vista = &settings.vista;
+    let before = findings.all.len();
     let mut names = HashSet::new();
     let mut stored = HashSet::new();
     findings.each(FETCH, &vista.fetch, |_, fetch, findings| {
@@ -28,6 +29,12 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
         itself(settings, fetch, findings);
     });
     whole(vista, findings);
+    if !vista.enabled {
+        // What is switched off holds no start up.
+        for finding in findings.all.iter_mut().skip(before) {
+            finding.severity = Severity::Warning;
+        }
+    }
 }
 
 fn whole(vista: &Vista, findings: &mut Findings) {

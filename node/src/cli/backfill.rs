@@ -268,7 +268,7 @@ impl Told<'_> {
         }
         let requests = self.count("requests");
         say!(
-            "{:.1} s, {} ({} failed), {:.1} a second",
+            "{:.1} s, {} ({} failed), {:.1} of them a second",
             self.seconds(),
             counted(requests as usize, "request"),
             self.count("failures"),

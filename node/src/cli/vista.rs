@@ -60,22 +60,29 @@ async fn test(name: &str, config: &Config) -> anyhow::Result<bool> {
     })?;
     let job = alone(&settings, fetch)?.get(name).context("the job is gone")?;
     let (range, answer) = job.newest().await?;
-    show(&job, &answer, range)?;
+    let has_names = show(&job, &answer, range)?;
     if answer.series.is_empty() {
         say!("its server knows no such series in that time: look at target, and at what the server has")?;
         return Ok(false);
     }
     let (program, config) = (program(), config.argument());
     let next = if settings.vista.enabled {
-        format!("{program} vista status{config}")
+        format!(
+            "{program} run{config}, or {program} reload{config} where it runs; then {program} vista status{config}"
+        )
     } else {
         format!("vista.enabled = true, then {program} run{config}")
     };
+    if !has_names {
+        say!("nothing would be stored: look at store_as")?;
+        return Ok(false);
+    }
     say!("nothing was stored; next: {next}")?;
     Ok(true)
 }
 
-fn show(job: &Job, answer: &skyline_vista::Answer, range: Range) -> anyhow::Result<()> {
+/// Prints an answer; whether a series of it has a name.
+fn show(job: &Job, answer: &skyline_vista::Answer, range: Range) -> anyhow::Result<bool> {
     let named = job.names(answer)?;
     say!(
         "{}: {} series from {} to {}",
@@ -104,7 +111,7 @@ fn show(job: &Job, answer: &skyline_vista::Answer, range: Range) -> anyhow::Resu
     for (reason, points) in answer.skipped.each().into_iter().filter(|(_, points)| *points > 0) {
         say!("not taken as they came ({reason}): {points} points")?;
     }
-    Ok(())
+    Ok(named.names.iter().any(Option::is_some))
 }
 
 fn when(ts: i64) -> String {

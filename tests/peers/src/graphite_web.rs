@@ -55,19 +55,20 @@ LOG_FILE_INFO = LOG_FILE_EXCEPTION = LOG_FILE_CACHE = LOG_FILE_RENDERING = "-"
 "#;
 
 /// A new file of one archive is written at once, as `update_many` would leave it; what is there already is left to that.
+/// `alone`: the coarser archives of a new file stay empty, so that who reads the wrong one finds nothing.
 const WRITE: &str = r"
 import json, os, struct, sys, time, whisper
 for line in sys.stdin:
-    path, archives, points = json.loads(line)
+    path, archives, points, alone = json.loads(line)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    if os.path.exists(path) or len(archives) > 1:
+    if os.path.exists(path) or len(archives) > 1 and not alone:
         if not os.path.exists(path):
             whisper.create(path, [(step, days * 86400 // step) for step, days in archives])
         whisper.update_many(path, points)
         continue
     (step, days), now = archives[0], time.time()
     places = days * 86400 // step
-    whisper.create(path, [(step, places)])
+    whisper.create(path, [(step, days * 86400 // step) for step, days in archives])
     rows = {int(t) - int(t) % step: v for t, v in points if now - t <= places * step}
     if not rows:
         continue
@@ -75,7 +76,7 @@ for line in sys.stdin:
     for t in sorted(rows):
         struct.pack_into('!Ld', ring, 12 * ((t - first) // step % places), t, rows[t])
     with open(path, 'r+b') as file:
-        file.seek(28)
+        file.seek(16 + 12 * len(archives))
         file.write(ring)
 ";
 
@@ -150,6 +151,16 @@ impl GraphiteWeb {
         self.write_archives(&[(step, 1)], metrics)
     }
 
+    /// The same, and behind that archive one of five times the step for a week, which is empty: who reads the wrong one finds
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the writer said.
+    pub fn write_finest(&self, step: u32, metrics: &[(&str, &[(i64, f64)])]) -> anyhow::Result<()> {
+        self.write_files(&[(step, 1), (5 * step, 7)], metrics, true)
+    }
+
     /// The same with `archives` of their own: seconds of a slot, days.
     ///
     /// # Errors
@@ -160,10 +171,23 @@ impl GraphiteWeb {
         archives: &[(u32, u32)],
         metrics: &[(&str, &[(i64, f64)])],
     ) -> anyhow::Result<()> {
+        self.write_files(archives, metrics, false)
+    }
+
+    fn write_files(
+        &self,
+        archives: &[(u32, u32)],
+        metrics: &[(&str, &[(i64, f64)])],
+        alone: bool,
+    ) -> anyhow::Result<()> {
         let mut lines = String::new();
         for (name, points) in metrics {
             let path = self.folder.path().join("whisper").join(name.replace('.', "/"));
-            writeln!(lines, "{}", serde_json::json!([format!("{}.wsp", path.display()), archives, points]))?;
+            writeln!(
+                lines,
+                "{}",
+                serde_json::json!([format!("{}.wsp", path.display()), archives, points, alone])
+            )?;
         }
         let mut child = Command::new(PYTHON)
             .args(["-c", WRITE])

@@ -40,7 +40,7 @@ fn from_graphite_and_from_its_files() -> anyhow::Result<()> {
     let history = history(size(500, 10_000));
     let all: Vec<_> = history.iter().map(|(name, points)| (name.as_str(), points.as_slice())).collect();
     for part in all.chunks(500) {
-        graphite.write(60, part)?;
+        graphite.write_finest(60, part)?;
     }
     let sink = Sink::start(Protocol::Lines)?;
     let node = Setup::window()

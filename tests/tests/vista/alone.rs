@@ -25,10 +25,14 @@ fn another_job_may_be_wrong() -> anyhow::Result<()> {
     let settings = folder.path().join("skyline.toml");
     let url = format!("url = \"http://{}\"", server.address);
     let job = |name: &str, more: &str| {
-        format!("[[vista.fetch]]\nname = \"{name}\"\ntarget = \"{name}\"\nstore_as = \"got.{name}\"\n{url}\n{more}\n")
+        format!(
+            "[[vista.fetch]]\nname = \"{name}\"\ntarget = \"{name}\"\nstore_as = \"got.{name}\"\n{url}\n{more}\n"
+        )
     };
-    let jobs = [job("known", ""), job("none", ""), job("broken", "user = \"u\"\npassword_file = \"missing\"")];
-    std::fs::write(&settings, jobs.concat())?;
+    let jobs =
+        [job("known", ""), job("none", ""), job("broken", "user = \"u\"\npassword_file = \"missing\"")];
+    let text = jobs.concat();
+    std::fs::write(&settings, &text)?;
     let (is_good, said) = run(&["vista", "test", "known"], &settings)?;
     ensure!(is_good && said.contains("known -> got.known, 1 points"), "{said}");
     ensure!(said.contains("next: vista.enabled = true, then "), "{said}");
@@ -36,7 +40,12 @@ fn another_job_may_be_wrong() -> anyhow::Result<()> {
     ensure!(!is_good && said.contains("0 series") && said.contains("look at target"), "{said}");
     let (is_good, said) = run(&["vista", "test", "broken"], &settings)?;
     ensure!(!is_good && said.contains("missing"), "{said}");
+    // Switched off, it holds no start up.
     let (is_good, said) = run(&["check"], &settings)?;
+    ensure!(is_good && said.contains("broken: ") && said.contains("off: nothing is fetched"), "{said}");
+    std::fs::write(&settings, format!("{text}[vista]\nenabled = true\n"))?;
+    let (is_good, said) = run(&["check"], &settings)?;
+    ensure!(said.matches("missing").count() == 1, "{said}");
     let line = said.lines().find(|line| line.starts_with("problem") && line.contains("missing"));
     ensure!(!is_good && line.is_some_and(|line| line.contains("at line 13, column")), "{said}");
     std::fs::write(&settings, "")?;

@@ -4,17 +4,19 @@
 use crate::rig::{Endless, LIMIT, Points, at, copies, is_whole, job_is, number, same};
 use anyhow::{Context as _, ensure};
 use skyline_peers::graphite_web::GraphiteWeb;
+use skyline_peers::http::{Reply, Server};
 use skyline_peers::prometheus::{PASSWORD, Prometheus, USER};
 use skyline_tests::node::{Node, Setup};
 use skyline_tests::peer::sink::{Protocol, Sink};
-use skyline_tests::{eventually_true, load, long, now};
+use skyline_tests::{eventually_true, http, load, long, now};
+use std::time::Duration;
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3_600;
 /// Between two points of Prometheus, seconds: as far as it looks back.
 const STEP: i64 = 300;
 /// The slots of whisper files with the days that they reach back.
-const ARCHIVES: [(u32, u32); 3] = [(60, 2), (300, 8), (1_800, 91)];
+const ARCHIVES: [(u32, u32); 3] = [(60, 1), (300, 7), (1_800, 90)];
 
 fn node(sink: &Sink, job: &str) -> anyhow::Result<Node> {
     let job = format!("{{ name = \"old\", every_seconds = 1, {job} }}");
@@ -137,6 +139,15 @@ fn of_whisper_files() -> anyhow::Result<()> {
         .collect();
     let graphite = GraphiteWeb::start()?;
     graphite.write_archives(&ARCHIVES, &[("shop.checkout", &points)])?;
+    // A question takes a while, and archives reach back no further than the job asks.
+    let to = graphite.address;
+    let slow = Server::start(move |request| {
+        std::thread::sleep(Duration::from_millis(1_500));
+        match http::get(to, &format!("{}?{}", request.path, request.query)) {
+            Ok(answer) => Reply::text(answer.status, &answer.text()),
+            Err(error) => Reply::text(502, &error.to_string()),
+        }
+    })?;
     let sink = Sink::start(Protocol::Pickle)?;
     let begun = now();
     let node = node(
@@ -144,7 +155,7 @@ fn of_whisper_files() -> anyhow::Result<()> {
         &format!(
             "url = \"{}\", target = \"shop.checkout\", store_as = \"old.checkout\", \
              history = [\"90days\", \"7days\", \"24hours\", \"6hours\"]",
-            graphite.url()
+            slow.url()
         ),
     )?;
     let done = job_is(&node, "old", "two runs", |job| number(job, "/runs") >= 2)?;
@@ -155,8 +166,8 @@ fn of_whisper_files() -> anyhow::Result<()> {
     );
     // What each piece comes from: the finest archive that reaches to its beginning.
     let grid = |ts: i64, now: i64| match now - ts {
-        age if age < DAY => 60,
-        age if age < 7 * DAY => 300,
+        age if age < DAY - 60 => 60,
+        age if age < 7 * DAY - 60 => 300,
         _ => 1_800,
     };
     // When exactly the job asked is not known.

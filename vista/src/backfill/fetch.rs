@@ -74,7 +74,7 @@ impl Graphite {
         Ok(Self { client, render: server.render, pace, attempts, pause })
     }
 
-    async fn ask(&self, names: &[String], spec: &Spec) -> Result<crate::Answer, Error> {
+    async fn ask(&self, names: &[String], spec: &Spec, now: i64) -> Result<crate::Answer, Error> {
         let mut form = String::new();
         for name in names {
             form.push_str("target=");
@@ -82,7 +82,7 @@ impl Graphite {
             form.push('&');
         }
         form.push_str(&format!(
-            "from={}&until={}&format=json&noNullPoints=true",
+            "from={}&until={}&now={now}&format=json&noNullPoints=true",
             spec.from.floor(),
             spec.until.floor()
         ));
@@ -132,6 +132,7 @@ impl Graphite {
         &'a self,
         names: &'a [String],
         spec: &'a Spec,
+        now: i64,
         batch: &'a mut Batch,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
@@ -139,7 +140,7 @@ impl Graphite {
             // this kind, and as many pauses for each metric would show nobody so before hours are over.
             let may_be_left_out = names.len() > 1 || batch.alone_in_vain > 0;
             let helps = |error: &Error| !(may_be_left_out && is_too_much(error));
-            let error = match self.insist(&mut batch.asked, || self.ask(names, spec), helps).await {
+            let error = match self.insist(&mut batch.asked, || self.ask(names, spec, now), helps).await {
                 Ok(answer) => return batch.take(names, answer),
                 Err(error) => error,
             };
@@ -155,9 +156,9 @@ impl Graphite {
                 }
                 n => {
                     let (first, second) = names.split_at(n / 2);
-                    self.fetch(first, spec, batch).await;
+                    self.fetch(first, spec, now, batch).await;
                     if batch.hopeless.is_none() {
-                        self.fetch(second, spec, batch).await;
+                        self.fetch(second, spec, now, batch).await;
                     }
                 }
             }
@@ -223,11 +224,11 @@ impl Batch {
 }
 
 impl From {
-    /// The points of `items`, which are of the list.
-    pub(super) async fn fetch(self, items: Vec<String>, spec: Arc<Spec>, now: f64) -> Batch {
+    /// The points of `items`, which are of the list. `now`: from where it counts how old they are.
+    pub(super) async fn fetch(self, items: Vec<String>, spec: Spec, now: i64) -> Batch {
         let mut batch = Batch::default();
         match self {
-            Self::Graphite(server) => server.fetch(&items, &spec, &mut batch).await,
+            Self::Graphite(server) => server.fetch(&items, &spec, now, &mut batch).await,
             Self::Whisper(folder) => {
                 batch = aside(move || files(&folder, items, &spec, now)).await;
             }
@@ -236,9 +237,9 @@ impl From {
     }
 }
 
-fn files(folder: &Path, items: Vec<String>, spec: &Spec, now: f64) -> Batch {
+fn files(folder: &Path, items: Vec<String>, spec: &Spec, now: i64) -> Batch {
     let mut batch = Batch::default();
-    let range = whisper::Range { from: spec.from as i64, until: spec.until as i64, now: now as i64 };
+    let range = whisper::Range { from: spec.from as i64, until: spec.until as i64, now };
     for item in items {
         batch.asked.requests += 1;
         let points = whisper::read(&folder.join(&item), range).map_err(|error| error.to_string());

@@ -91,7 +91,7 @@ async fn drive(inner: &Arc<Inner>, halt: &Halt) -> Result<(), End> {
     let now = parts.clock.now();
     inner.change(|report| report.since = Some(now));
     let Some(report) = inner.report() else { return Ok(()) };
-    let spec = Arc::new(report.spec.clone());
+    let spec = report.spec.clone();
     let from = source(inner, &report)?;
     if report.phase == Phase::Listing {
         listing(inner, &report, &from, halt).await?;
@@ -116,7 +116,8 @@ async fn drive(inner: &Arc<Inner>, halt: &Halt) -> Result<(), End> {
         while ahead.len() < parts.options.concurrency.max(1) && next < names.len() {
             let end = (next + parts.options.metrics_per_request.max(1)).min(names.len());
             let items = names.get(next..end).unwrap_or_default().to_vec();
-            let fetching = from.clone().fetch(items, Arc::clone(&spec), parts.clock.now());
+            let asked = spec.at(parts.clock.now(), parts.options.window);
+            let fetching = from.clone().fetch(items, asked, spec.now(report.began));
             ahead.push_back(AbortOnDropHandle::new(tokio::spawn(fetching)));
             next = end;
         }

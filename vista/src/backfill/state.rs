@@ -67,6 +67,22 @@ impl Spec {
         }
         Ok(self)
     }
+
+    /// From where the age of what is asked counts, seconds, of a job that began then: its end, if that was now. An archive
+    /// that reaches from there to its beginning is the right one for the whole of the job, however long that takes.
+    pub(super) fn now(&self, began: f64) -> i64 {
+        let is_now = (began - self.until).abs() < 10.0;
+        (if is_now { self.until } else { began }).floor() as i64
+    }
+
+    /// The same for a question that is asked at `now`: what the window holds no longer is not asked for, nor what it will
+    /// not hold in a moment, for servers choose their archive by how old the beginning is for them.
+    pub(super) fn at(&self, now: f64, window: f64) -> Self {
+        const SLACK: f64 = 60.0;
+        let oldest = now - window + SLACK.min(window / 2.0);
+        // A job that goes on a day later has nothing left to ask for; a question has a beginning before its end all the same.
+        Self { from: self.from.max(oldest).min(self.until - 1.0), ..self.clone() }
+    }
 }
 
 /// How a job stands.

@@ -62,9 +62,9 @@ fn what_is_no_answer_is_refused() {
 #[test]
 fn questions() {
     let check = |path: &str, target: &str, expected: &str| {
-        assert_eq!(render_question(path, target, 60, 120), expected);
+        assert_eq!(render_question(path, target, (60, 120), 130), expected);
     };
-    let tail = "&from=60&until=120&format=json";
+    let tail = "&from=60&until=120&now=130&format=json";
     check("/render", "a.b", &format!("/render?target=a.b{tail}"));
     check(
         "/render",
@@ -134,7 +134,11 @@ fn long_answers_are_read_beside_the_runtime() {
                     let asked = crate::prometheus::range(&client, path, "x", (60, 60), 60, limits).await;
                     asked.unwrap().series.len()
                 }
-                "render" => render(&client, RENDER, "t", (0, 60), limits).await.unwrap().series.len(),
+                "render" => render(&client, render_question(RENDER, "t", (0, 60), 60), limits)
+                    .await
+                    .unwrap()
+                    .series
+                    .len(),
                 _ => find(&client, RENDER, "*").await.unwrap().len(),
             }
         });

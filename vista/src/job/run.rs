@@ -42,7 +42,7 @@ impl Job {
                 pieces.push_front(rest);
             }
             let began = Instant::now();
-            let asked = sink.stop.run_until_cancelled(self.ask_in_place(range)).await;
+            let asked = sink.stop.run_until_cancelled(self.ask_in_place(range, now)).await;
             let (answer, place) = match asked {
                 None => return Ok(()),
                 Some(Err(error)) if error.is_too_much() && self.shorten(range) => {

@@ -36,7 +36,8 @@ impl Set {
         let parts =
             Common { folder: folder.to_owned(), sync, gates: Arc::clone(&gates), clock: clock.clone() };
         let mut jobs = Vec::with_capacity(vista.fetch.len());
-        for fetch in &vista.fetch {
+        // What is switched off opens no file, and holds no start up.
+        for fetch in vista.fetch.iter().filter(|_| vista.enabled) {
             let job = Job::new(vista, fetch, &parts)?;
             let same = before.and_then(|before| before.jobs.iter().find(|old| old.is_same(&job)));
             jobs.push(same.cloned().unwrap_or_else(|| Arc::new(job)));

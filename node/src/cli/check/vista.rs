@@ -1,6 +1,6 @@
 //! Jobs that fetch points: whether each can be asked as the settings say, and what its server answers.
 
-use crate::cli::report::{Part, Report};
+use crate::cli::report::{Level, Part, Report};
 use skyline_conf::model::Settings;
 use skyline_conf::model::vista::Fetch;
 use skyline_core::clock::Clock;
@@ -26,16 +26,28 @@ pub(super) fn probes(settings: &Settings, report: &mut Report) -> Vec<Part> {
     for fetch in jobs {
         match alone(settings, fetch) {
             Ok(jobs) => parts.push(Part::new(KEY, ask(jobs, fetch.clone()))),
+            // What the checks of the settings have found already is not said again.
+            Err(_) if is_known(report, fetch) => {}
             Err(problem) => report.problem(KEY, problem.what, problem.advice),
         }
     }
     parts
 }
 
+/// Whether something is known to be wrong with a job.
+fn is_known(report: &Report, fetch: &Fetch) -> bool {
+    let name = fetch.name.escape_debug().to_string();
+    report
+        .lines
+        .iter()
+        .any(|line| line.level == Level::Problem && line.key == KEY && line.message.contains(&name))
+}
+
 /// A job without the others, one of which may be wrong.
 pub(in crate::cli) fn alone(settings: &Settings, fetch: &Fetch) -> Result<Jobs, Problem> {
     let mut settings = settings.clone();
     settings.vista.fetch = vec![fetch.clone()];
+    settings.vista.enabled = true;
     Jobs::new(&settings, &Clock::system())
 }
 
@@ -62,7 +74,7 @@ async fn ask(jobs: Jobs, fetch: Fetch) -> Report {
             }
             None => report.ok(KEY, format!("{} answers with {series} series, in {ms} ms", fetch.name)),
         },
-        Err(error) => report.warning(KEY, format!("{}: {error}", fetch.name), ""),
+        Err(error) => report.warning(KEY, error.to_string(), ""),
     }
     report
 }
