@@ -152,7 +152,9 @@ impl Reloads {
         }
         self.files.store(Arc::new(files));
         let (swapped, waits) = taken_over(&mut self.in_force, settings);
+        let file = self.config.file().and_then(|file| std::path::absolute(file).ok());
         Reloaded::Done(json!({
+            "settings": file,
             "changed": swapped,
             "needs_restart": waits,
             "destinations": relaying.routing.destinations.len(),

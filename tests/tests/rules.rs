@@ -68,7 +68,13 @@ fn rules_of_the_settings_are_followed_and_reloaded() -> anyhow::Result<()> {
     let refused = skyline(&["reload"], &node.config()).unwrap_err().to_string();
     assert!(refused.contains("relay.rule 4") && refused.contains("did you mean `west`?"), "{refused}");
     std::fs::write(node.config(), before.replace("send_to = 'east'", "match = 'other', send_to = 'west'"))?;
-    skyline(&["reload"], &node.config())?;
+    let said = skyline(&["reload"], &node.config())?;
+    assert!(!said.contains("note: the node reads"), "{said}");
+    // The same settings in another file are not the ones that the node reads.
+    let other = node.folder().join("other.toml");
+    std::fs::copy(node.config(), &other)?;
+    let said = skyline(&["reload"], &other)?;
+    assert!(said.contains(&format!("note: the node reads {}", node.config().display())), "{said}");
     load::bytes(node.plaintext(), format!("other 3 {at}\n"))?;
     has(&west, &["all.cpu", "new.a.cpu", "new.b.cpu", "other"])?;
     Ok(())

@@ -466,7 +466,9 @@ fn graphite_servers() {
     problem(graphite(|s| s.render_path = "../x".into()), key, "is no path");
     problem(graphite(|s| s.render_path = "/".into()), key, "is no path");
     problem(graphite(|s| s.ca_file = "/nowhere/ca.pem".into()), key, "/nowhere/ca.pem cannot be read");
-    let user = |s: &mut crate::model::graphite::Server| (s.user, s.password_file) = ("u".into(), "/nowhere/pw".into());
+    let user = |s: &mut crate::model::graphite::Server| {
+        (s.user, s.password_file) = ("u".into(), "/nowhere/pw".into())
+    };
     problem(graphite(user), key, "/nowhere/pw cannot be read");
     problem(graphite(|s| s.password_env = "PATH".into()), key, "has a password and no user");
     problem(graphite(|s| s.token_env = "SKYLINE_NO_SUCH".into()), key, "SKYLINE_NO_SUCH is not set");

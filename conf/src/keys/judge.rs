@@ -155,6 +155,7 @@ pub(crate) fn example(key: &Key) -> String {
     let own = match key.kind {
         Kind::Addresses => Some("[\"0.0.0.0:2003\"]"),
         Kind::Paths => Some("[\"/run/skyline/carbon.sock\"]"),
+        Kind::Texts if key.path.ends_with("history") => Some("[\"7days\", \"24hours\"]"),
         Kind::Texts => Some("[\"statsd.\"]"),
         Kind::Address => Some("\"0.0.0.0:2013\""),
         Kind::Names => Some("\"carbon\""),

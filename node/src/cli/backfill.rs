@@ -199,6 +199,9 @@ async fn watch(api: SocketAddr, begun: &Value) -> anyhow::Result<Option<Value>> 
         bar.set_position(told.number("position"));
         bar.set_message(match told.phase() {
             "listing" => "looking which metrics there are".to_owned(),
+            _ if told.count("failures") > 0 => {
+                format!("{}; {} questions failed", rates(&now), told.count("failures"))
+            }
             _ => rates(&now),
         });
     }

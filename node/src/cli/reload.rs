@@ -3,10 +3,12 @@
 use super::http;
 use super::output::{counted, program, say};
 use super::send::reachable;
+use super::status::harmless;
 use anyhow::Context as _;
 use hyper::Method;
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// Asks the node and prints what changed; an error says why nothing did.
 pub(super) async fn reload(
@@ -33,6 +35,9 @@ pub(super) async fn reload(
     if json {
         return say!("{}", serde_json::to_string_pretty(&body)?);
     }
+    if let Some(theirs) = other(&body, config) {
+        say!("note: the node reads {theirs}, not the file that was given here")?;
+    }
     let texts = |key: &str| -> Vec<String> {
         let list = body.get(key).and_then(Value::as_array).into_iter().flatten();
         list.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -42,7 +47,9 @@ pub(super) async fn reload(
         .map(|(key, word)| counted(number(key), word));
     say!("in force: {destinations}, {statements}")?;
     match texts("changed").as_slice() {
-        [] => say!("no key of [relay] or [listen] has changed; relay files were read again")?,
+        [] => say!(
+            "relay files, keys and credentials were read again; no setting that a reload takes over has changed"
+        )?,
         keys => say!("changed: {}", keys.join(", "))?,
     }
     for note in texts("notes") {
@@ -53,4 +60,12 @@ pub(super) async fn reload(
         say!("changed, and in force after a restart only: {}", waits.join(", "))?;
     }
     say!("next: {} status{}", program(), config.argument())
+}
+
+/// The settings file of the node, if the one that was given here is another.
+fn other(body: &Value, config: &super::Config) -> Option<String> {
+    let theirs = body.get("settings").and_then(Value::as_str)?;
+    let ours = config.file()?;
+    let real = |path: &Path| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).ok();
+    if real(&ours) == real(Path::new(theirs)) { None } else { Some(harmless(theirs)) }
 }
