@@ -177,12 +177,6 @@ impl Jobs {
         self.0.in_force.load().jobs.iter().find(|job| job.name() == name).cloned()
     }
 
-    /// The names of all.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        self.0.in_force.load().jobs.iter().map(|job| job.name().to_owned()).collect()
-    }
-
     /// Figures of all jobs.
     pub fn figures(&self, out: &mut Vec<Figure>) {
         let (now, set) = (self.0.clock.now(), self.0.in_force.load());
