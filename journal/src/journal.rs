@@ -252,13 +252,14 @@ impl Journal {
         self.shared().full.load(Ordering::Acquire)
     }
 
-    /// Whether the next segment takes the place of one that somebody has yet to read (or waits for it), or would read again
-    /// after a crash and that is younger than a minute.
+    /// Whether one of the next two segments takes the place of one that somebody has yet to read (or waits for it), or would
+    /// read again after a crash and that is younger than a minute. Two, for a start begins a segment of its own.
     #[must_use]
     pub fn is_nearly_spent(&self) -> bool {
         let now = self.shared().clock.now();
         let log = lock(&self.shared().log);
-        if log.bytes().saturating_add(self.shared().options.segment_bytes) <= log.budget {
+        let next = self.shared().options.segment_bytes.saturating_mul(2);
+        if log.bytes().saturating_add(next) <= log.budget {
             return false;
         }
         let Some(oldest) = log.segments.front().filter(|_| log.closed() > 0) else { return false };

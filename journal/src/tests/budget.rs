@@ -142,6 +142,21 @@ fn what_is_only_held_for_long_takes_no_room_from_what_is_in_no_hurry() {
 }
 
 #[test]
+fn what_is_in_no_hurry_leaves_room_for_the_segment_of_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for life in 0..3 {
+        let (journal, _) = open(options(dir.path()));
+        let _reader = journal.reader("away", Scope::Everything).unwrap();
+        // What is in a hurry comes first, and waits for nothing.
+        fill(&journal, 1, &to(RouteSet(0)));
+        while !journal.is_nearly_spent() {
+            fill(&journal, 1, &to(RouteSet(0)));
+        }
+        assert_eq!(journal.start(), 0, "pushed out in life {life}");
+    }
+}
+
+#[test]
 fn a_hold_of_an_earlier_run_ends_with_the_first_done() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(options(dir.path()));

@@ -63,9 +63,15 @@ pub(crate) fn job_is(
 }
 
 /// Most runs of a job that fails each time, `every_seconds` being 1, from some time ago until now: after 1, 2, 4 s and so
-/// on, a fifth sooner at most. It holds on a machine that is slow too.
+/// on, up to 5 minutes, a fifth sooner at most. It holds on a machine that is slow too.
 pub(crate) fn most_failures(since: Instant) -> i64 {
-    1 + (since.elapsed().as_secs_f64() / 0.8 + 1.0).log2() as i64
+    let waits = (0..).map(|n| f64::from(1_u32 << n.min(20)).min(300.0) * 0.8);
+    let ends = waits.scan(0.0, |at, wait| {
+        *at += wait;
+        Some(*at)
+    });
+    let elapsed = since.elapsed().as_secs_f64();
+    1 + ends.take_while(|end| *end <= elapsed).count() as i64
 }
 
 /// What a sink has of a series, without how often each came.
