@@ -49,6 +49,9 @@ impl backfill::Surroundings for Surroundings {
                 GraphiteServer { url: url.to_owned(), ..GraphiteServer::default() }
             }),
         };
+        if let Some(wrong) = own.remote().wrong() {
+            return Err(format!("graphite: the address {} {wrong}", own.remote().shown()));
+        }
         let mut options = options(&own).map_err(|problem| problem.to_string())?;
         options.gzip = true;
         // Tells at once what is wrong with an address.

@@ -110,8 +110,10 @@ pub struct Range {
     pub from: i64,
     /// The last point lies there at most.
     pub until: i64,
-    /// What the age of points is measured from.
+    /// From where it counts how old its beginning is, which chooses the archive: when it was decided what is asked.
     pub now: i64,
+    /// The time it is: what an archive had at `now` and has no more comes from the next coarser one.
+    pub real: i64,
 }
 
 /// What is wrong with a file.
@@ -176,7 +178,7 @@ pub fn read(path: &Path, range: Range) -> Result<Vec<Datapoint>, Error> {
 /// As [`read`].
 pub fn points(file: &mut (impl Read + Seek), length: u64, range: Range) -> Result<Vec<Datapoint>, Error> {
     let head = head(file, length)?;
-    let Range { from, until, now } = range;
+    let Range { from, until, now, real } = range;
     let longest = head.archives.last().map_or(0, Archive::retention);
     let oldest = now.saturating_sub(i64::try_from(longest).unwrap_or(i64::MAX));
     if from > until || from > now || until < oldest {
@@ -184,10 +186,21 @@ pub fn points(file: &mut (impl Read + Seek), length: u64, range: Range) -> Resul
     }
     let (from, until) = (from.max(oldest), until.min(now));
     let age = u64::try_from(now.saturating_sub(from)).unwrap_or(0);
-    let Some(archive) = head.archives.iter().find(|archive| archive.retention() >= age) else {
-        return Ok(Vec::new());
-    };
-    of_archive(file, archive, from, until)
+    let right = head.archives.iter().skip_while(|archive| archive.retention() < age);
+    let (mut pieces, mut end) = (Vec::new(), until);
+    for archive in right {
+        let oldest = real.saturating_sub(i64::try_from(archive.retention()).unwrap_or(i64::MAX));
+        let begin = from.max(oldest.min(end));
+        if begin < end {
+            pieces.push(of_archive(file, archive, begin, end)?);
+        }
+        end = begin;
+        if end <= from {
+            break;
+        }
+    }
+    pieces.reverse();
+    Ok(pieces.concat())
 }
 
 /// The head of what is `length` bytes long.
@@ -306,7 +319,9 @@ pub fn fuzz(bytes: &[u8]) {
     for (from, until, now) in
         [(0, 1_200, 1_200), (1_100, 1_200, 1_260), (longest - 9, longest, longest), (-9, i64::MAX, i64::MAX)]
     {
-        let Ok(points) = points(&mut file, bytes.len() as u64, Range { from, until, now }) else { continue };
+        let Ok(points) = points(&mut file, bytes.len() as u64, Range { from, until, now, real: now }) else {
+            continue;
+        };
         let is_good = |p: &Datapoint| p.ts > from as f64 && !p.value.is_nan();
         assert!(points.iter().all(is_good), "a point that was not asked for");
         assert!(points.windows(2).all(|two| matches!(two, [a, b] if a.ts < b.ts)), "points are not in order");

@@ -6,6 +6,7 @@ use crate::model::Settings;
 use crate::model::relay::{DestinationEntry, Method};
 use crate::nearest;
 use crate::routing::{Protocol, Server, address};
+use crate::secret::guarded;
 use std::collections::HashSet;
 
 const DESTINATIONS: &str = "relay.destinations";
@@ -30,6 +31,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let mut seen = HashSet::new();
     findings.each(DESTINATIONS, &relay.destinations, |_, entry, findings| {
         let Some((text, has_protocol)) = address_of(entry) else { return };
+        let shown = guarded(text);
         let read = if has_protocol { address::without_protocol(text) } else { address::read(text) };
         match read {
             Ok(written) => {
@@ -40,12 +42,12 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
                 let way = (way.0.unwrap_or_default(), way.1.unwrap_or_default());
                 if !seen.insert((written.host.clone(), written.port, written.instance.clone(), way)) {
                     let advice = "remove one; host, port and instance together must differ";
-                    findings.problem(DESTINATIONS, format!("`{text}` is there twice"), advice);
+                    findings.problem(DESTINATIONS, format!("`{shown}` is there twice"), advice);
                 }
                 one(settings, DESTINATIONS, text, &written, has_protocol, findings);
                 good.push(written);
             }
-            Err(what) => findings.problem(DESTINATIONS, format!("`{text}`: {what}"), FORM),
+            Err(what) => findings.problem(DESTINATIONS, format!("`{shown}`: {what}"), FORM),
         }
     });
     // How a destination is written that has been defined elsewhere is told there; what cannot be read here is the

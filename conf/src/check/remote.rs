@@ -8,9 +8,8 @@ use crate::placeholder;
 
 /// What is wrong with a server of the section `key`, which the findings call `label`.
 pub(super) fn check(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findings) {
-    if let Some(wrong) = address(remote) {
-        let shown = crate::secret::shown(remote.url);
-        let message = format!("{label}: the url `{}` {wrong}", shown.escape_debug());
+    if let Some(wrong) = remote.wrong() {
+        let message = format!("{label}: the url `{}` {wrong}", remote.shown().escape_debug());
         findings.problem(key, message, "write http://HOST:PORT/PREFIX");
     }
     let host = remote.host();
@@ -34,25 +33,6 @@ pub(super) fn is_placeholder(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let reserved = ["example", "example.com", "example.net", "example.org", "invalid", "your_domain.com"];
     reserved.iter().any(|r| host == *r || host.ends_with(&format!(".{r}"))) || host.starts_with("your_")
-}
-
-/// What is wrong with the address of a server.
-fn address(remote: &Remote<'_>) -> Option<&'static str> {
-    let url = remote.url;
-    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
-        return Some("begins with neither http:// nor https://");
-    };
-    if rest.contains('@') {
-        Some("holds a user or password, which have keys of their own")
-    } else if remote.host().is_empty() {
-        Some("has no host")
-    } else if remote.port().is_none() {
-        Some("has a port that is none")
-    } else if rest.contains(['?', '#', ' ']) || url.chars().any(char::is_control) {
-        Some("has a query, a fragment or blanks")
-    } else {
-        None
-    }
 }
 
 fn headers(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findings) {

@@ -118,6 +118,12 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
                     "give each listener its own port",
                 );
             }
+            if let IpAddr::V6(ip) = one.address.ip()
+                && let Some(plain) = ip.to_ipv4_mapped()
+            {
+                let message = format!("{} cannot be bound: it is {plain} in another form", one.address);
+                findings.problem(one.key, message, format!("write {plain}:{}", one.address.port()));
+            }
             if one.address.port() == 0 {
                 let message =
                     format!("{}: the system chooses the port, another one at each start", one.address);

@@ -113,8 +113,9 @@ impl Server {
             return self.name.clone();
         }
         let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        authority.rsplit('@').next().unwrap_or_default().to_owned()
+        // A password that somebody wrote there may have slashes.
+        let rest = rest.rsplit('@').next().unwrap_or_default();
+        rest.split(['/', '?']).next().unwrap_or_default().to_owned()
     }
 }
 

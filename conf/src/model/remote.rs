@@ -40,6 +40,38 @@ impl Remote<'_> {
         }
     }
 
+    /// What is wrong with its address; a verb and what follows.
+    #[must_use]
+    pub fn wrong(&self) -> Option<&'static str> {
+        let Some(rest) = self.url.strip_prefix("http://").or_else(|| self.url.strip_prefix("https://"))
+        else {
+            return Some("begins with neither http:// nor https://");
+        };
+        if rest.contains('@') {
+            Some("holds a user or password, which have keys of their own")
+        } else if self.host().is_empty() {
+            Some("has no host")
+        } else if self.port().is_none() {
+            Some("has a port that is none")
+        } else if rest.contains(['?', '#', ' ']) || self.url.chars().any(char::is_control) {
+            Some("has a query, a fragment or blanks")
+        } else {
+            None
+        }
+    }
+
+    /// Its address as it may be shown. No address of a server has an `@`: what stands before one may be a password, whatever
+    /// characters that has.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", self.url));
+        match rest.rsplit_once('@') {
+            Some((_, behind)) if scheme.is_empty() => format!("(hidden)@{behind}"),
+            Some((_, behind)) => format!("{scheme}://(hidden)@{behind}"),
+            None => self.url.to_owned(),
+        }
+    }
+
     /// Whether a token is named.
     #[must_use]
     pub fn has_token(&self) -> bool {
@@ -50,8 +82,9 @@ impl Remote<'_> {
 /// Host, without brackets, and port of an address, as it is written; empty: there is none. A user and password before
 /// them, which have no place in an address, are not part of either.
 pub(crate) fn host_and_port(url: &str) -> (&str, &str) {
-    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, behind)| behind);
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, behind)| behind);
+    let authority = rest.split('/').next().unwrap_or_default();
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (authority, ""),
@@ -64,6 +97,22 @@ mod tests {
     use crate::model::vista::Fetch;
 
     #[test]
+    fn what_may_be_a_password_is_not_shown() {
+        for (url, shown) in [
+            ("http://a.test:1/x", "http://a.test:1/x"),
+            ("http://u:secret@h", "http://(hidden)@h"),
+            ("http://secret/x@h", "http://(hidden)@h"),
+            ("http://u:1/secret@h/y", "http://(hidden)@h/y"),
+            ("u:secret@h", "(hidden)@h"),
+        ] {
+            let fetch = Fetch { url: url.into(), ..Fetch::default() };
+            assert_eq!(fetch.remote().shown(), shown);
+            let label = crate::model::graphite::Server { url: url.into(), ..Default::default() }.label();
+            assert!(!label.contains("secret"), "{label}");
+        }
+    }
+
+    #[test]
     fn hosts_and_ports() {
         for (url, host, port) in [
             ("http://a.test:9090/x:1", "a.test", Some(9_090)),
@@ -71,6 +120,7 @@ mod tests {
             ("https://[::1]/", "::1", Some(443)),
             ("https://[::1]:8443", "::1", Some(8_443)),
             ("http://u:secret@h.test:8080", "h.test", Some(8_080)),
+            ("http://u:secret/@h.test:8080/x", "h.test", Some(8_080)),
             ("http://a:b", "a", None),
             ("http://a:0", "a", None),
             ("http://a:70000", "a", None),

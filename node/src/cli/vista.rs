@@ -58,6 +58,9 @@ async fn test(name: &str, config: &Config) -> anyhow::Result<bool> {
             false => format!("the settings have no job `{name}`; there are: {}", names.join(", ")),
         }
     })?;
+    if let Some(wrong) = fetch.remote().wrong() {
+        anyhow::bail!("vista job {name}: the url `{}` {wrong}", harmless(&fetch.remote().shown()));
+    }
     let job = alone(&settings, fetch)?.get(name).context("the job is gone")?;
     let (range, answer) = job.newest().await?;
     let has_names = show(&job, &answer, range)?;

@@ -224,22 +224,22 @@ impl Batch {
 }
 
 impl From {
-    /// The points of `items`, which are of the list. `now`: from where it counts how old they are.
-    pub(super) async fn fetch(self, items: Vec<String>, spec: Spec, now: i64) -> Batch {
+    /// The points of `items`, which are of the list. `now`: from where it counts how old they are; `real`: the time it is.
+    pub(super) async fn fetch(self, items: Vec<String>, spec: Spec, now: i64, real: f64) -> Batch {
         let mut batch = Batch::default();
         match self {
             Self::Graphite(server) => server.fetch(&items, &spec, now, &mut batch).await,
             Self::Whisper(folder) => {
-                batch = aside(move || files(&folder, items, &spec, now)).await;
+                batch = aside(move || files(&folder, items, &spec, (now, real as i64))).await;
             }
         }
         batch
     }
 }
 
-fn files(folder: &Path, items: Vec<String>, spec: &Spec, now: i64) -> Batch {
+fn files(folder: &Path, items: Vec<String>, spec: &Spec, (now, real): (i64, i64)) -> Batch {
     let mut batch = Batch::default();
-    let range = whisper::Range { from: spec.from as i64, until: spec.until as i64, now };
+    let range = whisper::Range { from: spec.from as i64, until: spec.until as i64, now, real };
     for item in items {
         batch.asked.requests += 1;
         let points = whisper::read(&folder.join(&item), range).map_err(|error| error.to_string());

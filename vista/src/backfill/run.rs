@@ -116,8 +116,9 @@ async fn drive(inner: &Arc<Inner>, halt: &Halt) -> Result<(), End> {
         while ahead.len() < parts.options.concurrency.max(1) && next < names.len() {
             let end = (next + parts.options.metrics_per_request.max(1)).min(names.len());
             let items = names.get(next..end).unwrap_or_default().to_vec();
-            let asked = spec.at(parts.clock.now(), parts.options.window);
-            let fetching = from.clone().fetch(items, asked, spec.now(report.began));
+            let now = parts.clock.now();
+            let asked = spec.at(now, parts.options.window);
+            let fetching = from.clone().fetch(items, asked, spec.now(report.began, now), now);
             ahead.push_back(AbortOnDropHandle::new(tokio::spawn(fetching)));
             next = end;
         }

@@ -69,10 +69,17 @@ impl Spec {
     }
 
     /// From where the age of what is asked counts, seconds, of a job that began then: its end, if that was now. An archive
-    /// that reaches from there to its beginning is the right one for the whole of the job, however long that takes.
-    pub(super) fn now(&self, began: f64) -> i64 {
+    /// that reaches from there to its beginning is the right one for the whole of the job. Only one that has been away for
+    /// long counts from `now`: the archive has lost much of what it had, which coarser ones still have.
+    pub(super) fn now(&self, began: f64, now: f64) -> i64 {
+        const AWAY: f64 = 3_600.0;
         let is_now = (began - self.until).abs() < 10.0;
-        (if is_now { self.until } else { began }).floor() as i64
+        let from = match () {
+            () if now - began > AWAY => now,
+            () if is_now => self.until,
+            () => began,
+        };
+        from.floor() as i64
     }
 
     /// The same for a question that is asked at `now`: what the window holds no longer is not asked for, nor what it will

@@ -69,9 +69,10 @@ fn the_time_of_a_job_is_that_in_which_it_ran() {
 #[test]
 fn an_archive_stays_the_right_one_while_a_job_runs() {
     // From where a job that began then counts how old its beginning is.
-    let now = |until: f64, began: f64| spec(-DAY, until).now(NOW + began) - NOW as i64;
-    assert_eq!((now(0.0, 0.9), now(0.0, -0.1), now(0.5, 3.0)), (0, 0, 0));
-    assert_eq!(now(-3_600.0, 0.9), 0);
+    let now =
+        |until: f64, began: f64, later: f64| spec(-DAY, until).now(NOW + began, NOW + later) - NOW as i64;
+    assert_eq!((now(0.0, 0.9, 600.0), now(0.0, -0.1, 0.0), now(0.5, 3.0, 3.0)), (0, 0, 0));
+    assert_eq!((now(-3_600.0, 0.9, 600.0), now(0.0, 0.0, 7_200.0)), (0, 7_200));
     // Where a question begins that is asked so much later.
     let from = |from: f64, later: f64| spec(from, 0.0).at(NOW + later, DAY).from - NOW;
     assert_eq!((from(-DAY, 0.0), from(-DAY, 600.0)), (60.0 - DAY, 660.0 - DAY));

@@ -39,7 +39,7 @@ fn file(aggregation: u32, archives: &[(u32, u32)], points: &[(usize, u32, f64)])
 }
 
 fn read_bytes(bytes: &[u8], from: i64, until: i64, now: i64) -> Result<Vec<(i64, f64)>, Error> {
-    let read = points(&mut Cursor::new(bytes), bytes.len() as u64, Range { from, until, now })?;
+    let read = points(&mut Cursor::new(bytes), bytes.len() as u64, Range { from, until, now, real: now })?;
     Ok(read.iter().map(|p| (p.ts as i64, p.value)).collect())
 }
 
@@ -121,7 +121,7 @@ fn what_is_no_whole_whisper_file() {
     check(&with(24, 0), "an archive is nothing");
     check(&with(28, u32::MAX), "ends behind its end");
     let folder = tempfile::tempdir().unwrap();
-    let range = Range { from: 0, until: 1, now: 1 };
+    let range = Range { from: 0, until: 1, now: 1, real: 1 };
     assert!(read(folder.path(), range).unwrap_err().to_string().contains("not a regular file"));
     assert!(matches!(read(&folder.path().join("none"), range), Err(Error::Io(_))));
     // Nobody writes into it: opening it would not come back.
@@ -163,7 +163,7 @@ fn files_that_change_while_they_are_read() {
             is_over.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
-            match read(&path, Range { from: 0, until: 6_060, now: 6_060 }) {
+            match read(&path, Range { from: 0, until: 6_060, now: 6_060, real: 6_060 }) {
                 Ok(points) => {
                     // Of a place that is being written nothing, or what stood or will stand there.
                     assert!(points.len() <= 2 && points.iter().all(|p| p.ts == 6_000.0 || p.ts == 6_060.0));
@@ -175,7 +175,7 @@ fn files_that_change_while_they_are_read() {
         }
     });
     assert!(good > 50, "{good} whole, {bad} not");
-    assert_eq!(read(&path, Range { from: 0, until: 6_060, now: 6_060 }).unwrap().len(), 2);
+    assert_eq!(read(&path, Range { from: 0, until: 6_060, now: 6_060, real: 6_060 }).unwrap().len(), 2);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn more_than_is_read_at_once() {
     let length = 28 + 12 * u64::from(points);
     file.set_len(length).unwrap();
     let now = 5_000_000;
-    let read = super::points(&mut &file, length, Range { from: now - 2_000_000, until: now, now });
+    let read = super::points(&mut &file, length, Range { from: now - 2_000_000, until: now, now, real: now });
     assert!(matches!(read, Err(Error::TooMany(2_000_000))), "{read:?}");
 }
 
@@ -313,10 +313,31 @@ for method in whisper.aggregationMethods:
         let (method, from, until, now, expected): (String, i64, i64, i64, Vec<(f64, f64)>) =
             serde_json::from_str(line).unwrap();
         let path = folder.path().join(format!("{method}.wsp"));
-        let read = read(&path, Range { from, until, now }).unwrap();
+        let read = read(&path, Range { from, until, now, real: now }).unwrap();
         let read: Vec<_> = read.iter().map(|p| (p.ts, p.value)).collect();
         assert_eq!(read, expected, "{method} {from} {until}");
         (questions, seen) = (questions + 1, seen + read.len());
     }
     assert!(questions >= 6 * 7 && seen > 9_000, "{questions} questions, {seen} points");
+}
+
+#[test]
+fn what_an_archive_has_no_more_comes_from_the_next() {
+    // Ten minutes of a minute, and an hour of five; half an hour later the first has only the last of it.
+    let written: Vec<_> = (0..=60_u32)
+        .map(|n| (0, 6_000 + n * 60, f64::from(n)))
+        .chain((0..=12_u32).map(|n| (1, 6_000 + n * 300, 100.0 + f64::from(n))))
+        .collect();
+    let bytes = file(1, &[(60, 40), (300, 24)], &written);
+    let read = |real: i64| {
+        let range = Range { from: 7_200, until: 9_600, now: 9_600, real };
+        let points = points(&mut Cursor::new(&bytes[..]), bytes.len() as u64, range).unwrap();
+        points.iter().map(|p| (p.ts as i64, p.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(read(9_600).len(), 40);
+    // The ring has what was there; what would be overwritten by now is not read of it.
+    let later = read(9_600 + 1_800);
+    let coarse: Vec<_> = later.iter().filter(|(_, value)| *value >= 100.0).map(|(ts, _)| *ts).collect();
+    assert_eq!(coarse, [7_500, 7_800, 8_100, 8_400, 8_700, 9_000]);
+    assert_eq!(later.len(), 6 + 10, "{later:?}");
 }

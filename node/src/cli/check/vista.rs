@@ -23,7 +23,7 @@ pub(super) fn probes(settings: &Settings, report: &mut Report) -> Vec<Part> {
         report.problem(KEY, format!("{} is no folder", folder.display()), advice);
     }
     let mut parts = Vec::new();
-    for fetch in jobs {
+    for fetch in jobs.iter().filter(|fetch| fetch.remote().wrong().is_none()) {
         match alone(settings, fetch) {
             Ok(jobs) => parts.push(Part::new(KEY, ask(jobs, fetch.clone()))),
             // What the checks of the settings have found already is not said again.

@@ -7,7 +7,11 @@ use skyline_render_proxy::proxy::probe;
 
 /// What is asked beside everything else.
 pub(in crate::cli) fn probes(settings: &Settings) -> impl Iterator<Item = Part> + use<> {
-    settings.graphite.server.clone().into_iter().map(|server| Part::new("graphite.server", of_server(server)))
+    // Of an address that holds a password nobody is asked: part of it would be taken for a host.
+    let servers = settings.graphite.server.clone().into_iter();
+    servers
+        .filter(|server| server.remote().wrong().is_none())
+        .map(|server| Part::new("graphite.server", of_server(server)))
 }
 
 async fn of_server(server: Server) -> Report {
