@@ -143,7 +143,7 @@ fn carbon_relay() -> anyhow::Result<()> {
     std::fs::write(folder.path().join("relay-rules.conf"), rules)?;
 
     let start = now() - 100;
-    let mut relay = as_packaged::carbon("carbon-relay", &conf, line)?;
+    let mut relay = as_packaged::carbon("carbon-relay", &conf, &[line, pickled])?;
     let count = 2 * feed(line, pickled, start)?;
     let real = settled(&before, count)?;
     beside(&conf, &before, start + 1_000)?;
@@ -173,7 +173,7 @@ fn carbon_relay() -> anyhow::Result<()> {
     same(&real, &ours)?;
 
     // And back.
-    let mut relay = as_packaged::carbon("carbon-relay", &conf, line)?;
+    let mut relay = as_packaged::carbon("carbon-relay", &conf, &[line, pickled])?;
     feed(line, pickled, start + 2_000)?;
     settled(&after, 2 * count)?;
     relay.must_run()
@@ -235,7 +235,7 @@ fn carbon_aggregator() -> anyhow::Result<()> {
     // 81 inputs that are passed on, and three aggregates in each of two buckets.
     let count = 81 + 6;
 
-    let mut aggregator = as_packaged::carbon("carbon-aggregator", &conf, line)?;
+    let mut aggregator = as_packaged::carbon("carbon-aggregator", &conf, &[line, pickled])?;
     // Buckets begin at even seconds.
     let start = (now() - 4) / 2 * 2;
     load::bytes(line, inputs(start))?;

@@ -27,7 +27,7 @@ pub struct Found {
 /// Path and query of a render question for the times behind `from` up to `until`, seconds (Graphite leaves out `from`
 /// itself). `path` begins with a slash and may have a query of its own, in which times, target and format do not count.
 ///
-/// `now` is from where graphite-web (since 0.9.13: webapp/graphite/render/views.py, `parseOptions`) counts how old `from` is,
+/// `now` is from where graphite-web (1.1.8: webapp/graphite/render/views.py, `parseOptions`) counts how old `from` is,
 /// which decides from which archive the points come. Its own clock would find the beginning of a whole archive too old by
 /// the time that the question took. Others pass over it.
 #[must_use]

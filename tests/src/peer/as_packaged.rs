@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// Starts `program` (`carbon-relay`, `carbon-aggregator`) as its unit does, instance `a`, and waits until it takes
-/// lines at `line`. What it writes goes beside `carbon_conf`.
+/// connections at all of `listening`. What it writes goes beside `carbon_conf`.
 ///
 /// # Errors
 ///
 /// When it is not installed or does not listen.
-pub fn carbon(program: &str, carbon_conf: &Path, line: SocketAddr) -> anyhow::Result<Process> {
+pub fn carbon(program: &str, carbon_conf: &Path, listening: &[SocketAddr]) -> anyhow::Result<Process> {
     let folder = carbon_conf.parent().unwrap_or(Path::new("."));
     let mut command = Command::new(program);
     command.arg(format!("--config={}", carbon_conf.display())).args(["--instance", "a"]);
@@ -20,7 +20,9 @@ pub fn carbon(program: &str, carbon_conf: &Path, line: SocketAddr) -> anyhow::Re
     command.arg(format!("--logdir={}", folder.display())).args(["--nodaemon", "start"]);
     command.env("GRAPHITE_STORAGE_DIR", folder);
     let mut process = Process::start(&mut command, &folder.join(format!("{program}.log")))?;
-    listens(&mut process, line)?;
+    for address in listening {
+        listens(&mut process, *address)?;
+    }
     Ok(process)
 }
 
