@@ -97,6 +97,13 @@ fn longer_and_shorter_windows() -> anyhow::Result<()> {
                 all.iter().map(|s| s[s.len().saturating_sub(300)..].to_vec()).collect::<Vec<_>>()
             };
             found.iter().all(|series| series.len() >= 300) && ends(&found) == ends(&expected)
+        })
+        .with_context(|| {
+            let found = windows(&other, &metrics).unwrap_or_default();
+            let brief = |all: &[Series]| {
+                all.iter().map(|s| (s.len(), s.first().copied(), s.last().copied())).collect::<Vec<_>>()
+            };
+            format!("{hours} h: {:?}, not {:?}", brief(&found), brief(&expected))
         })?;
     }
     Ok(())
