@@ -49,6 +49,12 @@ pub struct Credentials<'a> {
 }
 
 impl Credentials<'_> {
+    /// Whether a file or a variable is named.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        !self.file.as_os_str().is_empty() || !self.variable.is_empty()
+    }
+
     /// The password; none where neither a file nor a variable is named. The file wins.
     ///
     /// # Errors

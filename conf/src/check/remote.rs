@@ -65,9 +65,7 @@ fn who(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findi
         let message = format!("{label}: the user {} has no password", user.escape_debug());
         findings.problem(key, message, "name it in password_file");
     }
-    let has_password =
-        !remote.credentials.file.as_os_str().is_empty() || !remote.credentials.variable.is_empty();
-    if user.is_empty() && has_password {
+    if user.is_empty() && remote.credentials.is_named() {
         findings.problem(
             key,
             format!("{label} has a password and no user"),
@@ -86,7 +84,7 @@ fn who(key: &'static str, label: &str, remote: &Remote<'_>, findings: &mut Findi
     }
     let is_secret = remote.has_token() || !user.is_empty();
     if remote.url.starts_with("http://") && is_secret && !is_loopback(remote.host()) {
-        let message = format!("the password of {label} is sent without encryption");
+        let message = format!("the credentials of {label} are sent without encryption");
         findings.warning(key, message, "write https:// if it speaks TLS");
     }
 }

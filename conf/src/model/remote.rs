@@ -75,7 +75,7 @@ impl Remote<'_> {
     /// Whether a token is named.
     #[must_use]
     pub fn has_token(&self) -> bool {
-        !self.token.file.as_os_str().is_empty() || !self.token.variable.is_empty()
+        self.token.is_named()
     }
 }
 
