@@ -89,8 +89,11 @@ fn longer_and_shorter_windows() -> anyhow::Result<()> {
         let points = expected.first().context("a window")?.len();
         assert!((300..=day::MINUTES as usize + 2).contains(&points), "{hours} h: {points} points");
         node.stop(LIMIT)?;
-        // Another node of the same settings has the same from Redis, whatever older points are there.
-        let other = with_redis(&redis).with("window.full_duration_seconds", &full_duration).start()?;
+        // Another node has the same from Redis, whatever older points are there.
+        let other = with_redis(&redis)
+            .with("window.full_duration_seconds", &full_duration)
+            .with("redis.write_seconds", 2.0 * WRITE_SECONDS)
+            .start()?;
         eventually_true(LIMIT, "the other has the windows", || {
             let Ok(found) = windows(&other, &metrics) else { return false };
             let ends = |all: &[Series]| {
@@ -104,6 +107,10 @@ fn longer_and_shorter_windows() -> anyhow::Result<()> {
                 all.iter().map(|s| (s.len(), s.first().copied(), s.last().copied())).collect::<Vec<_>>()
             };
             format!("{hours} h: {:?}, not {:?}", brief(&found), brief(&expected))
+        })?;
+        // It is killed when it has just written a shard, which the next run of the node has to get back from it.
+        eventually_true(LIMIT, "it writes a shard", || {
+            other.metrics().is_ok_and(|m| m.sum("skyline_mirror_hand_outs_total", &[]) > 0.0)
         })?;
     }
     Ok(())
