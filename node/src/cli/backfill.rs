@@ -2,7 +2,8 @@
 
 use super::http::{self, Answer};
 use super::output::{counted, program, say};
-use super::status::backfill::rates;
+use super::status::backfill::{rates, what};
+use super::status::harmless;
 use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 use hyper::Method;
@@ -83,7 +84,8 @@ pub(super) async fn act(options: &Options) -> anyhow::Result<bool> {
         if options.json {
             say!("{}", serde_json::to_string_pretty(&report)?)?;
         } else if report.is_null() {
-            say!("there was no back-fill; next: {} backfill --from -24h", program())?;
+            let (program, config) = (program(), options.config.argument());
+            say!("there was no back-fill; next: {program} backfill --from -24h{config}")?;
         } else {
             Told(&report).print()?;
         }
@@ -242,8 +244,9 @@ impl Told<'_> {
             "listing" => say!("looking which metrics there are")?,
             phase => say!("{phase}: {} of {metrics}", self.number("position"))?,
         }
+        say!("{}", what(self.0))?;
         if let Some(why) = self.0.get("error").and_then(Value::as_str).filter(|why| !why.is_empty()) {
-            say!("failed: {why}")?;
+            say!("failed: {}", harmless(why))?;
         }
         say!("{:>12} points fetched", self.count("points"))?;
         say!("{:>12} stored", self.count("stored"))?;
@@ -266,7 +269,7 @@ impl Told<'_> {
             }
         }
         for trouble in self.0.get("troubles").and_then(Value::as_array).into_iter().flatten() {
-            let text = |key: &str| trouble.get(key).and_then(Value::as_str).unwrap_or_default();
+            let text = |key: &str| harmless(trouble.get(key).and_then(Value::as_str).unwrap_or_default());
             say!("not read: {}: {}", text("metric"), text("error"))?;
         }
         let requests = self.count("requests");

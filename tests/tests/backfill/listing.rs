@@ -139,6 +139,7 @@ fn a_folder_that_cannot_be_read_is_no_success() -> anyhow::Result<()> {
         told.contains("done: 1 of 1 metric") && told.contains("1 folders that could not be read"),
         "{told}"
     );
+    ensure!(told.contains(&format!("\nfrom files in {}, 20", folder.path().display())), "{told}");
     ensure!(!output.status.success(), "success: {told}");
     let doctor = String::from_utf8_lossy(&node.command("doctor")?.stdout).into_owned();
     ensure!(doctor.contains("folders that could not be read: 1"), "{doctor}");

@@ -17,11 +17,7 @@ pub(in crate::cli) fn line(status: &Value) -> Option<String> {
     let report = status.get("backfill").filter(|report| report.is_object())?;
     let at = |path: &str| report.pointer(path);
     let plain = |path: &str| at(path).and_then(Value::as_f64).unwrap_or(0.0);
-    let source = match (at("/spec/source/whisper/folder"), at("/spec/source/graphite/url")) {
-        (Some(folder), _) => format!("files in {}", harmless(folder.as_str().unwrap_or("?"))),
-        (None, Some(Value::String(url))) => harmless(url),
-        _ => "the Graphite of the settings".to_owned(),
-    };
+    let source = source(report);
     let seconds = plain("/seconds").max(1e-3);
     let metrics = many(&number(at("/metrics")), "metric", "metrics");
     let phase = at("/phase").and_then(Value::as_str).unwrap_or("?");
@@ -55,6 +51,28 @@ pub(in crate::cli) fn line(status: &Value) -> Option<String> {
     Some(line)
 }
 
+/// From where a back-fill takes its points.
+fn source(report: &Value) -> String {
+    match (report.pointer("/spec/source/whisper/folder"), report.pointer("/spec/source/graphite/url")) {
+        (Some(folder), _) => format!("files in {}", harmless(folder.as_str().unwrap_or("?"))),
+        (None, Some(Value::String(url))) => harmless(url),
+        _ => "the Graphite of the settings".to_owned(),
+    }
+}
+
+/// What a back-fill is to bring: from where, of which time, which metrics.
+pub(in crate::cli) fn what(report: &Value) -> String {
+    let at = |path: &str| report.pointer(path);
+    let select = at("/spec/select").and_then(Value::as_str).map(|select| format!(", {}", harmless(select)));
+    format!(
+        "from {}, {} to {}{}",
+        source(report),
+        time(at("/spec/from")),
+        time(at("/spec/until")),
+        select.unwrap_or_default()
+    )
+}
+
 /// How fast a back-fill is, and for how long it still takes at that rate.
 pub(in crate::cli) fn rates(report: &Value) -> String {
     let plain = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or(0.0);
@@ -81,6 +99,17 @@ mod tests {
     #[track_caller]
     fn check(report: Value, expected: Option<&str>) {
         assert_eq!(line(&json!({ "backfill": report })).as_deref(), expected);
+    }
+
+    #[test]
+    fn what_it_is_to_bring() {
+        let spec = json!({ "source": { "graphite": { "url": "http://g:80" } }, "from": 1_700_000_000.5, "until": 1_700_003_600.0,
+                           "select": null });
+        let all = "from http://g:80, 2023-11-14T22:13:20Z to 2023-11-14T23:13:20Z";
+        assert_eq!(what(&json!({ "spec": spec })), all);
+        let mut spec = spec;
+        spec["select"] = json!("a.*\u{1b}");
+        assert_eq!(what(&json!({ "spec": spec })), format!("{all}, a.*\u{fffd}"));
     }
 
     #[test]
