@@ -179,7 +179,7 @@ fn senders_that_never_read_or_close() -> anyhow::Result<()> {
     // A point goes on its way before its sender says more.
     let mut stream = load::connect(bench.node.plaintext())?;
     stream.write_all(format!("never.more 1 {}\nnever.mo", now()).as_bytes())?;
-    eventually_true(Duration::from_secs(1), "the whole line, though half of one follows", || {
+    eventually_true(Duration::from_secs(10), "the whole line, though half of one follows", || {
         !bench.sink.series("never.more").is_empty()
     })?;
     drop((open, stream));
