@@ -165,7 +165,7 @@ impl Memcached {
         say(&self.place, text)
     }
 
-    /// Lines of an answer, up to that one.
+    /// Lines of an answer, up to that one. An error when it has something else to do, as its own walk through its keys.
     fn lines(&self, command: &[u8], end: &str) -> anyhow::Result<Vec<String>> {
         let mut stream = connect(&self.place)?;
         stream.write_all(command)?;
@@ -173,6 +173,7 @@ impl Memcached {
         for line in BufReader::new(stream).lines() {
             match line?.trim_end() {
                 line if line == end => return Ok(lines),
+                line if line.starts_with("BUSY") => anyhow::bail!("{line}"),
                 line => lines.push(line.to_owned()),
             }
         }
