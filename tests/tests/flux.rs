@@ -5,8 +5,10 @@ use anyhow::{Context as _, ensure};
 use flate2::{Compression, write::GzEncoder};
 use skyline_tests::flux::{KEY, flux, lines, send};
 use skyline_tests::node::Setup;
+use skyline_tests::peer::carbon_cache::CarbonCache;
 use skyline_tests::peer::sink::{Protocol, Sink};
 use skyline_tests::{eventually, eventually_true, now, size};
+use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
@@ -65,9 +67,9 @@ fn the_examples_of_the_page_work() -> anyhow::Result<()> {
 
 #[test]
 fn what_is_answered_204_is_delivered_after_kills_and_stops() -> anyhow::Result<()> {
-    let sink = Sink::start(Protocol::Lines)?;
-    let (mut node, to) =
-        flux(Setup::relay([sink.destination()]).with("relay.sending.retry_min_seconds", 0.05), "")?;
+    let mut carbon = CarbonCache::start_with("1s:2d")?;
+    let setup = Setup::relay([format!("{}:line", carbon.line())]);
+    let (mut node, to) = flux(setup.with("relay.sending.retry_min_seconds", 0.05), "")?;
     let (stop, next, good) = (AtomicBool::new(false), AtomicI64::new(0), Mutex::new(Vec::new()));
     let base = now() - 80_000;
     let answered = || good.lock().expect("no panic").len();
@@ -107,12 +109,11 @@ fn what_is_answered_204_is_delivered_after_kills_and_stops() -> anyhow::Result<(
         killing.and(last)
     })?;
     let good = good.into_inner()?;
-    eventually_true(LIMIT, "every point that was answered with 204 is at the sink", || {
-        let arrived = sink.series("flux.kill");
-        good.iter()
-            .flat_map(|from| *from..from + 20)
-            .all(|n| arrived.get(&(base + n)).is_some_and(|(v, _)| *v == n as f64))
+    eventually_true(LIMIT, "every point that was answered with 204 is in carbon-cache's file", || {
+        let stored: HashMap<_, _> = carbon.points("flux.kill").unwrap_or_default().into_iter().collect();
+        good.iter().flat_map(|from| *from..from + 20).all(|n| stored.get(&(base + n)) == Some(&(n as f64)))
     })?;
+    carbon.must_run()?;
     node.balanced()?;
     Ok(())
 }

@@ -41,6 +41,15 @@ impl CarbonCache {
     ///
     /// When it is not installed or does not listen.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(&format!("{STEP}s:2d"))
+    }
+
+    /// Starts it; every metric has archives of these `retentions`, as storage-schemas.conf says them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_with(retentions: &str) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("carbon-cache-").tempdir()?;
         let (line, pickle, query) = (port::free(), port::free(), port::free());
         let path = folder.path().display();
@@ -56,7 +65,7 @@ impl CarbonCache {
             query.port()
         );
         std::fs::write(folder.path().join("carbon.conf"), config)?;
-        let schemas = format!("[all]\npattern = .*\nretentions = {STEP}s:2d\n");
+        let schemas = format!("[all]\npattern = .*\nretentions = {retentions}\n");
         std::fs::write(folder.path().join("storage-schemas.conf"), schemas)?;
         let process = launch(&folder, line, pickle)?;
         Ok(Self { folder, line, pickle, process })
