@@ -24,6 +24,14 @@ pub struct Found {
     pub is_leaf: bool,
 }
 
+/// From where on a Graphite is asked for what reaches `age` seconds back at `now`, seconds. Graphites choose the archive when
+/// they answer, most by their own clock: what is a minute younger is still within by then. The points that are left out are
+/// in the next coarser archive, or about to leave the window.
+pub(crate) fn beginning(now: i64, age: i64) -> i64 {
+    const SLACK: i64 = 60;
+    now.saturating_sub(age).saturating_add(SLACK.min(age / 2))
+}
+
 /// Path and query of a render question for the times behind `from` up to `until`, seconds (Graphite leaves out `from`
 /// itself). `path` begins with a slash and may have a query of its own, in which times, target and format do not count.
 ///

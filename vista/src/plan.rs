@@ -1,6 +1,7 @@
 //! Which times are asked for: from where the last fetch ended to the last minute that is whole, in pieces that the
 //! server can give. No clock and no I/O.
 
+use crate::graphite::beginning;
 use crate::prometheus::MAX_POINTS;
 
 /// A gap is filled so far back, seconds, where no longer history is wanted.
@@ -11,10 +12,6 @@ const FIRST: i64 = 300;
 
 /// What shows whether a job works reaches so far back at least, seconds.
 const SHOWN: i64 = 600;
-
-/// A Graphite chooses the archive when it answers, by its own clock: so much younger than an archive reaches back, seconds, is
-/// what is asked of it. The same points are in the next coarser one.
-const SLACK: i64 = 60;
 
 /// Times behind `from` up to `until`, seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +95,7 @@ impl Wants<'_> {
             Some(asked) if asked >= end => return Vec::new(),
             Some(asked) => asked.saturating_sub(self.late).max(now.saturating_sub(reach.max(LONGEST_GAP))),
             None if reach > 0 => match self.cut {
-                Cut::Archives(_) => edge(now, reach),
+                Cut::Archives(_) => beginning(now, reach),
                 Cut::Step(_) => now.saturating_sub(reach),
             },
             None => end.saturating_sub(self.every.max(FIRST)),
@@ -133,13 +130,8 @@ impl Wants<'_> {
     }
 }
 
-/// Where points of an archive that reaches `age` seconds back begin for certain.
-fn edge(now: i64, age: i64) -> i64 {
-    now.saturating_sub(age).saturating_add(SLACK.min(age / 2))
-}
-
 fn at_archives(whole: Range, now: i64, archives: &[i64]) -> Vec<Range> {
-    let mut cuts: Vec<i64> = archives.iter().map(|age| edge(now, *age)).collect();
+    let mut cuts: Vec<i64> = archives.iter().map(|age| beginning(now, *age)).collect();
     cuts.retain(|cut| whole.from < *cut && *cut < whole.until);
     cuts.push(whole.until);
     cuts.sort_unstable();

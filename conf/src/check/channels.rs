@@ -143,7 +143,7 @@ fn encrypted(key: &'static str, url: &str, findings: &mut Findings) {
         let message = format!("`{}` is no address", secret::shown(url).escape_debug());
         return findings.problem(key, message, "write https://HOST/PATH");
     }
-    if !is_loopback(host_and_port(url).0) {
+    if !is_loopback(host_and_port(place).0) {
         findings.problem(key, "a secret would go there without encryption", "write https:// in front");
     }
 }
@@ -220,6 +220,11 @@ mod tests {
             "[alerting.slack]\ntoken_env = \"PATH\"\napi_url = \"http://slack.test\"",
             "without encryption",
         );
+        // What is behind the first slash is no host.
+        check(
+            "[alerting.slack]\ntoken_env = \"PATH\"\napi_url = \"http://slack.test/x@127.0.0.1\"",
+            "without encryption",
+        );
         check("[alerting.slack]\ntoken_env = \"PATH\"\nwebhook_env = \"PATH\"", "used instead");
         for url in ["events", "https://x/\\r\\nHost: y", "https://x/ y", "https://u:h@x/"] {
             let duty = format!("[alerting.pagerduty]\nrouting_key_env = \"PATH\"\nurl = \"{url}\"");
@@ -240,6 +245,7 @@ mod tests {
             "[alerting.email]\nsender = \"S <a@b.test>\"\nuser = \"u\"\npassword_env = \"PATH\"\n",
             "[alerting.email]\nsender = \"a/b+c@[192.0.2.1]\"",
             "[alerting.slack]\ntoken_env = \"PATH\"\napi_url = \"http://127.0.0.1:99/api\"",
+            "[alerting.slack]\ntoken_env = \"PATH\"\napi_url = \"http://[::1]:99/a@b\"",
             "[alerting.pagerduty]\nrouting_key_env = \"PATH\"",
             "[[alerting.webhook]]\nname = \"a\"\nurl_env = \"PATH\"",
         ] {

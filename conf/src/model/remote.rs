@@ -27,17 +27,23 @@ impl Remote<'_> {
     /// Its host, without a port and without the brackets of an IPv6 address.
     #[must_use]
     pub fn host(&self) -> &str {
-        host_and_port(self.url).0
+        host_and_port(self.place()).0
     }
 
     /// Its port: that of the scheme if the address names none; none: what it names is no port.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        match host_and_port(self.url).1 {
+        match host_and_port(self.place()).1 {
             "" if self.url.starts_with("https:") => Some(443),
             "" => Some(80),
             port => port.parse().ok().filter(|port| *port > 0),
         }
+    }
+
+    /// Its address without scheme, and without a user and password before it, which have no place there.
+    fn place(&self) -> &str {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        rest.rsplit_once('@').map_or(rest, |(_, behind)| behind)
     }
 
     /// What is wrong with its address; a verb and what follows.
@@ -79,12 +85,9 @@ impl Remote<'_> {
     }
 }
 
-/// Host, without brackets, and port of an address, as it is written; empty: there is none. A user and password before
-/// them, which have no place in an address, are not part of either.
-pub(crate) fn host_and_port(url: &str) -> (&str, &str) {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, behind)| behind);
-    let authority = rest.split('/').next().unwrap_or_default();
+/// Host, without brackets, and port of an address without its scheme, as they are written; empty: there is none.
+pub(crate) fn host_and_port(place: &str) -> (&str, &str) {
+    let authority = place.split('/').next().unwrap_or_default();
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (authority, ""),

@@ -4,6 +4,7 @@
 //! `backfill.names` is what was listed, an item a line (names of metrics, or paths below the whisper folder), written once, before
 //! the phase is `filling`.
 
+use crate::graphite;
 use serde::{Deserialize, Serialize};
 use skyline_core::file;
 use std::collections::BTreeMap;
@@ -73,11 +74,13 @@ impl Spec {
     /// long counts from `now`: the archive has lost much of what it had, which coarser ones still have.
     pub(super) fn now(&self, began: f64, now: f64) -> i64 {
         const AWAY: f64 = 3_600.0;
-        let is_now = (began - self.until).abs() < 10.0;
-        let from = match () {
-            () if now - began > AWAY => now,
-            () if is_now => self.until,
-            () => began,
+        let is_until_now = (began - self.until).abs() < 10.0;
+        let from = if now - began > AWAY {
+            now
+        } else if is_until_now {
+            self.until
+        } else {
+            began
         };
         from.floor() as i64
     }
@@ -85,8 +88,7 @@ impl Spec {
     /// The same for a question that is asked at `now`: what the window holds no longer is not asked for, nor what it will
     /// not hold in a moment, for servers choose their archive by how old the beginning is for them.
     pub(super) fn at(&self, now: f64, window: f64) -> Self {
-        const SLACK: f64 = 60.0;
-        let oldest = now - window + SLACK.min(window / 2.0);
+        let oldest = graphite::beginning(now as i64, window as i64) as f64;
         // A job that goes on a day later has nothing left to ask for; a question has a beginning before its end all the same.
         Self { from: self.from.max(oldest).min(self.until - 1.0), ..self.clone() }
     }

@@ -1,6 +1,7 @@
 //! Jobs that fetch points: whether each can be asked as the settings say, and what its server answers.
 
-use crate::cli::report::{Level, Part, Report};
+use crate::cli::report::{Part, Report};
+use skyline_conf::check;
 use skyline_conf::model::Settings;
 use skyline_conf::model::vista::Fetch;
 use skyline_core::clock::Clock;
@@ -23,24 +24,24 @@ pub(super) fn probes(settings: &Settings, report: &mut Report) -> Vec<Part> {
         report.problem(KEY, format!("{} is no folder", folder.display()), advice);
     }
     let mut parts = Vec::new();
-    for fetch in jobs.iter().filter(|fetch| fetch.remote().wrong().is_none()) {
+    for (number, fetch) in jobs.iter().enumerate() {
+        if fetch.remote().wrong().is_some() {
+            continue;
+        }
         match alone(settings, fetch) {
             Ok(jobs) => parts.push(Part::new(KEY, ask(jobs, fetch.clone()))),
             // What the checks of the settings have found already is not said again.
-            Err(_) if is_known(report, fetch) => {}
+            Err(_) if is_known(settings, number) => {}
             Err(problem) => report.problem(KEY, problem.what, problem.advice),
         }
     }
     parts
 }
 
-/// Whether something is known to be wrong with a job.
-fn is_known(report: &Report, fetch: &Fetch) -> bool {
-    let name = fetch.name.escape_debug().to_string();
-    report
-        .lines
-        .iter()
-        .any(|line| line.level == Level::Problem && line.key == KEY && line.message.contains(&name))
+/// Whether the checks of the settings find a problem with a job, counted from 0.
+fn is_known(settings: &Settings, number: usize) -> bool {
+    let of_it = |f: &check::Finding| f.is_problem() && f.key == KEY && f.item == Some(number);
+    check::check(settings).iter().any(of_it)
 }
 
 /// A job without the others, one of which may be wrong.
